@@ -1,0 +1,39 @@
+# Every target sets up what it needs in .venv; Python 3.11 or newer and make are all that must be there.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: compare test lint results benchmark clean
+
+compare: $(VENV)/installed
+	$(BIN)/archbench compare alexnet zfnet vgg16
+	$(BIN)/archbench compare alexnet zfnet vgg16 --csv compare.csv
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+results: $(VENV)/installed
+	$(BIN)/python results/make_zoo_tables.py
+
+benchmark: $(VENV)/installed
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/tracing.py
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(PIP) --editable ".[test,lint]"
+	touch $@

@@ -1,0 +1,43 @@
+"""Analyse and benchmark neural-network architectures in PyTorch.
+
+import archbench
+summary = archbench.summarize(model, torch.empty(1, 3, 224, 224))
+summary.totals.macs, summary.layers
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archbench.api import Summary, compare, summarize
+    from archbench.errors import AddressError, ArchbenchError, ForwardError, InputError, OutputError, UsageError
+
+__all__ = [
+    "AddressError",
+    "ArchbenchError",
+    "ForwardError",
+    "InputError",
+    "OutputError",
+    "Summary",
+    "UsageError",
+    "compare",
+    "summarize",
+]
+
+_API = {"Summary", "compare", "summarize"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import torch only when something that needs it is asked for: `archbench --help` does not."""
+    if name not in __all__:
+        raise AttributeError(f"module 'archbench' has no attribute '{name}'")
+    if name in _API:
+        from archbench import api as module
+    else:
+        from archbench import errors as module  # type: ignore[no-redef]
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,5 @@
+"""`python -m archbench`."""
+
+from cli.main import main
+
+main()

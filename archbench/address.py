@@ -1,0 +1,213 @@
+"""Addresses of models: text in, a builder out.
+
+    vgg16                       a model of the zoo: an entry point of the group `archbench.models`
+    vgg16@10                    the same with 10 classes
+    torchvision:resnet50        a builder of an installed library
+    path/to/net.py:Net          a class or factory in a file; loading it runs the file
+    package.module:factory      the same in an importable module
+    vgg16?init=paper&a=1        keyword arguments for the builder, Python literals or plain words
+
+Bare names are listed and completed from the metadata of installed distributions, without importing torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from archbench.errors import AddressError, nearest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+GROUP = "archbench.models"
+_LIBRARIES = {"torchvision": "torchvision.models", "timm": "timm"}
+
+
+class Card(Protocol):
+    """What a builder may say of its model in an attribute `card`."""
+
+    @property
+    def title(self) -> str:
+        """The model's name as people write it."""
+
+    @property
+    def year(self) -> int:
+        """The year of its paper."""
+
+    @property
+    def paper(self) -> str:
+        """Authors, title and place of its paper."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+
+    @property
+    def differences(self) -> str:
+        """What departs from the paper."""
+
+    @property
+    def reported_top5_error_percent(self) -> float | None:
+        """Published top-5 error of a single network."""
+
+    @property
+    def reported_protocol(self) -> str | None:
+        """How that error was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A builder found at an address, with the keyword arguments that the address gives it."""
+
+    address: str
+    builder: Callable[..., nn.Module]
+    arguments: dict[str, Any]
+    card: Card | None
+
+    def build(self) -> nn.Module:
+        """Return the model, built on the meta device: no weights are allocated or initialised.
+
+        Raises AddressError if the builder refuses its arguments.
+        """
+        import torch
+
+        from archbench.trace.building import without_data
+
+        with without_data():
+            try:
+                model = self.builder(**self.arguments)
+            except ValueError as error:
+                raise AddressError(f"{self.address}: {error}") from error
+        if not isinstance(model, torch.nn.Module):
+            raise AddressError(f"{self.address} gives a {type(model).__name__}, not a torch.nn.Module")
+        return model
+
+
+def model_names() -> list[str]:
+    """Return the bare names that can be used, sorted."""
+    return sorted(entry_points(group=GROUP).names)
+
+
+def find(address: str) -> Source:
+    """Return what an address names. Raises AddressError, with the nearest name, if there is no such thing."""
+    match = re.fullmatch(r"(?P<target>[^?]*?)(@(?P<classes>[^?@/]*))?(\?(?P<options>.*))?", address)
+    assert match is not None, "every part of the pattern may be empty"
+    builder = _find_builder(match["target"], address)
+    arguments = _parse_options(match["options"] or "", address)
+    if match["classes"] is not None:
+        arguments["num_classes"] = _parse_classes(match["classes"], address)
+    _check_arguments(builder, arguments, address)
+    card = cast("Card | None", getattr(builder, "card", None))
+    return Source(address, builder, arguments, card)
+
+
+def _find_builder(target: str, address: str) -> Callable[..., nn.Module]:
+    if ":" not in target:
+        builder: Callable[..., nn.Module] = _entry_point(target).load()
+        return builder
+    place, _, name = target.rpartition(":")
+    if place in _LIBRARIES:
+        return _from_library(place, name)
+    module = _load_file(Path(place)) if place.endswith(".py") else _import(place, address)
+    return _attribute(module, name, address)
+
+
+def _entry_point(name: str) -> EntryPoint:
+    found = entry_points(group=GROUP)
+    if name not in found.names:
+        hint = nearest(name, found.names) or "; 'archbench list' shows the models there are"
+        raise AddressError(f"there is no model '{name}'{hint}")
+    return found[name]
+
+
+def _from_library(library: str, name: str) -> Callable[..., nn.Module]:
+    module = _import(_LIBRARIES[library], f"{library}:{name}")
+    names: list[str] = module.list_models()
+    if name not in names:
+        raise AddressError(f"{library} has no model '{name}'{nearest(name, names)}")
+    builder: Callable[..., nn.Module] = (
+        functools.partial(module.create_model, name) if library == "timm" else module.get_model_builder(name)
+    )
+    return builder
+
+
+def _import(name: str, address: str) -> ModuleType:
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # the module is there, but imports something that is not
+        raise AddressError(f"{address}: there is no module '{error.name}' to import") from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise AddressError(f"there is no file '{path}'")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None, "a .py file has a specification"
+    assert spec.loader is not None, "a .py file has a loader"
+    module = importlib.util.module_from_spec(spec)
+    # Registered and importable like a script, so that its dataclasses and neighbours work.
+    sys.modules[path.stem] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    spec.loader.exec_module(module)
+    return module
+
+
+def _attribute(module: ModuleType, name: str, address: str) -> Callable[..., nn.Module]:
+    found = getattr(module, name, None)
+    if not callable(found):
+        names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise AddressError(f"{address}: there is no class or function '{name}'{nearest(name, names)}")
+    return cast("Callable[..., nn.Module]", found)
+
+
+def _parse_options(text: str, address: str) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for part in filter(None, text.split("&")):
+        key, equals, value = part.partition("=")
+        if not equals or not key.isidentifier():
+            raise AddressError(f"{address}: '{part}' is no argument; write ?name=value&other=value")
+        options[key] = _literal(value)
+    return options
+
+
+def _literal(text: str) -> Any:
+    """Return the Python literal that `text` is; a plain word is a string."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _parse_classes(text: str, address: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise AddressError(f"{address}: '@{text}' is no number of classes; write for example @10")
+    return int(text)
+
+
+def _check_arguments(builder: Callable[..., Any], arguments: dict[str, Any], address: str) -> None:
+    try:
+        parameters = inspect.signature(builder).parameters
+    except ValueError:  # a builtin without a signature; it will say itself what it does not take
+        return
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    for name in arguments:
+        if not takes_any and name not in parameters:
+            takes = ", ".join(parameters) or "no arguments"
+            raise AddressError(f"{address}: its builder takes {takes}, not '{name}'{nearest(name, parameters)}")

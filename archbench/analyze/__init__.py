@@ -1,0 +1,1 @@
+"""Trace in, table out; nothing here runs a model."""

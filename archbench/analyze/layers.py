@@ -1,0 +1,261 @@
+"""The layer table: one row a leaf module, or an operator that ran directly in a module with children.
+
+Conventions. Parameters that no executed leaf holds stand on a row of their module; a parameter that several modules
+share is on the first of them in the model's order. Costs are sums over all calls and for the whole batch, neurons are
+per sample; kernel, stride, padding and groups are those of the row's convolutions or poolings where all agree. So
+parameters, MACs, FLOPs and bytes sum to the totals.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from archbench.trace.records import Layer, Operation, Parameter, TensorInfo, Trace, Window
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One row of the table; the fields are the columns. Shapes include the batch; `depth` is 0 for the root."""
+
+    index: int
+    name: str
+    type: str
+    depth: int
+    calls: int
+    input_shape: tuple[int, ...] | None
+    output_shape: tuple[int, ...] | None
+    kernel: tuple[int, ...] | None
+    stride: tuple[int, ...] | None
+    padding: tuple[int, ...] | None
+    groups: int | None
+    params: int
+    trainable_params: int
+    neurons: int
+    macs: int
+    flops: int
+    param_bytes: int
+    output_bytes: int
+    read_bytes: int
+    written_bytes: int
+    intensity: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A model's sums. `weight_layers` are the rows that multiply by weights, counting functional calls by weight."""
+
+    params: int
+    trainable_params: int
+    param_bytes: int
+    weight_layers: int
+    neurons: int
+    macs: int
+    flops: int
+    read_bytes: int
+    written_bytes: int
+
+    @property
+    def intensity(self) -> float | None:
+        """FLOPs per byte read or written, None where nothing moved."""
+        return _ratio(self.flops, self.read_bytes + self.written_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTable:
+    """The rows in order of first execution, their totals, and what could not be told.
+
+    `uncounted` are the calls of operators without a cost formula, `unread` the modules of which no operator read
+    a parameter.
+    """
+
+    rows: tuple[LayerRow, ...]
+    totals: Totals
+    uncounted: dict[str, int]
+    unread: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A row before it has its index: where it stands, what it is made from."""
+
+    order: tuple[float, ...]
+    name: str
+    type: str
+    depth: int
+    calls: int
+    inputs: Sequence[TensorInfo]
+    outputs: Sequence[TensorInfo]
+    output_elements: int
+    output_bytes: int
+    operations: Sequence[Operation]
+    parameters: Sequence[Parameter]
+    is_module: bool
+
+    @property
+    def weight_layers(self) -> int:
+        """A module is one weight layer at most; of functional calls every set of weights is one."""
+        used = {operation.weights for operation in self.operations if operation.macs and any(operation.weights)}
+        weights = {tuple(key for key in keys if key) for keys in used}
+        return min(len(weights), 1) if self.is_module else len(weights)
+
+
+def layer_table(trace: Trace) -> LayerTable:
+    """Return the layer table of a trace."""
+    drafts = sorted(_drafts(trace), key=lambda draft: draft.order)
+    rows = tuple(_row(index, draft, trace.batch) for index, draft in enumerate(drafts))
+    return LayerTable(
+        rows=rows,
+        totals=Totals(
+            params=sum(row.params for row in rows),
+            trainable_params=sum(row.trainable_params for row in rows),
+            param_bytes=sum(row.param_bytes for row in rows),
+            weight_layers=sum(draft.weight_layers for draft in drafts),
+            neurons=sum(row.neurons for row in rows),
+            macs=sum(row.macs for row in rows),
+            flops=sum(row.flops for row in rows),
+            read_bytes=sum(row.read_bytes for row in rows),
+            written_bytes=sum(row.written_bytes for row in rows),
+        ),
+        uncounted=dict(Counter(op.name for op in trace.operations if not op.counted)),
+        unread=tuple(
+            layer.path
+            for layer in trace.layers
+            if layer.parameters and not any(parameter.was_read for parameter in layer.parameters)
+        ),
+    )
+
+
+def _drafts(trace: Trace) -> Iterable[_Draft]:
+    operations: defaultdict[int, list[Operation]] = defaultdict(list)
+    for operation in trace.operations:
+        if not operation.is_free:
+            operations[operation.layer].append(operation)
+    ends = _last_steps(trace.layers, operations)
+    for position, layer in enumerate(trace.layers):
+        if layer.is_leaf and layer.first_step is not None:
+            yield _module_draft(layer, (layer.first_step,), operations[position])
+            continue
+        yield from _operator_drafts(layer, operations[position])
+        if layer.parameters:
+            # After its children: behind the last row below it, and behind the parameters of deeper modules.
+            yield _module_draft(layer, (ends[position], -layer.depth, position), ())
+
+
+def _last_steps(layers: Sequence[Layer], operations: dict[int, list[Operation]]) -> list[float]:
+    """Return for each layer the step at which the last row at or below it starts, infinity where nothing ran."""
+    ends: list[float] = []
+    by_path: dict[str, float] = {}
+    for position, layer in enumerate(layers):
+        first: dict[str, int] = {}
+        for operation in operations.get(position, ()):
+            first.setdefault(operation.name, operation.step)
+        steps = [*first.values()] if not layer.is_leaf else [layer.first_step] if layer.first_step is not None else []
+        end = max(steps, default=-1)
+        ends.append(end)
+        for path in _ancestors(layer.path):
+            by_path[path] = max(by_path.get(path, -1), end)
+    return [float("inf") if by_path[layer.path] < 0 else by_path[layer.path] for layer in layers]
+
+
+def _ancestors(path: str) -> Iterable[str]:
+    """Yield a path, those above it, and the root's `.`."""
+    yield path
+    while "." in path and path != ".":
+        path = path.rpartition(".")[0]
+        yield path
+    if path != ".":
+        yield "."
+
+
+def _module_draft(layer: Layer, order: tuple[float, ...], operations: Sequence[Operation]) -> _Draft:
+    return _Draft(
+        order=order,
+        name=layer.path,
+        type=layer.type,
+        depth=layer.depth,
+        calls=layer.calls,
+        inputs=layer.inputs,
+        outputs=layer.outputs,
+        output_elements=layer.output_elements,
+        output_bytes=layer.output_bytes,
+        operations=operations,
+        parameters=layer.parameters,
+        is_module=True,
+    )
+
+
+def _operator_drafts(layer: Layer, operations: Sequence[Operation]) -> Iterable[_Draft]:
+    by_name: defaultdict[str, list[Operation]] = defaultdict(list)
+    for operation in operations:
+        by_name[operation.name.removeprefix("aten.")].append(operation)
+    for name, calls in by_name.items():
+        first = calls[0]
+        multiplies = [call for call in calls if call.macs and any(call.weights)]
+        yield _Draft(
+            order=(first.step,),
+            name=f"{layer.path}/{name}",
+            type=name,
+            depth=layer.depth + 1,
+            calls=len(calls),
+            inputs=[info for info, weight in zip(first.inputs, first.weights, strict=True) if not weight],
+            outputs=first.outputs,
+            output_elements=sum(prod(call.outputs[0].shape) for call in multiplies),
+            output_bytes=sum(info.size_bytes for call in calls for info in call.outputs),
+            operations=calls,
+            parameters=(),
+            is_module=False,
+        )
+
+
+def _row(index: int, draft: _Draft, batch: int) -> LayerRow:
+    window = _common_window(draft.operations)
+    flops = sum(operation.flops for operation in draft.operations)
+    read = sum(operation.read_bytes for operation in draft.operations)
+    written = sum(operation.written_bytes for operation in draft.operations)
+    return LayerRow(
+        index=index,
+        name=draft.name,
+        type=draft.type,
+        depth=draft.depth,
+        calls=draft.calls,
+        input_shape=draft.inputs[0].shape if draft.inputs else None,
+        output_shape=draft.outputs[0].shape if draft.outputs else None,
+        kernel=window.kernel or None,
+        stride=window.stride or None,
+        padding=window.padding or None,
+        groups=window.groups,
+        params=sum(parameter.numel for parameter in draft.parameters),
+        trainable_params=sum(parameter.numel for parameter in draft.parameters if parameter.trainable),
+        neurons=draft.output_elements // batch if draft.weight_layers else 0,
+        macs=sum(operation.macs for operation in draft.operations),
+        flops=flops,
+        param_bytes=sum(parameter.size_bytes for parameter in draft.parameters),
+        output_bytes=draft.output_bytes,
+        read_bytes=read,
+        written_bytes=written,
+        intensity=_ratio(flops, read + written),
+    )
+
+
+def _common_window(operations: Iterable[Operation]) -> Window:
+    """Return what all windows agree on, empty or None where they differ or there is none."""
+    windows = [operation.window for operation in operations if operation.window is not None]
+
+    def agreed(values: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+        distinct = set(values)
+        return distinct.pop() if len(distinct) == 1 else ()
+
+    groups = {window.groups for window in windows}
+    return Window(
+        kernel=agreed(window.kernel for window in windows),
+        stride=agreed(window.stride for window in windows),
+        padding=agreed(window.padding for window in windows),
+        groups=groups.pop() if len(groups) == 1 else None,
+    )
+
+
+def _ratio(flops: int, moved_bytes: int) -> float | None:
+    return flops / moved_bytes if moved_bytes else None

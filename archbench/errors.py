@@ -1,0 +1,59 @@
+"""The mistakes that archbench tells a user about.
+
+One class a mistake; each also subclasses the builtin that a Python caller would expect.
+The message is one line: the value, what was expected, the nearest valid choice.
+
+    ArchbenchError
+    ├── UsageError    (ValueError)    a command was called with arguments that do not go together
+    ├── AddressError  (LookupError)   an address names no model, or its builder refused the arguments
+    ├── InputError    (ValueError)    a shape, dtype or batch size is malformed
+    ├── ForwardError  (RuntimeError)  the model does not run on the inputs it was given
+    └── OutputError   (OSError)       a file could not be written; what was there before is untouched
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ArchbenchError(Exception):
+    """Base of every error that a user can cause; `exit_code` is what the command line returns."""
+
+    exit_code = 2
+
+
+class UsageError(ArchbenchError, ValueError):
+    """Arguments that are each valid do not go together."""
+
+
+class AddressError(ArchbenchError, LookupError):
+    """An address names no model, or the builder it names refused the arguments."""
+
+
+class InputError(ArchbenchError, ValueError):
+    """A shape, a dtype or a batch size is malformed."""
+
+
+class ForwardError(ArchbenchError, RuntimeError):
+    """The model does not run on the inputs it was given."""
+
+
+class OutputError(ArchbenchError, OSError):
+    """A file could not be written; an earlier file of that name is untouched."""
+
+
+def nearest(value: str, choices: Iterable[str]) -> str:
+    """Return `"; did you mean 'x'?"` for the choice most like `value`, or `""` if none is alike."""
+
+    def likeness(choice: str) -> tuple[float, bool, int]:
+        # Of equally similar ones the one with the same letters (vgg61 is vgg16), then the one that begins alike.
+        ratio = difflib.SequenceMatcher(None, value.lower(), choice.lower()).ratio()
+        return ratio, sorted(choice) == sorted(value), _common_prefix(value, choice)
+
+    best = max(choices, key=likeness, default="")
+    return f"; did you mean '{best}'?" if likeness(best)[0] >= 0.5 else ""
+
+
+def _common_prefix(a: str, b: str) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

@@ -1,0 +1,54 @@
+"""Write a file whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from archbench.errors import OutputError
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write `text` to `path` so that at every moment there is the old file or the new one.
+
+    A link is followed, permissions of an earlier file are kept, and what is no regular file (a pipe, a terminal) is
+    written to directly. Raises OutputError, with nothing changed, if it cannot be written.
+    """
+    target = path.resolve()
+    try:
+        if target.exists() and not target.is_file() and not target.is_dir():
+            target.write_text(text, encoding="utf-8")
+        else:
+            _replace(target, text)
+    except OSError as error:
+        raise OutputError(f"cannot write '{path}': {error.strerror or error}") from error
+
+
+def _replace(target: Path, text: str) -> None:
+    if target.is_dir():
+        raise IsADirectoryError(None, "it is a folder")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(None, "it is read-only")
+    mode = target.stat().st_mode if target.exists() else 0o666 & ~_umask()
+    file = tempfile.NamedTemporaryFile(  # noqa: SIM115  # closed below, before it is renamed
+        "w", encoding="utf-8", newline="\n", dir=target.parent, prefix=f".{target.name}.", delete=False
+    )
+    temporary = Path(file.name)
+    try:
+        with file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(mode)
+        temporary.replace(target)
+    except BaseException:  # also when interrupted: no temporary file stays behind
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    """Return the process's mask for new files; it can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

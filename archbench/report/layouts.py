@@ -1,0 +1,115 @@
+"""Which columns each command's table has: the fields of its record, and how people see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from archbench.analyze.comparison import ModelRow
+from archbench.analyze.layers import LayerTable
+from archbench.report.table import Column, Table
+
+CONVENTION = (
+    "MAC: one multiply-accumulate of a convolution or matrix product. FLOP: every operation; see 'archbench costs'."
+)
+
+_SUMMARY = (
+    Column("index", "#", "plain"),
+    Column("name", "Layer", "text", 0),
+    Column("type", "Type", "text", 6),
+    Column("depth", "Depth", "plain"),
+    Column("calls", "Calls", "plain", 13),
+    Column("input_shape", "Input", "shape", 8),
+    Column("output_shape", "Output", "shape", 1),
+    Column("kernel", "Kernel", "window", 4),
+    Column("stride", "Stride", "step", 5),
+    Column("padding", "Pad", "step", 7),
+    Column("groups", "Groups", "plain", 9),
+    Column("params", "Params", "integer", 2),
+    Column("trainable_params", "Trainable", "integer"),
+    Column("neurons", "Neurons", "integer", 12),
+    Column("macs", "MACs", "integer", 3),
+    Column("flops", "FLOPs", "count", 10),
+    Column("param_bytes", "Param bytes", "bytes"),
+    Column("output_bytes", "Output bytes", "bytes"),
+    Column("read_bytes", "Read", "bytes", 14),
+    Column("written_bytes", "Written", "bytes", 15),
+    Column("intensity", "FLOP/B", "float", 11),
+)
+
+_COMPARISON = (
+    Column("model", "Model", "text", 0),
+    Column("title", "Title", "text", 9),
+    Column("year", "Year", "plain", 6),
+    Column("input_shape", "Input", "shape", 5),
+    Column("weight_layers", "Layers", "plain", 4),
+    Column("params", "Params", "count", 1, compared=True),
+    Column("macs", "MACs", "count", 2, compared=True),
+    Column("flops", "FLOPs", "count", 8, compared=True),
+    Column("neurons", "Neurons", "count", 7, compared=True),
+    Column("param_bytes", "Weights", "bytes", 10),
+    Column("intensity", "FLOP/B", "float", 11),
+    Column("reported_top5_error_percent", "Top-5 err %", "float", 3),
+)
+
+_MODELS = (
+    Column("name", "Model", "text", 0),
+    Column("title", "Title", "text", 1),
+    Column("year", "Year", "plain", 2),
+    Column("input_shape", "Input", "shape", 3),
+    Column("reported_top5_error_percent", "Top-5 err %", "float", 4),
+    Column("reported_protocol", "Protocol", "text", 6),
+    Column("paper", "Paper", "text"),
+    Column("differences", "Differences", "text"),
+)
+
+_COSTS = (Column("operator", "Operator", "text", 0), Column("rule", "Rule", "text", 1))
+
+
+def summary_table(table: LayerTable, *, model: str, batch: int, mode: str) -> Table:
+    """Return the layer table of one model, with totals."""
+    totals = table.totals
+    layers = f"{totals.weight_layers} weight layer{'' if totals.weight_layers == 1 else 's'}"
+    return Table(
+        columns=_SUMMARY,
+        rows=[asdict(row) for row in table.rows],
+        title=f"{model}, {mode}, batch {batch}",
+        totals={"name": "total", "type": layers, **asdict(totals), "intensity": totals.intensity},
+        batch=batch,
+        notes=(CONVENTION,),
+    )
+
+
+def summaries_table(tables: Mapping[str, LayerTable], *, batch: int) -> Table:
+    """Return the layer tables of several models as one, with a first column `model`."""
+    return Table(
+        columns=(Column("model", "Model", "text", 0), *_SUMMARY),
+        rows=[{"model": model, **asdict(row)} for model, table in tables.items() for row in table.rows],
+        batch=batch,
+        notes=(CONVENTION,),
+    )
+
+
+def comparison_table(rows: Sequence[ModelRow], *, baseline: int, batch: int, mode: str, notes: Iterable[str]) -> Table:
+    """Return one row a model; `baseline` is the index of the row that ratios refer to."""
+    records = [asdict(row) for row in rows]
+    ratios = f"ratios to {rows[baseline].model}" if len(rows) > 1 else ""
+    return Table(
+        columns=_COMPARISON,
+        rows=records,
+        title=", ".join(filter(None, (mode, f"batch {batch}", ratios))),
+        baseline=records[baseline] if len(rows) > 1 else None,
+        batch=batch,
+        notes=(*notes, CONVENTION),
+    )
+
+
+def models_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return one row a model that is installed."""
+    return Table(columns=_MODELS, rows=rows)
+
+
+def costs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return one row an operator with its rule."""
+    return Table(columns=_COSTS, rows=rows, notes=("Operators without a rule are listed as uncounted, never as zero.",))

@@ -1,0 +1,92 @@
+"""A table on its way out: raw rows, and for each column how it is written for people, in CSV and in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from archbench.units import (
+    format_bytes,
+    format_count,
+    format_dimensions,
+    format_float,
+    format_integer,
+    format_ratio,
+    format_step,
+)
+
+Kind = Literal["text", "integer", "count", "bytes", "float", "plain", "shape", "window", "step"]
+
+_TEXT: dict[Kind, Callable[[Any], str]] = {
+    "text": str,
+    "integer": format_integer,
+    "count": format_count,
+    "bytes": format_bytes,
+    "float": format_float,
+    "plain": str,
+    "shape": format_dimensions,
+    "window": format_dimensions,
+    "step": format_step,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: the record's field, what heads it for people, how it is written.
+
+    Where a page is too narrow, columns with the largest `priority` go first; None is left to CSV and JSON.
+    """
+
+    field: str
+    heading: str
+    kind: Kind = "text"
+    priority: int | None = None
+    compared: bool = False
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the column is set flush right."""
+        return self.kind in ("integer", "count", "bytes", "float", "plain", "step")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of raw values by field, in the order of `columns`, with an optional last line of totals.
+
+    `batch` is what shapes have in front; it is left out where people and CSV readers look. `baseline` is the row that
+    `compared` columns are set in relation to. `notes` are sentences below the table.
+    """
+
+    columns: tuple[Column, ...]
+    rows: Sequence[Mapping[str, Any]]
+    title: str = ""
+    totals: Mapping[str, Any] | None = None
+    baseline: Mapping[str, Any] | None = None
+    batch: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def text(self, column: Column, row: Mapping[str, Any]) -> str:
+        """Return a cell as people read it; empty where there is no value."""
+        value = self._without_batch(column, row.get(column.field))
+        if value is None:
+            return ""
+        text = _TEXT[column.kind](value)
+        reference = self.baseline[column.field] if self.baseline is not None and column.compared else None
+        return f"{text} {format_ratio(value / reference)}" if reference else text
+
+    def raw(self, column: Column, row: Mapping[str, Any]) -> Any:
+        """Return a cell as CSV has it: raw numbers, sizes joined by x, empty where there is no value."""
+        value = self._without_batch(column, row.get(column.field))
+        if column.kind in ("shape", "window", "step") and value is not None:
+            return _TEXT[column.kind](value)
+        return "" if value is None else value
+
+    def shown(self) -> list[Column]:
+        """Return the columns that are meant for people."""
+        return [column for column in self.columns if column.priority is not None]
+
+    def _without_batch(self, column: Column, value: Any) -> Any:
+        if column.kind == "shape" and value and value[0] == self.batch:
+            return value[1:]
+        return value

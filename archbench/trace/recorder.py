@@ -1,0 +1,209 @@
+"""The dispatch mode: each ATen operator that runs becomes an `Operation`.
+
+Knows operators and tensors, and which layer is running as a number; it does not know modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from archbench.trace import costs
+from archbench.trace.records import Operation, TensorInfo
+from archbench.trace.shapes import find_shape_rule
+from archbench.trace.structures import map_tensors, tensors_in
+from archbench.trace.windows import window_of
+
+
+class NeedsDataError(Exception):
+    """The model cannot run on tensors without data; the message says what asked for a value."""
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types the base in part
+    """Records the operators that run inside it in `operations`.
+
+    `layers` is the stack of layer numbers that the caller keeps; the last one gets the operation. With
+    `without_data` every tensor that meets one on the meta device is taken there, and so is what is created on any
+    named device.
+    """
+
+    def __init__(self, *, without_data: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
+        self.operations: list[Operation] = []
+        self.layers: list[int] = []
+        self.step = 0
+        self.read_storages: set[int] = set()
+        self._weight_storages: set[int] = set()
+        self._kept: list[Tensor] = []
+        self._without_data = without_data
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # torch would wrap __torch_dispatch__ in a guard that imports dynamo: a second of start-up.
+        return False
+
+    def next_step(self) -> int:
+        """Advance time by one and return it."""
+        self.step += 1
+        return self.step
+
+    def add_weight(self, tensor: Tensor) -> None:
+        """Declare a parameter or buffer of the model; it is kept, so that its storage stays its own."""
+        self._weight_storages.add(storage_key(tensor))
+        self._kept.append(tensor)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        operator = _OPERATORS.get(func) or _describe(func)
+        kwargs = kwargs or {}
+        inputs = _operands(operator, args, kwargs)
+        keys = [storage_key(tensor) for tensor in inputs]
+        on_meta = self._without_data and any(tensor.is_meta for tensor in inputs)
+        if on_meta and not all(tensor.is_meta for tensor in inputs):
+            args, kwargs = map_tensors(args, to_meta), map_tensors(kwargs, to_meta)
+            inputs = _operands(operator, args, kwargs)
+        if self._without_data and kwargs.get("device") is not None:
+            kwargs = {**kwargs, "device": torch.device("meta")}
+        out = operator.shape_rule(*args, **kwargs) if on_meta and operator.shape_rule else None
+        if out is None:
+            out = _run_without_data(func, operator, args, kwargs) if on_meta else func(*args, **kwargs)
+        outputs = [out] if isinstance(out, Tensor) else list(tensors_in(out))
+        weights = self._track_weights(keys, outputs)
+        self._record(operator, args, kwargs, inputs, weights, out, outputs)
+        return out
+
+    def _record(
+        self,
+        operator: _Operator,
+        args: Any,
+        kwargs: Any,
+        inputs: list[Tensor],
+        weights: tuple[int, ...],
+        out: Any,
+        outputs: list[Tensor],
+    ) -> None:
+        read = tuple(map(tensor_info, inputs))
+        written = tuple(map(tensor_info, outputs))
+        macs = flops = read_bytes = written_bytes = 0
+        if not operator.is_free:
+            written_bytes = sum(info.size_bytes for info in written)
+            read_bytes = sum(info.size_bytes for info in read[operator.overwrites :])
+            if operator.formula is not None:
+                options = {key: kwargs[key] for key in kwargs if key not in operator.out_arguments}
+                cost = operator.formula(*args, out=out, **options)
+                macs, flops = cost.macs, cost.flops
+                read_bytes = read_bytes if cost.read_bytes is None else cost.read_bytes
+        self.operations.append(
+            Operation(
+                name=operator.name,
+                layer=self.layers[-1] if self.layers else 0,
+                step=self.next_step(),
+                inputs=read,
+                outputs=written,
+                window=window_of(operator.name, args),
+                weights=weights,
+                is_free=operator.is_free,
+                counted=operator.is_free or operator.formula is not None,
+                macs=macs,
+                flops=flops,
+                read_bytes=read_bytes,
+                written_bytes=written_bytes,
+            )
+        )
+
+    def _track_weights(self, keys: list[int], outputs: list[Tensor]) -> tuple[int, ...]:
+        """Return each input's key if it is a weight, else 0; what is computed from weights alone is a weight too."""
+        self.read_storages.update(keys)
+        weights = tuple(key if key in self._weight_storages else 0 for key in keys)
+        if keys and all(weights):
+            for tensor in outputs:
+                self.add_weight(tensor)
+        else:
+            # A freed storage's address may serve again, for one that is no weight.
+            self._weight_storages.difference_update(set(map(storage_key, outputs)).difference(keys))
+        return weights
+
+
+@dataclass(frozen=True, slots=True)
+class _Operator:
+    """What is known of an overload before it is called."""
+
+    name: str
+    formula: costs.Formula | None
+    shape_rule: Callable[..., Any] | None
+    is_free: bool
+    overwrites: int
+    out_arguments: frozenset[str]
+
+
+_OPERATORS: dict[Any, _Operator] = {}
+
+
+def _describe(func: Any) -> _Operator:
+    name = func._schema.name.replace("::", ".")
+    rule = costs.find_rule(name)
+    operator = _Operator(
+        name=name,
+        formula=None if rule is None else rule.formula,
+        shape_rule=find_shape_rule(str(func)),
+        is_free=name in costs.FREE or costs.is_view(func._schema),
+        overwrites=1 if name in costs.OVERWRITING else 0,
+        out_arguments=frozenset(a.name for a in func._schema.arguments if a.is_out),
+    )
+    _OPERATORS[func] = operator
+    return operator
+
+
+def storage_key(tensor: Tensor) -> int:
+    """Return what tells a tensor's storage from every other that is alive."""
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except NotImplementedError:  # sparse and other opaque tensors have none
+        return id(tensor)
+
+
+def tensor_info(tensor: Tensor) -> TensorInfo:
+    """Return the record of a tensor."""
+    shape = tuple(tensor.shape)
+    elements = tensor.numel()
+    if not tensor.is_contiguous():
+        # A dimension of stride 0 is expanded: its elements are stored once.
+        elements = prod(n for n, stride in zip(shape, tensor.stride(), strict=True) if stride)
+    return TensorInfo(shape, tensor.dtype, elements * tensor.element_size())
+
+
+def to_meta(tensor: Tensor) -> Tensor:
+    """Return a tensor of the same shape, strides and dtype that has no data."""
+    if tensor.is_meta:
+        return tensor
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+def _operands(operator: _Operator, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
+    """Return the tensors that an operator takes, those in lists too, but not those it only writes to."""
+    found: list[Tensor] = []
+    for value in args:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found.extend(item for item in value if isinstance(item, Tensor))
+    for name, value in kwargs.items():
+        if isinstance(value, Tensor) and name not in operator.out_arguments:
+            found.append(value)
+    return found
+
+
+def _run_without_data(func: Any, operator: _Operator, args: Any, kwargs: Any) -> Any:
+    if operator.name == "aten._local_scalar_dense":
+        raise NeedsDataError("it reads the value of a tensor")
+    try:
+        return func(*args, **kwargs)
+    except NotImplementedError as error:
+        raise NeedsDataError(f"{operator.name} has no kernel for tensors without data") from error

@@ -1,0 +1,107 @@
+"""What one run of a model leaves behind: plain, immutable, raw integers.
+
+A `Trace` is all that the analyses see. Shapes include the batch; bytes are bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """A tensor without its data. `size_bytes` counts elements that an expanded tensor repeats once."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How a convolution or pooling slides: one entry a spatial dimension; `groups` is None for pooling."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    groups: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One call of one ATen operator.
+
+    `layer` is the index in `Trace.layers` of the module in whose forward it ran, `step` its place in time.
+    `is_free` marks views and allocations, which compute and move nothing. `counted` is False where no cost
+    formula is known; its macs and flops are then 0 and say nothing. `weights` stands beside `inputs`: the
+    identity of a parameter or buffer of the model, or of a tensor computed from those alone, and 0 for data.
+    """
+
+    name: str
+    layer: int
+    step: int
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    window: Window | None
+    weights: tuple[int, ...]
+    is_free: bool
+    counted: bool
+    macs: int
+    flops: int
+    read_bytes: int
+    written_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter on the first layer that owns it. `was_read` says whether any operator took it."""
+
+    name: str
+    numel: int
+    size_bytes: int
+    trainable: bool
+    was_read: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One module, in the order of `named_modules()`; the root's `path` is `.` and its depth 0.
+
+    `inputs` and `outputs` are the tensors of its first call; `output_elements` (of the first output) and
+    `output_bytes` (of all) are sums over its calls. `first_step` is when it was first entered, None if it never was.
+    """
+
+    path: str
+    type: str
+    depth: int
+    is_leaf: bool
+    calls: int
+    first_step: int | None
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    output_elements: int
+    output_bytes: int
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One run of a model: its modules, and every operator that ran, in order.
+
+    `real_data_reason` is None when the model ran on tensors without data; else it says why that was
+    not possible and real arithmetic was done.
+    """
+
+    layers: tuple[Layer, ...]
+    operations: tuple[Operation, ...]
+    inputs: tuple[TensorInfo, ...]
+    mode: str
+    real_data_reason: str | None
+
+    @property
+    def batch(self) -> int:
+        """The first size of the first input, 1 where there is none."""
+        shape = self.inputs[0].shape if self.inputs else ()
+        return shape[0] if shape else 1

@@ -1,0 +1,203 @@
+"""Output shapes of the operators that convolutional networks are made of.
+
+torch's own meta kernels for these load sympy and dynamo, about a second of start-up, and cost more than the rest
+of a trace when warm. Each rule here covers the plain contiguous case alone and returns None for every other, so
+that torch's kernel decides, and raises where the arguments are wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_RULES: dict[str, Callable[..., Any]] = {}
+
+_UNARY = (
+    "elu.default", "exp.default", "gelu.default", "hardsigmoid.default", "hardswish.default", "hardtanh.default",
+    "leaky_relu.default", "neg.default", "pow.Tensor_Scalar", "relu.default", "rsqrt.default", "sigmoid.default",
+    "silu.default", "sqrt.default", "tanh.default",
+)  # fmt: skip
+_BINARY = ("add.Tensor", "div.Tensor", "mul.Tensor", "sub.Tensor")
+# The dtypes whose normalisation statistics have the input's own dtype on every device.
+_FULL_PRECISION = (torch.float32, torch.float64)
+
+
+def find_shape_rule(operator: str) -> Callable[..., Any] | None:
+    """Return the rule of an overload such as `aten.add.Tensor`: the operator's arguments in, outputs or None out."""
+    return _RULES.get(operator)
+
+
+def _shape_rule(*operators: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def register(rule: Callable[..., Any]) -> Callable[..., Any]:
+        _RULES.update((f"aten.{operator}", rule) for operator in operators)
+        return rule
+
+    return register
+
+
+def _empty(shape: Any, like: Tensor) -> Tensor:
+    return torch.empty(shape, dtype=like.dtype, device="meta")
+
+
+def _is_plain(*tensors: Tensor) -> bool:
+    """Contiguous floating tensors of one dtype: no promotion, no memory format to keep."""
+    dtype = tensors[0].dtype
+    return dtype.is_floating_point and all(t.is_contiguous() and t.dtype is dtype for t in tensors)
+
+
+def _pair(value: Any, dimensions: int) -> list[int]:
+    return [value[0]] * dimensions if len(value) == 1 else list(value)
+
+
+@_shape_rule(*_UNARY)
+def _unary(x: Tensor, *_args: Any, **_: Any) -> Tensor | None:
+    return _empty(x.shape, x) if _is_plain(x) else None
+
+
+@_shape_rule(*_BINARY)
+def _binary(x: Any, y: Any, **_: Any) -> Tensor | None:
+    if not isinstance(x, Tensor) or not _is_plain(x):
+        return None
+    if isinstance(y, Tensor) and not (y.shape == x.shape and _is_plain(x, y)):
+        return None
+    return _empty(x.shape, x) if isinstance(y, (Tensor, int, float)) else None
+
+
+@_shape_rule("convolution.default")
+def _convolution(
+    x: Tensor, w: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, _: Any, groups: int
+) -> Tensor | None:
+    dimensions = w.dim() - 2
+    if transposed or x.dim() != w.dim() or not _is_plain(x, w) or x.shape[1] != w.shape[1] * groups:
+        return None
+    spatial = _slide(x.shape[2:], w.shape[2:], stride, padding, dilation, dimensions)
+    if spatial is None or w.shape[0] % groups or (bias is not None and bias.shape != w.shape[:1]):
+        return None
+    return _empty((x.shape[0], w.shape[0], *spatial), x)
+
+
+@_shape_rule("max_pool2d_with_indices.default")
+def _max_pool2d(
+    x: Tensor, kernel: Any, stride: Any = (), padding: Any = (0,), dilation: Any = (1,), ceil_mode: bool = False
+) -> tuple[Tensor, Tensor] | None:
+    spatial = _pooled(x, kernel, stride, padding, dilation, ceil_mode, 2)
+    if spatial is None:
+        return None
+    shape = (*x.shape[:2], *spatial)
+    return _empty(shape, x), torch.empty(shape, dtype=torch.int64, device="meta")
+
+
+@_shape_rule("avg_pool2d.default")
+def _avg_pool2d(
+    x: Tensor, kernel: Any, stride: Any = (), padding: Any = (0,), ceil_mode: bool = False, *_: Any
+) -> Tensor | None:
+    spatial = _pooled(x, kernel, stride, padding, (1,), ceil_mode, 2)
+    return None if spatial is None else _empty((*x.shape[:2], *spatial), x)
+
+
+@_shape_rule("avg_pool3d.default")
+def _avg_pool3d(
+    x: Tensor, kernel: Any, stride: Any = (), padding: Any = (0,), ceil_mode: bool = False, *_: Any
+) -> Tensor | None:
+    spatial = _pooled(x, kernel, stride, padding, (1,), ceil_mode, 3)
+    return None if spatial is None else _empty((*x.shape[:2], *spatial), x)
+
+
+def _pooled(
+    x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, dimensions: int
+) -> list[int] | None:
+    if ceil_mode or x.dim() != dimensions + 2 or not _is_plain(x):
+        return None
+    kernel = _pair(kernel, dimensions)
+    padding = _pair(padding, dimensions)
+    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
+        return None
+    return _slide(x.shape[2:], kernel, stride or kernel, padding, dilation, dimensions)
+
+
+def _slide(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, dimensions: int) -> list[int] | None:
+    """Return floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1 a dimension, None if any is below 1."""
+    result = [
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(
+            size,
+            kernel,
+            _pair(stride, dimensions),
+            _pair(padding, dimensions),
+            _pair(dilation, dimensions),
+            strict=True,
+        )
+    ]
+    return result if min(result, default=0) > 0 else None
+
+
+@_shape_rule("addmm.default")
+def _addmm(bias: Tensor, a: Tensor, b: Tensor, **_: Any) -> Tensor | None:
+    fits = a.dim() == b.dim() == 2 and a.shape[1] == b.shape[0] and bias.shape == b.shape[1:]
+    same = a.dtype is b.dtype is bias.dtype and a.dtype.is_floating_point
+    return _empty((a.shape[0], b.shape[1]), a) if fits and same else None
+
+
+@_shape_rule("mm.default")
+def _mm(a: Tensor, b: Tensor) -> Tensor | None:
+    fits = a.dim() == b.dim() == 2 and a.shape[1] == b.shape[0]
+    return _empty((a.shape[0], b.shape[1]), a) if fits and a.dtype is b.dtype else None
+
+
+@_shape_rule("bmm.default")
+def _bmm(a: Tensor, b: Tensor) -> Tensor | None:
+    fits = a.dim() == b.dim() == 3 and a.shape[0] == b.shape[0] and a.shape[2] == b.shape[1]
+    return _empty((a.shape[0], a.shape[1], b.shape[2]), a) if fits and a.dtype is b.dtype else None
+
+
+@_shape_rule("native_batch_norm.default")
+def _batch_norm(
+    x: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, training: bool, *_: Any
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    if x.dim() < 2 or not _is_plain(x) or x.dtype not in _FULL_PRECISION:
+        return None
+    channels = x.shape[1]
+    if any(t is not None and t.shape != (channels,) for t in (weight, bias, mean, variance)):
+        return None
+    saved = channels if training else 0
+    return _empty(x.shape, x), _empty((saved,), x), _empty((saved,), x)
+
+
+@_shape_rule("native_layer_norm.default")
+def _layer_norm(x: Tensor, shape: Any, weight: Any, bias: Any, _: float) -> tuple[Tensor, Tensor, Tensor] | None:
+    kept = x.dim() - len(shape)
+    if not _is_plain(x) or x.dtype not in _FULL_PRECISION or tuple(x.shape[kept:]) != tuple(shape):
+        return None
+    if any(t is not None and tuple(t.shape) != tuple(shape) for t in (weight, bias)):
+        return None
+    statistics = (*x.shape[:kept], *(1 for _ in shape))
+    return _empty(x.shape, x), _empty(statistics, x), _empty(statistics, x)
+
+
+@_shape_rule("_softmax.default")
+def _softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor | None:
+    return _empty(x.shape, x) if _is_plain(x) and not half_to_float and -x.dim() <= dim < x.dim() else None
+
+
+@_shape_rule("cat.default")
+def _cat(tensors: list[Tensor], dim: int = 0) -> Tensor | None:
+    first = tensors[0] if tensors else None
+    if first is None or not _is_plain(*tensors) or not -first.dim() <= dim < first.dim():
+        return None
+    dim %= first.dim()
+    rest = (*first.shape[:dim], *first.shape[dim + 1 :])
+    if any(t.dim() != first.dim() or (*t.shape[:dim], *t.shape[dim + 1 :]) != rest for t in tensors):
+        return None
+    return _empty((*first.shape[:dim], sum(t.shape[dim] for t in tensors), *first.shape[dim + 1 :]), first)
+
+
+@_shape_rule("mean.dim", "sum.dim_IntList")
+def _reduce(x: Tensor, dims: Any, keepdim: bool = False, *, dtype: Any = None) -> Tensor | None:
+    if not dims or dtype is not None or not _is_plain(x) or not all(-x.dim() <= d < x.dim() for d in dims):
+        return None
+    reduced = {d % x.dim() for d in dims}
+    shape = [1 if i in reduced else n for i, n in enumerate(x.shape) if keepdim or i not in reduced]
+    return _empty(shape, x)

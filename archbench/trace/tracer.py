@@ -1,0 +1,243 @@
+"""Run a model once on tensors that have no data and record every operator that happens.
+
+Which module is running is known because each borrowed module reports entering and leaving its forward; unlike a
+forward hook this also sees a direct call of `.forward`, and leaves torch's fast path for modules without hooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from archbench.errors import ForwardError, InputError
+from archbench.trace.borrowing import borrowed
+from archbench.trace.recorder import NeedsDataError, Recorder, storage_key, tensor_info, to_meta
+from archbench.trace.records import Layer, Parameter, TensorInfo, Trace
+from archbench.trace.structures import map_tensors, tensors_in
+from archbench.units import format_dimensions
+
+Mode = Literal["eval"]
+
+
+def trace(model: nn.Module, inputs: Any, *, mode: Mode = "eval") -> Trace:
+    """Return the record of one forward pass of `model` on `inputs`.
+
+    `inputs` is a tensor, a tuple of positional or a dict of keyword arguments; only shapes and dtypes are used.
+    Where the model cannot run without data (its control flow reads values, or an operator has no meta kernel), it is
+    run again on `inputs` themselves, with random values where they have none, and `real_data_reason` says why.
+    Raises ForwardError, caused by the model's own error and naming the layer, if forward fails, and InputError for a
+    model whose lazy parameters have no shape yet.
+    """
+    _refuse_lazy(model)
+    try:
+        return _run(model, inputs, mode, to_meta, None)
+    except NeedsDataError as error:
+        reason = str(error)
+    return _run(model, inputs, mode, _Materialiser(model), reason)
+
+
+def _refuse_lazy(model: nn.Module) -> None:
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise InputError(f"parameter {name} has no shape yet; run the lazy model once before it is counted")
+
+
+def _run(model: nn.Module, inputs: Any, mode: Mode, place: Callable[[Tensor], Tensor], reason: str | None) -> Trace:
+    """Run the model on inputs and parameters that `place` gives for the real ones, and collect what happened."""
+    recorder = Recorder(without_data=reason is None)
+    watch = _Watch(model, recorder, place)
+    with borrowed(model, training=False, wrap=watch.wrap, shadow=watch.shadow):
+        arguments = map_tensors(inputs, place)
+        positional, keyword = _split(arguments)
+        try:
+            with torch.no_grad(), recorder:
+                model(*positional, **keyword)
+        except NeedsDataError:
+            raise
+        except Exception as error:  # whatever the model's own code raises is reported with the layer it came from
+            if reason is None and _is_about_missing_data(error):
+                raise NeedsDataError(_first_line(error)) from error
+            raise watch.failure(error) from error
+        return Trace(
+            layers=watch.layers(),
+            operations=tuple(recorder.operations),
+            inputs=tuple(map(tensor_info, tensors_in(arguments))),
+            mode=mode,
+            real_data_reason=reason,
+        )
+
+
+def _split(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return positional and keyword arguments for what `trace` takes as inputs."""
+    if isinstance(inputs, Mapping):
+        return (), dict(inputs)
+    return (inputs if isinstance(inputs, tuple) else (inputs,)), {}
+
+
+def _is_about_missing_data(error: Exception) -> bool:
+    """Recognise torch's several ways to say that a meta tensor has no values (tolist, numpy, a missing kernel)."""
+    return isinstance(error, (RuntimeError, TypeError, ValueError)) and "meta" in str(error).lower()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+class _Materialiser:
+    """Places tensors for a run on real data: random values where there are none, copies of what a run may change."""
+
+    def __init__(self, model: nn.Module) -> None:
+        devices = (parameter.device for parameter in model.parameters())
+        self._device = next((device for device in devices if device.type != "meta"), torch.device("cpu"))
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        if not tensor.is_meta:
+            return tensor if isinstance(tensor, nn.Parameter) else tensor.detach().clone()
+        if tensor.is_floating_point() or tensor.is_complex():
+            return torch.randn(tensor.shape, dtype=tensor.dtype, device=self._device)
+        return torch.zeros(tensor.shape, dtype=tensor.dtype, device=self._device)
+
+
+@dataclass(slots=True)
+class _Module:
+    """What is seen of one module while it runs."""
+
+    path: str
+    module: nn.Module
+    calls: int = 0
+    first_step: int | None = None
+    inputs: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    output_elements: int = 0
+    output_bytes: int = 0
+
+
+class _Watch:
+    """Follows which module runs, and which tensors stand for its parameters."""
+
+    def __init__(self, model: nn.Module, recorder: Recorder, place: Callable[[Tensor], Tensor]) -> None:
+        self._recorder = recorder
+        self._place = place
+        self._modules = [_Module(path or ".", module) for path, module in model.named_modules()]
+        self._index = {id(seen.module): i for i, seen in enumerate(self._modules)}
+        self._parameters = {id(p): p for p in model.parameters()}
+        self._shadows: dict[int, Tensor] = {}
+        self._failed: tuple[_Module, tuple[TensorInfo, ...]] | None = None
+        # Taken now: while the model is borrowed its dictionaries hold the shadows.
+        self._owned = [list(seen.module._parameters.items()) for seen in self._modules]
+
+    def shadow(self, tensor: Tensor) -> Tensor:
+        """Return what stands for a parameter or buffer during the run."""
+        placed = self._place(tensor)
+        if isinstance(tensor, nn.Parameter) and not isinstance(placed, nn.Parameter):
+            placed = nn.Parameter(placed, requires_grad=tensor.requires_grad)
+        self._shadows[id(tensor)] = placed
+        self._recorder.add_weight(tensor)
+        self._recorder.add_weight(placed)
+        return placed
+
+    def wrap(self, module: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a forward that reports its entering and leaving."""
+        index = self._index[id(module)]
+        seen = self._modules[index]
+        stack = self._recorder.layers
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            self._enter(seen, args, kwargs)
+            stack.append(index)
+            try:
+                output = forward(*args, **kwargs)
+            except Exception:
+                if self._failed is None:
+                    self._failed = seen, tuple(map(tensor_info, tensors_in((args, kwargs))))
+                raise
+            finally:
+                stack.pop()
+            self._leave(seen, output)
+            return output
+
+        watched.__wrapped__ = forward  # type: ignore[attr-defined]  # inspect.signature follows it
+        return watched
+
+    def _enter(self, seen: _Module, args: Any, kwargs: Any) -> None:
+        step = self._recorder.next_step()
+        seen.calls += 1
+        if seen.first_step is None:
+            seen.first_step = step
+            seen.inputs = tuple(map(tensor_info, tensors_in((args, kwargs))))
+
+    def _leave(self, seen: _Module, output: Any) -> None:
+        infos = tuple(map(tensor_info, tensors_in(output)))
+        seen.output_elements += prod(infos[0].shape) if infos else 0
+        seen.output_bytes += sum(info.size_bytes for info in infos)
+        if seen.calls == 1:
+            seen.outputs = infos
+
+    def failure(self, error: Exception) -> ForwardError:
+        """Return the error that names the innermost layer that failed, its input and its kernel."""
+        if self._failed is None:
+            return ForwardError(f"the model cannot be called with these inputs: {_first_line(error)}")
+        seen, inputs = self._failed
+        shapes = ", ".join(format_dimensions(info.shape) or "a scalar" for info in inputs) or "no tensor"
+        kernel = getattr(seen.module, "kernel_size", None)
+        window = "" if kernel is None else f" with kernel {format_dimensions(_pair(kernel))}"
+        where = f"layer {seen.path} ({type(seen.module).__name__})"
+        reason = _mismatch(seen.module, inputs) or _first_line(error)
+        return ForwardError(f"{where} fails on input {shapes}{window}: {reason}")
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Return what was seen, each parameter on the first module that owns it."""
+        counted: set[int] = set()
+        return tuple(
+            Layer(
+                path=seen.path,
+                type=type(seen.module).__name__,
+                depth=0 if seen.path == "." else seen.path.count(".") + 1,
+                is_leaf=not any(True for _ in seen.module.children()),
+                calls=seen.calls,
+                first_step=seen.first_step,
+                inputs=seen.inputs,
+                outputs=seen.outputs,
+                output_elements=seen.output_elements,
+                output_bytes=seen.output_bytes,
+                parameters=tuple(self._parameters_of(owned, counted)),
+            )
+            for seen, owned in zip(self._modules, self._owned, strict=True)
+        )
+
+    def _parameters_of(self, owned: Any, counted: set[int]) -> Any:
+        for name, parameter in owned:
+            if parameter is None or id(parameter) in counted:
+                continue
+            counted.add(id(parameter))
+            stand_ins = (parameter, self._shadows.get(id(parameter), parameter))
+            yield Parameter(
+                name=name,
+                numel=parameter.numel(),
+                size_bytes=parameter.numel() * parameter.element_size(),
+                trainable=parameter.requires_grad,
+                was_read=any(storage_key(t) in self._recorder.read_storages for t in stand_ins),
+            )
+
+
+def _pair(kernel: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (kernel, kernel) if isinstance(kernel, int) else tuple(kernel)
+
+
+# Where torch's layers keep the size that they expect, and the dimension of the input in which they expect it.
+_EXPECTED = (("in_channels", 1, "channels"), ("num_features", 1, "channels"), ("in_features", -1, "features"))
+
+
+def _mismatch(module: nn.Module, inputs: tuple[TensorInfo, ...]) -> str | None:
+    """Say in plain words that the input has another number of channels or features than the layer, if that is so."""
+    shape = inputs[0].shape if inputs else ()
+    for attribute, dimension, noun in _EXPECTED:
+        expected = getattr(module, attribute, None)
+        if expected is not None and len(shape) > 1 and shape[dimension] != expected:
+            return f"it takes {expected} {noun}, not {shape[dimension]}"
+    return None

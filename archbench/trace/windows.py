@@ -1,0 +1,44 @@
+"""Kernel, stride, padding and groups, read from the call of a convolution or pooling operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from archbench.trace.records import Window
+
+_POOLING = frozenset(
+    f"aten.{name}"
+    for name in (
+        "max_pool2d_with_indices",
+        "max_pool3d_with_indices",
+        "avg_pool2d",
+        "avg_pool3d",
+    )
+)
+
+
+def window_of(operator: str, args: Sequence[Any]) -> Window | None:
+    """Return the window of a call, None for an operator that has none.
+
+    `args` are the operator's positional arguments by its ATen schema: convolution(input, weight, bias,
+    stride, padding, dilation, transposed, output_padding, groups), pool(input, kernel, stride=kernel, padding=0).
+    """
+    if operator == "aten.convolution":
+        kernel = tuple(args[1].shape[2:])
+        dimensions = len(kernel)
+        return Window(kernel, _each(args[3], dimensions), _each(args[4], dimensions), args[8])
+    if operator in _POOLING:
+        dimensions = 3 if "3d" in operator else 2
+        kernel = _each(args[1], dimensions)
+        stride = _each(args[2], dimensions) if len(args) > 2 and args[2] else kernel
+        padding = _each(args[3], dimensions) if len(args) > 3 else (0,) * dimensions
+        return Window(kernel, stride, padding, None)
+    return None
+
+
+def _each(value: int | Sequence[int], dimensions: int) -> tuple[int, ...]:
+    """Spread one number over all dimensions; ATen takes `2`, `[2]` and `[2, 2]` alike."""
+    if isinstance(value, int):
+        return (value,) * dimensions
+    return tuple(value) * dimensions if len(value) == 1 else tuple(value)

@@ -1,0 +1,59 @@
+"""Numbers become text here and nowhere else: records hold raw integers and floats in base units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_SI = ("", "K", "M", "G", "T", "P", "E")
+_BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def format_integer(value: int) -> str:
+    """Return all digits in groups of three: `60965224` -> `60,965,224`."""
+    return f"{value:,}"
+
+
+def format_count(value: float) -> str:
+    """Return four significant digits with a decimal prefix: `724406816` -> `724.4M`."""
+    return _scaled(value, 1000, _SI)
+
+
+def format_bytes(value: float) -> str:
+    """Return four significant digits with a binary prefix: `243860896` -> `232.6 MiB`."""
+    return _scaled(value, 1024, tuple(f" {unit}" for unit in _BINARY))
+
+
+def format_ratio(value: float) -> str:
+    """Return a ratio with three significant digits: `2.2711` -> `2.27×`, `21.35` -> `21.4×`."""
+    if 0 < value < 0.001:
+        return "<0.001×"
+    decimals = 3 if value < 0.1 else 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:,.{decimals}f}×"
+
+
+def format_float(value: float) -> str:
+    """Return a plain number with one decimal: intensities and percentages."""
+    return f"{value:,.1f}"
+
+
+def format_dimensions(dimensions: Sequence[int]) -> str:
+    """Return sizes joined as they are written on the command line: `(3, 227, 227)` -> `3x227x227`."""
+    return "x".join(str(size) for size in dimensions)
+
+
+def format_step(values: Sequence[int]) -> str:
+    """Return a stride or padding: one number where all dimensions agree, else joined by `x`."""
+    return str(values[0]) if len(set(values)) == 1 else format_dimensions(values)
+
+
+def _scaled(value: float, base: int, units: Sequence[str]) -> str:
+    """Divide `value` by the largest power of `base` below it and append that power's unit."""
+    scaled, power = float(value), 0
+    # 999.95 would be printed as "1000.0", so the next prefix starts there.
+    while abs(scaled) >= base - 0.05 * (base / 1000) and power < len(units) - 1:
+        scaled /= base
+        power += 1
+    if power == 0:
+        return f"{value:,.0f}{units[0]}" if float(value).is_integer() else f"{value:,.4g}{units[0]}"
+    decimals = 3 if abs(scaled) < 9.9995 else 2 if abs(scaled) < 99.995 else 1
+    return f"{scaled:,.{decimals}f}{units[power]}"

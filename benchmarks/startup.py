@@ -1,0 +1,70 @@
+"""Time whole commands against `import torch`, in alternating runs, and print medians and ratios.
+
+    python benchmarks/startup.py [--rounds 15]
+
+The ratio is what carries over to another machine. Peak memory is the largest resident set of the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+REFERENCE = "import torch"
+ARCHBENCH = str(Path(sys.executable).with_name("archbench"))
+COMMANDS = {
+    REFERENCE: [sys.executable, "-c", "import torch"],
+    "archbench --help": [ARCHBENCH, "--help"],
+    "archbench summary vgg16": [ARCHBENCH, "summary", "vgg16"],
+    "archbench summary vgg19": [ARCHBENCH, "summary", "vgg19"],
+    "archbench compare alexnet zfnet vgg16": [ARCHBENCH, "compare", "alexnet", "zfnet", "vgg16"],
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process from start to end."""
+
+    time_s: float
+    peak_bytes: int
+
+
+def run(command: list[str]) -> Run:
+    """Run a command to its end, its output thrown away."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    time_s = time.perf_counter() - start
+    assert process.returncode == 0, f"{command} failed"
+    return Run(time_s, usage.ru_maxrss * 1024)
+
+
+def main() -> None:
+    """Print one line a command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    for command in COMMANDS.values():
+        run(command)  # fills the file cache and writes bytecode
+    runs: dict[str, list[Run]] = {name: [] for name in COMMANDS}
+    for _ in range(rounds):
+        for name, command in COMMANDS.items():
+            runs[name].append(run(command))
+    medians = {name: statistics.median(r.time_s for r in found) for name, found in runs.items()}
+    peaks = {name: statistics.median(r.peak_bytes for r in found) for name, found in runs.items()}
+    print(f"{'':40s} {'median s':>9s} {'ratio':>7s} {'peak MB':>9s} {'above':>7s}")
+    for name in COMMANDS:
+        ratio = medians[name] / medians[REFERENCE]
+        above = (peaks[name] - peaks[REFERENCE]) / 1e6
+        print(f"{name:40s} {medians[name]:9.3f} {ratio:7.3f} {peaks[name] / 1e6:9.1f} {above:7.1f}")
+
+
+if __name__ == "__main__":
+    main()

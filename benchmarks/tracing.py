@@ -1,0 +1,56 @@
+"""Time building and summarizing in one warm process; print the median and the fastest of many.
+
+python benchmarks/tracing.py [--rounds 50]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+import torchvision
+
+import archbench
+from archbench.address import find
+
+
+def measure(name: str, job: Callable[[], object], rounds: int) -> None:
+    """Run `job` repeatedly and print its times."""
+    for _ in range(3):
+        job()
+    times_ms = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        job()
+        times_ms.append((time.perf_counter() - start) * 1e3)
+    print(f"{name:55s} median {statistics.median(times_ms):7.2f} ms, fastest {min(times_ms):7.2f} ms")
+
+
+def main() -> None:
+    """Measure the zoo's VGG-16 and models of torchvision, with their own forward pass on meta beside them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=50)
+    rounds = parser.parse_args().rounds
+    image = torch.empty(1, 3, 224, 224, device="meta")
+    vgg16 = find("vgg16")
+    measure("vgg16: build and summarize", lambda: archbench.summarize(vgg16.build(), image), rounds)
+    for name in ("resnet50", "resnet152", "vit_l_16"):
+        with torch.device("meta"):
+            model = torchvision.models.get_model(name).eval()
+
+        def forward(model: torch.nn.Module = model) -> None:
+            with torch.no_grad():
+                model(image)
+
+        def summarize(model: torch.nn.Module = model) -> None:
+            archbench.summarize(model, image)
+
+        measure(f"{name}: bare forward on meta", forward, rounds)
+        measure(f"{name}: summarize", summarize, rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""`archbench compare`: one row a model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.options import Batch, Csv, FormatOption, Inputs, Mode, Models, ModeOption, Output
+
+Baseline = Annotated[str | None, typer.Option("--baseline", metavar="MODEL", help="Ratios refer to it, not the first.")]
+
+
+def compare(
+    models: Models,
+    input: Inputs = None,
+    batch: Batch = 1,
+    mode: ModeOption = Mode.eval,
+    baseline: Baseline = None,
+    format: FormatOption = None,
+    output: Output = None,
+    csv: Csv = None,
+) -> None:
+    """Compare models: parameters, MACs, FLOPs, neurons, reported error, with ratios to the first.
+
+    Example: archbench compare alexnet zfnet vgg16 --csv compare.csv
+    """
+    from archbench.errors import UsageError, nearest
+    from cli.output import destination, note
+
+    target = destination(format, output, csv)
+    if baseline is not None and baseline not in models:
+        raise UsageError(f"--baseline {baseline} is not one of {', '.join(models)}{nearest(baseline, models)}")
+
+    from archbench.analyze.comparison import comparison_row
+    from archbench.report.layouts import comparison_table
+    from cli.loading import count, warnings
+
+    all_counted = [count(model, input, batch, mode) for model in models]
+    rows = [
+        comparison_row(
+            counted.summary.model,
+            counted.summary.totals,
+            title=counted.card.title if counted.card else "",
+            year=counted.card.year if counted.card else None,
+            input_shape=counted.summary.inputs[0],
+            reported_top5_error_percent=counted.card.reported_top5_error_percent if counted.card else None,
+        )
+        for counted in all_counted
+    ]
+    protocols = [
+        f"{counted.summary.model}: reported error on {counted.card.reported_protocol}."
+        for counted in all_counted
+        if counted.card and counted.card.reported_protocol
+    ]
+    first = models.index(baseline) if baseline else 0
+    target.deliver(comparison_table(rows, baseline=first, batch=batch, mode=mode.value, notes=protocols))
+    for counted in all_counted:
+        for warning in warnings(counted):
+            note(warning)

@@ -1,0 +1,66 @@
+"""The `archbench` command. Only here does an error become one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import typer
+
+from archbench.errors import ArchbenchError
+from cli.compare import compare
+from cli.costs import costs
+from cli.list import list_models
+from cli.summary import summary
+
+# The base of all complaints about the command line; typer gives it no public name.
+_CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
+
+app = typer.Typer(
+    name="archbench",
+    help="Analyse, compare and benchmark neural-network architectures.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("list")(list_models)
+app.command()(summary)
+app.command()(compare)
+app.command()(costs)
+
+
+def main() -> None:
+    """Run the command line and leave with the exit code that the contract gives it."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code: 0 done, 2 wrong use or bad input, 130 or 143 interrupted."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = app(list(arguments), standalone_mode=False, prog_name="archbench")
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except ArchbenchError as error:
+        return _complain(str(error), error.exit_code)
+    except _CommandLineError as error:
+        return _complain(error.format_message(), 2)  # type: ignore[attr-defined]  # has it, see its name above
+    except (typer.Abort, KeyboardInterrupt):
+        return _complain("interrupted", 130)
+    except BrokenPipeError:
+        # The reader has seen enough. What is left in the buffer must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"archbench: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    """Unwind the stack, so that temporary files are removed; 143 is what a shell reports for SIGTERM."""
+    raise SystemExit(143)

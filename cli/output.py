@@ -1,0 +1,89 @@
+"""Where a command's result goes: printed or written, in the format asked for."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archbench.errors import UsageError, nearest
+from cli.options import Format
+
+if TYPE_CHECKING:
+    from archbench.report.table import Table
+
+_ENDINGS = {
+    ".csv": Format.csv,
+    ".json": Format.json,
+    ".md": Format.markdown,
+    ".markdown": Format.markdown,
+    ".txt": Format.table,
+}
+_FILE_WIDTH = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A format and a path, None for standard output."""
+
+    format: Format
+    path: Path | None
+
+    def deliver(self, table: Table, document: Any = None) -> None:
+        """Print or write the table; as JSON `document` is written instead, where there is one."""
+        if self.path is None and self.format is Format.table:
+            from archbench.report.text import print_table
+
+            print_table(table, file=sys.stdout)
+            return
+        text = _render(self.format, table, document)
+        if self.path is None:
+            sys.stdout.write(text)
+            return
+        from archbench.report.files import write_whole
+
+        write_whole(self.path, text)
+        note(f"wrote {self.path}")
+
+
+def destination(format: Format | None, output: Path | None, csv: Path | None) -> Destination:
+    """Return where the options say the result goes. Raises UsageError if they contradict each other."""
+    if csv is not None:
+        if output is not None or format not in (None, Format.csv):
+            raise UsageError(f"--csv {csv} is short for --format csv --output {csv}; leave the others out")
+        return Destination(Format.csv, csv)
+    if format is None and output is not None:
+        if output.suffix not in _ENDINGS:
+            hint = nearest(output.suffix, _ENDINGS) if output.suffix else ""
+            endings = ", ".join(_ENDINGS)
+            raise UsageError(f"--output {output} has none of the endings {endings}{hint or '; name a --format'}")
+        return Destination(_ENDINGS[output.suffix], output)
+    return Destination(format or Format.table, output)
+
+
+def note(text: str) -> None:
+    """Say something that is not the result, on standard error."""
+    print(text, file=sys.stderr)
+
+
+def _render(format: Format, table: Table, document: Any) -> str:
+    if format is Format.csv:
+        from archbench.report.csv import to_csv
+
+        return to_csv(table)
+    if format is Format.json:
+        from archbench.report.json import to_json
+
+        return to_json(table if document is None else document)
+    if format is Format.markdown:
+        from archbench.report.markdown import to_markdown
+
+        return to_markdown(table)
+    import io
+
+    from archbench.report.text import print_table
+
+    buffer = io.StringIO()
+    print_table(table, file=buffer, width=_FILE_WIDTH)
+    return buffer.getvalue()

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from math import sqrt
+
+import pytest
+import torch
+
+from archbench.address import find
+
+
+def build(address):
+    torch.manual_seed(0)
+    source = find(address)
+    return dict(source.builder(**source.arguments).named_parameters())
+
+
+def test_kaiming_scales_hidden_layers_by_fan_in_and_the_last_by_one_hundredth():
+    parameters = build("vgg11@10?init=kaiming")
+    # He et al. 2015: standard deviation sqrt(2 / fan-in); conv3_1 sees 128 maps of 3x3, fc7 4096 features.
+    assert parameters["conv3_1.weight"].std().item() == pytest.approx(sqrt(2 / (128 * 9)), rel=0.02)
+    assert parameters["fc7.weight"].std().item() == pytest.approx(sqrt(2 / 4096), rel=0.02)
+    assert parameters["fc8.weight"].std().item() == pytest.approx(0.01, rel=0.05)
+    assert all(not value.any() for name, value in parameters.items() if name.endswith("bias"))
+
+
+def test_alexnets_paper_initialisation_sets_some_biases_to_one():
+    parameters = build("alexnet_nopad@10?init=paper")
+    ones = {name for name, value in parameters.items() if name.endswith("bias") and (value == 1).all()}
+    assert ones == {"conv2.bias", "conv4.bias", "conv5.bias", "fc6.bias", "fc7.bias"}
+    assert parameters["conv3.weight"].std().item() == pytest.approx(0.01, rel=0.02)
+
+
+def test_vggs_paper_initialisation_is_glorots():
+    parameters = build("vgg11@10?init=paper")
+    # Uniform within sqrt(6 / (fan-in + fan-out)): fc7 has 4096 and 4096.
+    assert parameters["fc7.weight"].abs().max().item() == pytest.approx(sqrt(6 / 8192), rel=1e-3)
+
+
+def test_lenets_paper_initialisation_is_uniform_by_fan_in():
+    parameters = build("lenet?init=paper")
+    # LeCun et al. 1998: within 2.4 / fan-in; fc3 sees 400 features.
+    assert parameters["fc3.weight"].abs().max().item() == pytest.approx(2.4 / 400, rel=1e-2)

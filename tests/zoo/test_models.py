@@ -1,0 +1,140 @@
+"""What a user does with a zoo model: run it, train it, compile and export it, load weights into it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from archbench.address import find, model_names
+from zoo.blocks import ResponseNorm
+from zoo.lenet import BitmapDistance, PartialConv, Subsampling, lenet, lenet5
+
+# Ours on the left, torchvision's on the right: the same architecture under other names of layers.
+TWINS = {
+    "alexnet_owt": "alexnet",
+    **{f"vgg{depth}{norm}": f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ours", TWINS)
+def test_torchvisions_weights_give_torchvisions_output(ours):
+    torch.manual_seed(0)
+    theirs = torchvision.models.get_model(TWINS[ours], num_classes=10).eval()
+    model = find(ours).builder(num_classes=10, init="torch").eval()
+    renamed = dict(zip(model.state_dict(), theirs.state_dict().values(), strict=True))
+    model.load_state_dict(renamed)
+    image = torch.randn(1, 3, 224, 224)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(image), theirs(image), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_a_model_has_a_card_and_runs_on_its_input(name):
+    source = find(name)
+    card = source.card
+    assert card is not None
+    assert card.title
+    assert card.paper
+    assert card.differences
+    assert 1998 <= card.year <= 2015
+    assert (card.reported_top5_error_percent is None) == (card.reported_protocol is None)
+    model = source.build()
+    assert all(parameter.is_meta for parameter in model.parameters())
+    classes = 10 if name.startswith("lenet") else 1000
+    assert model.eval()(torch.empty(2, *card.input_shape, device="meta")).shape == (2, classes)
+
+
+def test_a_model_can_be_trained():
+    torch.manual_seed(0)
+    model = lenet(activation="relu")
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    images, labels = torch.randn(32, 1, 32, 32), torch.arange(32) % 10
+    losses = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lenet", "lenet5", "alexnet@10", "zfnet@10", "vgg11_bn@10", "vgg11_lrn@10"])
+def test_a_model_can_be_exported(name):
+    source = find(name)
+    model = source.builder(**source.arguments).eval()
+    image = torch.randn(1, *source.card.input_shape)
+    exported = torch.export.export(model, (image,))
+    with torch.inference_mode():
+        torch.testing.assert_close(exported.module()(image), model(image))
+
+
+@pytest.mark.slow
+def test_a_model_can_be_compiled():
+    torch.manual_seed(0)
+    model = lenet5().eval()
+    image = torch.randn(2, 1, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(torch.compile(model, backend="aot_eager")(image), model(image))
+
+
+def test_response_norm_is_the_papers_formula():
+    # b_i = a_i / (k + alpha * sum of a_j^2 over 5 neighbouring maps)^beta, with k 2, alpha 1e-4, beta 0.75.
+    torch.manual_seed(0)
+    a = torch.randn(1, 8, 2, 2, dtype=torch.float64) * 50
+    expected = torch.empty_like(a)
+    for i in range(8):
+        neighbours = a[:, max(0, i - 2) : i + 3]
+        expected[:, i] = a[:, i] / (2 + 1e-4 * neighbours.square().sum(dim=1)) ** 0.75
+    torch.testing.assert_close(ResponseNorm("norm").make((8,))(a), expected)
+
+
+def test_partial_convolution_is_a_full_one_with_missing_connections():
+    torch.manual_seed(0)
+    table = (((0, 1), (2, 0)), ((0, 1, 2),))
+    layer = PartialConv(3, table)
+    full = torch.zeros(3, 3, 3, 3)
+    weights = iter(layer.weight)
+    for filter_index, maps in enumerate(row for rows in table for row in rows):
+        for input_map in maps:
+            full[filter_index, input_map] = next(weights)
+    x = torch.randn(2, 3, 7, 7)
+    torch.testing.assert_close(layer(x), nn.functional.conv2d(x, full, layer.bias))
+
+
+def test_subsampling_is_a_scaled_sum_of_four():
+    layer = Subsampling(2)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([2.0, 3.0]))
+        layer.bias.copy_(torch.tensor([0.5, -1.0]))
+    x = torch.arange(8.0).view(1, 2, 2, 2)
+    # Map 0 sums to 0+1+2+3 = 6, map 1 to 4+5+6+7 = 22.
+    assert layer(x).flatten().tolist() == [6 * 2 + 0.5, 22 * 3 - 1.0]
+
+
+def test_bitmap_distance_is_the_negated_squared_distance():
+    torch.manual_seed(0)
+    layer = BitmapDistance()
+    x = torch.randn(3, 84)
+    torch.testing.assert_close(layer(x), -torch.cdist(x, layer.codes).square(), rtol=1e-4, atol=1e-3)
+    assert layer(layer.codes).argmax(dim=1).tolist() == list(range(10))
+
+
+def test_the_bitmaps_are_ten_different_signs():
+    codes = BitmapDistance().codes
+    assert codes.shape == (10, 84)
+    assert set(codes.unique().tolist()) == {-1.0, 1.0}
+    assert len(codes.unique(dim=0)) == 10
+
+
+def test_builders_refuse_what_they_do_not_know():
+    with pytest.raises(ValueError, match="activation is one of relu, sigmoid, tanh, not 'gelu'"):
+        lenet(activation="gelu")
+    with pytest.raises(ValueError, match="num_classes cannot be 7"):
+        lenet5(num_classes=7)
+    with pytest.raises(ValueError, match="init is one of kaiming, paper, torch, xavier, not 'zeros'"):
+        lenet(init="zeros")

@@ -1,0 +1,175 @@
+"""Rows that architectures are written in, and the one function that turns a table of rows into a module.
+
+A row knows what it adds; how many channels or features come in follows from the rows above it, so a table reads like
+the one in the paper.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Protocol
+
+from torch import nn
+
+Shape = tuple[int, ...]
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+}
+
+
+class Row(Protocol):
+    """A named layer that knows its module and its output shape (without batch) for an input shape."""
+
+    @property
+    def name(self) -> str:
+        """The layer's name in the paper."""
+
+    def make(self, shape: Shape) -> nn.Module:
+        """Return the module for inputs of `shape`."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return what becomes of `shape`."""
+
+
+def sequence(table: Sequence[Row], input_shape: Shape) -> nn.Sequential:
+    """Return the rows of `table` as one module; a flatten is put before the first row that takes a vector."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    shape = input_shape
+    for row in table:
+        if isinstance(row, Linear) and len(shape) > 1:
+            layers["flatten"] = nn.Flatten()
+            shape = (prod(shape),)
+        assert row.name not in layers, f"two layers are called {row.name}"
+        layers[row.name] = row.make(shape)
+        shape = row.output_shape(shape)
+    return nn.Sequential(layers)
+
+
+def _slide(shape: Shape, channels: int, kernel: int, stride: int, padding: int) -> Shape:
+    return (channels, *((size + 2 * padding - kernel) // stride + 1 for size in shape[1:]))
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A square convolution; with `groups` each filter sees that fraction of the maps."""
+
+    name: str
+    filters: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    groups: int = 1
+
+    def make(self, shape: Shape) -> nn.Module:
+        """Return the convolution for `shape[0]` input channels."""
+        return nn.Conv2d(shape[0], self.filters, self.kernel, self.stride, self.padding, groups=self.groups)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return filters × floor((size + 2 padding - kernel) / stride) + 1."""
+        return _slide(shape, self.filters, self.kernel, self.stride, self.padding)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A square pooling window, overlapping where the stride is less than the kernel."""
+
+    name: str
+    kernel: int
+    stride: int
+    padding: int = 0
+    kind: str = "max"
+
+    def make(self, shape: Shape) -> nn.Module:
+        """Return max or average pooling."""
+        pooling = nn.MaxPool2d if self.kind == "max" else nn.AvgPool2d
+        return pooling(self.kernel, self.stride, self.padding)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return channels × floor((size + 2 padding - kernel) / stride) + 1."""
+        return _slide(shape, shape[0], self.kernel, self.stride, self.padding)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A fully connected layer; volumes are flattened before it."""
+
+    name: str
+    features: int
+
+    def make(self, shape: Shape) -> nn.Module:
+        """Return the layer for `shape[0]` input features."""
+        return nn.Linear(shape[0], self.features)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the number of features."""
+        return (self.features,)
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise nonlinearity by name: relu, sigmoid or tanh."""
+
+    name: str
+    function: str = "relu"
+
+    def make(self, shape: Shape) -> nn.Module:
+        """Return the nonlinearity; ReLU works in place, as in torchvision's models."""
+        return nn.ReLU(inplace=True) if self.function == "relu" else ACTIVATIONS[self.function]()
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return `shape`."""
+        return shape
+
+
+@dataclass(frozen=True)
+class ResponseNorm:
+    """Local response normalisation as in Krizhevsky et al. 2012, section 3.3, with the paper's constants.
+
+    The paper divides by (k + α Σ a²)^β with α = 1e-4 over n = 5 maps; torch writes α/n, hence 5e-4.
+    """
+
+    name: str
+
+    def make(self, shape: Shape) -> nn.Module:
+        """Return the normalisation over 5 neighbouring maps."""
+        return nn.LocalResponseNorm(size=5, alpha=5e-4, beta=0.75, k=2.0)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return `shape`."""
+        return shape
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalisation over each map (Ioffe and Szegedy 2015)."""
+
+    name: str
+
+    def make(self, shape: Shape) -> nn.Module:
+        """Return the normalisation for `shape[0]` maps."""
+        return nn.BatchNorm2d(shape[0])
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return `shape`."""
+        return shape
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Dropout with probability one half."""
+
+    name: str
+
+    def make(self, shape: Shape) -> nn.Module:
+        """Return the dropout."""
+        return nn.Dropout(0.5)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return `shape`."""
+        return shape

@@ -1,0 +1,73 @@
+"""ZFNet: M. Zeiler, R. Fergus, Visualizing and Understanding Convolutional Networks, 2013.
+
+AlexNet with a smaller and denser first layer: 11×11 stride 4 becomes 7×7 stride 2, and conv2 takes stride 2.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from zoo.blocks import Activation, Conv, Dropout, Linear, Pool, ResponseNorm, Row, sequence
+from zoo.card import Card, described_by
+from zoo.initialisation import gaussian, initialise
+
+_PAPER = "Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, 2013 (ECCV 2014)"
+
+
+def _table(num_classes: int, filters: tuple[int, int, int]) -> tuple[Row, ...]:
+    return (
+        Conv("conv1", 96, 7, stride=2, padding=1),
+        Activation("relu1"),
+        Pool("pool1", 3, 2, padding=1),
+        ResponseNorm("norm1"),
+        Conv("conv2", 256, 5, stride=2),
+        Activation("relu2"),
+        Pool("pool2", 3, 2, padding=1),
+        ResponseNorm("norm2"),
+        Conv("conv3", filters[0], 3, padding=1),
+        Activation("relu3"),
+        Conv("conv4", filters[1], 3, padding=1),
+        Activation("relu4"),
+        Conv("conv5", filters[2], 3, padding=1),
+        Activation("relu5"),
+        Pool("pool5", 3, 2),
+        Linear("fc6", 4096),
+        Activation("relu6"),
+        Dropout("drop6"),
+        Linear("fc7", 4096),
+        Activation("relu7"),
+        Dropout("drop7"),
+        Linear("fc8", num_classes),
+    )
+
+
+@described_by(
+    Card(
+        title="ZFNet",
+        year=2013,
+        paper=_PAPER,
+        input_shape=(3, 224, 224),
+        differences="Contrast normalisation between maps is AlexNet's; paddings are those that figure 3's sizes need.",
+        reported_top5_error_percent=16.5,
+        reported_protocol="validation, one network, mean over ten crops (table 2, figure 3 model)",
+    )
+)
+def zfnet(num_classes: int = 1000, *, init: str = "kaiming") -> nn.Module:
+    """Return the network of the paper's figure 3; input 3×224×224."""
+    return initialise(sequence(_table(num_classes, (384, 384, 256)), (3, 224, 224)), init, gaussian())
+
+
+@described_by(
+    Card(
+        title="ZFNet, wide",
+        year=2013,
+        paper=_PAPER,
+        input_shape=(3, 224, 224),
+        differences="As ZFNet, with 512, 1024 and 512 filters in conv3, conv4 and conv5.",
+        reported_top5_error_percent=16.0,
+        reported_protocol="validation, one network, mean over ten crops (table 2, model b)",
+    )
+)
+def zfnet_wide(num_classes: int = 1000, *, init: str = "kaiming") -> nn.Module:
+    """Return the paper's wide variant; input 3×224×224."""
+    return initialise(sequence(_table(num_classes, (512, 1024, 512)), (3, 224, 224)), init, gaussian())
