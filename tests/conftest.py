@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from archbench.api import Summary, summarize
 from archbench.address import find
+from archbench.api import Summary, summarize
 from archbench.inputs import InputSpec
 
 

@@ -7,7 +7,7 @@ that torch's kernel decides, and raises where the arguments are wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -61,9 +61,21 @@ def _unary(x: Tensor, *_args: Any, **_: Any) -> Tensor | None:
 def _binary(x: Any, y: Any, **_: Any) -> Tensor | None:
     if not isinstance(x, Tensor) or not _is_plain(x):
         return None
-    if isinstance(y, Tensor) and not (y.shape == x.shape and _is_plain(x, y)):
+    if isinstance(y, (int, float)):
+        return _empty(x.shape, x)
+    if not isinstance(y, Tensor) or not _is_plain(x, y):
         return None
-    return _empty(x.shape, x) if isinstance(y, (Tensor, int, float)) else None
+    shape = x.shape if x.shape == y.shape else _broadcast(x.shape, y.shape)
+    return None if shape is None else _empty(shape, x)
+
+
+def _broadcast(a: Sequence[int], b: Sequence[int]) -> list[int] | None:
+    """Return the common shape of two, dimensions of size 1 spread; None if there is none."""
+    length = max(len(a), len(b))
+    pairs = list(zip([1] * (length - len(a)) + list(a), [1] * (length - len(b)) + list(b), strict=True))
+    if any(m != n and 1 not in (m, n) for m, n in pairs):
+        return None
+    return [n if m == 1 else m for m, n in pairs]
 
 
 @_shape_rule("convolution.default")
@@ -103,7 +115,9 @@ def _avg_pool3d(
     x: Tensor, kernel: Any, stride: Any = (), padding: Any = (0,), ceil_mode: bool = False, *_: Any
 ) -> Tensor | None:
     spatial = _pooled(x, kernel, stride, padding, (1,), ceil_mode, 3)
-    return None if spatial is None else _empty((*x.shape[:2], *spatial), x)
+    # Unlike its sibling this operator refuses windows larger than the unpadded input.
+    too_small = any(k > n for k, n in zip(_pair(kernel, 3), x.shape[-3:], strict=False))
+    return None if spatial is None or too_small else _empty((*x.shape[:2], *spatial), x)
 
 
 def _pooled(

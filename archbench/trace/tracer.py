@@ -81,7 +81,10 @@ def _split(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 def _is_about_missing_data(error: Exception) -> bool:
     """Recognise torch's several ways to say that a meta tensor has no values (tolist, numpy, a missing kernel)."""
-    return isinstance(error, (RuntimeError, TypeError, ValueError)) and "meta" in str(error).lower()
+    text = str(error).lower()
+    return isinstance(error, (RuntimeError, TypeError, ValueError)) and (
+        "meta" in text or "unallocated storage" in text
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from cli.main import run
+
+
+@pytest.fixture
+def archbench(capsys):
+    """Run the command line in this process and return its exit code, output and messages."""
+
+    def call(*arguments):
+        code = run(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def rows_of(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_summary_prints_a_table(archbench):
+    code, out, err = archbench("summary", "alexnet")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[2].split()[:3] == ["conv1", "Conv2d", "96x55x55"]
+    assert "60,965,224" in out
+    assert "MAC: one multiply-accumulate" in out
+
+
+def test_summary_in_every_format(archbench):
+    assert len(rows_of(archbench("summary", "lenet", "--format", "csv")[1])) == 12
+    document = json.loads(archbench("summary", "lenet", "--format", "json", "--batch", "4")[1])
+    assert (document["model"], document["batch"], document["inputs"]) == ("lenet", 4, [[4, 1, 32, 32]])
+    assert document["totals"]["macs"] == 4 * 416_520
+    assert archbench("summary", "lenet", "--format", "markdown")[1].splitlines()[2].startswith("| Layer |")
+
+
+def test_the_format_follows_the_ending_unless_said(archbench, tmp_path):
+    for name in ("a.csv", "a.json", "a.md", "a.txt"):
+        code, out, err = archbench("summary", "lenet", "--output", str(tmp_path / name))
+        assert (code, out) == (0, "")
+        assert err == f"wrote {tmp_path / name}\n"
+    assert len(rows_of((tmp_path / "a.csv").read_text())) == 12
+    assert json.loads((tmp_path / "a.json").read_text())["model"] == "lenet"
+    assert "| conv1 |" in (tmp_path / "a.md").read_text()
+    assert "conv1 " in (tmp_path / "a.txt").read_text()
+    archbench("summary", "lenet", "--output", str(tmp_path / "b.dat"), "--format", "json")
+    assert json.loads((tmp_path / "b.dat").read_text())["model"] == "lenet"
+    archbench("summary", "lenet", "--csv", str(tmp_path / "c"))
+    assert len(rows_of((tmp_path / "c").read_text())) == 12
+
+
+def test_inputs_are_taken_from_the_command_line(archbench):
+    code, out, _ = archbench("summary", "torchvision:resnet18", "--input", "3x64x64", "--format", "csv")
+    assert code == 0
+    assert rows_of(out)[0]["output_shape"] == "64x32x32"
+
+
+def test_compare_has_one_row_a_model_with_ratios(archbench):
+    code, out, err = archbench("compare", "alexnet", "zfnet", "vgg16")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "eval, batch 1, ratios to alexnet"
+    # 138,357,544 / 60,965,224 = 2.269 and 15,470,264,320 / 724,406,816 = 21.36
+    assert "138.4M 2.27×" in lines[4]
+    assert "15.47G 21.4×" in lines[4]
+    assert "alexnet: reported error on validation, one network, mean over ten crops." in out
+    assert (
+        archbench("compare", "alexnet", "zfnet", "--baseline", "zfnet")[1].splitlines()[0].endswith("ratios to zfnet")
+    )
+
+
+def test_compare_as_csv_and_json_has_raw_numbers(archbench):
+    first, second = rows_of(archbench("compare", "alexnet", "lenet", "--format", "csv")[1])
+    assert (first["model"], first["title"], first["year"], first["input_shape"]) == (
+        "alexnet",
+        "AlexNet",
+        "2012",
+        "3x227x227",
+    )
+    assert first["reported_top5_error_percent"] == "18.2"
+    assert second["reported_top5_error_percent"] == ""
+    documents = json.loads(archbench("compare", "alexnet", "lenet", "--format", "json")[1])
+    assert documents[1]["params"] == 61_706
+    assert documents[1]["input_shape"] == [1, 1, 32, 32]
+
+
+def test_list_names_every_model_of_the_zoo(archbench):
+    models = json.loads(archbench("list", "--format", "json")[1])
+    assert len(models) == 18
+    assert {"name", "title", "year", "input_shape", "paper", "differences"} <= set(models[0])
+
+
+def test_costs_prints_a_rule_for_every_operator(archbench):
+    rules = {row["operator"]: row["rule"] for row in rows_of(archbench("costs", "--format", "csv")[1])}
+    assert "2 per MAC, 1 per bias add" in rules["aten.convolution"]
+    assert rules["aten.relu"] == "FLOPs: 1 per element of the result"
+
+
+def test_what_was_not_counted_or_not_used_is_said_on_standard_error(archbench, tmp_path):
+    (tmp_path / "odd.py").write_text(
+        "from torch import nn\n"
+        "class Odd(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.never = nn.Linear(2, 2)\n"
+        "    def forward(self, x):\n"
+        "        return x.sort()[0] if x.sum() < 1e9 else x\n"
+    )
+    code, out, err = archbench("summary", f"{tmp_path}/odd.py:Odd", "--input", "5")
+    assert code == 0
+    assert "aten.sort (1×)" in err
+    assert "no operator read the parameters of never" in err
+    assert "run on real data, because it reads the value of a tensor" in err
+    assert "real data" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["summary", "vgg61"], "there is no model 'vgg61'; did you mean 'vgg16'?"),
+        (["summary", "alexnet", "--input", "3x22x"], "'3x22x' is no input shape"),
+        (
+            ["summary", "alexnet", "--input", "3x64x64"],
+            "layer pool5 (MaxPool2d) fails on input 1x256x2x2 with kernel 3x3: ",
+        ),
+        (["summary", "alexnet", "--input", "3x64x64"], "3x227x227, its usual input, is the smallest that works"),
+        (["summary", "alexnet", "--input", "1x227x227"], "it takes 3 channels, not 1; 3x227x227 is its usual input"),
+        (["summary", "torchvision:resnet18"], "has no usual input; say one, such as --input 3x224x224"),
+        (["summary", "lenet", "--batch", "0"], "'0' is no batch size"),
+        (["summary", "lenet", "--batch", "many"], "'many' is no batch size"),
+        (["summary", "lenet", "--mode", "evl"], "'evl'"),
+        (["summary", "lenet", "--format", "cvs"], "'cvs'"),
+        (["summary", "lenet", "--fromat", "csv"], "--format"),
+        (["summary", "lenet", "--output", "x.cvs"], "did you mean '.csv'?"),
+        (["summary", "lenet", "--output", "x"], "none of the endings"),
+        (["summary", "lenet", "--csv", "a.csv", "--output", "b.csv"], "leave the others out"),
+        (["summary", "lenet", "--csv", "/no/such/folder/a.csv"], "cannot write '/no/such/folder/a.csv'"),
+        (["summary"], "Missing argument 'MODEL'"),
+        (["compare", "alexnet", "--baseline", "alexnt"], "did you mean 'alexnet'?"),
+        (["sumary", "lenet"], "'summary'"),
+    ],
+)
+def test_bad_use_is_one_line_and_exit_code_2(archbench, arguments, message):
+    code, out, err = archbench(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.startswith("archbench: ")
+    assert err.count("\n") == 1

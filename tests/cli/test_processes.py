@@ -1,0 +1,99 @@
+"""The installed command in processes of its own, as a user has it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ARCHBENCH = str(Path(sys.executable).with_name("archbench"))
+
+pytestmark = pytest.mark.slow
+
+
+def start(*command, **options):
+    return subprocess.run([ARCHBENCH, *command], capture_output=True, text=True, timeout=120, **options)
+
+
+def test_script_and_module_are_the_same():
+    as_module = subprocess.run([sys.executable, "-m", "archbench", "list"], capture_output=True, text=True, check=True)
+    assert as_module.stdout == start("list").stdout
+
+
+def test_help_and_completion_import_neither_torch_nor_pandas(tmp_path):
+    # A stand-in that fails on import comes first on the path.
+    for name in ("torch", "pandas"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    assert "compare" in start("--help", env=environment).stdout
+    for command in ("summary", "compare", "costs", "list"):
+        assert "Example: archbench" in start(command, "--help", env=environment).stdout
+    for shell, variables in {
+        "bash": {"COMP_WORDS": "archbench summary vgg16", "COMP_CWORD": "2"},
+        "zsh": {"_TYPER_COMPLETE_ARGS": "archbench summary vgg16"},
+    }.items():
+        completing = {**environment, "_ARCHBENCH_COMPLETE": f"complete_{shell}", **variables}
+        found = start(env=completing).stdout
+        assert all(name in found for name in ("vgg16", "vgg16_bn", "vgg16c"))
+        assert "vgg19" not in found
+
+
+def test_completion_works_in_a_real_bash(tmp_path):
+    script = start("--show-completion", "bash", env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"})
+    (tmp_path / "completion.sh").write_text(script.stdout)
+    ask = (
+        f"PATH={Path(ARCHBENCH).parent}:$PATH; source {tmp_path}/completion.sh; "
+        "COMP_WORDS=(archbench compare zfn); COMP_CWORD=2; _archbench_completion archbench; echo ${COMPREPLY[@]}"
+    )
+    found = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True).stdout
+    assert found.split() == ["zfnet", "zfnet_wide"]
+
+
+def test_an_error_is_one_line_without_a_traceback():
+    process = start("summary", "vgg61")
+    assert process.returncode == 2
+    assert process.stdout == ""
+    assert process.stderr == "archbench: there is no model 'vgg61'; did you mean 'vgg16'?\n"
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    pipeline = f"{ARCHBENCH} summary vgg19 --format json | head -c 10; exit ${{PIPESTATUS[0]}}"
+    process = subprocess.run(["bash", "-c", pipeline], capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_it_with_their_code_and_no_traceback(tmp_path, number, code):
+    (tmp_path / "slow.py").write_text(
+        "import time\nfrom torch import nn\n"
+        "class Slow(nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        print('running', flush=True)\n"
+        "        time.sleep(60)\n"
+    )
+    target = tmp_path / "out.csv"
+    target.write_text("old")
+    command = [ARCHBENCH, "summary", f"{tmp_path}/slow.py:Slow", "--input", "3", "--csv", str(target)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "running\n"
+        time.sleep(0.2)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in err
+    assert target.read_text() == "old"
+
+
+@pytest.mark.parametrize("command", ["compare alexnet zfnet vgg16", "summary vgg16"])
+def test_the_path_of_summary_and_compare_avoids_slow_imports(command):
+    process = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "archbench", *command.split()], capture_output=True, text=True
+    )
+    imported = {line.rpartition("|")[2].strip() for line in process.stderr.splitlines()}
+    assert "torch" in imported
+    assert not {"pandas", "sympy", "torch._dynamo", "torchvision"} & imported

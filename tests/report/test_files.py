@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import os
+import resource
+import stat
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from archbench.errors import OutputError
+from archbench.report.files import write_whole
+
+
+def test_a_file_is_written_with_ordinary_permissions(tmp_path):
+    path = tmp_path / "new.csv"
+    write_whole(path, "a,b\n")
+    assert path.read_text() == "a,b\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~_umask()
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_an_earlier_file_keeps_its_permissions_and_a_link_stays_a_link(tmp_path):
+    target, link = tmp_path / "target.csv", tmp_path / "link.csv"
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    write_whole(link, "new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("path", ["missing/x.csv", "folder"])
+def test_what_cannot_be_written_is_one_error_and_nothing_is_left(tmp_path, path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="cannot write"):
+        write_whole(tmp_path / path, "text")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["folder"]
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    received = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_text()))
+    reader.start()
+    write_whole(pipe, "through")
+    reader.join()
+    assert received == ["through"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+WRITE = "import sys; from pathlib import Path; from archbench.report.files import write_whole; "
+
+
+def test_a_full_disk_loses_nothing(tmp_path):
+    # A limit on the size of files fails a write in its middle, like a disk that fills up.
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    process = subprocess.run(
+        [sys.executable, "-c", WRITE + "write_whole(Path(sys.argv[1]), 'x' * 100_000)", str(path)],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+        capture_output=True,
+        text=True,
+    )
+    assert "OutputError: cannot write" in process.stderr
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_an_interrupted_write_leaves_the_old_file_alone(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    code = WRITE + (
+        "import os; from cli.main import _terminate; import signal; signal.signal(signal.SIGTERM, _terminate);"
+        "os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGTERM); write_whole(Path(sys.argv[1]), 'new')"
+    )
+    process = subprocess.run([sys.executable, "-c", code, str(path)])
+    assert process.returncode == 143
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["table.csv"]

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archbench import units
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"), (1.5, "1.5"), (999, "999"), (1000, "1.000K"), (999_949, "999.9K"), (999_951, "1.000M"),
+        (60_965_224, "60.97M"), (724_406_816, "724.4M"), (15_470_264_320, "15.47G"),
+    ],
+)  # fmt: skip
+def test_counts_have_four_digits_and_a_decimal_prefix(value, text):
+    assert units.format_count(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0 B"), (1023, "1,023 B"), (1024, "1.000 KiB"), (243_860_896, "232.6 MiB"), (1 << 30, "1.000 GiB")],
+)
+def test_bytes_have_a_binary_prefix(value, text):
+    assert units.format_bytes(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1, "1.00×"), (2.2695, "2.27×"), (21.355, "21.4×"), (250.2, "250×"), (0.0102, "0.010×"), (1e-4, "<0.001×")],
+)
+def test_ratios_have_three_digits(value, text):
+    assert units.format_ratio(value) == text
+
+
+def test_sizes_are_written_as_they_are_typed():
+    assert units.format_dimensions((3, 227, 227)) == "3x227x227"
+    assert units.format_step((2, 2)) == "2"
+    assert units.format_step((2, 1)) == "2x1"
+    assert units.format_integer(60_965_224) == "60,965,224"
+
+
+@given(st.integers(0, 10**20))
+def test_the_number_shown_is_the_number_within_its_digits(value):
+    prefixes = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
+    text = units.format_count(value)
+    number, prefix = (text[:-1], text[-1]) if text[-1].isalpha() else (text, "")
+    assert float(number.replace(",", "")) * prefixes[prefix] == pytest.approx(value, rel=6e-4)
