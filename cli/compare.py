@@ -21,7 +21,9 @@ def compare(
     output: Output = None,
     csv: Csv = None,
 ) -> None:
-    """Compare models: parameters, MACs, FLOPs, neurons, reported error, with ratios to the first.
+    """Compare models, one row each.
+
+    Parameters, MACs, FLOPs, neurons and reported error, with ratios to the first model.
 
     Example: archbench compare alexnet zfnet vgg16 --csv compare.csv
     """
@@ -32,22 +34,11 @@ def compare(
     if baseline is not None and baseline not in models:
         raise UsageError(f"--baseline {baseline} is not one of {', '.join(models)}{nearest(baseline, models)}")
 
-    from archbench.analyze.comparison import comparison_row
     from archbench.report.layouts import comparison_table
     from cli.loading import count, warnings
 
     all_counted = [count(model, input, batch, mode) for model in models]
-    rows = [
-        comparison_row(
-            counted.summary.model,
-            counted.summary.totals,
-            title=counted.card.title if counted.card else "",
-            year=counted.card.year if counted.card else None,
-            input_shape=counted.summary.inputs[0],
-            reported_top5_error_percent=counted.card.reported_top5_error_percent if counted.card else None,
-        )
-        for counted in all_counted
-    ]
+    rows = [counted.row() for counted in all_counted]
     protocols = [
         f"{counted.summary.model}: reported error on {counted.card.reported_protocol}."
         for counted in all_counted

@@ -6,7 +6,9 @@ from cli.options import Csv, FormatOption, Output
 
 
 def costs(format: FormatOption = None, output: Output = None, csv: Csv = None) -> None:
-    """Print the rule by which each operator's MACs and FLOPs are counted.
+    """Print how each operator is counted.
+
+    One rule an operator, for its MACs and FLOPs; what has no rule is listed as uncounted wherever it ran.
 
     Example: archbench costs --format markdown
     """

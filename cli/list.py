@@ -6,7 +6,9 @@ from cli.options import Csv, FormatOption, Output
 
 
 def list_models(format: FormatOption = None, output: Output = None, csv: Csv = None) -> None:
-    """List the models that are installed, with paper, input and reported error.
+    """List the installed models.
+
+    Name, title, year, input and reported error; CSV and JSON also have paper and differences from it.
 
     Example: archbench list --format json
     """

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archbench.address import Card
+    from archbench.analyze.comparison import ModelRow
     from archbench.api import Summary
     from cli.options import Mode
 
@@ -21,6 +22,20 @@ class Counted:
 
     summary: Summary
     card: Card | None
+
+    def row(self) -> ModelRow:
+        """Return the model's row in a comparison."""
+        from archbench.analyze.comparison import comparison_row
+
+        summary, card = self.summary, self.card
+        return comparison_row(
+            summary.model,
+            summary.totals,
+            title=card.title if card else "",
+            year=card.year if card else None,
+            input_shape=summary.inputs[0],
+            reported_top5_error_percent=card.reported_top5_error_percent if card else None,
+        )
 
 
 def count(address: str, inputs: Sequence[str] | None, batch: int, mode: Mode) -> Counted:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import Annotated
 
 import typer
 
@@ -23,9 +25,21 @@ app = typer.Typer(
     name="archbench",
     help="Analyse, compare and benchmark neural-network architectures.",
     no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(f"archbench {importlib.metadata.version('archbench')}")
+        raise typer.Exit
+
+
 app.command("list")(list_models)
 app.command()(summary)
 app.command()(compare)

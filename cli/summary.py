@@ -14,7 +14,9 @@ def summary(
     output: Output = None,
     csv: Csv = None,
 ) -> None:
-    """Show a model layer by layer: shapes, parameters, MACs, FLOPs, bytes.
+    """Show a model layer by layer.
+
+    Shapes, kernels, parameters, neurons, MACs, FLOPs and bytes of each layer, with totals.
 
     Example: archbench summary alexnet --csv alexnet.csv
     """
