@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import signal
 import sys
@@ -24,7 +23,6 @@ _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 app = typer.Typer(
     name="archbench",
     help="Analyse, compare and benchmark neural-network architectures.",
-    no_args_is_help=True,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -33,11 +31,15 @@ app = typer.Typer(
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
     if version:
-        print(f"archbench {importlib.metadata.version('archbench')}")
-        raise typer.Exit
+        from importlib.metadata import version as installed
+
+        print(f"archbench {installed('archbench')}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 app.command("list")(list_models)
