@@ -12,20 +12,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from archbench.api import Summary, compare, summarize
     from archbench.errors import AddressError, ArchbenchError, ForwardError, InputError, OutputError, UsageError
+    from archbench.trace.costs import Cost, register_cost
 
 __all__ = [
     "AddressError",
     "ArchbenchError",
+    "Cost",
     "ForwardError",
     "InputError",
     "OutputError",
     "Summary",
     "UsageError",
     "compare",
+    "register_cost",
     "summarize",
 ]
 
 _API = {"Summary", "compare", "summarize"}
+_COSTS = {"Cost", "register_cost"}
 
 
 def __getattr__(name: str) -> Any:
@@ -34,6 +38,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'archbench' has no attribute '{name}'")
     if name in _API:
         from archbench import api as module
+    elif name in _COSTS:
+        from archbench.trace import costs as module  # type: ignore[no-redef]
     else:
         from archbench import errors as module  # type: ignore[no-redef]
     return getattr(module, name)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from archbench.analyze.comparison import ModelRow, comparison_row
-from archbench.analyze.layers import LayerRow, LayerTable, Totals, layer_table
+from archbench.analyze.layers import LayerRow, LayerTable, Totals, as_record, layer_table
 from archbench.report.html import to_html
 from archbench.report.layouts import summary_table
 from archbench.trace.tracer import Mode, trace
@@ -64,19 +64,18 @@ class Summary:
         """The rows as a DataFrame, one column a field."""
         import pandas as pd
 
-        return pd.DataFrame([asdict(row) for row in self.rows], columns=[field.name for field in fields(LayerRow)])
+        return pd.DataFrame([as_record(row) for row in self.rows])
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `--format json` writes: plain lists, dicts, numbers and strings."""
-        totals = asdict(self.totals)
         return {
             "model": self.model,
             "inputs": [list(shape) for shape in self.inputs],
             "dtype": self.dtype,
             "batch": self.batch,
             "mode": self.mode,
-            "totals": totals,
-            "layers": [asdict(row) for row in self.rows],
+            "totals": as_record(self.totals),
+            "layers": [as_record(row) for row in self.rows],
             "uncounted": self.uncounted,
             "versions": versions(),
         }
@@ -89,7 +88,9 @@ class Summary:
 def summarize(model: nn.Module, inputs: Any, mode: Mode = "eval") -> Summary:
     """Return the layer table of `model` on `inputs`: a tensor, a tuple of positional or a dict of keyword tensors.
 
-    The model is run once, on tensors of the same shapes without data; it is left exactly as it was.
+    The model is run once, on tensors of the same shapes without data; it is left exactly as it was. With mode `train`
+    it runs as in training, and backward from the sum of its floating-point outputs; the gradients reach every
+    parameter and input that requires one.
     Raises ForwardError if it does not run.
     """
     record = trace(model, inputs, mode=mode)

@@ -22,6 +22,7 @@ class Mode(StrEnum):
     """How the model is run."""
 
     eval = "eval"
+    train = "train"
 
 
 def complete_model(incomplete: str) -> list[str]:
@@ -49,7 +50,7 @@ Batch = Annotated[
     int,
     typer.Option("--batch", metavar="N", help="Samples; counts are for the whole batch.", parser=_batch_size),
 ]
-ModeOption = Annotated[Mode, typer.Option("--mode", help="How the model is run.")]
+ModeOption = Annotated[Mode, typer.Option("--mode", help="How the model is run; train also runs backward.")]
 FormatOption = Annotated[Format | None, typer.Option("--format", help="Default: by the ending of --output, or table.")]
 Output = Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Write there instead of printing.")]
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="PATH", help="Short for --format csv --output PATH.")]

@@ -3,17 +3,28 @@
 Conventions. Parameters that no executed leaf holds stand on a row of their module; a parameter that several modules
 share is on the first of them in the model's order. Costs are sums over all calls and for the whole batch, neurons are
 per sample; kernel, stride, padding and groups are those of the row's convolutions or poolings where all agree. So
-parameters, MACs, FLOPs and bytes sum to the totals.
+parameters, MACs, FLOPs and bytes sum to the totals. Costs are the forward pass's; in mode `train` the columns
+`backward_macs` and `backward_flops` are the backward pass's, recomputation by checkpoints included.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import prod
+from typing import Any
 
 from archbench.trace.records import Layer, Operation, Parameter, TensorInfo, Trace, Window
+
+# Fields that are None, and left out of what is written, unless mode `train` asks for them.
+TRAINING_FIELDS = frozenset({"backward_macs", "backward_flops", "training_macs"})
+
+
+def as_record(row: LayerRow | Totals) -> dict[str, Any]:
+    """Return the fields that were computed, by name."""
+    values = ((field.name, getattr(row, field.name)) for field in fields(row))
+    return {name: value for name, value in values if value is not None or name not in TRAINING_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +52,17 @@ class LayerRow:
     read_bytes: int
     written_bytes: int
     intensity: float | None
+    backward_macs: int | None = None
+    backward_flops: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """A model's sums. `weight_layers` are the rows that multiply by weights, counting functional calls by weight."""
+    """A model's sums. `weight_layers` are the rows that multiply by weights, counting functional calls by weight.
+
+    `training_macs` are those of forward and backward pass together, `backward_flops` those of the backward pass; both
+    are None outside mode `train`.
+    """
 
     params: int
     trainable_params: int
@@ -56,6 +73,8 @@ class Totals:
     flops: int
     read_bytes: int
     written_bytes: int
+    training_macs: int | None = None
+    backward_flops: int | None = None
 
     @property
     def intensity(self) -> float | None:
@@ -91,6 +110,7 @@ class _Draft:
     output_elements: int
     output_bytes: int
     operations: Sequence[Operation]
+    backward: Sequence[Operation]
     parameters: Sequence[Parameter]
     is_module: bool
 
@@ -105,7 +125,9 @@ class _Draft:
 def layer_table(trace: Trace) -> LayerTable:
     """Return the layer table of a trace."""
     drafts = sorted(_drafts(trace), key=lambda draft: draft.order)
-    rows = tuple(_row(index, draft, trace.batch) for index, draft in enumerate(drafts))
+    rows = tuple(_row(index, draft, trace) for index, draft in enumerate(drafts))
+    macs = sum(row.macs for row in rows)
+    is_training = trace.mode == "train"
     return LayerTable(
         rows=rows,
         totals=Totals(
@@ -114,10 +136,12 @@ def layer_table(trace: Trace) -> LayerTable:
             param_bytes=sum(row.param_bytes for row in rows),
             weight_layers=sum(draft.weight_layers for draft in drafts),
             neurons=sum(row.neurons for row in rows),
-            macs=sum(row.macs for row in rows),
+            macs=macs,
             flops=sum(row.flops for row in rows),
             read_bytes=sum(row.read_bytes for row in rows),
             written_bytes=sum(row.written_bytes for row in rows),
+            training_macs=macs + sum(row.backward_macs or 0 for row in rows) if is_training else None,
+            backward_flops=sum(row.backward_flops or 0 for row in rows) if is_training else None,
         ),
         uncounted=dict(Counter(op.name for op in trace.operations if not op.counted)),
         unread=tuple(
@@ -131,8 +155,7 @@ def layer_table(trace: Trace) -> LayerTable:
 def _drafts(trace: Trace) -> Iterable[_Draft]:
     operations: defaultdict[int, list[Operation]] = defaultdict(list)
     for operation in trace.operations:
-        if not operation.is_free:
-            operations[operation.layer].append(operation)
+        operations[operation.layer].append(operation)
     ends = _last_steps(trace.layers, operations)
     for position, layer in enumerate(trace.layers):
         if layer.is_leaf and layer.first_step is not None:
@@ -149,11 +172,10 @@ def _last_steps(layers: Sequence[Layer], operations: dict[int, list[Operation]])
     ends: list[float] = []
     by_path: dict[str, float] = {}
     for position, layer in enumerate(layers):
-        first: dict[str, int] = {}
-        for operation in operations.get(position, ()):
-            first.setdefault(operation.name, operation.step)
-        steps = [*first.values()] if not layer.is_leaf else [layer.first_step] if layer.first_step is not None else []
-        end = max(steps, default=-1)
+        if layer.is_leaf:
+            end = -1 if layer.first_step is None else layer.first_step
+        else:
+            end = max((calls[0].step for calls in _by_operator(operations.get(position, ())).values()), default=-1)
         ends.append(end)
         for path in _ancestors(layer.path):
             by_path[path] = max(by_path.get(path, -1), end)
@@ -181,18 +203,26 @@ def _module_draft(layer: Layer, order: tuple[float, ...], operations: Sequence[O
         outputs=layer.outputs,
         output_elements=layer.output_elements,
         output_bytes=layer.output_bytes,
-        operations=operations,
+        operations=[operation for operation in operations if not operation.is_backward],
+        backward=[operation for operation in operations if operation.is_backward],
         parameters=layer.parameters,
         is_module=True,
     )
 
 
-def _operator_drafts(layer: Layer, operations: Sequence[Operation]) -> Iterable[_Draft]:
-    by_name: defaultdict[str, list[Operation]] = defaultdict(list)
+def _by_operator(operations: Iterable[Operation]) -> dict[str, list[Operation]]:
+    """Group by the forward operator, leaving out those that cost nothing, neither there nor in the backward pass."""
+    groups: defaultdict[str, list[Operation]] = defaultdict(list)
     for operation in operations:
-        by_name[operation.name.removeprefix("aten.")].append(operation)
-    for name, calls in by_name.items():
-        first = calls[0]
+        groups[operation.origin].append(operation)
+    return {name: calls for name, calls in groups.items() if not all(call.is_free for call in calls)}
+
+
+def _operator_drafts(layer: Layer, operations: Sequence[Operation]) -> Iterable[_Draft]:
+    for origin, operations_of_it in _by_operator(operations).items():
+        name = origin.removeprefix("aten.")
+        calls = [operation for operation in operations_of_it if not operation.is_backward]
+        first = operations_of_it[0]
         multiplies = [call for call in calls if call.macs and any(call.weights)]
         yield _Draft(
             order=(first.step,),
@@ -203,14 +233,15 @@ def _operator_drafts(layer: Layer, operations: Sequence[Operation]) -> Iterable[
             inputs=[info for info, weight in zip(first.inputs, first.weights, strict=True) if not weight],
             outputs=first.outputs,
             output_elements=sum(prod(call.outputs[0].shape) for call in multiplies),
-            output_bytes=sum(info.size_bytes for call in calls for info in call.outputs),
+            output_bytes=sum(info.size_bytes for call in calls for info in call.outputs if not call.is_free),
             operations=calls,
+            backward=[operation for operation in operations_of_it if operation.is_backward],
             parameters=(),
             is_module=False,
         )
 
 
-def _row(index: int, draft: _Draft, batch: int) -> LayerRow:
+def _row(index: int, draft: _Draft, trace: Trace) -> LayerRow:
     window = _common_window(draft.operations)
     flops = sum(operation.flops for operation in draft.operations)
     read = sum(operation.read_bytes for operation in draft.operations)
@@ -229,7 +260,7 @@ def _row(index: int, draft: _Draft, batch: int) -> LayerRow:
         groups=window.groups,
         params=sum(parameter.numel for parameter in draft.parameters),
         trainable_params=sum(parameter.numel for parameter in draft.parameters if parameter.trainable),
-        neurons=draft.output_elements // batch if draft.weight_layers else 0,
+        neurons=draft.output_elements // trace.batch if draft.weight_layers else 0,
         macs=sum(operation.macs for operation in draft.operations),
         flops=flops,
         param_bytes=sum(parameter.size_bytes for parameter in draft.parameters),
@@ -237,6 +268,8 @@ def _row(index: int, draft: _Draft, batch: int) -> LayerRow:
         read_bytes=read,
         written_bytes=written,
         intensity=_ratio(flops, read + written),
+        backward_macs=sum(operation.macs for operation in draft.backward) if trace.mode == "train" else None,
+        backward_flops=sum(operation.flops for operation in draft.backward) if trace.mode == "train" else None,
     )
 
 

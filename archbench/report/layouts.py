@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from archbench.analyze.comparison import ModelRow
-from archbench.analyze.layers import LayerTable
+from archbench.analyze.layers import LayerTable, as_record
 from archbench.report.table import Column, Table
 
 CONVENTION = (
@@ -36,6 +36,11 @@ _SUMMARY = (
     Column("read_bytes", "Read", "bytes", 14),
     Column("written_bytes", "Written", "bytes", 15),
     Column("intensity", "FLOP/B", "float", 11),
+)
+
+_TRAINING = (
+    Column("backward_macs", "Back MACs", "integer", 3),
+    Column("backward_flops", "Back FLOPs", "count", 10),
 )
 
 _COMPARISON = (
@@ -71,11 +76,12 @@ def summary_table(table: LayerTable, *, model: str, batch: int, mode: str) -> Ta
     """Return the layer table of one model, with totals."""
     totals = table.totals
     layers = f"{totals.weight_layers} weight layer{'' if totals.weight_layers == 1 else 's'}"
+    backward = {} if totals.training_macs is None else {"backward_macs": totals.training_macs - totals.macs}
     return Table(
-        columns=_SUMMARY,
-        rows=[asdict(row) for row in table.rows],
+        columns=_SUMMARY if totals.training_macs is None else _SUMMARY + _TRAINING,
+        rows=[as_record(row) for row in table.rows],
         title=f"{model}, {mode}, batch {batch}",
-        totals={"name": "total", "type": layers, **asdict(totals), "intensity": totals.intensity},
+        totals={"name": "total", "type": layers, **as_record(totals), "intensity": totals.intensity, **backward},
         batch=batch,
         notes=(CONVENTION,),
     )
@@ -85,7 +91,7 @@ def summaries_table(tables: Mapping[str, LayerTable], *, batch: int) -> Table:
     """Return the layer tables of several models as one, with a first column `model`."""
     return Table(
         columns=(Column("model", "Model", "text", 0), *_SUMMARY),
-        rows=[{"model": model, **asdict(row)} for model, table in tables.items() for row in table.rows],
+        rows=[{"model": model, **as_record(row)} for model, table in tables.items() for row in table.rows],
         batch=batch,
         notes=(CONVENTION,),
     )

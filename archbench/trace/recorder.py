@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from archbench.trace import costs
+from archbench.trace.autograd import NodeOrigins
 from archbench.trace.records import Operation, TensorInfo
 from archbench.trace.shapes import find_shape_rule
 from archbench.trace.structures import map_tensors, tensors_in
@@ -28,20 +29,24 @@ class NeedsDataError(Exception):
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types the base in part
     """Records the operators that run inside it in `operations`.
 
-    `layers` is the stack of layer numbers that the caller keeps; the last one gets the operation. With
+    `layers` is the stack of layer numbers that the caller keeps; the last one gets the operation. While `is_backward`
+    is set and no layer is on the stack, the one that ran the operator in forward gets it. With
     `without_data` every tensor that meets one on the meta device is taken there, and so is what is created on any
     named device.
     """
 
-    def __init__(self, *, without_data: bool) -> None:
+    def __init__(self, *, without_data: bool, is_training: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # as above
         self.operations: list[Operation] = []
         self.layers: list[int] = []
+        self.is_backward = False
         self.step = 0
+        self._nodes = NodeOrigins()
         self.read_storages: set[int] = set()
         self._weight_storages: set[int] = set()
         self._kept: list[Tensor] = []
         self._without_data = without_data
+        self._is_training = is_training
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -62,6 +67,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         operator = _OPERATORS.get(func) or _describe(func)
+        if self._is_training and self.layers:
+            self._nodes.remember(self.layers[-1], operator.name)
         kwargs = kwargs or {}
         inputs = _operands(operator, args, kwargs)
         keys = [storage_key(tensor) for tensor in inputs]
@@ -92,31 +99,42 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         read = tuple(map(tensor_info, inputs))
         written = tuple(map(tensor_info, outputs))
         macs = flops = read_bytes = written_bytes = 0
+        rule = costs.find_rule(operator.name)
         if not operator.is_free:
             written_bytes = sum(info.size_bytes for info in written)
             read_bytes = sum(info.size_bytes for info in read[operator.overwrites :])
-            if operator.formula is not None:
+            if rule is not None:
                 options = {key: kwargs[key] for key in kwargs if key not in operator.out_arguments}
-                cost = operator.formula(*args, out=out, **options)
+                cost = rule.formula(*args, out=out, **options)
                 macs, flops = cost.macs, cost.flops
                 read_bytes = read_bytes if cost.read_bytes is None else cost.read_bytes
+        layer, origin = self._origin(operator)
         self.operations.append(
             Operation(
                 name=operator.name,
-                layer=self.layers[-1] if self.layers else 0,
+                origin=origin,
+                layer=layer,
                 step=self.next_step(),
+                is_backward=self.is_backward,
                 inputs=read,
                 outputs=written,
                 window=window_of(operator.name, args),
                 weights=weights,
                 is_free=operator.is_free,
-                counted=operator.is_free or operator.formula is not None,
+                counted=operator.is_free or rule is not None,
                 macs=macs,
                 flops=flops,
                 read_bytes=read_bytes,
                 written_bytes=written_bytes,
             )
         )
+
+    def _origin(self, operator: _Operator) -> tuple[int, str]:
+        """Return the layer and the forward operator that an operator running now belongs to."""
+        if self.layers:
+            # Also in backward: a checkpointed module runs its forward again there.
+            return self.layers[-1], operator.name
+        return (self._nodes.current() if self.is_backward else None) or (0, operator.name)
 
     def _track_weights(self, keys: list[int], outputs: list[Tensor]) -> tuple[int, ...]:
         """Return each input's key if it is a weight, else 0; what is computed from weights alone is a weight too."""
@@ -136,7 +154,6 @@ class _Operator:
     """What is known of an overload before it is called."""
 
     name: str
-    formula: costs.Formula | None
     shape_rule: Callable[..., Any] | None
     is_free: bool
     overwrites: int
@@ -148,10 +165,8 @@ _OPERATORS: dict[Any, _Operator] = {}
 
 def _describe(func: Any) -> _Operator:
     name = func._schema.name.replace("::", ".")
-    rule = costs.find_rule(name)
     operator = _Operator(
         name=name,
-        formula=None if rule is None else rule.formula,
         shape_rule=find_shape_rule(str(func)),
         is_free=name in costs.FREE or costs.is_view(func._schema),
         overwrites=1 if name in costs.OVERWRITING else 0,

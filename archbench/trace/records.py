@@ -33,15 +33,18 @@ class Window:
 class Operation:
     """One call of one ATen operator.
 
-    `layer` is the index in `Trace.layers` of the module in whose forward it ran, `step` its place in time.
+    `layer` is the index in `Trace.layers` of the module in whose forward it ran, `step` its place in time. With
+    `is_backward` it ran in the backward pass, for a call of `origin` in that module's forward; else that is `name`.
     `is_free` marks views and allocations, which compute and move nothing. `counted` is False where no cost
     formula is known; its macs and flops are then 0 and say nothing. `weights` stands beside `inputs`: the
     identity of a parameter or buffer of the model, or of a tensor computed from those alone, and 0 for data.
     """
 
     name: str
+    origin: str
     layer: int
     step: int
+    is_backward: bool
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     window: Window | None

@@ -21,12 +21,14 @@ from archbench.trace.records import Layer, Parameter, TensorInfo, Trace
 from archbench.trace.structures import map_tensors, tensors_in
 from archbench.units import format_dimensions
 
-Mode = Literal["eval"]
+Mode = Literal["eval", "train"]
 
 
 def trace(model: nn.Module, inputs: Any, *, mode: Mode = "eval") -> Trace:
-    """Return the record of one forward pass of `model` on `inputs`.
+    """Return the record of one forward pass of `model` on `inputs`; in mode `train` of the backward pass too.
 
+    The backward pass starts from the sum of all floating-point outputs and gives a gradient to every parameter, and
+    every input, that requires one.
     `inputs` is a tensor, a tuple of positional or a dict of keyword arguments; only shapes and dtypes are used.
     Where the model cannot run without data (its control flow reads values, or an operator has no meta kernel), it is
     run again on `inputs` themselves, with random values where they have none, and `real_data_reason` says why.
@@ -49,14 +51,17 @@ def _refuse_lazy(model: nn.Module) -> None:
 
 def _run(model: nn.Module, inputs: Any, mode: Mode, place: Callable[[Tensor], Tensor], reason: str | None) -> Trace:
     """Run the model on inputs and parameters that `place` gives for the real ones, and collect what happened."""
-    recorder = Recorder(without_data=reason is None)
+    is_training = mode == "train"
+    recorder = Recorder(without_data=reason is None, is_training=is_training)
     watch = _Watch(model, recorder, place)
-    with borrowed(model, training=False, wrap=watch.wrap, shadow=watch.shadow):
-        arguments = map_tensors(inputs, place)
+    with borrowed(model, training=is_training, wrap=watch.wrap, shadow=watch.shadow):
+        arguments = map_tensors(inputs, lambda tensor: place(tensor).requires_grad_(tensor.requires_grad))
         positional, keyword = _split(arguments)
         try:
-            with torch.no_grad(), recorder:
-                model(*positional, **keyword)
+            with torch.set_grad_enabled(is_training), recorder:
+                outputs = model(*positional, **keyword)
+            if is_training:
+                _run_backward(outputs, [*watch.trainable(), *_differentiable(arguments)], recorder)
         except NeedsDataError:
             raise
         except Exception as error:  # whatever the model's own code raises is reported with the layer it came from
@@ -70,6 +75,22 @@ def _run(model: nn.Module, inputs: Any, mode: Mode, place: Callable[[Tensor], Te
             mode=mode,
             real_data_reason=reason,
         )
+
+
+def _run_backward(outputs: Any, leaves: list[Tensor], recorder: Recorder) -> None:
+    """Take the gradient of the sum of all floating-point outputs with respect to `leaves`; nothing is accumulated."""
+    differentiable = _differentiable(outputs)
+    if not differentiable or not leaves:
+        return
+    ones = [torch.ones_like(output) for output in differentiable]  # the sum's own gradient costs nothing
+    recorder.is_backward = True
+    with recorder:
+        torch.autograd.grad(differentiable, leaves, ones, allow_unused=True)
+
+
+def _differentiable(value: Any) -> list[Tensor]:
+    """Return the tensors in `value` that a gradient can be taken of."""
+    return [tensor for tensor in tensors_in(value) if tensor.requires_grad]
 
 
 def _split(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -144,6 +165,11 @@ class _Watch:
         self._recorder.add_weight(placed)
         return placed
 
+    def trainable(self) -> list[Tensor]:
+        """Return what stands for the parameters that require a gradient."""
+        stand_ins = (self._shadows[key] for key in self._parameters if key in self._shadows)
+        return [tensor for tensor in stand_ins if tensor.requires_grad]
+
     def wrap(self, module: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
         """Return a forward that reports its entering and leaving."""
         index = self._index[id(module)]
@@ -168,6 +194,8 @@ class _Watch:
         return watched
 
     def _enter(self, seen: _Module, args: Any, kwargs: Any) -> None:
+        if self._recorder.is_backward:
+            return  # a checkpointed module runs again; that is no further call
         step = self._recorder.next_step()
         seen.calls += 1
         if seen.first_step is None:
@@ -175,6 +203,8 @@ class _Watch:
             seen.inputs = tuple(map(tensor_info, tensors_in((args, kwargs))))
 
     def _leave(self, seen: _Module, output: Any) -> None:
+        if self._recorder.is_backward:
+            return
         infos = tuple(map(tensor_info, tensors_in(output)))
         seen.output_elements += prod(infos[0].shape) if infos else 0
         seen.output_bytes += sum(info.size_bytes for info in infos)
@@ -184,7 +214,10 @@ class _Watch:
     def failure(self, error: Exception) -> ForwardError:
         """Return the error that names the innermost layer that failed, its input and its kernel."""
         if self._failed is None:
-            return ForwardError(f"the model cannot be called with these inputs: {_first_line(error)}")
+            problem = (
+                "its backward pass fails" if self._recorder.is_backward else "it cannot be called with these inputs"
+            )
+            return ForwardError(f"{problem}: {_first_line(error)}")
         seen, inputs = self._failed
         shapes = ", ".join(format_dimensions(info.shape) or "a scalar" for info in inputs) or "no tensor"
         kernel = getattr(seen.module, "kernel_size", None)

@@ -1,0 +1,27 @@
+"""Which forward call an operator of the backward pass belongs to.
+
+Every node of the autograd graph has a sequence number, and while backward runs torch tells which node it is at.
+Whoever ran in forward when the node was made is whom its backward operators belong to. These calls are private to
+torch; they are made here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+class NodeOrigins:
+    """Maps nodes of the autograd graph to where they were made: a layer and an operator."""
+
+    def __init__(self) -> None:
+        self._origins: dict[int, tuple[int, str]] = {}
+
+    def remember(self, layer: int, operator: str) -> None:
+        """Say that the node made last, if any, was made by `operator` in `layer`; the first to say so is right."""
+        # Operators that make no node come later and find the one before them taken.
+        self._origins.setdefault(torch.autograd._get_sequence_nr() - 1, (layer, operator))  # type: ignore[attr-defined]  # private
+
+    def current(self) -> tuple[int, str] | None:
+        """Return where the node was made that the backward pass is at; None outside it and for unknown nodes."""
+        node = torch._C._current_autograd_node()
+        return None if node is None else self._origins.get(node._sequence_nr())

@@ -1,0 +1,28 @@
+"""What one call of an operator costs: the published table of rules, one file a family of operators."""
+
+from archbench.trace.costs import (  # noqa: F401  # importing the families registers their rules
+    attention,
+    backward,
+    elementwise,
+    losses,
+    movement,
+    normalisation,
+    pooling,
+    products,
+    recurrent,
+    reductions,
+    transforms,
+)
+from archbench.trace.costs.registry import (
+    FREE,
+    OVERWRITING,
+    Cost,
+    Formula,
+    Rule,
+    all_rules,
+    find_rule,
+    is_view,
+    register_cost,
+)
+
+__all__ = ["FREE", "OVERWRITING", "Cost", "Formula", "Rule", "all_rules", "find_rule", "is_view", "register_cost"]

@@ -1,0 +1,149 @@
+"""Operators that only the backward pass has; matrix products there are the ones of forward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from archbench.trace.costs.common import first, is_floating
+from archbench.trace.costs.pooling import adaptive_elements, window_size
+from archbench.trace.costs.registry import Cost, cost
+
+
+@cost(
+    "binary_cross_entropy_backward", "elu_backward", "gelu_backward", "glu_backward", "hardshrink_backward",
+    "hardsigmoid_backward", "hardswish_backward", "hardtanh_backward", "huber_loss_backward", "leaky_relu_backward",
+    "log_sigmoid_backward", "mish_backward", "mse_loss_backward", "native_dropout_backward", "_prelu_kernel_backward",
+    "rrelu_with_noise_backward", "sigmoid_backward", "silu_backward", "smooth_l1_loss_backward", "softplus_backward",
+    "softshrink_backward", "tanh_backward", "threshold_backward",
+)  # fmt: skip
+def _elementwise(*_args: Any, out: Any, **_: Any) -> Cost:
+    """FLOPs: 1 per element of the result."""
+    return Cost(flops=first(out).numel())
+
+
+@cost(
+    "diagonal_backward", "nll_loss2d_backward", "nll_loss_backward", "select_backward", "slice_backward",
+    "unfold_backward", "upsample_nearest1d_backward", "upsample_nearest2d_backward",
+)  # fmt: skip
+def _movement(*_args: Any, out: Any, **_: Any) -> Cost:
+    """FLOPs: 0, gradients are put where they belong; the bytes count."""
+    return Cost()
+
+
+@cost("_softmax_backward_data")
+def _softmax(grad: Tensor, output: Tensor, dim: int, *_: Any, out: Tensor) -> Cost:
+    """FLOPs: 4 per element: products with the output, their sum, a difference, a product."""
+    return Cost(flops=4 * grad.numel())
+
+
+@cost("_log_softmax_backward_data")
+def _log_softmax(grad: Tensor, output: Tensor, dim: int, *_: Any, out: Tensor) -> Cost:
+    """FLOPs: 4 per element: a sum, an exponential, a product, a difference."""
+    return Cost(flops=4 * grad.numel())
+
+
+@cost("native_batch_norm_backward")
+def _batch_norm(
+    grad: Tensor, x: Tensor, weight: Tensor | None, mean: Any, variance: Any, saved_mean: Any, saved_deviation: Any,
+    training: bool, eps: float, wanted: Any, *, out: Any,
+) -> Cost:  # fmt: skip
+    """FLOPs: 9 per element: normalised input 2, two sums 3, gradient 4; with fixed statistics 1, and 5 for the sums."""
+    if training:
+        return Cost(flops=9 * x.numel())
+    return Cost(flops=(1 + 5 * bool(wanted[1] or wanted[2])) * x.numel())
+
+
+@cost("native_layer_norm_backward")
+def _layer_norm(
+    grad: Tensor,
+    x: Tensor,
+    shape: Any,
+    mean: Tensor,
+    deviation: Tensor,
+    weight: Any,
+    bias: Any,
+    wanted: Any,
+    *,
+    out: Any,
+) -> Cost:
+    """FLOPs: 9 per element (normalised input 2, two sums 3, gradient 4), weight 1, its gradient 2, the bias's 1."""
+    per_element = 9 * bool(wanted[0]) + (weight is not None) + 2 * bool(wanted[1]) + bool(wanted[2])
+    return Cost(flops=per_element * x.numel())
+
+
+@cost("native_group_norm_backward")
+def _group_norm(grad: Tensor, x: Tensor, mean: Any, deviation: Any, weight: Any, *args: Any, out: Any) -> Cost:
+    """FLOPs: 9 per element (normalised input 2, two sums 3, gradient 4), weight 1, its gradient 2, the bias's 1."""
+    wanted = args[-1]
+    per_element = 9 * bool(wanted[0]) + (weight is not None) + 2 * bool(wanted[1]) + bool(wanted[2])
+    return Cost(flops=per_element * x.numel())
+
+
+@cost("_fused_rms_norm_backward")
+def _rms_norm(grad: Tensor, x: Tensor, shape: Any, deviation: Tensor, weight: Any, wanted: Any, *, out: Any) -> Cost:
+    """FLOPs: 6 per element (normalised input 1, a sum 2, gradient 3), 1 times the weight, 2 for its gradient."""
+    return Cost(flops=(6 * bool(wanted[0]) + (weight is not None) + 2 * bool(wanted[1])) * x.numel())
+
+
+@cost("max_pool2d_with_indices_backward", "max_pool3d_with_indices_backward")
+def _max_pool(grad: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: 1 addition per gradient that is put back."""
+    return Cost(flops=grad.numel())
+
+
+@cost("adaptive_max_pool2d_backward", "adaptive_max_pool3d_backward")
+def _adaptive_max_pool(grad: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: 1 addition per gradient that is put back."""
+    return Cost(flops=grad.numel())
+
+
+@cost("avg_pool2d_backward")
+def _avg_pool2d(grad: Tensor, x: Tensor, kernel: Any, *_args: Any, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: kernel elements + 1 per gradient: a division, and an addition to each element of its window."""
+    return Cost(flops=(window_size(kernel, 2) + 1) * grad.numel())
+
+
+@cost("avg_pool3d_backward")
+def _avg_pool3d(grad: Tensor, x: Tensor, kernel: Any, *_args: Any, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: kernel elements + 1 per gradient: a division, and an addition to each element of its window."""
+    return Cost(flops=(window_size(kernel, 3) + 1) * grad.numel())
+
+
+@cost("_adaptive_avg_pool2d_backward", "_adaptive_avg_pool3d_backward")
+def _adaptive_avg_pool(grad: Tensor, x: Tensor, *, out: Tensor) -> Cost:
+    """FLOPs: elements of each output's own window, summed, and 1 division per gradient."""
+    return Cost(flops=adaptive_elements(x, grad) + grad.numel())
+
+
+@cost("upsample_linear1d_backward", "upsample_bilinear2d_backward", "upsample_trilinear3d_backward")
+def _upsample_linear(grad: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: 2^(d+1) per gradient: a product and an addition for each of 2^d neighbours."""
+    return Cost(flops=2 ** (grad.dim() - 1) * grad.numel())
+
+
+@cost("upsample_bicubic2d_backward")
+def _upsample_bicubic(grad: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: 32 per gradient: a product and an addition for each of 16 neighbours."""
+    return Cost(flops=32 * grad.numel())
+
+
+@cost("embedding_dense_backward")
+def _embedding(grad: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: 1 addition per element of the gradient."""
+    return Cost(flops=grad.numel() if is_floating(grad) else 0)
+
+
+@cost("_weight_norm_interface_backward")
+def _weight_norm(grad: Tensor, direction: Tensor, magnitude: Tensor, *_: Any, out: Any) -> Cost:
+    """FLOPs: 5 per weight (product, sum, scale, difference, scale) and 2 per norm."""
+    return Cost(flops=5 * direction.numel() + 2 * magnitude.numel())
+
+
+@cost(
+    "reflection_pad1d_backward", "reflection_pad2d_backward", "replication_pad1d_backward", "replication_pad2d_backward"
+)
+def _padding(grad: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: 1 addition per gradient of a padded element."""
+    return Cost(flops=grad.numel() - out.numel())

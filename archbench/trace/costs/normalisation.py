@@ -1,0 +1,80 @@
+"""Normalisation and softmax."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from torch import Tensor
+
+from archbench.trace.costs.registry import Cost, cost
+
+
+@cost("native_batch_norm", "_native_batch_norm_legit")
+def _batch_norm(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Tensor | None,
+    variance: Tensor | None,
+    training: bool,
+    *_: Any,
+    out: Any,
+) -> Cost:
+    """FLOPs: 2 per element and 3 per channel (5 with weight and bias); training: 4 per element and 6 per channel more.
+
+    Scale gamma/sqrt(variance + eps) and shift beta - mean*scale are prepared once a channel; training also
+    computes mean and variance (1 and 3 per element) and moves the running ones (3 per channel each).
+    """
+    channels = x.shape[1]
+    per_channel = 3 + (weight is not None) + (bias is not None)
+    flops = 2 * x.numel() + per_channel * channels
+    if training:
+        flops += 4 * x.numel() + (0 if mean is None else 6 * channels)
+    return Cost(flops=flops)
+
+
+@cost("native_layer_norm")
+def _layer_norm(x: Tensor, shape: Any, weight: Tensor | None, bias: Tensor | None, *_: Any, out: Any) -> Cost:
+    """FLOPs: 6 per element (mean 1, variance 3, normalisation 2), 1 each for weight and bias, 2 per group."""
+    per_element = 6 + (weight is not None) + (bias is not None)
+    return Cost(flops=per_element * x.numel() + 2 * (x.numel() // max(prod(shape), 1)))
+
+
+@cost("native_group_norm")
+def _group_norm(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, n: int, c: int, hw: int, groups: int, *_: Any, out: Any
+) -> Cost:
+    """FLOPs: 6 per element (mean 1, variance 3, normalisation 2), 1 each for weight and bias, 2 per group."""
+    per_element = 6 + (weight is not None) + (bias is not None)
+    return Cost(flops=per_element * x.numel() + 2 * n * groups)
+
+
+@cost("_fused_rms_norm")
+def _rms_norm(x: Tensor, shape: Any, weight: Tensor | None, *_: Any, out: Any) -> Cost:
+    """FLOPs: 3 per element (square, sum, scale), 1 for the weight, 3 per group (average, eps, root)."""
+    per_element = 3 + (weight is not None)
+    return Cost(flops=per_element * x.numel() + 3 * (x.numel() // max(prod(shape), 1)))
+
+
+@cost("_weight_norm_interface")
+def _weight_norm(direction: Tensor, magnitude: Tensor, *_: Any, out: Any) -> Cost:
+    """FLOPs: 3 per weight (square, sum, scale) and 2 per norm (root, quotient)."""
+    return Cost(flops=3 * direction.numel() + 2 * magnitude.numel())
+
+
+@cost("_softmax", "_safe_softmax")
+def _softmax(x: Tensor, dim: int, *_: Any, out: Tensor) -> Cost:
+    """FLOPs: 5n - 2 per row of n: maximum n-1, subtraction n, exponential n, sum n-1, division n."""
+    return Cost(flops=5 * x.numel() - 2 * rows(x, dim))
+
+
+@cost("_log_softmax")
+def _log_softmax(x: Tensor, dim: int, *_: Any, out: Tensor) -> Cost:
+    """FLOPs: 5n - 1 per row of n: maximum n-1, subtraction n, exponential n, sum n-1, logarithm 1, subtraction n."""
+    return Cost(flops=5 * x.numel() - rows(x, dim))
+
+
+def rows(x: Tensor, dim: int) -> int:
+    """Return how many vectors along `dim` there are."""
+    return x.numel() // max(x.shape[dim], 1) if x.dim() else 1

@@ -1,0 +1,103 @@
+"""Convolutions and matrix products."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from torch import Tensor
+
+from archbench.trace.costs.common import product
+from archbench.trace.costs.registry import Cost, cost
+
+
+@cost("convolution")
+def _convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    *_: Any,
+    out: Tensor,
+) -> Cost:
+    """MACs: output elements x input channels per group x kernel elements; FLOPs: 2 per MAC, 1 per bias add.
+
+    Transposed, each *input* element meets every kernel element and output channel of its group instead.
+    """
+    per_element = prod(weight.shape[1:])
+    macs = (x if transposed else out).numel() * per_element
+    return product(out, macs, 0 if bias is None else out.numel())
+
+
+@cost("mm", "bmm", "mv")
+def _matmul(a: Tensor, b: Tensor, *, out: Tensor) -> Cost:
+    """MACs: rows x inner size x columns (x batch); FLOPs: 2 per MAC."""
+    return product(out, out.numel() * a.shape[-1])
+
+
+@cost("addmm", "addmv", "baddbmm")
+def _add_matmul(added: Tensor, a: Tensor, b: Tensor, *, out: Tensor, **_: Any) -> Cost:
+    """MACs as the product alone; FLOPs: 2 per MAC, 1 per element of the result for the addition."""
+    return product(out, out.numel() * a.shape[-1], out.numel())
+
+
+@cost("addbmm")
+def _add_batched_matmul(added: Tensor, a: Tensor, b: Tensor, *, out: Tensor, **_: Any) -> Cost:
+    """MACs: batch x rows x inner size x columns; FLOPs: 2 per MAC, 1 per element of the result for the addition."""
+    return product(out, out.numel() * a.shape[0] * a.shape[-1], out.numel())
+
+
+@cost("dot", "vdot")
+def _dot(a: Tensor, b: Tensor, *, out: Tensor) -> Cost:
+    """MACs: length; FLOPs: 2 per MAC."""
+    return product(out, a.numel())
+
+
+@cost("addr")
+def _add_outer(added: Tensor, a: Tensor, b: Tensor, *, out: Tensor, **_: Any) -> Cost:
+    """MACs: elements of the result (an inner size of 1); FLOPs: 2 per MAC."""
+    return product(out, out.numel())
+
+
+@cost("_trilinear")
+def _trilinear(
+    a: Tensor, b: Tensor, c: Tensor, expand_a: Any, expand_b: Any, expand_c: Any, summed: Any, *_: Any, out: Tensor
+) -> Cost:
+    """MACs: the product of the first two, and that of its sum with the third, as torch computes bilinear layers.
+
+    For a bilinear layer, batch x out x (in1 x in2 + in2); FLOPs 2 per MAC.
+    """
+    sizes = [max(n) for n in zip(*map(_expanded, (a, b, c), (expand_a, expand_b, expand_c)), strict=True)]
+    pairs = prod(sizes)
+    summed_first = prod(sizes[dim] for dim in summed if dim in expand_c)
+    return product(out, pairs + pairs // summed_first)
+
+
+def _expanded(tensor: Tensor, dims: Any) -> list[int]:
+    sizes = list(tensor.shape)
+    for dim in sorted(dims):
+        sizes.insert(dim, 1)
+    return sizes
+
+
+@cost("affine_grid_generator")
+def _affine_grid(theta: Tensor, *_args: Any, out: Tensor) -> Cost:
+    """MACs: 3 per coordinate in 2 dimensions, 4 in 3: each is a row of the matrix times a homogeneous position."""
+    return product(out, out.numel() * theta.shape[-1])
+
+
+@cost("convolution_backward")
+def _convolution_backward(
+    grad: Tensor, x: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool,
+    output_padding: Any, groups: int, wanted: Any, *, out: Any,
+) -> Cost:  # fmt: skip
+    """MACs: as forward for each of the input's and the weight's gradient; FLOPs: 2 per MAC, and the bias's sums.
+
+    Only those that are wanted count: the first layer's input needs none, a frozen weight neither.
+    """
+    macs = (x if transposed else grad).numel() * prod(weight.shape[1:])
+    bias_additions = grad.numel() - grad.shape[1] if wanted[2] else 0
+    return product(grad, macs * (wanted[0] + wanted[1]), bias_additions)

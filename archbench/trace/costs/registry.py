@@ -1,0 +1,114 @@
+"""The registry of cost formulas: small, pure functions of shapes.
+
+Conventions. A MAC is one multiply-accumulate of a convolution or matrix product; bias, activation and
+pooling are none. A FLOP is one floating-point operation, by these rules; integer and boolean arithmetic is
+none, and neither is moving, choosing or generating values. Padding is multiplied like any other input.
+Where a rule is not a count of MACs, its source is the operator's definition in the torch documentation.
+
+Complex numbers: a MAC of two is 4 real MACs; an elementwise operation counts each part, a product 6 FLOPs and a
+quotient 11.
+
+A formula takes the operator's own arguments and `out`, its result; it may use nothing of a tensor but shape
+and dtype. The first line of its docstring is the rule that `archbench costs` prints. The formulas stand beside
+this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+
+class Cost(NamedTuple):
+    """MACs and FLOPs of one call; `read_bytes` is None where every input is read whole."""
+
+    macs: int = 0
+    flops: int = 0
+    read_bytes: int | None = None
+
+
+Formula = Callable[..., Cost]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the published table: an operator, its formula, and the formula in words."""
+
+    operator: str
+    formula: Formula
+    text: str
+
+
+_RULES: dict[str, Rule] = {}
+
+# Views are recognised by their schema; these create, view or look at tensors without saying so, and move no data.
+FREE = frozenset(
+    f"aten.{name}"
+    for name in (
+        "as_strided_", "detach", "empty", "empty_like", "empty_permuted", "empty_strided", "is_same_size",
+        "lift_fresh", "_linalg_check_errors", "_local_scalar_dense", "new_empty", "new_empty_strided",
+        "_reshape_alias", "resize_", "set_", "squeeze_", "sym_numel", "sym_size", "sym_stride", "t_", "transpose_",
+        "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes", "_unsafe_view", "unsqueeze_",
+    )
+)  # fmt: skip
+
+# In-place operators that overwrite their first argument without reading it.
+OVERWRITING = frozenset(
+    f"aten.{name}_"
+    for name in (
+        "bernoulli", "cauchy", "copy", "exponential", "fill", "geometric", "log_normal", "normal", "random",
+        "uniform", "zero",
+    )
+)  # fmt: skip
+
+
+def cost(*operators: str) -> Callable[[Formula], Formula]:
+    """Register the decorated formula for ATen operators, named without `aten.` and without a trailing `_`."""
+
+    def register(formula: Formula) -> Formula:
+        for operator in operators:
+            assert f"aten.{operator}" not in _RULES, f"{operator} has a rule already"
+            _add(f"aten.{operator}", formula)
+        return formula
+
+    return register
+
+
+def register_cost(operator: Any, formula: Formula) -> None:
+    """Count calls of `operator` by `formula` from now on, also where there is a rule already.
+
+    `operator` is `torch.ops.namespace.name`, one of its overloads, or a string such as `"aten.sort"`. `formula` takes
+    the operator's arguments and the keyword `out`, its result, and returns a `Cost`; the first line of its docstring is
+    what `archbench costs` prints. Raises TypeError for what is no operator.
+    """
+    if isinstance(operator, str):
+        _add(operator, formula)
+    elif isinstance(operator, torch._ops.OpOverload):
+        _add(operator._schema.name.replace("::", "."), formula)
+    elif isinstance(operator, torch._ops.OpOverloadPacket):
+        _add(operator._qualified_op_name.replace("::", "."), formula)
+    else:
+        raise TypeError(f"a cost is registered for an operator such as torch.ops.aten.sort, not {operator!r}")
+
+
+def _add(name: str, formula: Formula) -> None:
+    said = (formula.__doc__ or "a rule of the user's own").strip().splitlines()[0]
+    _RULES[name] = Rule(name, formula, said.rstrip("."))
+
+
+def find_rule(operator: str) -> Rule | None:
+    """Return the rule of `aten.name`, of its in-place form `aten.name_` too; None if there is none."""
+    return _RULES.get(operator) or _RULES.get(operator.removesuffix("_"))
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Return every rule, in the order in which they were registered."""
+    return tuple(_RULES.values())
+
+
+def is_view(schema: torch._C.FunctionSchema) -> bool:
+    """Say whether an operator returns a view: results that alias an input and write to none."""
+    return any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)

@@ -1,0 +1,34 @@
+"""Fourier transforms and distances."""
+
+from __future__ import annotations
+
+from math import log2, prod
+from typing import Any
+
+from torch import Tensor
+
+from archbench.trace.costs.registry import Cost, cost
+
+
+@cost("_fft_c2c")
+def _complex_transform(x: Tensor, dims: Any, *_args: Any, out: Tensor) -> Cost:
+    """FLOPs: 5 n log2 n per transform of n points, rounded (the convention of FFTW's benchmarks)."""
+    return Cost(flops=round(_transform(out, dims)))
+
+
+@cost("_fft_r2c", "_fft_c2r")
+def _real_transform(x: Tensor, dims: Any, *_args: Any, out: Tensor) -> Cost:
+    """FLOPs: 2.5 n log2 n per transform of n real points, rounded (the convention of FFTW's benchmarks)."""
+    real = out if x.is_complex() else x
+    return Cost(flops=round(_transform(real, dims) / 2))
+
+
+def _transform(points: Tensor, dims: Any) -> float:
+    n = prod(points.shape[dim] for dim in dims)
+    return 5 * points.numel() * log2(n) if n else 0
+
+
+@cost("_cdist_forward")
+def _cdist(a: Tensor, b: Tensor, *_args: Any, out: Tensor) -> Cost:
+    """FLOPs: 3 per result and feature: difference, power, addition; the last of them is the root."""
+    return Cost(flops=3 * out.numel() * a.shape[-1])
