@@ -3,7 +3,8 @@
     vgg16                       a model of the zoo: an entry point of the group `archbench.models`
     vgg16@10                    the same with 10 classes
     torchvision:resnet50        a builder of an installed library
-    path/to/net.py:Net          a class or factory in a file; loading it runs the file
+    path/to/net.py:Net          a class or factory in a file; loading it runs the file. A function
+                                example_inputs(batch) beside it gives a tensor, a tuple or a dict
     package.module:factory      the same in an importable module
     vgg16?init=paper&a=1        keyword arguments for the builder, Python literals or plain words
 
@@ -19,6 +20,7 @@ import importlib.util
 import inspect
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -26,13 +28,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from archbench.errors import AddressError, nearest
+from archbench.errors import AddressError, ArchbenchError, nearest
 
 if TYPE_CHECKING:
     from torch import nn
 
 GROUP = "archbench.models"
-_LIBRARIES = {"torchvision": "torchvision.models", "timm": "timm"}
 
 
 class Card(Protocol):
@@ -69,30 +70,54 @@ class Card(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A builder found at an address, with the keyword arguments that the address gives it."""
+    """A builder found at an address, with the keyword arguments that the address gives it.
+
+    `input_shape` is the usual shape of one sample, `example_inputs(batch)` the user's own maker of inputs, `home` the
+    folder of the user's own code; each is None where there is none.
+    """
 
     address: str
     builder: Callable[..., nn.Module]
     arguments: dict[str, Any]
-    card: Card | None
+    card: Card | None = None
+    input_shape: tuple[int, ...] | None = None
+    example_inputs: Callable[[int], Any] | None = None
+    home: Path | None = None
 
     def build(self) -> nn.Module:
-        """Return the model, built on the meta device: no weights are allocated or initialised.
+        """Return the model, on the meta device: no weights are allocated or initialised.
 
-        Raises AddressError if the builder refuses its arguments.
+        A builder that reads values while it builds gives a model on real memory, its large weights uninitialised.
+        Raises AddressError if the builder refuses its arguments or fails.
         """
         import torch
 
-        from archbench.trace.building import without_data
+        from archbench.trace.building import build
 
-        with without_data():
-            try:
-                model = self.builder(**self.arguments)
-            except ValueError as error:
-                raise AddressError(f"{self.address}: {error}") from error
+        try:
+            model, _ = build(self.builder, self.arguments)
+        except Exception as error:  # whatever the user's own code raises is told with the user's own lines
+            problem = str(error) if isinstance(error, ValueError) else f"its builder fails: {_said(error)}"
+            raise self.blame(AddressError(f"{self.address}: {problem}"), error) from error
         if not isinstance(model, torch.nn.Module):
             raise AddressError(f"{self.address} gives a {type(model).__name__}, not a torch.nn.Module")
         return model
+
+    def blame(self, told: ArchbenchError, error: BaseException) -> ArchbenchError:
+        """Return `told` with the lines of the user's own code on the way to `error`."""
+        if self.home is not None:
+            told.user_lines = _lines_within(self.home, error)
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A builder, and what is known of where it was found."""
+
+    builder: Callable[..., nn.Module]
+    input_shape: tuple[int, ...] | None = None
+    example_inputs: Callable[[int], Any] | None = None
+    home: Path | None = None
 
 
 def model_names() -> list[str]:
@@ -104,24 +129,38 @@ def find(address: str) -> Source:
     """Return what an address names. Raises AddressError, with the nearest name, if there is no such thing."""
     match = re.fullmatch(r"(?P<target>[^?]*?)(@(?P<classes>[^?@/]*))?(\?(?P<options>.*))?", address)
     assert match is not None, "every part of the pattern may be empty"
-    builder = _find_builder(match["target"], address)
+    found = _find_builder(match["target"], address)
     arguments = _parse_options(match["options"] or "", address)
     if match["classes"] is not None:
         arguments["num_classes"] = _parse_classes(match["classes"], address)
-    _check_arguments(builder, arguments, address)
-    card = cast("Card | None", getattr(builder, "card", None))
-    return Source(address, builder, arguments, card)
+    _check_arguments(found.builder, arguments, address)
+    card = cast("Card | None", getattr(found.builder, "card", None))
+    return Source(
+        address=address,
+        builder=found.builder,
+        arguments=arguments,
+        card=card,
+        input_shape=found.input_shape if card is None else card.input_shape,
+        example_inputs=found.example_inputs,
+        home=found.home,
+    )
 
 
-def _find_builder(target: str, address: str) -> Callable[..., nn.Module]:
+def _find_builder(target: str, address: str) -> _Found:
     if ":" not in target:
-        builder: Callable[..., nn.Module] = _entry_point(target).load()
-        return builder
+        return _Found(_entry_point(target).load())
     place, _, name = target.rpartition(":")
-    if place in _LIBRARIES:
-        return _from_library(place, name)
+    if place == "torchvision":
+        return _from_torchvision(name)
+    if place == "timm":
+        return _from_timm(name)
     module = _load_file(Path(place)) if place.endswith(".py") else _import(place, address)
-    return _attribute(module, name, address)
+    origin = Path(module.__file__ or ".").resolve()
+    return _Found(
+        builder=_attribute(module, name, address),
+        example_inputs=getattr(module, "example_inputs", None),
+        home=origin.parents[0 if place.endswith(".py") else place.count(".")],
+    )
 
 
 def _entry_point(name: str) -> EntryPoint:
@@ -132,15 +171,24 @@ def _entry_point(name: str) -> EntryPoint:
     return found[name]
 
 
-def _from_library(library: str, name: str) -> Callable[..., nn.Module]:
-    module = _import(_LIBRARIES[library], f"{library}:{name}")
-    names: list[str] = module.list_models()
-    if name not in names:
-        raise AddressError(f"{library} has no model '{name}'{nearest(name, names)}")
-    builder: Callable[..., nn.Module] = (
-        functools.partial(module.create_model, name) if library == "timm" else module.get_model_builder(name)
-    )
-    return builder
+def _from_torchvision(name: str) -> _Found:
+    models = _import("torchvision.models", f"torchvision:{name}")
+    if name not in models.list_models():
+        raise AddressError(f"torchvision has no model '{name}'{nearest(name, models.list_models())}")
+    # The size that its published weights were evaluated at; segmentation, detection and video have no such field.
+    transforms = models.get_model_weights(name).DEFAULT.transforms
+    size = getattr(transforms, "keywords", {}).get("crop_size")
+    is_image = isinstance(size, int)
+    return _Found(models.get_model_builder(name), input_shape=(3, size, size) if is_image else None)
+
+
+def _from_timm(name: str) -> _Found:
+    timm = _import("timm", f"timm:{name}")
+    if name not in timm.list_models():
+        raise AddressError(f"timm has no model '{name}'{nearest(name, timm.list_models())}")
+    configuration = timm.get_pretrained_cfg(name)
+    input_shape = None if configuration is None else tuple(configuration.input_size)
+    return _Found(functools.partial(timm.create_model, name), input_shape=input_shape)
 
 
 def _import(name: str, address: str) -> ModuleType:
@@ -165,7 +213,12 @@ def _load_file(path: Path) -> ModuleType:
     # Registered and importable like a script, so that its dataclasses and neighbours work.
     sys.modules[path.stem] = module
     sys.path.insert(0, str(path.resolve().parent))
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the user's own code raises is told with the user's own lines
+        told = AddressError(f"{path} cannot be loaded: {_said(error)}")
+        told.user_lines = _lines_within(path.resolve().parent, error)
+        raise told from error
     return module
 
 
@@ -211,3 +264,17 @@ def _check_arguments(builder: Callable[..., Any], arguments: dict[str, Any], add
         if not takes_any and name not in parameters:
             takes = ", ".join(parameters) or "no arguments"
             raise AddressError(f"{address}: its builder takes {takes}, not '{name}'{nearest(name, parameters)}")
+
+
+def _said(error: BaseException) -> str:
+    """Return an error's kind and the first line of what it says."""
+    return traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+
+
+def _lines_within(home: Path, error: BaseException) -> tuple[str, ...]:
+    """Return the traceback's entries for files below `home`, as Python prints them."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve().is_relative_to(home)]
+    entries = traceback.format_list(frames)
+    if isinstance(error, SyntaxError):
+        entries += traceback.format_exception_only(error)[:-1]
+    return tuple(line for entry in entries for line in entry.rstrip().splitlines())

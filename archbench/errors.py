@@ -18,9 +18,13 @@ from collections.abc import Iterable
 
 
 class ArchbenchError(Exception):
-    """Base of every error that a user can cause; `exit_code` is what the command line returns."""
+    """Base of every error that a user can cause.
+
+    `exit_code` is what the command line returns; `user_lines` are the lines of the user's own file that led here.
+    """
 
     exit_code = 2
+    user_lines: tuple[str, ...] = ()
 
 
 class UsageError(ArchbenchError, ValueError):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archbench.errors import ForwardError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archbench.address import Card
+    from archbench.address import Card, Source
     from archbench.analyze.comparison import ModelRow
     from archbench.api import Summary
     from cli.options import Mode
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A model's summary under the address it was asked for, and its card if it has one."""
+    """A model's summary under the address it was asked for, its card if it has one, and whether it was allocated."""
 
     summary: Summary
     card: Card | None
+    on_memory: bool
 
     def row(self) -> ModelRow:
         """Return the model's row in a comparison."""
@@ -39,7 +40,7 @@ class Counted:
 
 
 def count(address: str, inputs: Sequence[str] | None, batch: int, mode: Mode) -> Counted:
-    """Return the summary of the model at `address`, on the inputs given or on its card's.
+    """Return the summary of the model at `address`, on the inputs given, its own example or its usual input.
 
     Raises AddressError, InputError, or ForwardError with advice on what input would work.
     """
@@ -49,18 +50,30 @@ def count(address: str, inputs: Sequence[str] | None, batch: int, mode: Mode) ->
 
     specs = [parse_input(text) for text in inputs or ()]
     source = find(address)
-    usual = None if source.card is None else source.card.input_shape
-    if not specs:
-        if usual is None:
+    if not specs and source.example_inputs is None:
+        if source.input_shape is None:
             raise InputError(f"{address} has no usual input; say one, such as --input 3x224x224")
-        specs = [InputSpec(usual)]
+        specs = [InputSpec(source.input_shape)]
     model = source.build()
     try:
-        summary = summarize(model, tuple(spec.tensor(batch) for spec in specs), mode.value)
+        given = tuple(spec.tensor(batch) for spec in specs)
+        summary = summarize(model, given or _example(source, batch), mode.value)
     except ForwardError as error:
-        hint = advice(model, specs, usual)
-        raise ForwardError(f"{address}: {error}{f'; {hint}' if hint else ''}") from error
-    return Counted(replace(summary, model=address), source.card)
+        hint = advice(model, specs, source.input_shape)
+        told = ForwardError(f"{address}: {error}{f'; {hint}' if hint else ''}")
+        raise source.blame(told, error.__cause__ or error) from error
+    on_memory = not all(parameter.is_meta for parameter in model.parameters())
+    return Counted(replace(summary, model=address), source.card, on_memory)
+
+
+def _example(source: Source, batch: int) -> Any:
+    """Return what the user's own `example_inputs` makes."""
+    assert source.example_inputs is not None, "asked for only where there is one"
+    try:
+        return source.example_inputs(batch)
+    except Exception as error:  # whatever the user's own code raises is told with the user's own lines
+        told = InputError(f"{source.address}: example_inputs({batch}) fails: {type(error).__name__}: {error}")
+        raise source.blame(told, error) from error
 
 
 def warnings(counted: Counted) -> list[str]:
@@ -72,6 +85,8 @@ def warnings(counted: Counted) -> list[str]:
         said.append(f"{summary.model}: uncounted, their cost is in no figure: {calls}")
     if summary.unread:
         said.append(f"{summary.model}: no operator read the parameters of {', '.join(summary.unread)}")
+    if counted.on_memory:
+        said.append(f"{summary.model}: built on real memory, because its builder reads values")
     if summary.real_data_reason:
         said.append(f"{summary.model}: run on real data, because {summary.real_data_reason}")
     return said

@@ -61,6 +61,8 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except ArchbenchError as error:
+        for line in error.user_lines:
+            print(line, file=sys.stderr)
         return _complain(str(error), error.exit_code)
     except _CommandLineError as error:
         return _complain(error.format_message(), 2)  # type: ignore[attr-defined]  # has it, see its name above

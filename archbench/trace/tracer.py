@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from archbench.errors import ForwardError, InputError
 from archbench.trace.borrowing import borrowed
+from archbench.trace.building import is_about_missing_data
 from archbench.trace.recorder import NeedsDataError, Recorder, storage_key, tensor_info, to_meta
 from archbench.trace.records import Layer, Parameter, TensorInfo, Trace
 from archbench.trace.structures import map_tensors, tensors_in
@@ -65,7 +66,7 @@ def _run(model: nn.Module, inputs: Any, mode: Mode, place: Callable[[Tensor], Te
         except NeedsDataError:
             raise
         except Exception as error:  # whatever the model's own code raises is reported with the layer it came from
-            if reason is None and _is_about_missing_data(error):
+            if reason is None and is_about_missing_data(error):
                 raise NeedsDataError(_first_line(error)) from error
             raise watch.failure(error) from error
         return Trace(
@@ -98,14 +99,6 @@ def _split(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     if isinstance(inputs, Mapping):
         return (), dict(inputs)
     return (inputs if isinstance(inputs, tuple) else (inputs,)), {}
-
-
-def _is_about_missing_data(error: Exception) -> bool:
-    """Recognise torch's several ways to say that a meta tensor has no values (tolist, numpy, a missing kernel)."""
-    text = str(error).lower()
-    return isinstance(error, (RuntimeError, TypeError, ValueError)) and (
-        "meta" in text or "unallocated storage" in text
-    )
 
 
 def _first_line(error: Exception) -> str:
