@@ -178,8 +178,10 @@ def _from_torchvision(name: str) -> _Found:
     # The size that its published weights were evaluated at; segmentation, detection and video have no such field.
     transforms = models.get_model_weights(name).DEFAULT.transforms
     size = getattr(transforms, "keywords", {}).get("crop_size")
-    is_image = isinstance(size, int)
-    return _Found(models.get_model_builder(name), input_shape=(3, size, size) if is_image else None)
+    builder = models.get_model_builder(name)
+    if "weights_backbone" in inspect.signature(builder).parameters:
+        builder = functools.partial(builder, weights_backbone=None)  # nothing is downloaded
+    return _Found(builder, input_shape=(3, size, size) if isinstance(size, int) else None)
 
 
 def _from_timm(name: str) -> _Found:

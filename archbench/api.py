@@ -16,13 +16,14 @@ from archbench.analyze.comparison import ModelRow, comparison_row
 from archbench.analyze.layers import LayerRow, LayerTable, Totals, as_record, layer_table
 from archbench.report.html import to_html
 from archbench.report.layouts import summary_table
+from archbench.report.table import Table
 from archbench.trace.tracer import Mode, trace
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Summary:
     """A model's layer table with its totals.
 
@@ -81,8 +82,18 @@ class Summary:
         }
 
     def _repr_html_(self) -> str:
-        """Show the table in a notebook."""
-        return to_html(summary_table(self.table, model=self.model, batch=self.batch, mode=self.mode))
+        """Show the table in a notebook, with what was not counted."""
+        return to_html(self.to_table())
+
+    def to_table(self) -> Table:
+        """Return the layer table as it is reported."""
+        return summary_table(
+            self.table, model=self.model, batch=self.batch, mode=self.mode, real_data_reason=self.real_data_reason
+        )
+
+    def __repr__(self) -> str:
+        totals = self.totals
+        return f"<Summary of {self.model}, {self.mode}, batch {self.batch}: {totals.params} params, {totals.macs} MACs>"
 
 
 def summarize(model: nn.Module, inputs: Any, mode: Mode = "eval") -> Summary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from archbench.errors import ForwardError, InputError, nearest
+from archbench.trace.recorder import NeedsDataError
 from archbench.trace.tracer import trace
 from archbench.units import format_dimensions
 
@@ -21,7 +23,9 @@ DTYPES = {
     )
 }  # fmt: skip
 
-LARGEST_SEARCHED = 512
+# Sizes that are tried first, to see whether any works; and how long the smallest is then looked for.
+_PROBES = (512, 256, 128, 64, 32, 16, 8)
+_SEARCH_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,12 @@ class InputSpec:
     dtype: torch.dtype = torch.float32
 
     def tensor(self, batch: int) -> Tensor:
-        """Return a tensor without data, with the batch in front."""
-        return torch.empty((batch, *self.shape), dtype=self.dtype, device="meta")
+        """Return a tensor without data, with the batch in front. Raises InputError if it is too large to address."""
+        try:
+            return torch.empty((batch, *self.shape), dtype=self.dtype, device="meta")
+        except (RuntimeError, TypeError) as error:
+            shape = format_dimensions(self.shape)
+            raise InputError(f"no tensor can be as large as {shape} times a batch of {batch}") from error
 
 
 def parse_input(text: str) -> InputSpec:
@@ -55,25 +63,41 @@ def parse_input(text: str) -> InputSpec:
 def advice(model: nn.Module, specs: Sequence[InputSpec], usual: tuple[int, ...] | None) -> str:
     """Return what to give a model that failed on `specs`: the smallest square size that works, its usual input.
 
-    Every size up to the usual one (or 512) is tried, on tensors without data. `""` where nothing is known.
+    Sizes are tried on tensors without data, for two seconds at most. `""` where nothing is known.
     """
-    smallest = _smallest(model, specs, max(usual[-1] if usual else 0, LARGEST_SEARCHED))
-    if usual is not None and smallest == usual:
+    smallest, is_certain = _smallest(model, specs, usual)
+    if usual is not None and smallest == usual and is_certain:
         return f"{format_dimensions(usual)}, its usual input, is the smallest that works"
     known = [] if usual is None else [f"{format_dimensions(usual)} is its usual input"]
-    found = [] if smallest is None else [f"{format_dimensions(smallest)} is the smallest square input that works"]
-    return ", ".join((*found, *known))
+    if smallest is None or smallest == usual:
+        return ", ".join(known)
+    what = "is the smallest square input that works" if is_certain else "works"
+    return ", ".join((f"{format_dimensions(smallest)} {what}", *known))
 
 
-def _smallest(model: nn.Module, specs: Sequence[InputSpec], largest: int) -> tuple[int, ...] | None:
+def _smallest(
+    model: nn.Module, specs: Sequence[InputSpec], usual: tuple[int, ...] | None
+) -> tuple[tuple[int, ...] | None, bool]:
+    """Return the smallest square image that works and True; one that works and False if time ran out; else None."""
     if len(specs) != 1 or len(specs[0].shape) != 3:
-        return None
+        return None, False
     channels = specs[0].shape[0]
-    for size in range(1, largest + 1):
-        spec = InputSpec((channels, size, size), specs[0].dtype)
+    deadline = time.monotonic() + _SEARCH_S
+
+    def works(size: int) -> bool:
         try:
-            trace(model, (spec.tensor(1),))
-        except ForwardError:
-            continue
-        return spec.shape
-    return None
+            trace(model, (InputSpec((channels, size, size), specs[0].dtype).tensor(1),), may_use_data=False)
+        except (ForwardError, NeedsDataError):
+            return False
+        return True
+
+    probes = (usual[-1], *_PROBES) if usual else _PROBES
+    working = next((size for size in probes if works(size)), None)
+    if working is None:
+        return None, False
+    for size in range(1, working):
+        if time.monotonic() > deadline:
+            return (channels, working, working), False
+        if works(size):
+            return (channels, size, size), True
+    return (channels, working, working), True

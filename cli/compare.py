@@ -28,14 +28,14 @@ def compare(
     Example: archbench compare alexnet zfnet vgg16 --csv compare.csv
     """
     from archbench.errors import UsageError, nearest
-    from cli.output import destination, note
+    from cli.output import destination
 
     target = destination(format, output, csv)
     if baseline is not None and baseline not in models:
         raise UsageError(f"--baseline {baseline} is not one of {', '.join(models)}{nearest(baseline, models)}")
 
     from archbench.report.layouts import comparison_table
-    from cli.loading import count, warnings
+    from cli.loading import count
 
     all_counted = [count(model, input, batch, mode) for model in models]
     rows = [counted.row() for counted in all_counted]
@@ -45,7 +45,5 @@ def compare(
         if counted.card and counted.card.reported_protocol
     ]
     first = models.index(baseline) if baseline else 0
-    target.deliver(comparison_table(rows, baseline=first, batch=batch, mode=mode.value, notes=protocols))
-    for counted in all_counted:
-        for warning in warnings(counted):
-            note(warning)
+    said = [caveat for counted in all_counted for caveat in counted.summary.to_table().caveats]
+    target.deliver(comparison_table(rows, baseline=first, batch=batch, mode=mode.value, notes=protocols, caveats=said))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from archbench.errors import ForwardError, InputError
+from cli.output import note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,11 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A model's summary under the address it was asked for, its card if it has one, and whether it was allocated."""
+    """A model's summary under the address it was asked for, and its card if it has one."""
 
     summary: Summary
     card: Card | None
-    on_memory: bool
 
     def row(self) -> ModelRow:
         """Return the model's row in a comparison."""
@@ -62,8 +62,9 @@ def count(address: str, inputs: Sequence[str] | None, batch: int, mode: Mode) ->
         hint = advice(model, specs, source.input_shape)
         told = ForwardError(f"{address}: {error}{f'; {hint}' if hint else ''}")
         raise source.blame(told, error.__cause__ or error) from error
-    on_memory = not all(parameter.is_meta for parameter in model.parameters())
-    return Counted(replace(summary, model=address), source.card, on_memory)
+    if not all(parameter.is_meta for parameter in model.parameters()):
+        note(f"{address}: built on real memory, because its builder reads values")
+    return Counted(replace(summary, model=address), source.card)
 
 
 def _example(source: Source, batch: int) -> Any:
@@ -74,19 +75,3 @@ def _example(source: Source, batch: int) -> Any:
     except Exception as error:  # whatever the user's own code raises is told with the user's own lines
         told = InputError(f"{source.address}: example_inputs({batch}) fails: {type(error).__name__}: {error}")
         raise source.blame(told, error) from error
-
-
-def warnings(counted: Counted) -> list[str]:
-    """Return what must be said beside a summary's numbers: what was not counted, not used, or really computed."""
-    summary = counted.summary
-    said = []
-    if summary.uncounted:
-        calls = ", ".join(f"{name} ({times}×)" for name, times in sorted(summary.uncounted.items()))
-        said.append(f"{summary.model}: uncounted, their cost is in no figure: {calls}")
-    if summary.unread:
-        said.append(f"{summary.model}: no operator read the parameters of {', '.join(summary.unread)}")
-    if counted.on_memory:
-        said.append(f"{summary.model}: built on real memory, because its builder reads values")
-    if summary.real_data_reason:
-        said.append(f"{summary.model}: run on real data, because {summary.real_data_reason}")
-    return said

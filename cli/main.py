@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from archbench.errors import ArchbenchError
 from cli.compare import compare
 from cli.costs import costs
 from cli.list import list_models
+from cli.output import ReaderLeftError
 from cli.summary import summary
 
 # The base of all complaints about the command line; typer gives it no public name.
@@ -56,9 +57,10 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code: 0 done, 2 wrong use or bad input, 130 or 143 interrupted."""
     signal.signal(signal.SIGTERM, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that has no × shows a ?
     try:
         code = app(list(arguments), standalone_mode=False, prog_name="archbench")
-        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except ArchbenchError as error:
         for line in error.user_lines:
@@ -68,9 +70,7 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(error.format_message(), 2)  # type: ignore[attr-defined]  # has it, see its name above
     except (typer.Abort, KeyboardInterrupt):
         return _complain("interrupted", 130)
-    except BrokenPipeError:
-        # The reader has seen enough. What is left in the buffer must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ReaderLeftError:
         return 0
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from archbench.errors import UsageError, nearest
+from archbench.errors import OutputError, UsageError, nearest
 from cli.options import Format
 
 if TYPE_CHECKING:
@@ -32,19 +33,19 @@ class Destination:
 
     def deliver(self, table: Table, document: Any = None) -> None:
         """Print or write the table; as JSON `document` is written instead, where there is one."""
-        if self.path is None and self.format is Format.table:
-            from archbench.report.text import print_table
-
-            print_table(table, file=sys.stdout)
-            return
-        text = _render(self.format, table, document)
         if self.path is None:
-            sys.stdout.write(text)
-            return
-        from archbench.report.files import write_whole
+            _emit(_render(self.format, table, document, sys.stdout))
+        else:
+            from archbench.report.files import write_whole
 
-        write_whole(self.path, text)
-        note(f"wrote {self.path}")
+            write_whole(self.path, _render(self.format, table, document, None))
+            note(f"wrote {self.path}")
+        for caveat in table.caveats:
+            note(caveat)
+
+
+class ReaderLeftError(Exception):
+    """Whoever read standard output has seen enough."""
 
 
 def destination(format: Format | None, output: Path | None, csv: Path | None) -> Destination:
@@ -67,7 +68,7 @@ def note(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _render(format: Format, table: Table, document: Any) -> str:
+def _render(format: Format, table: Table, document: Any, stream: IO[str] | None) -> str:
     if format is Format.csv:
         from archbench.report.csv import to_csv
 
@@ -80,10 +81,26 @@ def _render(format: Format, table: Table, document: Any) -> str:
         from archbench.report.markdown import to_markdown
 
         return to_markdown(table)
-    import io
+    from archbench.report.text import to_text
 
-    from archbench.report.text import print_table
+    return to_text(table, stream=stream, width=None if stream else _FILE_WIDTH)
 
-    buffer = io.StringIO()
-    print_table(table, file=buffer, width=_FILE_WIDTH)
-    return buffer.getvalue()
+
+def _emit(text: str) -> None:
+    """Write a whole result to standard output. Raises ReaderLeftError or OutputError."""
+    if sys.stdout is None:
+        raise OutputError("cannot write to standard output: it is closed")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        _abandon_output()
+        raise ReaderLeftError from error
+    except OSError as error:
+        _abandon_output()
+        raise OutputError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def _abandon_output() -> None:
+    """Send what is left in the buffer nowhere, so that it does not raise again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -20,15 +20,11 @@ def summary(
 
     Example: archbench summary alexnet --csv alexnet.csv
     """
-    from cli.output import destination, note
+    from cli.output import destination
 
     target = destination(format, output, csv)
 
-    from archbench.report.layouts import summary_table
-    from cli.loading import count, warnings
+    from cli.loading import count
 
-    counted = count(model, input, batch, mode)
-    found = counted.summary
-    target.deliver(summary_table(found.table, model=model, batch=found.batch, mode=found.mode), found.to_dict())
-    for warning in warnings(counted):
-        note(warning)
+    found = count(model, input, batch, mode).summary
+    target.deliver(found.to_table(), found.to_dict())

@@ -22,7 +22,7 @@ def main() -> None:
     names = [name for name in model_names() if find(name).builder.__module__.startswith("zoo.")]
     counted = {name: count(name, None, 1, Mode.eval) for name in names}
     layers = summaries_table({name: one.summary.table for name, one in counted.items()}, batch=1)
-    models = comparison_table([one.row() for one in counted.values()], baseline=0, batch=1, mode="eval", notes=())
+    models = comparison_table([one.row() for one in counted.values()], baseline=0, batch=1, mode="eval")
     write_whole(FOLDER / "zoo_summary.csv", to_csv(layers))
     write_whole(FOLDER / "zoo_compare.csv", to_csv(models))
     print(f"wrote {len(names)} models to {FOLDER}")

@@ -5,9 +5,12 @@ Normalisation layers keep torch's weight 1 and bias 0 under every scheme.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from math import sqrt
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 Scheme = Callable[[nn.Module], None]
 
@@ -21,62 +24,84 @@ def initialise(model: nn.Module, scheme: str, paper: Scheme) -> nn.Module:
     if scheme not in schemes:
         raise ValueError(f"init is one of {', '.join(sorted(schemes))}, not {scheme!r}")
     if not any(parameter.is_meta for parameter in model.parameters()):
-        schemes[scheme](model)
+        with torch.no_grad():
+            schemes[scheme](model)
     return model
 
 
 def kaiming(model: nn.Module) -> None:
-    """He et al. 2015 (fan-in, normal) on convolutions and hidden linear layers; N(0, 0.01) on the last; biases 0."""
+    """He et al. 2015 (fan-in, normal) on all weights but a last linear layer's, which are N(0, 0.01); biases 0."""
     layers = list(_weight_layers(model))
-    for _, layer in layers[:-1]:
-        nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
-    for _, layer in layers[-1:]:
-        nn.init.normal_(layer.weight, std=0.01)
-    _zero_biases(model)
+    head = layers[-1] if isinstance(list(model.children())[-1], nn.Linear) else None
+    for layer in layers:
+        for weight, fan_in, _ in layer.parts:
+            nn.init.normal_(weight, std=0.01 if layer is head else sqrt(2 / fan_in))
+    _set_biases(layers)
 
 
 def xavier(model: nn.Module) -> None:
-    """Glorot and Bengio 2010 (uniform) on convolutions and linear layers; biases 0."""
-    for _, layer in _weight_layers(model):
-        nn.init.xavier_uniform_(layer.weight)
-    _zero_biases(model)
+    """Glorot and Bengio 2010 (uniform) on all weights; biases 0."""
+    layers = list(_weight_layers(model))
+    for layer in layers:
+        for weight, fan_in, fan_out in layer.parts:
+            bound = sqrt(6 / (fan_in + fan_out))
+            nn.init.uniform_(weight, -bound, bound)
+    _set_biases(layers)
 
 
 def gaussian(*, bias_one: Collection[str] = ()) -> Scheme:
     """Return the scheme of Krizhevsky et al. 2012: N(0, 0.01), bias 1 in the layers named, 0 in the others."""
 
     def scheme(model: nn.Module) -> None:
-        for name, layer in _weight_layers(model):
-            nn.init.normal_(layer.weight, std=0.01)
-            if layer.bias is not None:
-                nn.init.constant_(layer.bias, 1.0 if name in bias_one else 0.0)
+        layers = list(_weight_layers(model))
+        for layer in layers:
+            for weight, _, _ in layer.parts:
+                nn.init.normal_(weight, std=0.01)
+        _set_biases(layers, ones=bias_one)
 
     return scheme
 
 
 def fan_in_uniform(model: nn.Module) -> None:
-    """LeCun et al. 1998: every weight and bias uniform within ±2.4 / fan-in."""
-    for _, layer in _weight_layers(model):
-        bound = 2.4 / layer.weight[0].numel()
-        nn.init.uniform_(layer.weight, -bound, bound)
-        if layer.bias is not None:
-            nn.init.uniform_(layer.bias, -bound, bound)
+    """LeCun et al. 1998: every weight uniform within ±2.4 / fan-in; biases 0."""
+    layers = list(_weight_layers(model))
+    for layer in layers:
+        for weight, fan_in, _ in layer.parts:
+            nn.init.uniform_(weight, -2.4 / fan_in, 2.4 / fan_in)
+    _set_biases(layers)
 
 
 def torch_default(model: nn.Module) -> None:
-    """Leave what torch's constructors drew: uniform within ±1/sqrt(fan-in)."""
+    """Leave what the constructors drew; torch's are uniform within ±1/sqrt(fan-in)."""
 
 
 SCHEMES: dict[str, Scheme] = {"kaiming": kaiming, "torch": torch_default, "xavier": xavier}
 
+Part = tuple[Tensor, int, int]
 
-def _weight_layers(model: nn.Module) -> Iterator[tuple[str, nn.Conv2d | nn.Linear]]:
+
+@dataclass(frozen=True, slots=True)
+class _WeightLayer:
+    """A layer's weights as parts with their fan-in and fan-out, and its bias."""
+
+    name: str
+    parts: list[Part]
+    bias: Tensor | None
+
+
+def _weight_layers(model: nn.Module) -> Iterator[_WeightLayer]:
+    """Yield convolutions, linear layers, and whatever tells its `weight_parts` itself."""
     for name, module in model.named_modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
-            yield name, module
+            fan_in = module.weight[0].numel()
+            groups = module.groups if isinstance(module, nn.Conv2d) else 1
+            fan_out = module.weight.numel() // module.weight.shape[1] // groups
+            yield _WeightLayer(name, [(module.weight, fan_in, fan_out)], module.bias)
+        elif hasattr(module, "weight_parts"):
+            yield _WeightLayer(name, module.weight_parts(), module.bias)
 
 
-def _zero_biases(model: nn.Module) -> None:
-    for _, layer in _weight_layers(model):
+def _set_biases(layers: Iterable[_WeightLayer], ones: Collection[str] = ()) -> None:
+    for layer in layers:
         if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
+            nn.init.constant_(layer.bias, 1.0 if layer.name in ones else 0.0)

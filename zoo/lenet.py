@@ -7,6 +7,7 @@ is the form that lectures teach, with plain pooling, full connections and a line
 from __future__ import annotations
 
 from collections import OrderedDict
+from math import sqrt
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 from zoo.blocks import ACTIVATIONS, Activation, Conv, Linear, Pool, Row, sequence
 from zoo.card import Card, described_by
 from zoo.digit_bitmaps import digit_codes
-from zoo.initialisation import fan_in_uniform, initialise
+from zoo.initialisation import Part, fan_in_uniform, initialise
 
 _PAPER = "LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document Recognition, Proc. IEEE 1998"
 
@@ -110,9 +111,12 @@ class Subsampling(nn.Module):
 
     def __init__(self, maps: int) -> None:
         super().__init__()
-        bound = 2.4 / 4
-        self.weight = nn.Parameter(torch.empty(maps).uniform_(-bound, bound))
+        self.weight = nn.Parameter(torch.empty(maps).uniform_(-0.5, 0.5))
         self.bias = nn.Parameter(torch.zeros(maps))
+
+    def weight_parts(self) -> list[Part]:
+        """Return the coefficients, which scale the sum of 4 inputs for one output."""
+        return [(self.weight, 4, 1)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return N×C×H/2×W/2 for `x` of N×C×H×W."""
@@ -138,12 +142,18 @@ class PartialConv(nn.Module):
         self.weight = nn.Parameter(torch.empty(len(gathered), kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(maps))
         self.register_buffer("inputs", torch.tensor(gathered), persistent=False)
-        for weight, (_, fan_in) in zip(self._weights(), self._groups, strict=True):
-            bound = 2.4 / (fan_in * kernel * kernel)
-            nn.init.uniform_(weight, -bound, bound)
+        with torch.no_grad():
+            for weight, fan_in, _ in self.weight_parts():
+                weight.uniform_(-1 / sqrt(fan_in), 1 / sqrt(fan_in))
 
-    def _weights(self) -> tuple[Tensor, ...]:
-        return torch.split(self.weight, [groups * fan_in for groups, fan_in in self._groups])
+    def weight_parts(self) -> list[Part]:
+        """Return the weights of each group of output maps, with the inputs and outputs of one unit."""
+        area = self.kernel_size**2
+        weights = torch.split(self.weight, [groups * fan_in for groups, fan_in in self._groups])
+        return [
+            (weight, fan_in * area, groups * area)
+            for weight, (groups, fan_in) in zip(weights, self._groups, strict=True)
+        ]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return N×16×10×10 for the paper's N×6×14×14."""
@@ -152,8 +162,8 @@ class PartialConv(nn.Module):
         biases = torch.split(self.bias, [groups for groups, _ in self._groups])
         maps = [
             F.conv2d(volume, weight.view(groups, fan_in, *weight.shape[1:]), bias, groups=groups)
-            for volume, weight, bias, (groups, fan_in) in zip(
-                volumes, self._weights(), biases, self._groups, strict=True
+            for volume, (weight, _, _), bias, (groups, fan_in) in zip(
+                volumes, self.weight_parts(), biases, self._groups, strict=True
             )
         ]
         return torch.cat(maps, dim=1)

@@ -49,7 +49,7 @@ def _table(num_classes: int, filters: tuple[int, int, int]) -> tuple[Row, ...]:
         input_shape=(3, 224, 224),
         differences="Contrast normalisation between maps is AlexNet's; paddings are those that figure 3's sizes need.",
         reported_top5_error_percent=16.5,
-        reported_protocol="validation, one network, mean over ten crops (table 2, figure 3 model)",
+        reported_protocol="validation, one network (table 2, the model of figure 3)",
     )
 )
 def zfnet(num_classes: int = 1000, *, init: str = "kaiming") -> nn.Module:
@@ -65,7 +65,7 @@ def zfnet(num_classes: int = 1000, *, init: str = "kaiming") -> nn.Module:
         input_shape=(3, 224, 224),
         differences="As ZFNet, with 512, 1024 and 512 filters in conv3, conv4 and conv5.",
         reported_top5_error_percent=16.0,
-        reported_protocol="validation, one network, mean over ten crops (table 2, model b)",
+        reported_protocol="validation, one network (table 2, model b)",
     )
 )
 def zfnet_wide(num_classes: int = 1000, *, init: str = "kaiming") -> nn.Module:

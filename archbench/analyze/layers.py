@@ -58,7 +58,7 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """A model's sums. `weight_layers` are the rows that multiply by weights, counting functional calls by weight.
+    """A model's sums. `weight_layers` are torch's own layers that multiply by weights, and elsewhere sets of weights.
 
     `training_macs` are those of forward and backward pass together, `backward_flops` those of the backward pass; both
     are None outside mode `train`.
@@ -112,14 +112,25 @@ class _Draft:
     operations: Sequence[Operation]
     backward: Sequence[Operation]
     parameters: Sequence[Parameter]
-    is_module: bool
+    is_torchs: bool
+
+    @property
+    def products(self) -> list[Operation]:
+        """The operations that multiply by weights."""
+        return [operation for operation in self.operations if operation.macs and any(operation.weights)]
 
     @property
     def weight_layers(self) -> int:
-        """A module is one weight layer at most; of functional calls every set of weights is one."""
-        used = {operation.weights for operation in self.operations if operation.macs and any(operation.weights)}
-        weights = {tuple(key for key in keys if key) for keys in used}
-        return min(len(weights), 1) if self.is_module else len(weights)
+        """A module of torch's is one weight layer at most; of other calls every set of weights is one."""
+        sets = {tuple(key for key in operation.weights if key) for operation in self.products}
+        return min(len(sets), 1) if self.is_torchs else len(sets)
+
+    @property
+    def neurons(self) -> int:
+        """The outputs of its weight layers, of the whole batch."""
+        if self.is_torchs:
+            return self.output_elements if self.products else 0
+        return sum(prod(operation.outputs[0].shape) for operation in self.products)
 
 
 def layer_table(trace: Trace) -> LayerTable:
@@ -168,18 +179,16 @@ def _drafts(trace: Trace) -> Iterable[_Draft]:
 
 
 def _last_steps(layers: Sequence[Layer], operations: dict[int, list[Operation]]) -> list[float]:
-    """Return for each layer the step at which the last row at or below it starts, infinity where nothing ran."""
-    ends: list[float] = []
+    """Return for each layer the step at which the last row at or below it starts; where nothing ran, its parent's."""
     by_path: dict[str, float] = {}
     for position, layer in enumerate(layers):
         if layer.is_leaf:
             end = -1 if layer.first_step is None else layer.first_step
         else:
             end = max((calls[0].step for calls in _by_operator(operations.get(position, ())).values()), default=-1)
-        ends.append(end)
         for path in _ancestors(layer.path):
             by_path[path] = max(by_path.get(path, -1), end)
-    return [float("inf") if by_path[layer.path] < 0 else by_path[layer.path] for layer in layers]
+    return [next((by_path[path] for path in _ancestors(layer.path) if by_path[path] >= 0), -1) for layer in layers]
 
 
 def _ancestors(path: str) -> Iterable[str]:
@@ -206,7 +215,7 @@ def _module_draft(layer: Layer, order: tuple[float, ...], operations: Sequence[O
         operations=[operation for operation in operations if not operation.is_backward],
         backward=[operation for operation in operations if operation.is_backward],
         parameters=layer.parameters,
-        is_module=True,
+        is_torchs=layer.is_torchs,
     )
 
 
@@ -223,7 +232,6 @@ def _operator_drafts(layer: Layer, operations: Sequence[Operation]) -> Iterable[
         name = origin.removeprefix("aten.")
         calls = [operation for operation in operations_of_it if not operation.is_backward]
         first = operations_of_it[0]
-        multiplies = [call for call in calls if call.macs and any(call.weights)]
         yield _Draft(
             order=(first.step,),
             name=f"{layer.path}/{name}",
@@ -232,12 +240,12 @@ def _operator_drafts(layer: Layer, operations: Sequence[Operation]) -> Iterable[
             calls=len(calls),
             inputs=[info for info, weight in zip(first.inputs, first.weights, strict=True) if not weight],
             outputs=first.outputs,
-            output_elements=sum(prod(call.outputs[0].shape) for call in multiplies),
+            output_elements=0,
             output_bytes=sum(info.size_bytes for call in calls for info in call.outputs if not call.is_free),
             operations=calls,
             backward=[operation for operation in operations_of_it if operation.is_backward],
             parameters=(),
-            is_module=False,
+            is_torchs=False,
         )
 
 
@@ -260,7 +268,7 @@ def _row(index: int, draft: _Draft, trace: Trace) -> LayerRow:
         groups=window.groups,
         params=sum(parameter.numel for parameter in draft.parameters),
         trainable_params=sum(parameter.numel for parameter in draft.parameters if parameter.trainable),
-        neurons=draft.output_elements // trace.batch if draft.weight_layers else 0,
+        neurons=draft.neurons // trace.batch,
         macs=sum(operation.macs for operation in draft.operations),
         flops=flops,
         param_bytes=sum(parameter.size_bytes for parameter in draft.parameters),

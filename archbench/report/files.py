@@ -15,12 +15,11 @@ def write_whole(path: Path, text: str) -> None:
     A link is followed, permissions of an earlier file are kept, and what is no regular file (a pipe, a terminal) is
     written to directly. Raises OutputError, with nothing changed, if it cannot be written.
     """
-    target = path.resolve()
     try:
-        if target.exists() and not target.is_file() and not target.is_dir():
-            target.write_text(text, encoding="utf-8")
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_text(text, encoding="utf-8")
         else:
-            _replace(target, text)
+            _replace(path.resolve(), text)
     except OSError as error:
         raise OutputError(f"cannot write '{path}': {error.strerror or error}") from error
 

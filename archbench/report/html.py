@@ -17,7 +17,7 @@ def to_html(table: Table) -> str:
     if table.totals is not None:
         totals = table.totals
         foot = f"<tfoot>{_row(columns, (table.text(column, totals) for column in columns), 'th')}</tfoot>"
-    notes = "".join(f"<p>{escape(note)}</p>" for note in table.notes)
+    notes = "".join(f"<p>{escape(note)}</p>" for note in (*table.notes, *table.caveats))
     caption = f"<caption>{escape(table.title)}</caption>" if table.title else ""
     return f"<table>{caption}<thead>{head}</thead><tbody>{body}</tbody>{foot}</table>{notes}"
 

@@ -69,10 +69,25 @@ _MODELS = (
     Column("differences", "Differences", "text"),
 )
 
-_COSTS = (Column("operator", "Operator", "text", 0), Column("rule", "Rule", "text", 1))
+_COSTS = (Column("operator", "Operator", "text", 0), Column("rule", "Rule", "text", 1, wraps=True))
 
 
-def summary_table(table: LayerTable, *, model: str, batch: int, mode: str) -> Table:
+def caveats(model: str, table: LayerTable, real_data_reason: str | None) -> tuple[str, ...]:
+    """Return what must be said beside a model's numbers: what was not counted, not used, or really computed."""
+    said = []
+    if table.uncounted:
+        calls = ", ".join(f"{name} ({times}×)" for name, times in sorted(table.uncounted.items()))
+        said.append(f"{model}: uncounted, their cost is in no figure: {calls}")
+    if table.unread:
+        said.append(f"{model}: no operator read the parameters of {', '.join(table.unread)}")
+    if real_data_reason:
+        said.append(f"{model}: run on real data, because {real_data_reason}")
+    return tuple(said)
+
+
+def summary_table(
+    table: LayerTable, *, model: str, batch: int, mode: str, real_data_reason: str | None = None
+) -> Table:
     """Return the layer table of one model, with totals."""
     totals = table.totals
     layers = f"{totals.weight_layers} weight layer{'' if totals.weight_layers == 1 else 's'}"
@@ -84,6 +99,7 @@ def summary_table(table: LayerTable, *, model: str, batch: int, mode: str) -> Ta
         totals={"name": "total", "type": layers, **as_record(totals), "intensity": totals.intensity, **backward},
         batch=batch,
         notes=(CONVENTION,),
+        caveats=caveats(model, table, real_data_reason),
     )
 
 
@@ -97,7 +113,15 @@ def summaries_table(tables: Mapping[str, LayerTable], *, batch: int) -> Table:
     )
 
 
-def comparison_table(rows: Sequence[ModelRow], *, baseline: int, batch: int, mode: str, notes: Iterable[str]) -> Table:
+def comparison_table(
+    rows: Sequence[ModelRow],
+    *,
+    baseline: int,
+    batch: int,
+    mode: str,
+    notes: Iterable[str] = (),
+    caveats: Iterable[str] = (),
+) -> Table:
     """Return one row a model; `baseline` is the index of the row that ratios refer to."""
     records = [asdict(row) for row in rows]
     ratios = f"ratios to {rows[baseline].model}" if len(rows) > 1 else ""
@@ -108,6 +132,7 @@ def comparison_table(rows: Sequence[ModelRow], *, baseline: int, batch: int, mod
         baseline=records[baseline] if len(rows) > 1 else None,
         batch=batch,
         notes=(*notes, CONVENTION),
+        caveats=tuple(caveats),
     )
 
 

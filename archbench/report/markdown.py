@@ -15,7 +15,10 @@ def to_markdown(table: Table) -> str:
         totals = [_escape(table.text(column, table.totals)) for column in columns]
         lines.append([f"**{cell}**" if cell else "" for cell in totals])
     body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    return "\n\n".join(filter(None, (f"**{table.title}**" if table.title else "", body, *table.notes))) + "\n"
+    return (
+        "\n\n".join(filter(None, (f"**{table.title}**" if table.title else "", body, *table.notes, *table.caveats)))
+        + "\n"
+    )
 
 
 def _escape(text: str) -> str:

@@ -35,7 +35,8 @@ _TEXT: dict[Kind, Callable[[Any], str]] = {
 class Column:
     """A column: the record's field, what heads it for people, how it is written.
 
-    Where a page is too narrow, columns with the largest `priority` go first; None is left to CSV and JSON.
+    Where a page is too narrow, columns with the largest `priority` go first; None is left to CSV and JSON. A column
+    that `wraps` is prose and takes what width is left.
     """
 
     field: str
@@ -43,6 +44,7 @@ class Column:
     kind: Kind = "text"
     priority: int | None = None
     compared: bool = False
+    wraps: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -55,7 +57,8 @@ class Table:
     """Rows of raw values by field, in the order of `columns`, with an optional last line of totals.
 
     `batch` is what shapes have in front; it is left out where people and CSV readers look. `baseline` is the row that
-    `compared` columns are set in relation to. `notes` are sentences below the table.
+    `compared` columns are set in relation to. `notes` are sentences below the table,
+    `caveats` what a reader of the numbers must know and what the command line says on standard error.
     """
 
     columns: tuple[Column, ...]
@@ -65,6 +68,7 @@ class Table:
     baseline: Mapping[str, Any] | None = None
     batch: int | None = None
     notes: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
 
     def text(self, column: Column, row: Mapping[str, Any]) -> str:
         """Return a cell as people read it; empty where there is no value."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 from collections.abc import Sequence
 from typing import IO
 
@@ -14,26 +16,32 @@ from archbench.report.table import Column, Table
 
 _GAP = 2
 _LONGEST_NAME = 0.5
+_NARROWEST_TEXT = 20
 
 
-def print_table(table: Table, *, file: IO[str], width: int | None = None) -> None:
-    """Print the table to `file`: in the terminal's width, or `width`, or 80 columns where there is no terminal.
+def to_text(table: Table, *, stream: IO[str] | None = None, width: int | None = None) -> str:
+    """Return the table as `stream` can show it: with styles on a terminal, else plain.
 
-    Long names lose their beginning, columns that do not fit are named below the table.
+    It is as wide as the terminal (80 columns where there is none, or the variable COLUMNS), or `width`. Long names lose
+    their beginning, columns that do not fit are named below the table, columns without any value are left out.
     """
-    console = Console(file=file, width=width, highlight=False, emoji=False, markup=False)
-    with console.capture() as capture:
-        _print(table, console)
-    file.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+    is_terminal = stream is not None and stream.isatty()
+    if width is None:
+        width = shutil.get_terminal_size((80, 24)).columns
+    buffer = io.StringIO()
+    console = Console(file=buffer, width=width, force_terminal=is_terminal, highlight=False, emoji=False, markup=False)
+    _print(table, console)
+    return "".join(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines())
 
 
 def _print(table: Table, console: Console) -> None:
-    cells = {column.field: _cells(table, column, console.width) for column in table.shown()}
-    columns = _fitting(table.shown(), cells, console.width)
+    shown = [column for column in table.shown() if any(table.text(column, row) for row in table.rows)]
+    cells = {column.field: _cells(table, column, console.width) for column in shown}
+    columns = _fitting(shown, cells, console.width)
     if table.title:
         console.print(table.title, style="bold")
     console.print(_rich_table(table, columns, cells, console))
-    hidden = ", ".join(column.heading for column in table.shown() if column not in columns)
+    hidden = ", ".join(column.heading for column in shown if column not in columns)
     if hidden:
         console.print(f"Not shown in {console.width} columns: {hidden}. CSV and JSON have every column.", style="dim")
     for note in table.notes:
@@ -42,8 +50,9 @@ def _print(table: Table, console: Console) -> None:
 
 def _cells(table: Table, column: Column, width: int) -> list[str]:
     """Return a column's texts from heading to totals."""
-    longest = int(width * _LONGEST_NAME) if column.priority == 0 else width
-    texts = [_shorten(table.text(column, row), longest) for row in table.rows]
+    texts = [table.text(column, row) for row in table.rows]
+    if column.priority == 0:
+        texts = [_shorten(text, int(width * _LONGEST_NAME)) for text in texts]
     totals = [] if table.totals is None else [table.text(column, table.totals)]
     return [column.heading, *texts, *totals]
 
@@ -58,7 +67,8 @@ def _fitting(columns: Sequence[Column], cells: dict[str, list[str]], width: int)
     chosen: list[Column] = []
     used = -_GAP
     for column in sorted(columns, key=lambda column: column.priority or 0):
-        used += _GAP + max(map(cell_len, cells[column.field]))
+        longest = max(map(cell_len, cells[column.field]))
+        used += _GAP + (min(longest, _NARROWEST_TEXT) if column.wraps else longest)
         if used > width and len(chosen) > 1:
             break
         chosen.append(column)
@@ -81,7 +91,7 @@ def _rich_table(table: Table, columns: Sequence[Column], cells: dict[str, list[s
             column.heading,
             cells[column.field][-1] if totals else "",
             justify="right" if column.is_number else "left",
-            no_wrap=True,
+            no_wrap=not column.wraps,
         )
     for row in zip(*(cells[column.field][1 : -1 if totals else None] for column in columns), strict=True):
         rendered.add_row(*row)

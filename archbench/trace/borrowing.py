@@ -1,6 +1,6 @@
 """Borrow a user's model for one run and give it back as it was.
 
-While borrowed, each module's `forward` reports when it is entered and left, parameters and buffers have no data, and
+While borrowed, each module's `forward` reports when it is entered and left, parameters and buffers have stand-ins, and
 training flags are as asked. All of it is written into the modules' own dictionaries and undone from a copy of them, so
 that nothing stays behind, also when forward raises or assigns to the model.
 """
@@ -8,8 +8,11 @@ that nothing stays behind, also when forward raises or assigns to the model.
 from __future__ import annotations
 
 import random
+import sys
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
@@ -22,26 +25,26 @@ Wrapper = Callable[[nn.Module, Callable[..., Any]], Callable[..., Any]]
 def borrowed(model: nn.Module, *, training: bool, wrap: Wrapper, shadow: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Set training flags, replace every `forward` by `wrap(module, forward)` and every tensor by `shadow(tensor)`.
 
-    Parameters and buffers are what is shadowed, one that two modules share once. On exit every attribute, container,
-    flag and the random state are what they were.
+    Parameters and buffers are meant, one that two modules share once. On exit every attribute, container, flag and the
+    random states are what they were. What a forward changes inside objects that are neither containers nor plain
+    instances (an open file, a tensor in a closure) is not undone.
     """
     modules = list(model.modules())
-    saved = [(module, dict(module.__dict__), _containers(module)) for module in modules]
-    random_states = random.getstate(), torch.get_rng_state()
+    saved = _Saved(modules)
     shadows: dict[int, Tensor] = {}
-    try:
+    with ExitStack() as restored:
+        restored.callback(saved.restore)
+        _keep_random_states(restored)
         for module in modules:
             if isinstance(module, torch.jit.ScriptModule):
-                continue  # compiled: its forward is not Python, its parameters are not in its dictionary
+                # Compiled: its forward is not Python, its parameters are not in its dictionary.
+                restored.callback(module.train, module.training)
+                module.train(training)
+                continue
             _shadow_tensors(module, shadows, shadow)
             module.__dict__["training"] = training
             module.__dict__["forward"] = wrap(module, module.forward)
         yield
-    finally:
-        for module, attributes, containers in saved:
-            _restore(module, attributes, containers)
-        random.setstate(random_states[0])
-        torch.set_rng_state(random_states[1])
 
 
 def _shadow_tensors(module: nn.Module, shadows: dict[int, Tensor], shadow: Callable[[Tensor], Tensor]) -> None:
@@ -57,24 +60,62 @@ def _shadow_tensors(module: nn.Module, shadows: dict[int, Tensor], shadow: Calla
         module._flat_weights = [shadows.get(id(weight), weight) for weight in module._flat_weights]
 
 
-def _containers(module: nn.Module) -> list[tuple[Any, Any]]:
-    """Return each list, dict and set that is an attribute, with a shallow copy of its contents."""
-    return [
-        (value, value.copy() if value else None)
-        for value in module.__dict__.values()
-        if isinstance(value, (dict, list, set))
-    ]
+def _keep_random_states(restored: ExitStack) -> None:
+    restored.callback(random.setstate, random.getstate())
+    restored.callback(torch.set_rng_state, torch.get_rng_state())
+    if "numpy" in sys.modules:
+        from numpy import random as numpy_random
+
+        restored.callback(numpy_random.set_state, numpy_random.get_state())
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch does not type it
+        restored.callback(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
 
 
-def _restore(module: nn.Module, attributes: dict[str, Any], containers: list[tuple[Any, Any]]) -> None:
-    for container, contents in containers:
-        if contents is None:
-            container.clear()
-        elif isinstance(container, list):
-            container[:] = contents
-        else:
-            container.clear()
-            container.update(contents)
-    module.__dict__.update(attributes)
-    for name in module.__dict__.keys() - attributes.keys():
-        del module.__dict__[name]
+class _Saved:
+    """Shallow copies of everything mutable that hangs on some modules, however deep, to be restored in place."""
+
+    def __init__(self, modules: list[nn.Module]) -> None:
+        self._copies: list[tuple[Any, Any]] = []
+        self._seen: set[int] = set()
+        for module in modules:
+            self._save(module.__dict__)
+
+    def _save(self, value: Any) -> None:
+        if isinstance(value, (dict, list, set, deque)):
+            if id(value) in self._seen:
+                return
+            self._seen.add(id(value))
+            self._copies.append((value, value.copy() if value else None))
+            for item in value.values() if isinstance(value, dict) else value:
+                if type(item) not in _IMMUTABLE:
+                    self._save(item)
+        elif isinstance(value, tuple):
+            for item in value:
+                self._save(item)
+        elif _is_plain_instance(value):
+            self._save(value.__dict__)
+
+    def restore(self) -> None:
+        """Put back what every container held."""
+        for container, contents in self._copies:
+            if contents is None:
+                container.clear()
+            elif isinstance(container, dict):
+                # Never empty in between: an attribute is there at every moment.
+                container.update(contents)
+                for key in container.keys() - contents.keys():
+                    del container[key]
+            elif isinstance(container, list):
+                container[:] = contents
+            else:
+                container.clear()
+                (container.update if isinstance(container, set) else container.extend)(contents)
+
+
+_IMMUTABLE = frozenset({bool, bytes, complex, float, int, str, type(None), torch.dtype, torch.device, torch.Size})
+_NEVER_ENTERED = (nn.Module, Tensor, type, FunctionType, MethodType, ModuleType)
+
+
+def _is_plain_instance(value: Any) -> bool:
+    """Say whether a value keeps its state in a dictionary of its own: a namespace, a config, an instance of a class."""
+    return hasattr(value, "__dict__") and isinstance(value.__dict__, dict) and not isinstance(value, _NEVER_ENTERED)

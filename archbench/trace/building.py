@@ -10,6 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from archbench.trace.costs import OVERWRITING
+
+# What weight initialisation consists of. None of them changes a shape, and what has no data has nothing to fill.
+_FILLING = OVERWRITING | frozenset(f"aten.{name}_" for name in ("add", "clamp", "div", "erfinv", "mul", "sub"))
+
 # On real memory, weights from this size on are left as they are allocated: the system commits no memory to them.
 _LARGE = 4096
 
@@ -44,10 +49,9 @@ def _without_data() -> Iterator[None]:
 
 
 class _SkipFilling(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types the base in part
-    """Leaves out in-place operators on the tensors that `is_skipped` picks; weight initialisation consists of them.
+    """Leaves out the filling of tensors that `is_skipped` picks.
 
-    On tensors without data there is nothing to fill, and torch's own kernels for some of these operators import
-    dynamo, a second of start-up.
+    torch's own kernels for some of these operators import dynamo on tensors without data, a second of start-up.
     """
 
     def __init__(self, is_skipped: Callable[[Tensor], bool]) -> None:
@@ -61,8 +65,6 @@ class _SkipFilling(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        first = func._schema.arguments[0] if args else None
-        writes_first = first is not None and first.alias_info is not None and first.alias_info.is_write
-        if writes_first and self._is_skipped(args[0]) and not func._schema.name.endswith(("resize_", "set_")):
+        if func._schema.name.replace("::", ".") in _FILLING and self._is_skipped(args[0]):
             return args[0]
         return func(*args, **(kwargs or {}))

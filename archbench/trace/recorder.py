@@ -44,6 +44,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self._nodes = NodeOrigins()
         self.read_storages: set[int] = set()
         self._weight_storages: set[int] = set()
+        self._created: set[int] = set()
         self._kept: list[Tensor] = []
         self._without_data = without_data
         self._is_training = is_training
@@ -70,9 +71,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         if self._is_training and self.layers:
             self._nodes.remember(self.layers[-1], operator.name)
         kwargs = kwargs or {}
+        if operator.is_composite and not operator.is_free and costs.find_rule(operator.name) is None:
+            # Only inference mode lets these through whole; elsewhere torch has taken them apart before.
+            with self:
+                return func.decompose(*args, **kwargs)
         inputs = _operands(operator, args, kwargs)
         keys = [storage_key(tensor) for tensor in inputs]
-        on_meta = self._without_data and any(tensor.is_meta for tensor in inputs)
+        on_meta = self._without_data and (
+            any(tensor.is_meta for tensor in inputs) or (operator.mutates and keys[0] not in self._created)
+        )
+        given = args[0] if operator.mutates else None
         if on_meta and not all(tensor.is_meta for tensor in inputs):
             args, kwargs = map_tensors(args, to_meta), map_tensors(kwargs, to_meta)
             inputs = _operands(operator, args, kwargs)
@@ -82,9 +90,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         if out is None:
             out = _run_without_data(func, operator, args, kwargs) if on_meta else func(*args, **kwargs)
         outputs = [out] if isinstance(out, Tensor) else list(tensors_in(out))
-        weights = self._track_weights(keys, outputs)
+        if not on_meta:
+            self._remember_created(keys, outputs)
+        weights = self._track_weights(operator, keys, outputs)
         self._record(operator, args, kwargs, inputs, weights, out, outputs)
-        return out
+        return given if on_meta and isinstance(given, Tensor) else out
+
+    def _remember_created(self, keys: list[int], outputs: list[Tensor]) -> None:
+        """Tell tensors on real memory that this run made, which it may change, from those that were there before."""
+        for tensor in outputs:
+            key = storage_key(tensor)
+            if key not in keys and key not in self._created:
+                self._created.add(key)
+                self._kept.append(tensor)
 
     def _record(
         self,
@@ -136,16 +154,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             return self.layers[-1], operator.name
         return (self._nodes.current() if self.is_backward else None) or (0, operator.name)
 
-    def _track_weights(self, keys: list[int], outputs: list[Tensor]) -> tuple[int, ...]:
-        """Return each input's key if it is a weight, else 0; what is computed from weights alone is a weight too."""
+    def _track_weights(self, operator: _Operator, keys: list[int], outputs: list[Tensor]) -> tuple[int, ...]:
+        """Return each input's key if it is a weight, else 0.
+
+        What is computed from weights alone is a weight too; one that data is written into is none any more.
+        """
         self.read_storages.update(keys)
         weights = tuple(key if key in self._weight_storages else 0 for key in keys)
         if keys and all(weights):
             for tensor in outputs:
                 self.add_weight(tensor)
-        else:
-            # A freed storage's address may serve again, for one that is no weight.
-            self._weight_storages.difference_update(set(map(storage_key, outputs)).difference(keys))
+        elif not operator.is_free:
+            # Also because the address of a freed weight may serve again for data.
+            self._weight_storages.difference_update(map(storage_key, outputs))
         return weights
 
 
@@ -156,6 +177,8 @@ class _Operator:
     name: str
     shape_rule: Callable[..., Any] | None
     is_free: bool
+    is_composite: bool
+    mutates: bool
     overwrites: int
     out_arguments: frozenset[str]
 
@@ -168,12 +191,20 @@ def _describe(func: Any) -> _Operator:
     operator = _Operator(
         name=name,
         shape_rule=find_shape_rule(str(func)),
-        is_free=name in costs.FREE or costs.is_view(func._schema),
+        is_free=name in costs.FREE or name.startswith("profiler.") or costs.is_view(func._schema),
+        is_composite=func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd),
+        mutates=_mutates_first(func._schema),
         overwrites=1 if name in costs.OVERWRITING else 0,
         out_arguments=frozenset(a.name for a in func._schema.arguments if a.is_out),
     )
     _OPERATORS[func] = operator
     return operator
+
+
+def _mutates_first(schema: torch._C.FunctionSchema) -> bool:
+    alias = schema.arguments[0].alias_info if schema.arguments else None
+    is_tensor = bool(schema.arguments) and str(schema.arguments[0].type) == "Tensor"
+    return is_tensor and alias is not None and alias.is_write
 
 
 def storage_key(tensor: Tensor) -> int:
@@ -196,7 +227,7 @@ def tensor_info(tensor: Tensor) -> TensorInfo:
 
 def to_meta(tensor: Tensor) -> Tensor:
     """Return a tensor of the same shape, strides and dtype that has no data."""
-    if tensor.is_meta:
+    if tensor.is_meta or tensor.layout is not torch.strided:
         return tensor
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 

@@ -72,6 +72,7 @@ class Parameter:
 class Layer:
     """One module, in the order of `named_modules()`; the root's `path` is `.` and its depth 0.
 
+    `is_torchs` says that its class is one of torch's own, so that it is one layer whatever runs inside.
     `inputs` and `outputs` are the tensors of its first call; `output_elements` (of the first output) and
     `output_bytes` (of all) are sums over its calls. `first_step` is when it was first entered, None if it never was.
     """
@@ -80,6 +81,7 @@ class Layer:
     type: str
     depth: int
     is_leaf: bool
+    is_torchs: bool
     calls: int
     first_step: int | None
     inputs: tuple[TensorInfo, ...]

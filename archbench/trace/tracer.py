@@ -6,7 +6,8 @@ forward hook this also sees a direct call of `.forward`, and leaves torch's fast
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from archbench.errors import ForwardError, InputError
+from archbench.errors import ForwardError, InputError, UsageError, nearest
 from archbench.trace.borrowing import borrowed
 from archbench.trace.building import is_about_missing_data
 from archbench.trace.recorder import NeedsDataError, Recorder, storage_key, tensor_info, to_meta
@@ -23,9 +24,10 @@ from archbench.trace.structures import map_tensors, tensors_in
 from archbench.units import format_dimensions
 
 Mode = Literal["eval", "train"]
+MODES = ("eval", "train")
 
 
-def trace(model: nn.Module, inputs: Any, *, mode: Mode = "eval") -> Trace:
+def trace(model: nn.Module, inputs: Any, *, mode: Mode = "eval", may_use_data: bool = True) -> Trace:
     """Return the record of one forward pass of `model` on `inputs`; in mode `train` of the backward pass too.
 
     The backward pass starts from the sum of all floating-point outputs and gives a gradient to every parameter, and
@@ -33,15 +35,41 @@ def trace(model: nn.Module, inputs: Any, *, mode: Mode = "eval") -> Trace:
     `inputs` is a tensor, a tuple of positional or a dict of keyword arguments; only shapes and dtypes are used.
     Where the model cannot run without data (its control flow reads values, or an operator has no meta kernel), it is
     run again on `inputs` themselves, with random values where they have none, and `real_data_reason` says why.
+    With `may_use_data` False that raises NeedsDataError instead.
     Raises ForwardError, caused by the model's own error and naming the layer, if forward fails, and InputError for a
     model whose lazy parameters have no shape yet.
     """
+    if mode not in MODES:
+        raise UsageError(f"mode is one of {', '.join(MODES)}, not '{mode}'{nearest(mode, MODES)}")
     _refuse_lazy(model)
     try:
         return _run(model, inputs, mode, to_meta, None)
     except NeedsDataError as error:
+        if not may_use_data:
+            raise
         reason = str(error)
-    return _run(model, inputs, mode, _Materialiser(model), reason)
+    with _plain_kernels():
+        return _run(model, inputs, mode, _Materialiser(model), reason)
+
+
+@contextmanager
+def _plain_kernels() -> Iterator[None]:
+    """Keep torch from running layers as fused kernels on real data, so that they decompose as they do without data."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    backends: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
+    were_enabled = [backend.enabled for backend in backends]
+    try:
+        torch.backends.mha.set_fastpath_enabled(False)
+        for backend in backends:
+            backend.enabled = False
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+        for backend, was_enabled in zip(backends, were_enabled, strict=True):
+            backend.enabled = was_enabled
 
 
 def _refuse_lazy(model: nn.Module) -> None:
@@ -56,13 +84,13 @@ def _run(model: nn.Module, inputs: Any, mode: Mode, place: Callable[[Tensor], Te
     recorder = Recorder(without_data=reason is None, is_training=is_training)
     watch = _Watch(model, recorder, place)
     with borrowed(model, training=is_training, wrap=watch.wrap, shadow=watch.shadow):
-        arguments = map_tensors(inputs, lambda tensor: place(tensor).requires_grad_(tensor.requires_grad))
+        arguments = map_tensors(inputs, lambda tensor: place(tensor).detach().requires_grad_(tensor.requires_grad))
         positional, keyword = _split(arguments)
         try:
             with torch.set_grad_enabled(is_training), recorder:
                 outputs = model(*positional, **keyword)
             if is_training:
-                _run_backward(outputs, [*watch.trainable(), *_differentiable(arguments)], recorder)
+                _run_backward(outputs, recorder)
         except NeedsDataError:
             raise
         except Exception as error:  # whatever the model's own code raises is reported with the layer it came from
@@ -78,20 +106,15 @@ def _run(model: nn.Module, inputs: Any, mode: Mode, place: Callable[[Tensor], Te
         )
 
 
-def _run_backward(outputs: Any, leaves: list[Tensor], recorder: Recorder) -> None:
-    """Take the gradient of the sum of all floating-point outputs with respect to `leaves`; nothing is accumulated."""
-    differentiable = _differentiable(outputs)
-    if not differentiable or not leaves:
+def _run_backward(outputs: Any, recorder: Recorder) -> None:
+    """Run backward from the sum of all floating-point outputs; gradients stay on the stand-ins."""
+    differentiable = [tensor for tensor in tensors_in(outputs) if tensor.requires_grad]
+    if not differentiable:
         return
     ones = [torch.ones_like(output) for output in differentiable]  # the sum's own gradient costs nothing
     recorder.is_backward = True
     with recorder:
-        torch.autograd.grad(differentiable, leaves, ones, allow_unused=True)
-
-
-def _differentiable(value: Any) -> list[Tensor]:
-    """Return the tensors in `value` that a gradient can be taken of."""
-    return [tensor for tensor in tensors_in(value) if tensor.requires_grad]
+        torch.autograd.backward(differentiable, ones)
 
 
 def _split(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -106,7 +129,7 @@ def _first_line(error: Exception) -> str:
 
 
 class _Materialiser:
-    """Places tensors for a run on real data: random values where there are none, copies of what a run may change."""
+    """Places tensors for a run on real data: copies, for a run may change them; random values where there are none."""
 
     def __init__(self, model: nn.Module) -> None:
         devices = (parameter.device for parameter in model.parameters())
@@ -114,7 +137,7 @@ class _Materialiser:
 
     def __call__(self, tensor: Tensor) -> Tensor:
         if not tensor.is_meta:
-            return tensor if isinstance(tensor, nn.Parameter) else tensor.detach().clone()
+            return tensor.detach().clone()
         if tensor.is_floating_point() or tensor.is_complex():
             return torch.randn(tensor.shape, dtype=tensor.dtype, device=self._device)
         return torch.zeros(tensor.shape, dtype=tensor.dtype, device=self._device)
@@ -142,26 +165,21 @@ class _Watch:
         self._place = place
         self._modules = [_Module(path or ".", module) for path, module in model.named_modules()]
         self._index = {id(seen.module): i for i, seen in enumerate(self._modules)}
-        self._parameters = {id(p): p for p in model.parameters()}
         self._shadows: dict[int, Tensor] = {}
         self._failed: tuple[_Module, tuple[TensorInfo, ...]] | None = None
+        for tensor in (*model.parameters(), *model.buffers()):
+            recorder.add_weight(tensor)
         # Taken now: while the model is borrowed its dictionaries hold the shadows.
         self._owned = [list(seen.module._parameters.items()) for seen in self._modules]
 
     def shadow(self, tensor: Tensor) -> Tensor:
         """Return what stands for a parameter or buffer during the run."""
-        placed = self._place(tensor)
-        if isinstance(tensor, nn.Parameter) and not isinstance(placed, nn.Parameter):
+        placed = self._place(tensor).detach()
+        if isinstance(tensor, nn.Parameter):
             placed = nn.Parameter(placed, requires_grad=tensor.requires_grad)
         self._shadows[id(tensor)] = placed
-        self._recorder.add_weight(tensor)
         self._recorder.add_weight(placed)
         return placed
-
-    def trainable(self) -> list[Tensor]:
-        """Return what stands for the parameters that require a gradient."""
-        stand_ins = (self._shadows[key] for key in self._parameters if key in self._shadows)
-        return [tensor for tensor in stand_ins if tensor.requires_grad]
 
     def wrap(self, module: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
         """Return a forward that reports its entering and leaving."""
@@ -228,6 +246,7 @@ class _Watch:
                 type=type(seen.module).__name__,
                 depth=0 if seen.path == "." else seen.path.count(".") + 1,
                 is_leaf=not any(True for _ in seen.module.children()),
+                is_torchs=type(seen.module).__module__.startswith("torch."),
                 calls=seen.calls,
                 first_step=seen.first_step,
                 inputs=seen.inputs,

@@ -100,7 +100,7 @@ def test_list_names_every_model_of_the_zoo(archbench):
 def test_costs_prints_a_rule_for_every_operator(archbench):
     rules = {row["operator"]: row["rule"] for row in rows_of(archbench("costs", "--format", "csv")[1])}
     assert "2 per MAC, 1 per bias add" in rules["aten.convolution"]
-    assert rules["aten.relu"] == "FLOPs: 1 per element of the result"
+    assert rules["aten.relu"] == "FLOPs: 1 per element of the result (complex: 2)"
 
 
 def test_what_was_not_counted_or_not_used_is_said_on_standard_error(archbench, tmp_path):
@@ -132,7 +132,9 @@ def test_what_was_not_counted_or_not_used_is_said_on_standard_error(archbench, t
         ),
         (["summary", "alexnet", "--input", "3x64x64"], "3x227x227, its usual input, is the smallest that works"),
         (["summary", "alexnet", "--input", "1x227x227"], "it takes 3 channels, not 1; 3x227x227 is its usual input"),
-        (["summary", "torchvision:resnet18"], "has no usual input; say one, such as --input 3x224x224"),
+        (["summary", "torchvision:raft_small"], "has no usual input; say one, such as --input 3x224x224"),
+        (["summary", "lenet", "--batch", "9" * 20], "no tensor can be as large as 1x32x32 times a batch of 999"),
+        (["summary", "lenet?num_classes=-3"], "its builder fails: RuntimeError: "),
         (["summary", "lenet", "--batch", "0"], "'0' is no batch size"),
         (["summary", "lenet", "--batch", "many"], "'many' is no batch size"),
         (["summary", "lenet", "--mode", "evl"], "'evl'"),

@@ -62,9 +62,37 @@ def test_an_error_is_one_line_without_a_traceback():
 
 
 def test_a_reader_that_leaves_early_is_no_error():
-    pipeline = f"{ARCHBENCH} summary vgg19 --format json | head -c 10; exit ${{PIPESTATUS[0]}}"
+    # More than the 64 KiB that a pipe holds.
+    pipeline = f"{ARCHBENCH} summary torchvision:densenet201 --format json | head -c 10; exit ${{PIPESTATUS[0]}}"
     process = subprocess.run(["bash", "-c", pipeline], capture_output=True, text=True)
     assert (process.returncode, process.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("redirection", "reason"), [("> /dev/full", "No space left"), (">&-", "it is closed")])
+def test_standard_output_that_takes_nothing_is_one_line(redirection, reason):
+    process = subprocess.run(["bash", "-c", f"{ARCHBENCH} summary lenet {redirection}"], capture_output=True, text=True)
+    assert process.returncode == 2
+    assert process.stderr.startswith(f"archbench: cannot write to standard output: {reason}")
+    assert process.stderr.count("\n") == 1
+
+
+def test_a_terminal_without_the_signs_still_shows_the_table():
+    process = start("compare", "lenet", "lenet5", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert process.returncode == 0
+    assert "0.78?" in process.stdout
+
+
+def test_colours_only_where_they_are_wanted(tmp_path):
+    def on_a_terminal(**variables):
+        log = tmp_path / "typescript"
+        command = f"{ARCHBENCH} summary lenet"
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", **variables}
+        subprocess.run(["script", "-qec", command, str(log)], env=environment, capture_output=True, check=True)
+        return log.read_text()
+
+    assert "\x1b[1m" in on_a_terminal()
+    assert "─" in on_a_terminal()
+    assert "\x1b[3" not in on_a_terminal(NO_COLOR="1")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

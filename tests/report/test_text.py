@@ -1,18 +1,14 @@
 from __future__ import annotations
 
-import io
-
 import pytest
 
 from archbench.report.layouts import comparison_table, summary_table
 from archbench.report.table import Column, Table
-from archbench.report.text import print_table
+from archbench.report.text import to_text
 
 
 def printed(table, width):
-    buffer = io.StringIO()
-    print_table(table, file=buffer, width=width)
-    return buffer.getvalue().splitlines()
+    return to_text(table, width=width).splitlines()
 
 
 @pytest.fixture
@@ -62,7 +58,7 @@ def test_ratios_refer_to_the_baseline():
     def row(name, params):
         return ModelRow(name, name, None, (1, 3), 1, params, 10, 20, 4, 4 * params, 0.5, None)
 
-    table = comparison_table([row("a", 2000), row("b", 3000)], baseline=1, batch=1, mode="eval", notes=())
+    table = comparison_table([row("a", 2000), row("b", 3000)], baseline=1, batch=1, mode="eval")
     lines = printed(table, 120)
     assert lines[0] == "eval, batch 1, ratios to b"
     assert "2.000K 0.67×" in lines[2]
@@ -73,4 +69,4 @@ def test_a_comparison_with_itself_alone_has_no_ratios():
     from archbench.analyze.comparison import ModelRow
 
     only = ModelRow("a", "a", None, (1, 3), 1, 5, 10, 20, 4, 20, 0.5, None)
-    assert "×" not in "\n".join(printed(comparison_table([only], baseline=0, batch=1, mode="eval", notes=()), 160))
+    assert "×" not in "\n".join(printed(comparison_table([only], baseline=0, batch=1, mode="eval"), 160))

@@ -40,3 +40,25 @@ def test_lenets_paper_initialisation_is_uniform_by_fan_in():
     parameters = build("lenet?init=paper")
     # LeCun et al. 1998: within 2.4 / fan-in; fc3 sees 400 features.
     assert parameters["fc3.weight"].abs().max().item() == pytest.approx(2.4 / 400, rel=1e-2)
+
+
+@pytest.mark.parametrize("scheme", ["kaiming", "xavier", "paper"])
+def test_every_layer_of_lenet5_takes_part(scheme):
+    torch.manual_seed(0)
+    other, same = build(f"lenet5?init={scheme}"), build("lenet5?init=torch")
+    weights = [name for name in other if name.endswith("weight")]
+    assert len(weights) == 6
+    assert all(not torch.equal(other[name], same[name]) for name in weights)
+    assert all(not value.any() for name, value in other.items() if name.endswith("bias"))
+
+
+def test_lenet5_has_no_head_to_start_small():
+    # f6 is a hidden layer of 120 inputs: its standard deviation is sqrt(2 / 120), not 0.01.
+    assert build("lenet5?init=kaiming")["f6.weight"].std().item() == pytest.approx(sqrt(2 / 120), rel=0.03)
+
+
+def test_partial_connections_are_scaled_by_their_own_fan_in():
+    weight = build("lenet5?init=paper")["c3.weight"]
+    # 6 maps of 3 inputs come first, 1 map of 6 last; each kernel has 25 elements.
+    assert weight[:18].abs().max().item() == pytest.approx(2.4 / 75, rel=0.02)
+    assert weight[-6:].abs().max().item() == pytest.approx(2.4 / 150, rel=0.05)

@@ -105,8 +105,8 @@ def find_rule(operator: str) -> Rule | None:
 
 
 def all_rules() -> tuple[Rule, ...]:
-    """Return every rule, in the order in which they were registered."""
-    return tuple(_RULES.values())
+    """Return every rule: those with MACs first, else by name."""
+    return tuple(sorted(_RULES.values(), key=lambda rule: (not rule.text.startswith("MACs"), rule.operator)))
 
 
 def is_view(schema: torch._C.FunctionSchema) -> bool:

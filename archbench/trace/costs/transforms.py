@@ -32,3 +32,13 @@ def _transform(points: Tensor, dims: Any) -> float:
 def _cdist(a: Tensor, b: Tensor, *_args: Any, out: Tensor) -> Cost:
     """FLOPs: 3 per result and feature: difference, power, addition; the last of them is the root."""
     return Cost(flops=3 * out.numel() * a.shape[-1])
+
+
+@cost("_euclidean_dist")
+def _euclidean_distance(a: Tensor, b: Tensor, *, out: Tensor) -> Cost:
+    """MACs: results x (features + 2), as torch forms |a|² - 2 a·b + |b|² in one product; FLOPs: 2 per MAC, root 1.
+
+    The squared norms are 2 per element of both.
+    """
+    macs = out.numel() * (a.shape[-1] + 2)
+    return Cost(macs, 2 * macs + out.numel() + 2 * (a.numel() + b.numel()))
