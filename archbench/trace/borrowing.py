@@ -22,15 +22,17 @@ Wrapper = Callable[[nn.Module, Callable[..., Any]], Callable[..., Any]]
 
 
 @contextmanager
-def borrowed(model: nn.Module, *, training: bool, wrap: Wrapper, shadow: Callable[[Tensor], Tensor]) -> Iterator[None]:
+def borrowed(
+    model: nn.Module, *, training: bool, keeps_values: bool, wrap: Wrapper, shadow: Callable[[Tensor], Tensor]
+) -> Iterator[None]:
     """Set training flags, replace every `forward` by `wrap(module, forward)` and every tensor by `shadow(tensor)`.
 
     Parameters and buffers are meant, one that two modules share once. On exit every attribute, container, flag and the
-    random states are what they were. What a forward changes inside objects that are neither containers nor plain
-    instances (an open file, a tensor in a closure) is not undone.
+    random states are what they were; with `keeps_values` also the values of tensors that are neither. What a forward
+    changes inside objects that are neither containers nor plain instances (a file, a closure) is not undone.
     """
     modules = list(model.modules())
-    saved = _Saved(modules)
+    saved = _Saved(modules, keeps_values)
     shadows: dict[int, Tensor] = {}
     with ExitStack() as restored:
         restored.callback(saved.restore)
@@ -72,11 +74,17 @@ def _keep_random_states(restored: ExitStack) -> None:
 
 
 class _Saved:
-    """Shallow copies of everything mutable that hangs on some modules, however deep, to be restored in place."""
+    """Shallow copies of everything mutable that hangs on some modules, however deep, to be restored in place.
 
-    def __init__(self, modules: list[nn.Module]) -> None:
+    With `keeps_values` also copies of the tensors found on the way.
+    """
+
+    def __init__(self, modules: list[nn.Module], keeps_values: bool) -> None:
         self._copies: list[tuple[Any, Any]] = []
-        self._seen: set[int] = set()
+        self._values: list[tuple[Tensor, Tensor]] = []
+        self._keeps_values = keeps_values
+        # Parameters and buffers have stand-ins, so that their values are safe.
+        self._seen = {id(tensor) for module in modules for tensor in (*module.parameters(), *module.buffers())}
         for module in modules:
             self._save(module.__dict__)
 
@@ -92,11 +100,17 @@ class _Saved:
         elif isinstance(value, tuple):
             for item in value:
                 self._save(item)
+        elif isinstance(value, Tensor):
+            if self._keeps_values and not value.is_meta and id(value) not in self._seen:
+                self._seen.add(id(value))
+                self._values.append((value, value.detach().clone()))
         elif _is_plain_instance(value):
             self._save(value.__dict__)
 
     def restore(self) -> None:
-        """Put back what every container held."""
+        """Put back what every container held, and the values that were kept."""
+        for tensor, values in self._values:
+            tensor.detach().copy_(values)
         for container, contents in self._copies:
             if contents is None:
                 container.clear()

@@ -32,10 +32,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
     `layers` is the stack of layer numbers that the caller keeps; the last one gets the operation. While `is_backward`
     is set and no layer is on the stack, the one that ran the operator in forward gets it. With
     `without_data` every tensor that meets one on the meta device is taken there, and so is what is created on any
-    named device.
+    named device; otherwise `place` gives real tensors for those that have no data.
     """
 
-    def __init__(self, *, without_data: bool, is_training: bool) -> None:
+    def __init__(self, *, without_data: bool, is_training: bool, place: Callable[[Tensor], Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # as above
         self.operations: list[Operation] = []
         self.layers: list[int] = []
@@ -44,10 +44,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self._nodes = NodeOrigins()
         self.read_storages: set[int] = set()
         self._weight_storages: set[int] = set()
-        self._created: set[int] = set()
+        self._made: set[int] = set()
+        self._stand_ins: dict[int, Tensor] = {}
         self._kept: list[Tensor] = []
         self._without_data = without_data
         self._is_training = is_training
+        self._place = place
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -77,12 +79,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
                 return func.decompose(*args, **kwargs)
         inputs = _operands(operator, args, kwargs)
         keys = [storage_key(tensor) for tensor in inputs]
-        on_meta = self._without_data and (
-            any(tensor.is_meta for tensor in inputs) or (operator.mutates and keys[0] not in self._created)
-        )
-        given = args[0] if operator.mutates else None
-        if on_meta and not all(tensor.is_meta for tensor in inputs):
-            args, kwargs = map_tensors(args, to_meta), map_tensors(kwargs, to_meta)
+        on_meta = self._runs_on_meta(operator, inputs, keys)
+        is_foreign = any(tensor.is_meta != on_meta for tensor in inputs)
+        overwritten = args[0] if is_foreign and operator.mutates else None
+        if is_foreign:
+            args, kwargs = map_tensors(args, self._stand_in), map_tensors(kwargs, self._stand_in)
             inputs = _operands(operator, args, kwargs)
         if self._without_data and kwargs.get("device") is not None:
             kwargs = {**kwargs, "device": torch.device("meta")}
@@ -90,19 +91,42 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         if out is None:
             out = _run_without_data(func, operator, args, kwargs) if on_meta else func(*args, **kwargs)
         outputs = [out] if isinstance(out, Tensor) else list(tensors_in(out))
-        if not on_meta:
-            self._remember_created(keys, outputs)
+        if self._without_data and not on_meta:
+            self._remember_made(keys, outputs)
         weights = self._track_weights(operator, keys, outputs)
         self._record(operator, args, kwargs, inputs, weights, out, outputs)
-        return given if on_meta and isinstance(given, Tensor) else out
+        return out if overwritten is None else overwritten
 
-    def _remember_created(self, keys: list[int], outputs: list[Tensor]) -> None:
-        """Tell tensors on real memory that this run made, which it may change, from those that were there before."""
+    def _runs_on_meta(self, operator: _Operator, inputs: list[Tensor], keys: list[int]) -> bool:
+        """Say whether an operator runs without data.
+
+        It does if any input has none, or if it would change a real tensor that was there before the run; what the
+        run itself makes on real memory, a mask or a range, keeps its values.
+        """
+        if not self._without_data:
+            return False
+        if any(tensor.is_meta for tensor in inputs):
+            return True
+        return operator.mutates and keys[0] not in self._made
+
+    def _remember_made(self, keys: list[int], outputs: list[Tensor]) -> None:
         for tensor in outputs:
             key = storage_key(tensor)
-            if key not in keys and key not in self._created:
-                self._created.add(key)
+            if key not in keys and key not in self._made:
+                self._made.add(key)
                 self._kept.append(tensor)
+
+    def _stand_in(self, tensor: Tensor) -> Tensor:
+        """Return what stands for a tensor that is on the wrong side: real in a run without data, or the reverse."""
+        if tensor.is_meta == self._without_data:
+            return tensor
+        if self._without_data:
+            return to_meta(tensor)
+        key = storage_key(tensor)
+        if key not in self._stand_ins:
+            self._stand_ins[key] = self._place(tensor)
+            self._kept.append(tensor)
+        return self._stand_ins[key].view(tensor.shape)
 
     def _record(
         self,

@@ -81,9 +81,10 @@ def _refuse_lazy(model: nn.Module) -> None:
 def _run(model: nn.Module, inputs: Any, mode: Mode, place: Callable[[Tensor], Tensor], reason: str | None) -> Trace:
     """Run the model on inputs and parameters that `place` gives for the real ones, and collect what happened."""
     is_training = mode == "train"
-    recorder = Recorder(without_data=reason is None, is_training=is_training)
+    recorder = Recorder(without_data=reason is None, is_training=is_training, place=place)
     watch = _Watch(model, recorder, place)
-    with borrowed(model, training=is_training, wrap=watch.wrap, shadow=watch.shadow):
+    keeps_values = reason is not None
+    with borrowed(model, training=is_training, keeps_values=keeps_values, wrap=watch.wrap, shadow=watch.shadow):
         arguments = map_tensors(inputs, lambda tensor: place(tensor).detach().requires_grad_(tensor.requires_grad))
         positional, keyword = _split(arguments)
         try:

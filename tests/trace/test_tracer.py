@@ -3,13 +3,17 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
+import types
+import warnings
+from collections import deque
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from archbench.errors import ForwardError, InputError
+from archbench.errors import ForwardError, InputError, UsageError
 from archbench.trace.tracer import trace
 
 
@@ -258,6 +262,150 @@ def test_the_model_is_left_as_it_was(training, error):
     assert_same_state(before, state_of(model))
     assert torch.utils._python_dispatch._get_current_dispatch_mode() is None
     assert torch.is_grad_enabled()
+
+
+class Remembers(nn.Module):
+    """Keeps state where no parameter or buffer is: nested containers, plain objects, unregistered tensors."""
+
+    def __init__(self, reads_values=False):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+        self.average = torch.zeros(2)
+        self.cache = {"inner": {}, "list": [[]], "queue": deque()}
+        self.options = types.SimpleNamespace(last=None)
+        self.reads_values = reads_values
+
+    def forward(self, x):
+        self.layer.weight.mul_(0.5)
+        self.average.mul_(0.9).add_(1.0)
+        self.cache["inner"]["mask"] = torch.ones(2, device=x.device)
+        self.cache["list"][0].append(x)
+        self.cache["queue"].append(x)
+        self.options.last = x
+        np.random.rand()
+        if self.reads_values and x.sum() > 1e9:
+            return x
+        return self.layer(x) * self.cache["inner"]["mask"] + self.average
+
+
+@pytest.mark.parametrize("reads_values", [False, True])
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_state_outside_parameters_is_left_alone_too(reads_values, device):
+    with torch.device(device), torch.no_grad():
+        model = Remembers(reads_values)
+    model.requires_grad_(False)
+    weight = model.layer.weight.clone()
+    before = np.random.get_state()[1].copy()
+    record = trace(model, torch.ones(1, 2, device=device))
+    assert (record.real_data_reason is not None) == reads_values
+    assert model.cache == {"inner": {}, "list": [[]], "queue": deque()}
+    assert model.options.last is None
+    assert (np.random.get_state()[1] == before).all()
+    if device == "cpu":
+        assert torch.equal(model.layer.weight, weight)
+        assert model.average.tolist() == [0, 0]
+
+
+def test_a_model_without_data_keeps_its_parameters_free_of_gradients():
+    with torch.device("meta"):
+        model = nn.Linear(2, 2)
+    image = torch.empty(1, 2, device="meta", requires_grad=True)
+    trace(model, image, mode="train")
+    assert image.grad is None
+    assert model.weight.grad is None
+
+
+def test_settings_of_torch_are_restored_after_a_run_on_data():
+    def settings():
+        return (
+            torch.backends.mha.get_fastpath_enabled(),
+            torch.backends.mkldnn.enabled,
+            torch.backends.cudnn.enabled,
+            torch.backends.cuda.flash_sdp_enabled(),
+        )
+
+    before = settings()
+    assert trace(ReadsValues(), torch.empty(2, 4)).real_data_reason is not None
+    assert settings() == before
+
+
+class Hesitant(nn.Module):
+    """Runs a module only after it has looked at a value."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        return x if x.flatten()[0] > 1e9 else self.module(x)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (nn.LSTM(3, 4, batch_first=True), (2, 5, 3)),
+        (nn.GRU(3, 4, batch_first=True), (2, 5, 3)),
+        (nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), (2, 5, 8)),
+        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2)), (2, 3, 9, 9)),
+    ],
+)
+def test_real_data_is_counted_like_none(module, shape):
+    def cost(model):
+        record = trace(model, torch.zeros(shape))
+        assert all(op.counted for op in record.operations)
+        return sum(op.macs for op in record.operations)
+
+    assert cost(Hesitant(module)) == cost(module) > 0
+
+
+def test_inference_mode_changes_nothing():
+    class Inferring(nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+        @torch.inference_mode()
+        def forward(self, x):
+            return self.module(x)
+
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 5)
+    ).eval()
+
+    def costs(record):
+        return [(op.name, op.macs, op.flops, op.read_bytes) for op in record.operations if not op.is_free]
+
+    plain = costs(trace(model, torch.empty(1, 3, 8, 8)))
+    assert sum(macs for _, macs, _, _ in plain) > 0
+    assert costs(trace(Inferring(model), torch.empty(1, 3, 8, 8))) == plain
+    with torch.inference_mode():
+        assert costs(trace(model, torch.empty(1, 3, 8, 8))) == plain
+
+
+def test_compiled_to_torchscript_runs_in_the_mode_asked_for():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # TorchScript is deprecated, and still in use
+        model = torch.jit.script(nn.Sequential(nn.Linear(2, 3), nn.Dropout()))
+    record = trace(model, torch.empty(1, 2))
+    assert [name for _, name in ran(record)] == ["aten.addmm"]
+    assert model.training
+    assert any(record.operations[-1].weights) or any(op.macs and any(op.weights) for op in record.operations)
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(UsageError, match="mode is one of eval, train, not 'trian'; did you mean 'train'"):
+        trace(nn.Linear(2, 2), torch.empty(1, 2), mode="trian")
+
+
+def test_a_backward_pass_that_fails_is_told():
+    class Overwrites(nn.Module):
+        def forward(self, x):
+            y = x.sigmoid()
+            y.mul_(2)
+            return y
+
+    with pytest.raises(ForwardError, match="its backward pass fails: one of the variables needed for gradient"):
+        trace(Overwrites(), torch.ones(3, requires_grad=True), mode="train")
 
 
 def test_user_hooks_still_run_and_stay():

@@ -81,12 +81,6 @@ def _group_norm(grad: Tensor, x: Tensor, mean: Any, deviation: Any, weight: Any,
     return Cost(flops=per_element * x.numel())
 
 
-@cost("_fused_rms_norm_backward")
-def _rms_norm(grad: Tensor, x: Tensor, shape: Any, deviation: Tensor, weight: Any, wanted: Any, *, out: Any) -> Cost:
-    """FLOPs: 6 per element (normalised input 1, a sum 2, gradient 3), 1 times the weight, 2 for its gradient."""
-    return Cost(flops=(6 * bool(wanted[0]) + (weight is not None) + 2 * bool(wanted[1])) * x.numel())
-
-
 @cost("max_pool2d_with_indices_backward", "max_pool3d_with_indices_backward")
 def _max_pool(grad: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
     """FLOPs: 1 addition per gradient that is put back."""

@@ -12,13 +12,13 @@ from archbench.trace.costs.registry import Cost, cost
 
 @cost(
     "all", "any", "arange", "bernoulli", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "cat",
-    "channel_shuffle", "clone", "constant_pad_nd", "copy", "exponential", "eye", "fill", "flip", "full", "full_like",
-    "im2col", "linspace", "logical_and", "logical_not", "logical_or", "logical_xor", "masked_fill", "max_unpool2d",
-    "max_unpool3d", "new_full", "new_ones", "new_zeros", "normal", "ones", "ones_like", "pixel_shuffle",
-    "pixel_unshuffle", "rand", "rand_like", "randint", "randn", "randn_like", "random", "reflection_pad1d",
-    "reflection_pad2d", "repeat", "replication_pad1d", "replication_pad2d", "roll", "scalar_tensor", "scatter", "stack",
-    "_to_copy", "tril", "triu", "uniform", "_unsafe_index", "upsample_nearest1d", "upsample_nearest2d",
-    "upsample_nearest3d", "where", "zero", "zeros", "zeros_like",
+    "channel_shuffle", "clone", "complex", "constant_pad_nd", "copy", "exponential", "eye", "fill", "flip", "full",
+    "full_like", "im2col", "linspace", "logical_and", "logical_not", "logical_or", "logical_xor", "masked_fill",
+    "max_unpool2d", "max_unpool3d", "new_full", "new_ones", "new_zeros", "normal", "ones", "ones_like",
+    "pixel_shuffle", "pixel_unshuffle", "rand", "rand_like", "randint", "randn", "randn_like", "random",
+    "reflection_pad1d", "reflection_pad2d", "repeat", "replication_pad1d", "replication_pad2d", "roll",
+    "scalar_tensor", "scatter", "stack", "_to_copy", "tril", "triu", "uniform", "_unsafe_index",
+    "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "where", "zero", "zeros", "zeros_like",
 )  # fmt: skip
 def _movement(*_args: Any, out: Any, **_: Any) -> Cost:
     """FLOPs: 0, values are made, moved or chosen; the bytes count."""

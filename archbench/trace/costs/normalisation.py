@@ -50,13 +50,6 @@ def _group_norm(
     return Cost(flops=per_element * x.numel() + 2 * n * groups)
 
 
-@cost("_fused_rms_norm")
-def _rms_norm(x: Tensor, shape: Any, weight: Tensor | None, *_: Any, out: Any) -> Cost:
-    """FLOPs: 3 per element (square, sum, scale), 1 for the weight, 3 per group (average, eps, root)."""
-    per_element = 3 + (weight is not None)
-    return Cost(flops=per_element * x.numel() + 3 * (x.numel() // max(prod(shape), 1)))
-
-
 @cost("_weight_norm_interface")
 def _weight_norm(direction: Tensor, magnitude: Tensor, *_: Any, out: Any) -> Cost:
     """FLOPs: 3 per weight (square, sum, scale) and 2 per norm (root, quotient)."""
