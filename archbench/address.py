@@ -175,13 +175,14 @@ def _from_torchvision(name: str) -> _Found:
     models = _import("torchvision.models", f"torchvision:{name}")
     if name not in models.list_models():
         raise AddressError(f"torchvision has no model '{name}'{nearest(name, models.list_models())}")
-    # The size that its published weights were evaluated at; segmentation, detection and video have no such field.
-    transforms = models.get_model_weights(name).DEFAULT.transforms
-    size = getattr(transforms, "keywords", {}).get("crop_size")
+    # The smallest size that published weights were evaluated at is the one it is built for; the others were fine-tuned
+    # on larger images. Segmentation, detection and video have no such field.
+    sizes = [getattr(w.transforms, "keywords", {}).get("crop_size") for w in models.get_model_weights(name)]
+    size = min((size for size in sizes if isinstance(size, int)), default=None)
     builder = models.get_model_builder(name)
     if "weights_backbone" in inspect.signature(builder).parameters:
         builder = functools.partial(builder, weights_backbone=None)  # nothing is downloaded
-    return _Found(builder, input_shape=(3, size, size) if isinstance(size, int) else None)
+    return _Found(builder, input_shape=(3, size, size) if size else None)
 
 
 def _from_timm(name: str) -> _Found:

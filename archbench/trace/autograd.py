@@ -7,6 +7,9 @@ torch; they are made here and nowhere else.
 
 from __future__ import annotations
 
+from collections import deque
+from typing import Any
+
 import torch
 
 
@@ -15,6 +18,7 @@ class NodeOrigins:
 
     def __init__(self) -> None:
         self._origins: dict[int, tuple[int, str]] = {}
+        self._visited: deque[Any] = deque()
 
     def remember(self, layer: int, operator: str) -> None:
         """Say that the node made last, if any, was made by `operator` in `layer`; the first to say so is right."""
@@ -24,4 +28,16 @@ class NodeOrigins:
     def current(self) -> tuple[int, str] | None:
         """Return where the node was made that the backward pass is at; None outside it and for unknown nodes."""
         node = torch._C._current_autograd_node()
-        return None if node is None else self._origins.get(node._sequence_nr())
+        if node is None:
+            return None
+        if not self._visited or self._visited[-1] is not node:
+            self._visited.append(node)
+        return self._origins.get(node._sequence_nr())
+
+    def release(self) -> None:
+        """Let go of the nodes that were visited, one by one from the outputs' side; call it when nobody else has any.
+
+        torch frees a graph of nodes that Python has seen recursively: 50,000 in a row overflow the stack.
+        """
+        while self._visited:
+            self._visited.popleft()

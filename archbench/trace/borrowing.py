@@ -65,9 +65,8 @@ def _shadow_tensors(module: nn.Module, shadows: dict[int, Tensor], shadow: Calla
 def _keep_random_states(restored: ExitStack) -> None:
     restored.callback(random.setstate, random.getstate())
     restored.callback(torch.set_rng_state, torch.get_rng_state())
-    if "numpy" in sys.modules:
-        from numpy import random as numpy_random
-
+    numpy_random = sys.modules.get("numpy.random")  # importing it here would cost start-up
+    if numpy_random is not None:
         restored.callback(numpy_random.set_state, numpy_random.get_state())
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch does not type it
         restored.callback(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())

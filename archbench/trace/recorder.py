@@ -41,7 +41,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self.layers: list[int] = []
         self.is_backward = False
         self.step = 0
-        self._nodes = NodeOrigins()
+        self.nodes = NodeOrigins()
         self.read_storages: set[int] = set()
         self._weight_storages: set[int] = set()
         self._made: set[int] = set()
@@ -71,7 +71,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
     ) -> Any:
         operator = _OPERATORS.get(func) or _describe(func)
         if self._is_training and self.layers:
-            self._nodes.remember(self.layers[-1], operator.name)
+            self.nodes.remember(self.layers[-1], operator.name)
         kwargs = kwargs or {}
         if operator.is_composite and not operator.is_free and costs.find_rule(operator.name) is None:
             # Only inference mode lets these through whole; elsewhere torch has taken them apart before.
@@ -176,7 +176,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         if self.layers:
             # Also in backward: a checkpointed module runs its forward again there.
             return self.layers[-1], operator.name
-        return (self._nodes.current() if self.is_backward else None) or (0, operator.name)
+        return (self.nodes.current() if self.is_backward else None) or (0, operator.name)
 
     def _track_weights(self, operator: _Operator, keys: list[int], outputs: list[Tensor]) -> tuple[int, ...]:
         """Return each input's key if it is a weight, else 0.

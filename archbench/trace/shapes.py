@@ -20,6 +20,11 @@ _UNARY = (
     "leaky_relu.default", "neg.default", "pow.Tensor_Scalar", "relu.default", "rsqrt.default", "sigmoid.default",
     "silu.default", "sqrt.default", "tanh.default",
 )  # fmt: skip
+_UNARY_BACKWARD = (
+    "gelu_backward.default", "hardsigmoid_backward.default", "hardswish_backward.default", "hardtanh_backward.default",
+    "leaky_relu_backward.default", "sigmoid_backward.default", "silu_backward.default", "tanh_backward.default",
+    "threshold_backward.default",
+)  # fmt: skip
 _BINARY = ("add.Tensor", "div.Tensor", "mul.Tensor", "sub.Tensor")
 # The dtypes whose normalisation statistics have the input's own dtype on every device.
 _FULL_PRECISION = (torch.float32, torch.float64)
@@ -55,6 +60,11 @@ def _pair(value: Any, dimensions: int) -> list[int]:
 @_shape_rule(*_UNARY)
 def _unary(x: Tensor, *_args: Any, **_: Any) -> Tensor | None:
     return _empty(x.shape, x) if _is_plain(x) else None
+
+
+@_shape_rule(*_UNARY_BACKWARD)
+def _unary_backward(grad: Tensor, x: Tensor, *_args: Any, **_: Any) -> Tensor | None:
+    return _empty(x.shape, x) if grad.shape == x.shape and _is_plain(grad, x) else None
 
 
 @_shape_rule(*_BINARY)

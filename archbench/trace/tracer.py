@@ -92,6 +92,8 @@ def _run(model: nn.Module, inputs: Any, mode: Mode, place: Callable[[Tensor], Te
                 outputs = model(*positional, **keyword)
             if is_training:
                 _run_backward(outputs, recorder)
+                del outputs
+                recorder.nodes.release()
         except NeedsDataError:
             raise
         except Exception as error:  # whatever the model's own code raises is reported with the layer it came from

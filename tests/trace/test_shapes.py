@@ -70,6 +70,10 @@ def test_elementwise(shape, dtype, transposed):
     for operator in (aten.relu.default, aten.tanh.default, aten.neg.default):
         agree(operator, x)
     agree(aten.pow.Tensor_Scalar, x, 2)
+    for operator in (aten.sigmoid_backward.default, aten.tanh_backward.default, aten.silu_backward.default):
+        agree(operator, x, x)
+        agree(operator, x, meta(*shape[1:], dtype=dtype))
+    agree(aten.threshold_backward.default, x, x, 0)
     for operator in (aten.add.Tensor, aten.mul.Tensor, aten.div.Tensor):
         agree(operator, x, x)
         agree(operator, x, 2.5)
