@@ -19,6 +19,7 @@ class NodeOrigins:
     def __init__(self) -> None:
         self._origins: dict[int, tuple[int, str]] = {}
         self._visited: deque[Any] = deque()
+        self._task: int | None = None
 
     def remember(self, layer: int, operator: str) -> None:
         """Say that the node made last, if any, was made by `operator` in `layer`; the first to say so is right."""
@@ -30,9 +31,15 @@ class NodeOrigins:
         node = torch._C._current_autograd_node()
         if node is None:
             return None
-        if not self._visited or self._visited[-1] is not node:
-            self._visited.append(node)
+        self._keep(node)
         return self._origins.get(node._sequence_nr())
+
+    def _keep(self, node: Any) -> None:
+        # Not those of a backward pass inside this one (a re-entrant checkpoint): its gradients would be copied, not moved.
+        task = torch._C._current_graph_task_id()
+        self._task = task if self._task is None else self._task
+        if task == self._task and (not self._visited or self._visited[-1] is not node):
+            self._visited.append(node)
 
     def release(self) -> None:
         """Let go of the nodes that were visited, one by one from the outputs' side; call it when nobody else has any.
