@@ -1,8 +1,12 @@
-"""Numbers become text here and nowhere else: records hold raw integers and floats in base units."""
+"""Numbers become text, and text numbers, here and nowhere else: records hold raw numbers in base units."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from fractions import Fraction
+
+from archbench.errors import InputError
 
 _SI = ("", "K", "M", "G", "T", "P", "E")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -44,6 +48,27 @@ def format_dimensions(dimensions: Sequence[int]) -> str:
 def format_step(values: Sequence[int]) -> str:
     """Return a stride or padding: one number where all dimensions agree, else joined by `x`."""
     return str(values[0]) if len(set(values)) == 1 else format_dimensions(values)
+
+
+def parse_count(text: str) -> int:
+    """Return the number that `5M`, `1.5G`, `61100840` or `1e6` is. Raises InputError for anything else."""
+    return _parse(text, {unit: 1000**power for power, unit in enumerate(_SI)}, "a count such as 600M or 61,100,840")
+
+
+def parse_bytes(text: str) -> int:
+    """Return the bytes that `2GiB`, `500MB`, `1.5 GiB` or `1024` are. Raises InputError for anything else."""
+    units = {unit: 1024**power for power, unit in enumerate(_BINARY)}
+    units |= {f"{unit}B": 1000**power for power, unit in enumerate(_SI)}
+    return _parse(text, {**units, "": 1}, "a size such as 2GiB or 500MB")
+
+
+def _parse(text: str, units: dict[str, int], expected: str) -> int:
+    match = re.fullmatch(r"([0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE][+]?[0-9]+)?)\s*([A-Za-z]*)", text.strip(), re.ASCII)
+    by_lower_case = {unit.lower(): factor for unit, factor in units.items()}
+    if match is None or match[2].lower() not in by_lower_case:
+        raise InputError(f"'{text}' is not {expected}")
+    # By fractions, so that 0.1G is exact.
+    return round(Fraction(match[1].replace(",", "").replace("_", "")) * by_lower_case[match[2].lower()])
 
 
 def _scaled(value: float, base: int, units: Sequence[str]) -> str:

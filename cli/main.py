@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from archbench.errors import ArchbenchError
+from cli.check import check
 from cli.compare import compare
 from cli.costs import costs
 from cli.list import list_models
@@ -46,6 +47,7 @@ def _options(
 app.command("list")(list_models)
 app.command()(summary)
 app.command()(compare)
+app.command()(check)
 app.command()(costs)
 
 

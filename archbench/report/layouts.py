@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from archbench.analyze.budget import LimitRow
 from archbench.analyze.comparison import ModelRow
 from archbench.analyze.layers import LayerTable, as_record
 from archbench.report.table import Column, Table
@@ -58,6 +59,15 @@ _COMPARISON = (
     Column("reported_top5_error_percent", "Top-5 err %", "float", 3),
 )
 
+_LIMITS = (
+    Column("quantity", "Quantity", "text", 0),
+    Column("value", "Value", "integer", 1),
+    Column("limit", "Limit", "integer", 2),
+    Column("excess", "Over", "integer", 3),
+    Column("verdict", "Verdict", "text", 4),
+    Column("source", "Limit from", "text", 5),
+)
+
 _MODELS = (
     Column("name", "Model", "text", 0),
     Column("title", "Title", "text", 1),
@@ -83,6 +93,18 @@ def caveats(model: str, table: LayerTable, real_data_reason: str | None) -> tupl
     if real_data_reason:
         said.append(f"{model}: run on real data, because {real_data_reason}")
     return tuple(said)
+
+
+def limits_table(rows: Sequence[LimitRow], *, model: str) -> Table:
+    """Return one row a limit."""
+    return Table(
+        columns=_LIMITS, rows=[asdict(row) for row in rows], title=f"{model}: {_verdict(rows)}", notes=(CONVENTION,)
+    )
+
+
+def _verdict(rows: Sequence[LimitRow]) -> str:
+    missed = sum(row.verdict == "missed" for row in rows)
+    return f"{missed} of {len(rows)} limits missed" if missed else f"all {len(rows)} limits kept"
 
 
 def summary_table(

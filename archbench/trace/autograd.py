@@ -35,7 +35,7 @@ class NodeOrigins:
         return self._origins.get(node._sequence_nr())
 
     def _keep(self, node: Any) -> None:
-        # Not those of a backward pass inside this one (a re-entrant checkpoint): its gradients would be copied, not moved.
+        # Not those of a backward pass inside this one (a re-entrant checkpoint): its gradients would be copied then.
         task = torch._C._current_graph_task_id()
         self._task = task if self._task is None else self._task
         if task == self._task and (not self._visited or self._visited[-1] is not node):
