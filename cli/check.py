@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cli.options import Batch, Csv, FormatOption, Inputs, Mode, Model, ModeOption, Output
 
 Against = Annotated[Path | None, typer.Option("--against", metavar="PATH", help="No total may exceed this summary's.")]
-Update = Annotated[
-    bool, typer.Option("--update", help="Write the model's summary to --against, and check nothing else.")
-]
+Update = Annotated[bool, typer.Option("--update", help="Write the model's summary to --against instead of reading it.")]
 
 
 def check(
@@ -34,10 +32,13 @@ def check(
 
     Example: archbench check net.py:Net --max-params 5M --max-macs 600M --against baseline.json
     """
-    from archbench.analyze.budget import Limit, baseline_limits, check_limits
+    from archbench.analyze.budget import Limit, check_limits
     from archbench.errors import UsageError
+    from archbench.report.files import write_whole
+    from archbench.report.json import to_json
     from archbench.report.layouts import limits_table
     from archbench.units import parse_bytes, parse_count
+    from cli.baseline import read_baseline
     from cli.loading import count
     from cli.output import destination, note
 
@@ -53,54 +54,16 @@ def check(
         raise UsageError("--update writes the file that --against names; name one")
     if not limits and against is None:
         raise UsageError("there is nothing to check; give a limit such as --max-params 5M, or --against PATH")
-    baseline = None if against is None or update else _read(against)
+    baseline = None if against is None or update else read_baseline(against)
 
     document = count(model, input, batch, mode).summary.to_dict()
-    if update:
-        _write(against, document)
+    if against is not None and update:
+        write_whole(against, to_json(document))
         note(f"wrote {against}")
     if baseline is not None:
-        _refuse_another(baseline, document, against)
-        limits += baseline_limits(baseline["totals"], document["totals"], str(against))
+        limits += baseline.limits(document)
     rows = check_limits(document["totals"], limits)
     if rows:
         target.deliver(limits_table(rows, model=model))
     if any(row.verdict == "missed" for row in rows):
         raise typer.Exit(1)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    import json
-
-    from archbench.errors import InputError
-
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        numbers = [value for value in document["totals"].values() if isinstance(value, int)]
-    except FileNotFoundError as error:
-        raise InputError(f"there is no baseline '{path}'; --update writes it") from error
-    except OSError as error:
-        raise InputError(f"cannot read '{path}': {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"'{path}' is no summary; 'archbench summary MODEL --output {path}' writes one") from error
-    if len(numbers) != len(document["totals"]):
-        raise InputError(f"'{path}' is no summary: its totals are not all whole numbers")
-    found: dict[str, Any] = document
-    return found
-
-
-def _write(path: Path | None, document: dict[str, Any]) -> None:
-    from archbench.report.files import write_whole
-    from archbench.report.json import to_json
-
-    assert path is not None, "--update was checked to have it"
-    write_whole(path, to_json(document))
-
-
-def _refuse_another(baseline: dict[str, Any], document: dict[str, Any], path: Path | None) -> None:
-    """Raise InputError if the baseline is of other inputs or another mode: its numbers would say nothing."""
-    from archbench.errors import InputError
-
-    for key in ("inputs", "mode"):
-        if baseline.get(key) != document[key]:
-            raise InputError(f"'{path}' was made with {key} {baseline.get(key)}, this is {document[key]}")

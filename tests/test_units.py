@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archbench import units
+from archbench.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,31 @@ def test_the_number_shown_is_the_number_within_its_digits(value):
     text = units.format_count(value)
     number, prefix = (text[:-1], text[-1]) if text[-1].isalpha() else (text, "")
     assert float(number.replace(",", "")) * prefixes[prefix] == pytest.approx(value, rel=6e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5M", 5_000_000),
+        ("0.1G", 100_000_000),
+        ("61,100,840", 61_100_840),
+        ("1e6", 1_000_000),
+        ("1.5 k", 1500),
+        ("7", 7),
+    ],
+)
+def test_counts_are_read(text, value):
+    assert units.parse_count(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("2GiB", 2 << 30), ("500MB", 500_000_000), ("1.5 KiB", 1536), ("64", 64), ("3B", 3)]
+)
+def test_sizes_are_read(text, value):
+    assert units.parse_bytes(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "M", "five", "-5M", "5MM", "5GiB", "1,5.5.5"])
+def test_what_is_no_count_is_refused(text):
+    with pytest.raises(InputError, match="is not a count"):
+        units.parse_count(text)

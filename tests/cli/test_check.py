@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cli.main import run
+
+
+@pytest.fixture
+def check(capsys):
+    def call(*arguments):
+        code = run(["check", *arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_limits_that_are_kept_exit_0_and_missed_ones_1_with_the_excess(check):
+    # LeNet has 61,706 parameters and 416,520 MACs.
+    assert check("lenet", "--max-params", "61,706", "--max-macs", "1M")[0] == 0
+    code, out, _ = check("lenet", "--max-params", "60K", "--max-macs", "0.5M", "--format", "json")
+    assert code == 1
+    rows = {row["quantity"]: row for row in json.loads(out)}
+    assert (rows["params"]["excess"], rows["params"]["verdict"]) == (1_706, "missed")
+    assert (rows["macs"]["excess"], rows["macs"]["verdict"]) == (-83_480, "ok")
+
+
+def test_a_baseline_may_be_undercut_but_not_exceeded(check, tmp_path):
+    path = str(tmp_path / "baseline.json")
+    assert check("vgg13", "--against", path, "--update") == (0, "", f"wrote {path}\n")
+    assert check("vgg13", "--against", path)[0] == 0
+    assert check("vgg11", "--against", path)[0] == 0
+    code, out, _ = check("vgg16", "--against", path)
+    assert code == 1
+    assert "4 of 4 limits missed" in out
+    # 138,357,544 less 133,047,848.
+    assert "5,309,696" in out
+
+
+def test_training_costs_are_held_too(check, tmp_path):
+    path = str(tmp_path / "baseline.json")
+    assert check("lenet", "--against", path, "--update", "--mode", "train")[0] == 0
+    code, out, _ = check("lenet", "--against", path, "--mode", "train", "--format", "json")
+    assert code == 0
+    assert "training_macs" in {row["quantity"] for row in json.loads(out)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "there is nothing to check; give a limit such as --max-params 5M"),
+        (["--update"], "--update writes the file that --against names"),
+        (["--max-macs", "5Q"], "'5Q' is not a count such as 600M"),
+        (["--max-params", "-5"], "'-5' is not a count"),
+        (["--max-param-bytes", "2G"], "'2G' is not a size such as 2GiB"),
+        (["--against", "missing.json"], "there is no baseline 'missing.json'; --update writes it"),
+        (["--against", "broken.json"], "'broken.json' is not JSON"),
+        (["--against", "list.json"], "'list.json' is no summary"),
+        (["--against", "other.json"], "'other.json' was made with inputs [[1, 3, 227, 227]], this is [[1, 1, 32, 32]]"),
+    ],
+)
+def test_bad_use_is_one_line(check, arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "list.json").write_text("[1]")
+    (tmp_path / "other.json").write_text('{"totals": {"params": 1}, "inputs": [[1, 3, 227, 227]], "mode": "eval"}')
+    code, out, err = check("lenet", *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
