@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from archbench.analyze.comparison import ModelRow, comparison_row
+from archbench.analyze.comparison import comparison_row
 from archbench.analyze.layers import LayerRow, LayerTable, Totals, as_record, layer_table
 from archbench.report.html import to_html
 from archbench.report.layouts import summary_table
@@ -125,7 +125,7 @@ def compare(models: Mapping[str, nn.Module], inputs: Any, mode: Mode = "eval") -
         summary = summarize(model, inputs, mode)
         shape = summary.inputs[0] if summary.inputs else ()
         rows.append(comparison_row(name, summary.totals, title=summary.model, year=None, input_shape=shape))
-    return pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(ModelRow)])
+    return pd.DataFrame([as_record(row) for row in rows])
 
 
 def versions() -> dict[str, str]:

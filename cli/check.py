@@ -9,6 +9,8 @@ import typer
 
 from cli.options import Batch, Csv, FormatOption, Inputs, Mode, Model, ModeOption, Output
 
+_PEAKS = {Mode.eval: "peak_inference_bytes", Mode.train: "peak_training_bytes"}
+
 Against = Annotated[Path | None, typer.Option("--against", metavar="PATH", help="No total may exceed this summary's.")]
 Update = Annotated[bool, typer.Option("--update", help="Write the model's summary to --against instead of reading it.")]
 
@@ -19,6 +21,7 @@ def check(
     max_macs: Annotated[str | None, typer.Option(metavar="COUNT", help="Such as 600M.")] = None,
     max_flops: Annotated[str | None, typer.Option(metavar="COUNT", help="Such as 1.2G.")] = None,
     max_param_bytes: Annotated[str | None, typer.Option(metavar="BYTES", help="Such as 20MiB.")] = None,
+    max_peak_memory: Annotated[str | None, typer.Option(metavar="BYTES", help="Such as 2GiB; in --mode.")] = None,
     against: Against = None,
     update: Update = False,
     input: Inputs = None,
@@ -48,6 +51,7 @@ def check(
         "macs": ("--max-macs", max_macs, parse_count),
         "flops": ("--max-flops", max_flops, parse_count),
         "param_bytes": ("--max-param-bytes", max_param_bytes, parse_bytes),
+        _PEAKS[mode]: ("--max-peak-memory", max_peak_memory, parse_bytes),
     }
     limits = [Limit(name, parse(text), option) for name, (option, text, parse) in options.items() if text is not None]
     if update and against is None:

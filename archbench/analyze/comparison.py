@@ -9,7 +9,10 @@ from archbench.analyze.layers import Totals
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One row; the fields are the columns. `input_shape` is the first input, batch included."""
+    """One row; the fields are the columns. `input_shape` is the first input, batch included.
+
+    Of the peaks one is None: of inference in mode `train`, of training in mode `eval`.
+    """
 
     model: str
     title: str
@@ -21,6 +24,8 @@ class ModelRow:
     flops: int
     neurons: int
     param_bytes: int
+    peak_inference_bytes: int | None
+    peak_training_bytes: int | None
     intensity: float | None
     reported_top5_error_percent: float | None
 
@@ -46,6 +51,8 @@ def comparison_row(
         flops=totals.flops,
         neurons=totals.neurons,
         param_bytes=totals.param_bytes,
+        peak_inference_bytes=totals.peak_inference_bytes,
+        peak_training_bytes=totals.peak_training_bytes,
         intensity=totals.intensity,
         reported_top5_error_percent=reported_top5_error_percent,
     )

@@ -13,18 +13,24 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from archbench.analyze.memory import peak_bytes
 from archbench.trace.records import Layer, Operation, Parameter, TensorInfo, Trace, Window
 
-# Fields that are None, and left out of what is written, unless mode `train` asks for them.
-TRAINING_FIELDS = frozenset({"backward_macs", "backward_flops", "training_macs"})
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+# Fields that are None, and left out of what is written, unless mode `train` asks for them; one of mode `eval` too.
+OPTIONAL_FIELDS = frozenset(
+    {"backward_macs", "backward_flops", "training_macs", "peak_inference_bytes", "peak_training_bytes"}
+)
 
 
-def as_record(row: LayerRow | Totals) -> dict[str, Any]:
-    """Return the fields that were computed, by name."""
+def as_record(row: DataclassInstance) -> dict[str, Any]:
+    """Return the fields of a record that were computed, by name."""
     values = ((field.name, getattr(row, field.name)) for field in fields(row))
-    return {name: value for name, value in values if value is not None or name not in TRAINING_FIELDS}
+    return {name: value for name, value in values if value is not None or name not in OPTIONAL_FIELDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,8 @@ class Totals:
     """A model's sums. `weight_layers` are torch's own layers that multiply by weights, and elsewhere sets of weights.
 
     `training_macs` are those of forward and backward pass together, `backward_flops` those of the backward pass; both
-    are None outside mode `train`.
+    are None outside mode `train`. `peak_inference_bytes` is of mode `eval`, `peak_training_bytes` of `train`; see
+    `archbench.analyze.memory`.
     """
 
     params: int
@@ -75,6 +82,8 @@ class Totals:
     written_bytes: int
     training_macs: int | None = None
     backward_flops: int | None = None
+    peak_inference_bytes: int | None = None
+    peak_training_bytes: int | None = None
 
     @property
     def intensity(self) -> float | None:
@@ -153,6 +162,8 @@ def layer_table(trace: Trace) -> LayerTable:
             written_bytes=sum(row.written_bytes for row in rows),
             training_macs=macs + sum(row.backward_macs or 0 for row in rows) if is_training else None,
             backward_flops=sum(row.backward_flops or 0 for row in rows) if is_training else None,
+            peak_inference_bytes=None if is_training else peak_bytes(trace),
+            peak_training_bytes=peak_bytes(trace) if is_training else None,
         ),
         uncounted=dict(Counter(op.name for op in trace.operations if not op.counted)),
         unread=tuple(

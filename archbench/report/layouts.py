@@ -8,8 +8,9 @@ from typing import Any
 
 from archbench.analyze.budget import LimitRow
 from archbench.analyze.comparison import ModelRow
-from archbench.analyze.layers import LayerTable, as_record
+from archbench.analyze.layers import LayerTable, Totals, as_record
 from archbench.report.table import Column, Table
+from archbench.units import format_bytes
 
 CONVENTION = (
     "MAC: one multiply-accumulate of a convolution or matrix product. FLOP: every operation; see 'archbench costs'."
@@ -46,15 +47,17 @@ _TRAINING = (
 
 _COMPARISON = (
     Column("model", "Model", "text", 0),
-    Column("title", "Title", "text", 9),
-    Column("year", "Year", "plain", 6),
+    Column("title", "Title", "text", 12),
+    Column("year", "Year", "plain", 7),
     Column("input_shape", "Input", "shape", 5),
     Column("weight_layers", "Layers", "plain", 4),
     Column("params", "Params", "count", 1, compared=True),
     Column("macs", "MACs", "count", 2, compared=True),
     Column("flops", "FLOPs", "count", 8, compared=True),
-    Column("neurons", "Neurons", "count", 7, compared=True),
+    Column("neurons", "Neurons", "count", 9, compared=True),
     Column("param_bytes", "Weights", "bytes", 10),
+    Column("peak_inference_bytes", "Peak memory", "bytes", 6),
+    Column("peak_training_bytes", "Peak training", "bytes", 6),
     Column("intensity", "FLOP/B", "float", 11),
     Column("reported_top5_error_percent", "Top-5 err %", "float", 3),
 )
@@ -120,9 +123,18 @@ def summary_table(
         title=f"{model}, {mode}, batch {batch}",
         totals={"name": "total", "type": layers, **as_record(totals), "intensity": totals.intensity, **backward},
         batch=batch,
-        notes=(CONVENTION,),
+        notes=(_peak(totals), CONVENTION),
         caveats=caveats(model, table, real_data_reason),
     )
+
+
+def _peak(totals: Totals) -> str:
+    """Say how much memory the run needs at its worst moment."""
+    if totals.peak_training_bytes is not None:
+        what = "a training step with SGD and momentum (parameters, momentum, gradients, activations)"
+        return f"Peak memory: {format_bytes(totals.peak_training_bytes)} in {what}."
+    assert totals.peak_inference_bytes is not None, "one of the peaks is always computed"
+    return f"Peak memory: {format_bytes(totals.peak_inference_bytes)} in inference (parameters, inputs, activations)."
 
 
 def summaries_table(tables: Mapping[str, LayerTable], *, batch: int) -> Table:
@@ -145,10 +157,11 @@ def comparison_table(
     caveats: Iterable[str] = (),
 ) -> Table:
     """Return one row a model; `baseline` is the index of the row that ratios refer to."""
-    records = [asdict(row) for row in rows]
+    records = [as_record(row) for row in rows]
+    computed = [column for column in _COMPARISON if column.field in records[0]]
     ratios = f"ratios to {rows[baseline].model}" if len(rows) > 1 else ""
     return Table(
-        columns=_COMPARISON,
+        columns=tuple(computed),
         rows=records,
         title=", ".join(filter(None, (mode, f"batch {batch}", ratios))),
         baseline=records[baseline] if len(rows) > 1 else None,

@@ -18,6 +18,7 @@ from archbench.trace import costs
 from archbench.trace.autograd import NodeOrigins
 from archbench.trace.records import Operation, TensorInfo
 from archbench.trace.shapes import find_shape_rule
+from archbench.trace.storages import StorageLog
 from archbench.trace.structures import map_tensors, tensors_in
 from archbench.trace.windows import window_of
 
@@ -42,11 +43,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self.is_backward = False
         self.step = 0
         self.nodes = NodeOrigins()
-        self.read_storages: set[int] = set()
-        self._weight_storages: set[int] = set()
-        self._made: set[int] = set()
+        self.storages = StorageLog(lambda: self.step)
         self._stand_ins: dict[int, Tensor] = {}
-        self._kept: list[Tensor] = []
         self._without_data = without_data
         self._is_training = is_training
         self._place = place
@@ -61,11 +59,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self.step += 1
         return self.step
 
-    def add_weight(self, tensor: Tensor) -> None:
-        """Declare a parameter or buffer of the model; it is kept, so that its storage stays its own."""
-        self._weight_storages.add(storage_key(tensor))
-        self._kept.append(tensor)
-
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -78,8 +71,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             with self:
                 return func.decompose(*args, **kwargs)
         inputs = _operands(operator, args, kwargs)
-        keys = [storage_key(tensor) for tensor in inputs]
-        on_meta = self._runs_on_meta(operator, inputs, keys)
+        numbers = [self.storages.see(tensor, "buffer") for tensor in inputs]
+        on_meta = self._runs_on_meta(operator, inputs, numbers)
         is_foreign = any(tensor.is_meta != on_meta for tensor in inputs)
         overwritten = args[0] if is_foreign and operator.mutates else None
         if is_foreign:
@@ -91,13 +84,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         if out is None:
             out = _run_without_data(func, operator, args, kwargs) if on_meta else func(*args, **kwargs)
         outputs = [out] if isinstance(out, Tensor) else list(tensors_in(out))
-        if self._without_data and not on_meta:
-            self._remember_made(keys, outputs)
-        weights = self._track_weights(operator, keys, outputs)
-        self._record(operator, args, kwargs, inputs, weights, out, outputs)
+        step = self.next_step()
+        weights = self._track_weights(operator, numbers, outputs)
+        self._record(step, operator, args, kwargs, inputs, weights, out, outputs)
         return out if overwritten is None else overwritten
 
-    def _runs_on_meta(self, operator: _Operator, inputs: list[Tensor], keys: list[int]) -> bool:
+    def _runs_on_meta(self, operator: _Operator, inputs: list[Tensor], numbers: list[int]) -> bool:
         """Say whether an operator runs without data.
 
         It does if any input has none, or if it would change a real tensor that was there before the run; what the
@@ -107,14 +99,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             return False
         if any(tensor.is_meta for tensor in inputs):
             return True
-        return operator.mutates and keys[0] not in self._made
-
-    def _remember_made(self, keys: list[int], outputs: list[Tensor]) -> None:
-        for tensor in outputs:
-            key = storage_key(tensor)
-            if key not in keys and key not in self._made:
-                self._made.add(key)
-                self._kept.append(tensor)
+        return operator.mutates and not self.storages.was_made_in_run(numbers[0])
 
     def _stand_in(self, tensor: Tensor) -> Tensor:
         """Return what stands for a tensor that is on the wrong side: real in a run without data, or the reverse."""
@@ -122,14 +107,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             return tensor
         if self._without_data:
             return to_meta(tensor)
-        key = storage_key(tensor)
-        if key not in self._stand_ins:
-            self._stand_ins[key] = self._place(tensor)
-            self._kept.append(tensor)
-        return self._stand_ins[key].view(tensor.shape)
+        number = self.storages.see(tensor, "buffer")
+        if number not in self._stand_ins:
+            self._stand_ins[number] = self._place(tensor)
+        return self._stand_ins[number].view(tensor.shape)
 
     def _record(
         self,
+        step: int,
         operator: _Operator,
         args: Any,
         kwargs: Any,
@@ -156,7 +141,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
                 name=operator.name,
                 origin=origin,
                 layer=layer,
-                step=self.next_step(),
+                step=step,
                 is_backward=self.is_backward,
                 inputs=read,
                 outputs=written,
@@ -178,19 +163,20 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             return self.layers[-1], operator.name
         return (self.nodes.current() if self.is_backward else None) or (0, operator.name)
 
-    def _track_weights(self, operator: _Operator, keys: list[int], outputs: list[Tensor]) -> tuple[int, ...]:
-        """Return each input's key if it is a weight, else 0.
+    def _track_weights(self, operator: _Operator, numbers: list[int], outputs: list[Tensor]) -> tuple[int, ...]:
+        """Return each input's storage number if it is a weight, else 0; numbers here start at 1.
 
         What is computed from weights alone is a weight too; one that data is written into is none any more.
         """
-        self.read_storages.update(keys)
-        weights = tuple(key if key in self._weight_storages else 0 for key in keys)
-        if keys and all(weights):
-            for tensor in outputs:
-                self.add_weight(tensor)
-        elif not operator.is_free:
-            # Also because the address of a freed weight may serve again for data.
-            self._weight_storages.difference_update(map(storage_key, outputs))
+        storages = self.storages
+        for number in numbers:
+            storages.mark_read(number)
+        weights = tuple(number + 1 if storages.is_weight(number) else 0 for number in numbers)
+        from_weights_alone = bool(weights) and all(weights)
+        for tensor in outputs:
+            number = storages.see(tensor, "activation")
+            if from_weights_alone or not operator.is_free:
+                storages.set_weight(number, from_weights_alone)
         return weights
 
 
@@ -229,14 +215,6 @@ def _mutates_first(schema: torch._C.FunctionSchema) -> bool:
     alias = schema.arguments[0].alias_info if schema.arguments else None
     is_tensor = bool(schema.arguments) and str(schema.arguments[0].type) == "Tensor"
     return is_tensor and alias is not None and alias.is_write
-
-
-def storage_key(tensor: Tensor) -> int:
-    """Return what tells a tensor's storage from every other that is alive."""
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except NotImplementedError:  # sparse and other opaque tensors have none
-        return id(tensor)
 
 
 def tensor_info(tensor: Tensor) -> TensorInfo:

@@ -6,6 +6,7 @@ A `Trace` is all that the analyses see. Shapes include the batch; bytes are byte
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -37,7 +38,7 @@ class Operation:
     `is_backward` it ran in the backward pass, for a call of `origin` in that module's forward; else that is `name`.
     `is_free` marks views and allocations, which compute and move nothing. `counted` is False where no cost
     formula is known; its macs and flops are then 0 and say nothing. `weights` stands beside `inputs`: the
-    identity of a parameter or buffer of the model, or of a tensor computed from those alone, and 0 for data.
+    storage's number for a parameter or buffer of the model, or a tensor computed from those alone, 0 for data.
     """
 
     name: str
@@ -91,9 +92,26 @@ class Layer:
     parameters: tuple[Parameter, ...]
 
 
+StorageKind = Literal["parameter", "buffer", "input", "gradient", "activation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A piece of memory: what it holds, and from which step to which it is there.
+
+    It is there during the steps from `born` to `died`, both included; `died` is None if it outlives the run. An
+    `activation` is whatever operators make: outputs, temporaries, gradients on their way.
+    """
+
+    kind: StorageKind
+    size_bytes: int
+    born: int
+    died: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One run of a model: its modules, and every operator that ran, in order.
+    """One run of a model: its modules, every operator that ran, in order, and every storage there was.
 
     `real_data_reason` is None when the model ran on tensors without data; else it says why that was
     not possible and real arithmetic was done.
@@ -101,6 +119,7 @@ class Trace:
 
     layers: tuple[Layer, ...]
     operations: tuple[Operation, ...]
+    storages: tuple[Storage, ...]
     inputs: tuple[TensorInfo, ...]
     mode: str
     real_data_reason: str | None

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from archbench.errors import ForwardError, InputError, UsageError, nearest
 from archbench.trace.borrowing import borrowed
 from archbench.trace.building import is_about_missing_data
-from archbench.trace.recorder import NeedsDataError, Recorder, storage_key, tensor_info, to_meta
-from archbench.trace.records import Layer, Parameter, TensorInfo, Trace
+from archbench.trace.recorder import NeedsDataError, Recorder, tensor_info, to_meta
+from archbench.trace.records import Layer, Parameter, StorageKind, TensorInfo, Trace
 from archbench.trace.structures import map_tensors, tensors_in
 from archbench.units import format_dimensions
 
@@ -87,6 +87,8 @@ def _run(model: nn.Module, inputs: Any, mode: Mode, place: Callable[[Tensor], Te
     with borrowed(model, training=is_training, keeps_values=keeps_values, wrap=watch.wrap, shadow=watch.shadow):
         arguments = map_tensors(inputs, lambda tensor: place(tensor).detach().requires_grad_(tensor.requires_grad))
         positional, keyword = _split(arguments)
+        for tensor in tensors_in(arguments):
+            recorder.storages.see(tensor, "input")
         try:
             with torch.set_grad_enabled(is_training), recorder:
                 outputs = model(*positional, **keyword)
@@ -94,6 +96,8 @@ def _run(model: nn.Module, inputs: Any, mode: Mode, place: Callable[[Tensor], Te
                 _run_backward(outputs, recorder)
                 del outputs
                 recorder.nodes.release()
+                for gradient in watch.gradients(arguments):
+                    recorder.storages.set_kind(gradient, "gradient")
         except NeedsDataError:
             raise
         except Exception as error:  # whatever the model's own code raises is reported with the layer it came from
@@ -103,6 +107,7 @@ def _run(model: nn.Module, inputs: Any, mode: Mode, place: Callable[[Tensor], Te
         return Trace(
             layers=watch.layers(),
             operations=tuple(recorder.operations),
+            storages=recorder.storages.records(),
             inputs=tuple(map(tensor_info, tensors_in(arguments))),
             mode=mode,
             real_data_reason=reason,
@@ -114,7 +119,9 @@ def _run_backward(outputs: Any, recorder: Recorder) -> None:
     differentiable = [tensor for tensor in tensors_in(outputs) if tensor.requires_grad]
     if not differentiable:
         return
-    ones = [torch.ones_like(output) for output in differentiable]  # the sum's own gradient costs nothing
+    ones = [torch.ones_like(output) for output in differentiable]
+    for one in ones:
+        recorder.storages.see(one, None)  # a sum's gradient is one number, seen many times
     recorder.is_backward = True
     with recorder:
         torch.autograd.backward(differentiable, ones)
@@ -171,7 +178,8 @@ class _Watch:
         self._shadows: dict[int, Tensor] = {}
         self._failed: tuple[_Module, tuple[TensorInfo, ...]] | None = None
         for tensor in (*model.parameters(), *model.buffers()):
-            recorder.add_weight(tensor)
+            if not tensor.is_meta:
+                recorder.storages.see(tensor, None, is_weight=True)
         # Taken now: while the model is borrowed its dictionaries hold the shadows.
         self._owned = [list(seen.module._parameters.items()) for seen in self._modules]
 
@@ -181,8 +189,14 @@ class _Watch:
         if isinstance(tensor, nn.Parameter):
             placed = nn.Parameter(placed, requires_grad=tensor.requires_grad)
         self._shadows[id(tensor)] = placed
-        self._recorder.add_weight(placed)
+        kind: StorageKind = "parameter" if isinstance(tensor, nn.Parameter) else "buffer"
+        self._recorder.storages.see(placed, kind, is_weight=True)
         return placed
+
+    def gradients(self, arguments: Any) -> list[Tensor]:
+        """Return the gradients that parameters and inputs have got."""
+        leaves = (*self._shadows.values(), *tensors_in(arguments))
+        return [leaf.grad for leaf in leaves if leaf.grad is not None]
 
     def wrap(self, module: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
         """Return a forward that reports its entering and leaving."""
@@ -272,7 +286,7 @@ class _Watch:
                 numel=parameter.numel(),
                 size_bytes=parameter.numel() * parameter.element_size(),
                 trainable=parameter.requires_grad,
-                was_read=any(storage_key(t) in self._recorder.read_storages for t in stand_ins),
+                was_read=any(map(self._recorder.storages.was_read, stand_ins)),
             )
 
 

@@ -34,9 +34,18 @@ def test_a_baseline_may_be_undercut_but_not_exceeded(check, tmp_path):
     assert check("vgg11", "--against", path)[0] == 0
     code, out, _ = check("vgg16", "--against", path)
     assert code == 1
-    assert "4 of 4 limits missed" in out
+    assert "5 of 5 limits missed" in out
     # 138,357,544 less 133,047,848.
     assert "5,309,696" in out
+
+
+def test_peak_memory_is_that_of_the_mode(check):
+    # LeNet's 61,706 parameters are 246,824 bytes; a training step has them, their momentum and their gradients.
+    code, out, _ = check("lenet", "--max-peak-memory", "300KB", "--format", "json")
+    assert (code, json.loads(out)[0]["quantity"]) == (0, "peak_inference_bytes")
+    code, out, _ = check("lenet", "--max-peak-memory", "700KB", "--mode", "train", "--format", "json")
+    assert (code, json.loads(out)[0]["quantity"]) == (1, "peak_training_bytes")
+    assert json.loads(out)[0]["value"] > 3 * 246_824
 
 
 def test_training_costs_are_held_too(check, tmp_path):
