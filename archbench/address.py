@@ -209,12 +209,15 @@ def _import(name: str, address: str) -> ModuleType:
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise AddressError(f"there is no file '{path}'")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # Its own name, as if imported, unless that is some other module's: a second net.py, a random.py.
+    is_taken = path.stem in sys.modules or path.stem in sys.stdlib_module_names
+    name = f"{path.stem}_{len(sys.modules)}" if is_taken else path.stem
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None, "a .py file has a specification"
     assert spec.loader is not None, "a .py file has a loader"
     module = importlib.util.module_from_spec(spec)
-    # Registered and importable like a script, so that its dataclasses and neighbours work.
-    sys.modules[path.stem] = module
+    # Registered, so that its dataclasses work; its folder on the path, so that its neighbours can be imported.
+    sys.modules[name] = module
     sys.path.insert(0, str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)
@@ -276,7 +279,11 @@ def _said(error: BaseException) -> str:
 
 def _lines_within(home: Path, error: BaseException) -> tuple[str, ...]:
     """Return the traceback's entries for files below `home`, as Python prints them."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve().is_relative_to(home)]
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and Path(frame.filename).resolve().is_relative_to(home)
+    ]
     entries = traceback.format_list(frames)
     if isinstance(error, SyntaxError):
         entries += traceback.format_exception_only(error)[:-1]

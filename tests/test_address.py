@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+import types
 
 import pytest
 import torch
@@ -68,6 +69,94 @@ def test_a_file_and_a_module_are_found(net):
     assert parameters("net.py:Net") == 3 * 2 + 2
     assert parameters(f"{net}/net.py:Net?width=5&bias=False") == 10
     assert parameters("net:small") == 2 + 2
+
+
+def test_files_of_one_name_and_files_named_like_known_modules_do_not_meet(net):
+    (net / "other").mkdir()
+    (net / "other" / "net.py").write_text("from torch import nn\ndef Net():\n    return nn.Linear(9, 1)\n")
+    (net / "random.py").write_text("from torch import nn\ndef Net():\n    return nn.Linear(4, 1)\n")
+    assert [parameters(f"{path}:Net") for path in ("net.py", "other/net.py", "random.py")] == [8, 10, 5]
+    import random
+
+    assert callable(random.getstate)
+
+
+def test_a_path_may_have_spaces_and_an_absolute_form(net):
+    (net / "my nets").mkdir()
+    (net / "my nets" / "a net.py").write_text("from torch import nn\nclass Net(nn.Linear):\n    pass\n")
+    assert parameters(f"{net}/my nets/a net.py:Net?in_features=2&out_features=3") == 9
+
+
+def test_a_users_file_may_offer_inputs(net):
+    (net / "with_inputs.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "def example_inputs(batch):\n    return {'x': torch.zeros(batch, 3)}\n"
+        "class Net(nn.Module):\n    def forward(self, x):\n        return x\n"
+    )
+    source = find("with_inputs.py:Net")
+    assert source.example_inputs is not None
+    assert source.example_inputs(5)["x"].shape == (5, 3)
+    assert find("net.py:Net").example_inputs is None
+
+
+def test_torchvisions_models_know_their_usual_input_and_fetch_nothing():
+    assert find("torchvision:resnet18").input_shape == (3, 224, 224)
+    assert find("torchvision:inception_v3").input_shape == (3, 299, 299)
+    assert find("torchvision:raft_small").input_shape is None
+    assert find("torchvision:fcn_resnet50").build().training  # would download a backbone's weights by default
+
+
+def test_timm_is_asked_for_its_models(monkeypatch):
+    timm = types.ModuleType("timm")
+    timm.list_models = lambda: ["tiny"]
+    timm.get_pretrained_cfg = lambda name: types.SimpleNamespace(input_size=(3, 32, 32))
+    timm.create_model = lambda name, num_classes=7: torch.nn.Linear(3, num_classes)
+    monkeypatch.setitem(sys.modules, "timm", timm)
+    source = find("timm:tiny@4")
+    assert source.input_shape == (3, 32, 32)
+    assert source.build().out_features == 4
+    with pytest.raises(AddressError, match="timm has no model 'tinny'; did you mean 'tiny'"):
+        find("timm:tinny")
+
+
+def test_a_builder_that_reads_values_falls_back_to_real_memory():
+    model = find("torchvision:regnet_y_400mf").build()
+    assert not any(parameter.is_meta for parameter in model.parameters())
+
+
+FAULTY = """
+from torch import nn
+
+class Misspelt(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, widht)
+
+class Raises(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.deeper(x)
+
+    def deeper(self, x):
+        return self.layer(x)
+"""
+
+
+def test_an_error_in_the_users_file_shows_the_users_own_lines(net):
+    (net / "faulty.py").write_text(FAULTY)
+    (net / "unreadable.py").write_text("def f(:\n")
+    with pytest.raises(AddressError, match=r"faulty\.py:Misspelt: its builder fails: NameError: name 'widht'") as error:
+        find("faulty.py:Misspelt").build()
+    assert [line.strip() for line in error.value.user_lines][:2] == [
+        f'File "{net}/faulty.py", line 7, in __init__',
+        "self.layer = nn.Linear(3, widht)",
+    ]
+    with pytest.raises(AddressError, match=r"unreadable\.py cannot be loaded: SyntaxError: invalid syntax") as error:
+        find("unreadable.py:Net")
+    assert "def f(:" in error.value.user_lines[1]
 
 
 def test_nothing_is_allocated():

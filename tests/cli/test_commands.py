@@ -121,6 +121,43 @@ def test_what_was_not_counted_or_not_used_is_said_on_standard_error(archbench, t
     assert "real data" not in out
 
 
+def test_the_users_own_lines_come_before_the_message(archbench, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.layer = nn.Linear(3, 3)\n"
+        "    def forward(self, x):\n"
+        "        return self.layer(x)\n"
+    )
+    code, out, err = archbench("summary", f"{tmp_path}/mine.py:Net", "--input", "5")
+    assert (code, out) == (2, "")
+    lines = err.splitlines()
+    assert lines[0].strip() == f'File "{tmp_path}/mine.py", line 7, in forward'
+    assert lines[-1].endswith("layer layer (Linear) fails on input 1x5: it takes 3 features, not 5")
+    assert not any("archbench/" in line and "File" in line for line in lines)
+
+
+def test_a_users_example_inputs_are_used(archbench, tmp_path):
+    (tmp_path / "example.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "def example_inputs(batch):\n    return (torch.zeros(batch, 7), torch.zeros(batch, 7))\n"
+        "class Net(nn.Module):\n    def forward(self, a, b):\n        return a @ b.T\n"
+    )
+    document = json.loads(archbench("summary", f"{tmp_path}/example.py:Net", "--batch", "3", "--format", "json")[1])
+    assert document["inputs"] == [[3, 7], [3, 7]]
+    assert document["totals"]["macs"] == 3 * 3 * 7
+
+
+def test_training_is_counted_on_request(archbench):
+    document = json.loads(archbench("summary", "lenet", "--mode", "train", "--format", "json")[1])
+    # conv1 sees the input, which needs no gradient: one product less for each of its own.
+    assert document["totals"]["training_macs"] == 3 * 416_520 - 117_600
+    assert document["layers"][0]["backward_macs"] == 117_600
+    assert "peak_inference_bytes" not in document["totals"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
