@@ -149,7 +149,7 @@ CASES = {
         lambda w: F.embedding_bag(torch.zeros(2, 3, dtype=torch.int64, device="meta"), w), [(10, 4)], 0, 24,
     ),
     "lstm cell on a gpu": (
-        lambda i, h, c: torch.ops.aten._thnn_fused_lstm_cell(i, h, c), [(2, 12), (2, 12), (2, 3)], 0, 5 * 24,
+        torch.ops.aten._thnn_fused_lstm_cell, [(2, 12), (2, 12), (2, 3), (12,), (12,)], 0, 5 * 24,
     ),
     "fused attention": (
         # 2 samples x 3 heads x 5 x 7 scores; 8 and 8 products each, scale 1, softmax 5 and 2 less a row.
