@@ -20,6 +20,7 @@ import importlib.util
 import inspect
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ class Source:
 
         try:
             model, _ = build(self.builder, self.arguments)
-        except Exception as error:  # whatever the user's own code raises is told with the user's own lines
+        except (Exception, SystemExit) as error:  # whatever the user's own code raises is told with its own lines
             problem = str(error) if isinstance(error, ValueError) else f"its builder fails: {_said(error)}"
             raise self.blame(AddressError(f"{self.address}: {problem}"), error) from error
         if not isinstance(model, torch.nn.Module):
@@ -195,20 +196,27 @@ def _from_timm(name: str) -> _Found:
 
 
 def _import(name: str, address: str) -> ModuleType:
-    sys.path.insert(0, str(Path.cwd()))
+    if not name or name.startswith("."):
+        raise AddressError(f"'{address}' names no module; write package.module:Name or path/to/file.py:Name")
+    home = Path.cwd()
+    sys.path.insert(0, str(home))
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise  # the module is there, but imports something that is not
-        raise AddressError(f"{address}: there is no module '{error.name}' to import") from error
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise AddressError(f"{address}: there is no module '{error.name}' to import") from error
+        raise _loading_failed(name, home, error) from error  # it is there, but imports something that is not
+    except (Exception, SystemExit) as error:  # whatever the user's own code raises
+        raise _loading_failed(name, home, error) from error
     finally:
-        sys.path.remove(str(Path.cwd()))
+        sys.path.remove(str(home))
 
 
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise AddressError(f"there is no file '{path}'")
+    home = path.resolve().parent
+    _NEIGHBOURS.enter(home)
     # Its own name, as if imported, unless that is some other module's: a second net.py, a random.py.
     is_taken = path.stem in sys.modules or path.stem in sys.stdlib_module_names
     name = f"{path.stem}_{len(sys.modules)}" if is_taken else path.stem
@@ -216,20 +224,52 @@ def _load_file(path: Path) -> ModuleType:
     assert spec is not None, "a .py file has a specification"
     assert spec.loader is not None, "a .py file has a loader"
     module = importlib.util.module_from_spec(spec)
-    # Registered, so that its dataclasses work; its folder on the path, so that its neighbours can be imported.
-    sys.modules[name] = module
-    sys.path.insert(0, str(path.resolve().parent))
+    sys.modules[name] = module  # so that its dataclasses work
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's own code raises is told with the user's own lines
-        told = AddressError(f"{path} cannot be loaded: {_said(error)}")
-        told.user_lines = _lines_within(path.resolve().parent, error)
-        raise told from error
+    except (Exception, SystemExit) as error:  # whatever the user's own code raises
+        raise _loading_failed(str(path), home, error) from error
     return module
+
+
+def _loading_failed(what: str, home: Path, error: BaseException) -> AddressError:
+    told = AddressError(f"{what} cannot be loaded: {_said(error)}")
+    told.user_lines = _lines_within(home, error)
+    return told
+
+
+class _Neighbours:
+    """The folder whose files are being loaded: its modules can be imported, and not those of the folder before.
+
+    Two folders may each have a `blocks.py`; what the first one's file has imported, it keeps.
+    """
+
+    def __init__(self) -> None:
+        self._home: Path | None = None
+        self._modules_before: set[str] = set()
+
+    def enter(self, home: Path) -> None:
+        """Make the modules beside a user's file importable, and then those below the working directory."""
+        if home == self._home:
+            return
+        if self._home is not None:
+            for name in set(sys.modules) - self._modules_before:
+                if _is_within(getattr(sys.modules[name], "__file__", None), self._home):
+                    del sys.modules[name]
+            sys.path.remove(str(self._home))
+        self._home, self._modules_before = home, set(sys.modules)
+        sys.path.insert(0, str(home))
+        if str(Path.cwd()) not in sys.path:
+            sys.path.append(str(Path.cwd()))
+
+
+_NEIGHBOURS = _Neighbours()
 
 
 def _attribute(module: ModuleType, name: str, address: str) -> Callable[..., nn.Module]:
     found = getattr(module, name, None)
+    if not isinstance(found, type) and hasattr(found, "named_parameters"):
+        raise AddressError(f"{address}: '{name}' is a model already; name the class or function that makes it")
     if not callable(found):
         names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise AddressError(f"{address}: there is no class or function '{name}'{nearest(name, names)}")
@@ -278,13 +318,22 @@ def _said(error: BaseException) -> str:
 
 
 def _lines_within(home: Path, error: BaseException) -> tuple[str, ...]:
-    """Return the traceback's entries for files below `home`, as Python prints them."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<") and Path(frame.filename).resolve().is_relative_to(home)
-    ]
+    """Return the traceback's entries for the user's files below `home`, as Python prints them."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_within(frame.filename, home)]
     entries = traceback.format_list(frames)
     if isinstance(error, SyntaxError):
         entries += traceback.format_exception_only(error)[:-1]
     return tuple(line for entry in entries for line in entry.rstrip().splitlines())
+
+
+# Libraries and this package itself may lie below a user's folder.
+_NOT_THE_USERS = (Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("stdlib")), Path(__file__).parent)
+
+
+def _is_within(filename: str | None, home: Path) -> bool:
+    """Say whether a file is the user's own, below `home`."""
+    if filename is None or filename.startswith("<"):
+        return False
+    path = Path(filename).resolve()
+    is_library = "site-packages" in path.parts or any(path.is_relative_to(folder) for folder in _NOT_THE_USERS)
+    return path.is_relative_to(home) and not is_library

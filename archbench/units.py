@@ -63,7 +63,7 @@ def parse_bytes(text: str) -> int:
 
 
 def _parse(text: str, units: dict[str, int], expected: str) -> int:
-    match = re.fullmatch(r"([0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE][+]?[0-9]+)?)\s*([A-Za-z]*)", text.strip(), re.ASCII)
+    match = re.fullmatch(r"([0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE][+]?[0-9]{1,2})?)\s*([A-Za-z]*)", text.strip(), re.ASCII)
     by_lower_case = {unit.lower(): factor for unit, factor in units.items()}
     if match is None or match[2].lower() not in by_lower_case:
         raise InputError(f"'{text}' is not {expected}")

@@ -13,22 +13,24 @@ from archbench.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The totals of an earlier summary, and on what inputs and in which mode they came about."""
+    """The totals of an earlier summary, and on what inputs, with which dtype and in which mode they came about."""
 
     path: Path
     totals: dict[str, int]
-    inputs: Any
-    mode: Any
+    conditions: dict[str, Any]
 
     def limits(self, document: dict[str, Any]) -> list[Limit]:
         """Return a limit for each total of `document` that the baseline has.
 
-        Raises InputError if that was made on other inputs or in another mode: its numbers would say nothing.
+        Raises InputError if that was made under other conditions, where its numbers would say nothing, or has none.
         """
-        for what, then, now in (("inputs", self.inputs, document["inputs"]), ("mode", self.mode, document["mode"])):
-            if then != now:
-                raise InputError(f"'{self.path}' was made with {what} {then}, this is {now}")
-        return baseline_limits(self.totals, document["totals"], str(self.path))
+        for what, then in self.conditions.items():
+            if then != document[what]:
+                raise InputError(f"'{self.path}' was made with {what} {then}, this is {document[what]}")
+        limits = baseline_limits(self.totals, document["totals"], str(self.path))
+        if not limits:
+            raise InputError(f"'{self.path}' has no total to compare with; --update writes it anew")
+        return limits
 
 
 def read_baseline(path: Path) -> Baseline:
@@ -46,4 +48,4 @@ def read_baseline(path: Path) -> Baseline:
     totals = document.get("totals") if isinstance(document, dict) else None
     if not isinstance(totals, dict) or not all(isinstance(value, int) for value in totals.values()):
         raise InputError(f"'{path}' is no summary; 'archbench summary MODEL --output {path}' writes one")
-    return Baseline(path, totals, document.get("inputs"), document.get("mode"))
+    return Baseline(path, totals, {what: document.get(what) for what in ("inputs", "dtype", "mode")})

@@ -56,11 +56,14 @@ def check(
     limits = [Limit(name, parse(text), option) for name, (option, text, parse) in options.items() if text is not None]
     if update and against is None:
         raise UsageError("--update writes the file that --against names; name one")
+    if update and limits:
+        raise UsageError("--update writes a baseline and checks nothing; leave the limits out")
     if not limits and against is None:
         raise UsageError("there is nothing to check; give a limit such as --max-params 5M, or --against PATH")
     baseline = None if against is None or update else read_baseline(against)
 
-    document = count(model, input, batch, mode).summary.to_dict()
+    summary = count(model, input, batch, mode).summary
+    document = summary.to_dict()
     if against is not None and update:
         write_whole(against, to_json(document))
         note(f"wrote {against}")
@@ -68,6 +71,6 @@ def check(
         limits += baseline.limits(document)
     rows = check_limits(document["totals"], limits)
     if rows:
-        target.deliver(limits_table(rows, model=model))
+        target.deliver(limits_table(rows, model=model, caveats=summary.to_table().caveats))
     if any(row.verdict == "missed" for row in rows):
         raise typer.Exit(1)

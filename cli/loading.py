@@ -34,7 +34,7 @@ class Counted:
             summary.totals,
             title=card.title if card else "",
             year=card.year if card else None,
-            input_shape=summary.inputs[0],
+            input_shape=summary.inputs[0] if summary.inputs else (),
             reported_top5_error_percent=card.reported_top5_error_percent if card else None,
         )
 
@@ -72,6 +72,6 @@ def _example(source: Source, batch: int) -> Any:
     assert source.example_inputs is not None, "asked for only where there is one"
     try:
         return source.example_inputs(batch)
-    except Exception as error:  # whatever the user's own code raises is told with the user's own lines
+    except (Exception, SystemExit) as error:  # whatever the user's own code raises is told with its own lines
         told = InputError(f"{source.address}: example_inputs({batch}) fails: {type(error).__name__}: {error}")
         raise source.blame(told, error) from error

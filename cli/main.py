@@ -51,6 +51,10 @@ app.command()(check)
 app.command()(costs)
 
 
+class TerminatedError(BaseException):
+    """The process is asked to end: unwinds the stack, past everything that handles errors, so that files are tidied."""
+
+
 def main() -> None:
     """Run the command line and leave with the exit code that the contract gives it."""
     sys.exit(run(sys.argv[1:]))
@@ -72,6 +76,8 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(error.format_message(), 2)  # type: ignore[attr-defined]  # has it, see its name above
     except (typer.Abort, KeyboardInterrupt):
         return _complain("interrupted", 130)
+    except TerminatedError:
+        return _complain("terminated", 143)
     except ReaderLeftError:
         return 0
 
@@ -82,5 +88,4 @@ def _complain(message: str, code: int) -> int:
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    """Unwind the stack, so that temporary files are removed; 143 is what a shell reports for SIGTERM."""
-    raise SystemExit(143)
+    raise TerminatedError

@@ -98,10 +98,14 @@ def caveats(model: str, table: LayerTable, real_data_reason: str | None) -> tupl
     return tuple(said)
 
 
-def limits_table(rows: Sequence[LimitRow], *, model: str) -> Table:
+def limits_table(rows: Sequence[LimitRow], *, model: str, caveats: tuple[str, ...]) -> Table:
     """Return one row a limit."""
     return Table(
-        columns=_LIMITS, rows=[asdict(row) for row in rows], title=f"{model}: {_verdict(rows)}", notes=(CONVENTION,)
+        columns=_LIMITS,
+        rows=[asdict(row) for row in rows],
+        title=f"{model}: {_verdict(rows)}",
+        notes=(CONVENTION,),
+        caveats=caveats,
     )
 
 
