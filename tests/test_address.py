@@ -145,6 +145,43 @@ class Raises(nn.Module):
 """
 
 
+def test_neighbours_of_one_name_in_two_folders_do_not_meet(net):
+    for folder, width in (("a", 2), ("b", 5)):
+        (net / folder).mkdir()
+        (net / folder / "blocks.py").write_text(f"WIDTH = {width}\n")
+        (net / folder / "model.py").write_text(
+            "from torch import nn\nfrom blocks import WIDTH\ndef Net():\n    return nn.Linear(WIDTH, 1)\n"
+        )
+    assert [parameters(f"{folder}/model.py:Net") for folder in ("a", "b", "a")] == [3, 6, 3]
+
+
+@pytest.mark.parametrize("address", ["leaves.py:Net", "leaves:Net"])
+def test_a_file_that_exits_is_an_error(net, address):
+    (net / "leaves.py").write_text("import sys\nsys.exit(0)\n")
+    with pytest.raises(AddressError, match="cannot be loaded: SystemExit"):
+        find(address)
+    sys.modules.pop("leaves", None)
+
+
+def test_a_module_that_cannot_be_imported_shows_the_users_lines(net):
+    (net / "broken_module.py").write_text("import no_such_dependency\n")
+    with pytest.raises(AddressError, match="broken_module cannot be loaded: ModuleNotFoundError") as error:
+        find("broken_module:Net")
+    assert error.value.user_lines[0].strip() == f'File "{net}/broken_module.py", line 1, in <module>'
+
+
+@pytest.mark.parametrize("address", [":Net", ".relative:Net"])
+def test_a_module_needs_a_name(address):
+    with pytest.raises(AddressError, match="names no module"):
+        find(address)
+
+
+def test_a_model_in_place_of_its_maker_is_told(net):
+    (net / "ready.py").write_text("from torch import nn\nmodel = nn.Linear(2, 2)\n")
+    with pytest.raises(AddressError, match="'model' is a model already"):
+        find("ready.py:model")
+
+
 def test_an_error_in_the_users_file_shows_the_users_own_lines(net):
     (net / "faulty.py").write_text(FAULTY)
     (net / "unreadable.py").write_text("def f(:\n")

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from archbench.analyze.memory import peak_bytes
 from archbench.trace.records import Layer, Operation, Parameter, TensorInfo, Trace, Window
@@ -96,13 +96,17 @@ class LayerTable:
     """The rows in order of first execution, their totals, and what could not be told.
 
     `uncounted` are the calls of operators without a cost formula, `unread` the modules of which no operator read
-    a parameter.
+    a parameter. `doubts` are circumstances under which figures differ from those of a real device; `report` says how.
     """
 
     rows: tuple[LayerRow, ...]
     totals: Totals
     uncounted: dict[str, int]
     unread: tuple[str, ...]
+    doubts: frozenset[Doubt]
+
+
+Doubt = Literal["attention", "autocast", "no backward", "recurrence", "strangers"]
 
 
 @dataclass(slots=True)
@@ -171,7 +175,22 @@ def layer_table(trace: Trace) -> LayerTable:
             for layer in trace.layers
             if layer.parameters and not any(parameter.was_read for parameter in layer.parameters)
         ),
+        doubts=frozenset(_doubts(trace)),
     )
+
+
+def _doubts(trace: Trace) -> Iterable[Doubt]:
+    if any(operation.name == "aten._safe_softmax" for operation in trace.operations):
+        yield "attention"  # what scaled_dot_product_attention, and nothing else, decomposes to
+    if any(layer.type in ("GRU", "LSTM", "RNN") and layer.is_torchs and layer.calls for layer in trace.layers):
+        yield "recurrence"
+    if trace.saw_autocast:
+        yield "autocast"
+    if trace.has_strangers:
+        yield "strangers"
+    trainable = any(parameter.trainable for layer in trace.layers for parameter in layer.parameters)
+    if trace.mode == "train" and trainable and not any(operation.is_backward for operation in trace.operations):
+        yield "no backward"
 
 
 def _drafts(trace: Trace) -> Iterable[_Draft]:

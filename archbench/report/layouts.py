@@ -8,7 +8,7 @@ from typing import Any
 
 from archbench.analyze.budget import LimitRow
 from archbench.analyze.comparison import ModelRow
-from archbench.analyze.layers import LayerTable, Totals, as_record
+from archbench.analyze.layers import Doubt, LayerTable, Totals, as_record
 from archbench.report.table import Column, Table
 from archbench.units import format_bytes
 
@@ -85,6 +85,15 @@ _MODELS = (
 _COSTS = (Column("operator", "Operator", "text", 0), Column("rule", "Rule", "text", 1, wraps=True))
 
 
+_DOUBTS: dict[Doubt, str] = {
+    "attention": "peak memory and bytes are of attention as separate products; fused kernels keep no scores",
+    "autocast": "counted without autocast; bytes and peak memory are those of the tensors' own dtypes",
+    "no backward": "no output requires a gradient, so that there is no backward pass",
+    "recurrence": "peak memory and bytes are of recurrent layers step by step; fused kernels differ",
+    "strangers": "it uses trainable tensors that are not its parameters; gradients for them are not counted",
+}
+
+
 def caveats(model: str, table: LayerTable, real_data_reason: str | None) -> tuple[str, ...]:
     """Return what must be said beside a model's numbers: what was not counted, not used, or really computed."""
     said = []
@@ -95,6 +104,7 @@ def caveats(model: str, table: LayerTable, real_data_reason: str | None) -> tupl
         said.append(f"{model}: no operator read the parameters of {', '.join(table.unread)}")
     if real_data_reason:
         said.append(f"{model}: run on real data, because {real_data_reason}")
+    said += [f"{model}: {_DOUBTS[doubt]}" for doubt in sorted(table.doubts)]
     return tuple(said)
 
 

@@ -18,21 +18,35 @@ class NodeOrigins:
 
     def __init__(self) -> None:
         self._origins: dict[int, tuple[int, str]] = {}
+        self._expected: dict[int, tuple[int, str]] = {}
         self._visited: deque[Any] = deque()
         self._task: int | None = None
 
     def remember(self, layer: int, operator: str) -> None:
         """Say that the node made last, if any, was made by `operator` in `layer`; the first to say so is right."""
         # Operators that make no node come later and find the one before them taken.
-        self._origins.setdefault(torch.autograd._get_sequence_nr() - 1, (layer, operator))  # type: ignore[attr-defined]  # private
+        self._origins.setdefault(_next_number() - 1, (layer, operator))
+
+    def expect(self, layer: int, operator: str) -> None:
+        """Say that the next node, unless another operator makes it, belongs to `operator` in `layer`.
+
+        Writing into a view makes its node after the operator ran.
+        """
+        self._expected[_next_number()] = (layer, operator)
 
     def current(self) -> tuple[int, str] | None:
-        """Return where the node was made that the backward pass is at; None outside it and for unknown nodes."""
+        """Return where the node was made that the backward pass is at; None outside it and for unknown nodes.
+
+        The operator is empty while a checkpoint computes its forward again: whatever runs then runs for itself.
+        """
         node = torch._C._current_autograd_node()
         if node is None:
             return None
         self._keep(node)
-        return self._origins.get(node._sequence_nr())
+        number = node._sequence_nr()
+        origin = self._origins.get(number) or self._expected.get(number)
+        computes_again = torch.is_grad_enabled() or node.name() == "CheckpointFunctionBackward"
+        return (origin[0], "") if origin is not None and computes_again else origin
 
     def _keep(self, node: Any) -> None:
         # Not those of a backward pass inside this one (a re-entrant checkpoint): its gradients would be copied then.
@@ -48,3 +62,7 @@ class NodeOrigins:
         """
         while self._visited:
             self._visited.popleft()
+
+
+def _next_number() -> int:
+    return int(torch.autograd._get_sequence_nr())  # type: ignore[attr-defined]  # private to torch

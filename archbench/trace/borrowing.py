@@ -114,10 +114,12 @@ class _Saved:
             if contents is None:
                 container.clear()
             elif isinstance(container, dict):
-                # Never empty in between: an attribute is there at every moment.
-                container.update(contents)
+                # Never empty in between, unless the order changed: an attribute is there at every moment.
                 for key in container.keys() - contents.keys():
                     del container[key]
+                if list(container) != list(contents):
+                    container.clear()
+                container.update(contents)
             elif isinstance(container, list):
                 container[:] = contents
             else:
@@ -126,9 +128,9 @@ class _Saved:
 
 
 _IMMUTABLE = frozenset({bool, bytes, complex, float, int, str, type(None), torch.dtype, torch.device, torch.Size})
-_NEVER_ENTERED = (nn.Module, Tensor, type, FunctionType, MethodType, ModuleType)
+_NEVER_ENTERED = (Tensor, type, FunctionType, MethodType, ModuleType)
 
 
 def _is_plain_instance(value: Any) -> bool:
-    """Say whether a value keeps its state in a dictionary of its own: a namespace, a config, an instance of a class."""
+    """Say whether a value keeps its state in a dictionary of its own: a namespace, a config, an unregistered module."""
     return hasattr(value, "__dict__") and isinstance(value.__dict__, dict) and not isinstance(value, _NEVER_ENTERED)

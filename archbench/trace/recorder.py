@@ -31,9 +31,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
     """Records the operators that run inside it in `operations`.
 
     `layers` is the stack of layer numbers that the caller keeps; the last one gets the operation. While `is_backward`
-    is set and no layer is on the stack, the one that ran the operator in forward gets it. With
-    `without_data` every tensor that meets one on the meta device is taken there, and so is what is created on any
-    named device; otherwise `place` gives real tensors for those that have no data.
+    is set and no layer is on the stack, the one that ran the operator in forward gets it; `containers` has for each
+    layer itself or, for a leaf, its parent. `strangers` are tensors from outside that would get gradients. With
+    `without_data` every tensor that meets one on the meta device is taken there, and so is what is created on any named
+    device; otherwise `place` gives real tensors for those that have no data.
     """
 
     def __init__(self, *, without_data: bool, is_training: bool, place: Callable[[Tensor], Tensor]) -> None:
@@ -43,6 +44,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self.is_backward = False
         self.step = 0
         self.nodes = NodeOrigins()
+        self.containers: list[int] = []
+        self.strangers: dict[int, Tensor] = {}
         self.storages = StorageLog(lambda: self.step)
         self._stand_ins: dict[int, Tensor] = {}
         self._without_data = without_data
@@ -63,8 +66,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         operator = _OPERATORS.get(func) or _describe(func)
-        if self._is_training and self.layers:
-            self.nodes.remember(self.layers[-1], operator.name)
+        origin = self._origin(operator)
+        if self._is_training:
+            self.nodes.remember(*origin)
         kwargs = kwargs or {}
         if operator.is_composite and not operator.is_free and costs.find_rule(operator.name) is None:
             # Only inference mode lets these through whole; elsewhere torch has taken them apart before.
@@ -73,6 +77,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         inputs = _operands(operator, args, kwargs)
         numbers = [self.storages.see(tensor, "buffer") for tensor in inputs]
         on_meta = self._runs_on_meta(operator, inputs, numbers)
+        if self._is_training and not self.is_backward:
+            self._note_strangers(inputs, numbers)
         is_foreign = any(tensor.is_meta != on_meta for tensor in inputs)
         overwritten = args[0] if is_foreign and operator.mutates else None
         if is_foreign:
@@ -86,7 +92,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         outputs = [out] if isinstance(out, Tensor) else list(tensors_in(out))
         step = self.next_step()
         weights = self._track_weights(operator, numbers, outputs)
-        self._record(step, operator, args, kwargs, inputs, weights, out, outputs)
+        self._record(step, origin, operator, args, kwargs, inputs, weights, out, outputs)
+        if self._is_training and operator.mutates:
+            self.nodes.expect(*origin)
         return out if overwritten is None else overwritten
 
     def _runs_on_meta(self, operator: _Operator, inputs: list[Tensor], numbers: list[int]) -> bool:
@@ -115,6 +123,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
     def _record(
         self,
         step: int,
+        origin: tuple[int, str],
         operator: _Operator,
         args: Any,
         kwargs: Any,
@@ -135,12 +144,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
                 cost = rule.formula(*args, out=out, **options)
                 macs, flops = cost.macs, cost.flops
                 read_bytes = read_bytes if cost.read_bytes is None else cost.read_bytes
-        layer, origin = self._origin(operator)
         self.operations.append(
             Operation(
                 name=operator.name,
-                origin=origin,
-                layer=layer,
+                origin=origin[1],
+                layer=origin[0],
                 step=step,
                 is_backward=self.is_backward,
                 inputs=read,
@@ -161,7 +169,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         if self.layers:
             # Also in backward: a checkpointed module runs its forward again there.
             return self.layers[-1], operator.name
-        return (self.nodes.current() if self.is_backward else None) or (0, operator.name)
+        found = self.nodes.current() if self.is_backward else None
+        if found is None:
+            return 0, operator.name
+        layer, origin = found
+        # What a checkpoint computes again outside any module ran in the one that called it, not in a leaf beside it.
+        return (layer, origin) if origin else (self.containers[layer], operator.name)
+
+    def _note_strangers(self, inputs: list[Tensor], numbers: list[int]) -> None:
+        """Note tensors that would get a gradient though they are neither the model's nor its inputs."""
+        for tensor, number in zip(inputs, numbers, strict=True):
+            if tensor.requires_grad and tensor.is_leaf and self.storages.is_foreign(number):
+                self.strangers[id(tensor)] = tensor
 
     def _track_weights(self, operator: _Operator, numbers: list[int], outputs: list[Tensor]) -> tuple[int, ...]:
         """Return each input's storage number if it is a weight, else 0; numbers here start at 1.
@@ -229,7 +248,7 @@ def tensor_info(tensor: Tensor) -> TensorInfo:
 
 def to_meta(tensor: Tensor) -> Tensor:
     """Return a tensor of the same shape, strides and dtype that has no data."""
-    if tensor.is_meta or tensor.layout is not torch.strided:
+    if (tensor.is_meta and not tensor.is_inference()) or tensor.layout is not torch.strided:
         return tensor
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 

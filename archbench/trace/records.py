@@ -114,7 +114,8 @@ class Trace:
     """One run of a model: its modules, every operator that ran, in order, and every storage there was.
 
     `real_data_reason` is None when the model ran on tensors without data; else it says why that was
-    not possible and real arithmetic was done.
+    not possible and real arithmetic was done. `saw_autocast` says that a module ran under autocast, `has_strangers`
+    that it used tensors which are neither the model's nor its inputs and require gradients.
     """
 
     layers: tuple[Layer, ...]
@@ -123,6 +124,8 @@ class Trace:
     inputs: tuple[TensorInfo, ...]
     mode: str
     real_data_reason: str | None
+    saw_autocast: bool
+    has_strangers: bool
 
     @property
     def batch(self) -> int:

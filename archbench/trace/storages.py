@@ -73,6 +73,10 @@ class StorageLog:
         """Say whether an operator of this run made a storage."""
         return self._lives[number].kind == "activation"
 
+    def is_foreign(self, number: int) -> bool:
+        """Say whether a storage is none of the run's stand-ins and was not made in it either."""
+        return self._lives[number].kind in ("buffer", None)
+
     def mark_read(self, number: int) -> None:
         """Say that an operator took a tensor in this storage."""
         self._lives[number].was_read = True

@@ -43,13 +43,41 @@ def trace(model: nn.Module, inputs: Any, *, mode: Mode = "eval", may_use_data: b
         raise UsageError(f"mode is one of {', '.join(MODES)}, not '{mode}'{nearest(mode, MODES)}")
     _refuse_lazy(model)
     try:
-        return _run(model, inputs, mode, to_meta, None)
+        return _trace(model, inputs, mode, may_use_data, strangers_frozen=False)
+    except _StrangersError as error:
+        with _frozen(error.tensors):
+            return _trace(model, inputs, mode, may_use_data, strangers_frozen=True)
+
+
+def _trace(model: nn.Module, inputs: Any, mode: Mode, may_use_data: bool, *, strangers_frozen: bool) -> Trace:
+    try:
+        return _run(model, inputs, mode, to_meta, None, strangers_frozen)
     except NeedsDataError as error:
         if not may_use_data:
             raise
         reason = str(error)
     with _plain_kernels():
-        return _run(model, inputs, mode, _Materialiser(model), reason)
+        return _run(model, inputs, mode, _Materialiser(model), reason, strangers_frozen)
+
+
+class _StrangersError(Exception):
+    """Tensors that are neither the model's parameters nor its inputs would get gradients."""
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        super().__init__()
+        self.tensors = tensors
+
+
+@contextmanager
+def _frozen(tensors: list[Tensor]) -> Iterator[None]:
+    """Let some tensors require no gradient for a while."""
+    for tensor in tensors:
+        tensor.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for tensor in tensors:
+            tensor.requires_grad_(True)
 
 
 @contextmanager
@@ -78,30 +106,41 @@ def _refuse_lazy(model: nn.Module) -> None:
             raise InputError(f"parameter {name} has no shape yet; run the lazy model once before it is counted")
 
 
-def _run(model: nn.Module, inputs: Any, mode: Mode, place: Callable[[Tensor], Tensor], reason: str | None) -> Trace:
+def _run(
+    model: nn.Module,
+    inputs: Any,
+    mode: Mode,
+    place: Callable[[Tensor], Tensor],
+    reason: str | None,
+    strangers_frozen: bool,
+) -> Trace:
     """Run the model on inputs and parameters that `place` gives for the real ones, and collect what happened."""
     is_training = mode == "train"
     recorder = Recorder(without_data=reason is None, is_training=is_training, place=place)
     watch = _Watch(model, recorder, place)
     keeps_values = reason is not None
-    with borrowed(model, training=is_training, keeps_values=keeps_values, wrap=watch.wrap, shadow=watch.shadow):
-        arguments = map_tensors(inputs, lambda tensor: place(tensor).detach().requires_grad_(tensor.requires_grad))
+    with (
+        torch.inference_mode(False),
+        borrowed(model, training=is_training, keeps_values=keeps_values, wrap=watch.wrap, shadow=watch.shadow),
+    ):
+        arguments = watch.stand_ins_for(inputs)
         positional, keyword = _split(arguments)
-        for tensor in tensors_in(arguments):
-            recorder.storages.see(tensor, "input")
         try:
             with torch.set_grad_enabled(is_training), recorder:
                 outputs = model(*positional, **keyword)
-            if is_training:
-                _run_backward(outputs, recorder)
-                del outputs
+            if recorder.strangers and not strangers_frozen:
+                raise _StrangersError(list(recorder.strangers.values()))
+            differentiable = [tensor for tensor in tensors_in(outputs) if tensor.requires_grad]
+            del outputs
+            if differentiable:
+                _run_backward(differentiable, recorder)
                 recorder.nodes.release()
                 for gradient in watch.gradients(arguments):
                     recorder.storages.set_kind(gradient, "gradient")
-        except NeedsDataError:
+        except (NeedsDataError, _StrangersError):
             raise
-        except Exception as error:  # whatever the model's own code raises is reported with the layer it came from
-            if reason is None and is_about_missing_data(error):
+        except (Exception, SystemExit) as error:  # whatever the model's own code raises is told with its layer
+            if reason is None and isinstance(error, Exception) and is_about_missing_data(error):
                 raise NeedsDataError(_first_line(error)) from error
             raise watch.failure(error) from error
         return Trace(
@@ -111,20 +150,21 @@ def _run(model: nn.Module, inputs: Any, mode: Mode, place: Callable[[Tensor], Te
             inputs=tuple(map(tensor_info, tensors_in(arguments))),
             mode=mode,
             real_data_reason=reason,
+            saw_autocast=watch.saw_autocast,
+            has_strangers=strangers_frozen,
         )
 
 
-def _run_backward(outputs: Any, recorder: Recorder) -> None:
-    """Run backward from the sum of all floating-point outputs; gradients stay on the stand-ins."""
-    differentiable = [tensor for tensor in tensors_in(outputs) if tensor.requires_grad]
-    if not differentiable:
-        return
-    ones = [torch.ones_like(output) for output in differentiable]
+def _run_backward(outputs: list[Tensor], recorder: Recorder) -> None:
+    """Run backward from the sum of all `outputs`, which are emptied; gradients stay on the stand-ins."""
+    # A sum's gradient is one number, seen many times.
+    ones = [torch.ones((), dtype=output.dtype, device=output.device).expand_as(output) for output in outputs]
     for one in ones:
-        recorder.storages.see(one, None)  # a sum's gradient is one number, seen many times
+        recorder.storages.see(one, None)
     recorder.is_backward = True
     with recorder:
-        torch.autograd.backward(differentiable, ones)
+        torch.autograd.backward(outputs, ones)
+    outputs.clear()
 
 
 def _split(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -134,7 +174,7 @@ def _split(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (inputs if isinstance(inputs, tuple) else (inputs,)), {}
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
@@ -176,10 +216,12 @@ class _Watch:
         self._modules = [_Module(path or ".", module) for path, module in model.named_modules()]
         self._index = {id(seen.module): i for i, seen in enumerate(self._modules)}
         self._shadows: dict[int, Tensor] = {}
+        self.saw_autocast = False
         self._failed: tuple[_Module, tuple[TensorInfo, ...]] | None = None
         for tensor in (*model.parameters(), *model.buffers()):
             if not tensor.is_meta:
                 recorder.storages.see(tensor, None, is_weight=True)
+        recorder.containers = [self._container(i, seen) for i, seen in enumerate(self._modules)]
         # Taken now: while the model is borrowed its dictionaries hold the shadows.
         self._owned = [list(seen.module._parameters.items()) for seen in self._modules]
 
@@ -192,6 +234,25 @@ class _Watch:
         kind: StorageKind = "parameter" if isinstance(tensor, nn.Parameter) else "buffer"
         self._recorder.storages.see(placed, kind, is_weight=True)
         return placed
+
+    def _container(self, index: int, seen: _Module) -> int:
+        """Return a module's own index if it has children, else its parent's."""
+        if any(True for _ in seen.module.children()):
+            return index
+        parent = seen.path.rpartition(".")[0] or "."
+        return next(i for i, other in enumerate(self._modules) if other.path == parent)
+
+    def stand_ins_for(self, inputs: Any) -> Any:
+        """Return the inputs with each tensor placed for the run, one that is given twice once."""
+        placed: dict[int, Tensor] = {}
+
+        def stand_in(tensor: Tensor) -> Tensor:
+            if id(tensor) not in placed:
+                placed[id(tensor)] = self._place(tensor).detach().requires_grad_(tensor.requires_grad)
+                self._recorder.storages.see(placed[id(tensor)], "input")
+            return placed[id(tensor)]
+
+        return map_tensors(inputs, stand_in)
 
     def gradients(self, arguments: Any) -> list[Tensor]:
         """Return the gradients that parameters and inputs have got."""
@@ -209,7 +270,7 @@ class _Watch:
             stack.append(index)
             try:
                 output = forward(*args, **kwargs)
-            except Exception:
+            except (Exception, SystemExit):
                 if self._failed is None:
                     self._failed = seen, tuple(map(tensor_info, tensors_in((args, kwargs))))
                 raise
@@ -224,6 +285,7 @@ class _Watch:
     def _enter(self, seen: _Module, args: Any, kwargs: Any) -> None:
         if self._recorder.is_backward:
             return  # a checkpointed module runs again; that is no further call
+        self.saw_autocast |= torch.is_autocast_enabled("cuda") or torch.is_autocast_enabled("cpu")
         step = self._recorder.next_step()
         seen.calls += 1
         if seen.first_step is None:
@@ -239,7 +301,7 @@ class _Watch:
         if seen.calls == 1:
             seen.outputs = infos
 
-    def failure(self, error: Exception) -> ForwardError:
+    def failure(self, error: BaseException) -> ForwardError:
         """Return the error that names the innermost layer that failed, its input and its kernel."""
         if self._failed is None:
             problem = (

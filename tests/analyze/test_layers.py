@@ -279,6 +279,66 @@ def test_activation_checkpointing_counts_what_is_computed_again(use_reentrant):
     assert set(rows) == {"block.0", "block.1", "block.2"}
 
 
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_a_checkpointed_method_keeps_its_own_products(use_reentrant):
+    class Method(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(4, 4))
+            self.layer = nn.Linear(4, 4, bias=False)
+
+        def forward(self, x):
+            return checkpoint(lambda y: self.layer(F.linear(y, self.weight)), x, use_reentrant=use_reentrant)
+
+    image = torch.empty(2, 4, requires_grad=True)
+    table = layer_table(trace(nn.Sequential(Method()), image, mode="train"))
+    rows = {row.name: (row.macs, row.backward_macs) for row in table.rows if row.macs or row.backward_macs}
+    # 32 forward, 64 for both gradients, and 32 again where the product is computed again: always the first one, the
+    # last one only where torch does not stop early.
+    assert rows == {"0/mm": (32, 96), "0.layer": (32, 96 if use_reentrant else 64)}
+
+
+def test_writing_into_a_view_is_on_the_layer_that_wrote():
+    class Writes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(4, 2))
+
+        def forward(self, x):
+            y = x * 1.0
+            y[:, :2].addmm_(x, self.weight)
+            return y
+
+    image = torch.empty(3, 4, requires_grad=True)
+    table = layer_table(trace(nn.Sequential(Writes()), image, mode="train"))
+    assert [(row.name, row.macs, row.backward_macs) for row in table.rows if row.macs] == [("0", 24, 48)]
+    assert all(row.name.startswith("0") for row in table.rows)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "doubts"),
+    [
+        (nn.TransformerEncoderLayer(8, 2, 16), (5, 2, 8), {"attention"}),
+        (nn.LSTM(3, 4), (5, 2, 3), {"recurrence"}),
+        (nn.Linear(4, 4), (2, 4), set()),
+    ],
+)
+def test_what_fused_kernels_would_change_is_said(model, shape, doubts):
+    assert layer_table(trace(model, torch.empty(shape))).doubts == doubts
+
+
+def test_a_backward_pass_that_cannot_be_is_said():
+    class Detaches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.layer(x).detach()
+
+    assert table_of(Detaches(), (2, 4), mode="train").doubts == {"no backward"}
+
+
 def test_custom_functions_are_counted_in_both_passes():
     class Square(torch.autograd.Function):
         @staticmethod

@@ -67,6 +67,9 @@ def test_training_costs_are_held_too(check, tmp_path):
         (["--against", "missing.json"], "there is no baseline 'missing.json'; --update writes it"),
         (["--against", "broken.json"], "'broken.json' is not JSON"),
         (["--against", "list.json"], "'list.json' is no summary"),
+        (["--against", "empty.json"], "'empty.json' has no total to compare with"),
+        (["--against", "a.json", "--update", "--max-params", "1"], "--update writes a baseline and checks nothing"),
+        (["--max-params", "1e999999999"], "is not a count"),
         (["--against", "other.json"], "'other.json' was made with inputs [[1, 3, 227, 227]], this is [[1, 1, 32, 32]]"),
     ],
 )
@@ -74,8 +77,19 @@ def test_bad_use_is_one_line(check, arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "list.json").write_text("[1]")
+    conditions = '"inputs": [[1, 1, 32, 32]], "dtype": "float32", "mode": "eval"'
+    (tmp_path / "empty.json").write_text(f'{{"totals": {{}}, {conditions}}}')
     (tmp_path / "other.json").write_text('{"totals": {"params": 1}, "inputs": [[1, 3, 227, 227]], "mode": "eval"}')
     code, out, err = check("lenet", *arguments)
     assert (code, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_what_was_not_counted_is_said_beside_the_verdict(check, tmp_path):
+    (tmp_path / "sorts.py").write_text(
+        "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return x.sort()[0]\n"
+    )
+    code, _, err = check(f"{tmp_path}/sorts.py:Net", "--input", "4", "--max-flops", "1M")
+    assert code == 0
+    assert "aten.sort (1×)" in err

@@ -79,8 +79,10 @@ def test_an_interrupted_write_leaves_the_old_file_alone(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old")
     code = WRITE + (
-        "import os; from cli.main import _terminate, TerminatedError; import signal; signal.signal(signal.SIGTERM, _terminate);"
-        "os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGTERM); write_whole(Path(sys.argv[1]), 'new')"
+        "import os, signal; import cli.main; cli.main.signal.signal(signal.SIGTERM, cli.main._terminate)\n"
+        "os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "try: write_whole(Path(sys.argv[1]), 'new')\n"
+        "except cli.main.TerminatedError: sys.exit(143)"
     )
     process = subprocess.run([sys.executable, "-c", code, str(path)])
     assert process.returncode == 143

@@ -306,6 +306,99 @@ def test_state_outside_parameters_is_left_alone_too(reads_values, device):
         assert model.average.tolist() == [0, 0]
 
 
+class Hesitant(nn.Module):
+    """Runs a module only after it has looked at a value."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        return x if x.flatten()[0] > 1e9 else self.module(x)
+
+
+class Outsiders(nn.Module):
+    """Uses trainable tensors that are not among its parameters."""
+
+    def __init__(self):
+        super().__init__()
+        self.inside = nn.Linear(4, 4)
+        self.hidden = [nn.Linear(4, 4), nn.BatchNorm1d(4)]
+        self.weights = [nn.Parameter(torch.ones(4))]
+
+    def forward(self, x):
+        x = self.inside(x)
+        for module in self.hidden:
+            x = module(x)
+        return x * self.weights[0]
+
+
+@pytest.mark.parametrize("reads_values", [False, True])
+def test_tensors_from_outside_get_no_gradients_and_keep_their_statistics(reads_values):
+    model = Outsiders()
+    norm = model.hidden[1]
+    record = trace(Hesitant(model) if reads_values else model, torch.ones(3, 4), mode="train")
+    assert (record.real_data_reason is not None) == reads_values
+    assert record.has_strangers
+    outsiders = [*model.hidden[0].parameters(), *norm.parameters(), *model.weights]
+    assert all(tensor.grad is None and tensor.requires_grad for tensor in outsiders)
+    assert norm.running_mean.tolist() == [0, 0, 0, 0]
+    assert norm.num_batches_tracked == 0
+    assert any(op.is_backward and op.macs for op in record.operations)
+
+
+def test_a_users_exit_is_an_error_like_any_other():
+    class Leaves(nn.Module):
+        def forward(self, x):
+            raise SystemExit(0)
+
+    with pytest.raises(ForwardError, match=r"layer \. \(Leaves\) fails"):
+        trace(Leaves(), torch.ones(1))
+
+
+def test_training_is_counted_inside_inference_mode_too():
+    with torch.inference_mode():
+        record = trace(nn.Linear(4, 4), torch.ones(2, 4), mode="train")
+    assert sum(op.macs for op in record.operations if op.is_backward) == 32
+
+
+def test_an_input_that_is_given_twice_is_there_once():
+    x = torch.ones(2, 4)
+    record = trace(nn.Bilinear(4, 4, 3), (x, x))
+    assert [storage.size_bytes for storage in record.storages if storage.kind == "input"] == [32]
+
+
+def test_autocast_is_noticed():
+    class Casts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+
+        def forward(self, x):
+            with torch.autocast("cpu", torch.bfloat16):
+                return self.layer(x)
+
+    assert trace(Casts(), torch.ones(2, 4)).saw_autocast
+    assert not trace(nn.Linear(4, 4), torch.ones(2, 4)).saw_autocast
+
+
+def test_the_order_of_the_state_is_restored():
+    class Reorders(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("a", torch.zeros(1))
+            self.register_buffer("b", torch.zeros(1))
+
+        def forward(self, x):
+            del self.a
+            self.register_buffer("a", x)
+            return x
+
+    model = Reorders()
+    trace(model, torch.ones(1))
+    assert list(model.state_dict()) == ["a", "b"]
+
+
 def test_a_model_without_data_keeps_its_parameters_free_of_gradients():
     with torch.device("meta"):
         model = nn.Linear(2, 2)
@@ -327,17 +420,6 @@ def test_settings_of_torch_are_restored_after_a_run_on_data():
     before = settings()
     assert trace(ReadsValues(), torch.empty(2, 4)).real_data_reason is not None
     assert settings() == before
-
-
-class Hesitant(nn.Module):
-    """Runs a module only after it has looked at a value."""
-
-    def __init__(self, module):
-        super().__init__()
-        self.module = module
-
-    def forward(self, x):
-        return x if x.flatten()[0] > 1e9 else self.module(x)
 
 
 @pytest.mark.parametrize(
