@@ -29,6 +29,20 @@ def measure(name: str, job: Callable[[], object], rounds: int) -> None:
     print(f"{name:55s} median {statistics.median(times_ms):7.2f} ms, fastest {min(times_ms):7.2f} ms")
 
 
+class Chain(torch.nn.Module):
+    """As many operators in a row as it is told."""
+
+    def __init__(self, operators: int) -> None:
+        super().__init__()
+        self.operators = operators
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return `x` after them."""
+        for _ in range(self.operators):
+            x = x.relu()
+        return x
+
+
 def main() -> None:
     """Measure the zoo's VGG-16 and models of torchvision, with their own forward pass on meta beside them."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -50,6 +64,11 @@ def main() -> None:
 
         measure(f"{name}: bare forward on meta", forward, rounds)
         measure(f"{name}: summarize", summarize, rounds)
+    for operators in (1_000, 10_000, 50_000):
+        start = time.perf_counter()
+        archbench.summarize(Chain(operators), torch.empty(2, 3))
+        time_s = time.perf_counter() - start
+        print(f"a chain of {operators:6d} operators: {time_s:6.3f} s, {time_s / operators * 1e6:5.1f} µs an operator")
 
 
 if __name__ == "__main__":
