@@ -135,6 +135,58 @@ def test_composite_operators_are_counted_by_what_they_consist_of():
     assert sum(op.macs for op in record.operations) == 2 * (2 * 3 * 5 * 5 * 8)
 
 
+def attention_macs(batch, heads, queries, keys, size):
+    """Two products for each pair of query and key: their own, and that of the weight and the value."""
+    return 2 * batch * heads * queries * keys * size
+
+
+ATTENTION = {
+    "masked": (lambda q, k, v: F.scaled_dot_product_attention(q, k, v, attn_mask=torch.ones(5, 7)), 3),
+    "causal": (lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True), 3),
+    "with dropout": (lambda q, k, v: F.scaled_dot_product_attention(q, k, v, dropout_p=0.5), 3),
+    "grouped queries": (lambda q, k, v: F.scaled_dot_product_attention(q, k, v, enable_gqa=True), 1),
+    "by hand": (lambda q, k, v: (q @ k.mT).softmax(-1) @ v, 3),
+    "einsum": (
+        lambda q, k, v: torch.einsum("bhqk,bhkd->bhqd", torch.einsum("bhqd,bhkd->bhqk", q, k).softmax(-1), v), 3,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ATTENTION)
+def test_attention_is_counted_in_every_form(name):
+    function, key_heads = ATTENTION[name]
+
+    class Attends(nn.Module):
+        def forward(self, q, k, v):
+            return function(q, k, v)
+
+    key = torch.empty(2, key_heads, 7, 8)
+    record = trace(Attends(), (torch.empty(2, 3, 5, 8), key, key))
+    assert sum(op.macs for op in record.operations) == attention_macs(2, 3, 5, 7, 8)
+    assert all(op.counted for op in record.operations)
+
+
+@pytest.mark.parametrize("need_weights", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_multi_head_attention_is_four_projections_and_attention(need_weights, dtype):
+    class Attends(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True, dtype=dtype)
+
+        def forward(self, x):
+            return self.attention(x, x, x, need_weights=need_weights)
+
+    record = trace(Attends(), torch.empty(3, 5, 8, dtype=dtype))
+    assert sum(op.macs for op in record.operations) == 15 * 4 * 64 + attention_macs(3, 2, 5, 5, 4)
+
+
+@pytest.mark.parametrize(("cell", "gates"), [(nn.RNNCell, 1), (nn.GRUCell, 3), (nn.LSTMCell, 4)])
+def test_recurrent_cells_are_counted(cell, gates):
+    record = trace(cell(3, 4), torch.empty(2, 3))
+    assert sum(op.macs for op in record.operations) == 2 * gates * 4 * (3 + 4)
+
+
 def test_lstm_is_counted():
     lstm = nn.LSTM(3, 4, batch_first=True)
     record = trace(lstm, torch.empty(2, 5, 3))
