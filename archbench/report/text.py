@@ -15,7 +15,7 @@ from rich.table import Table as RichTable
 from archbench.report.table import Column, Table
 
 _GAP = 2
-_LONGEST_NAME = 0.5
+_LONGEST_NAME = 0.45
 _NARROWEST_TEXT = 20
 
 
