@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: compare test lint results benchmark clean
+.PHONY: compare test lint results docs benchmark clean
 
 compare: $(VENV)/installed
 	$(BIN)/archbench compare alexnet zfnet vgg16
@@ -21,6 +21,9 @@ lint: $(VENV)/installed-test
 
 results: $(VENV)/installed
 	$(BIN)/python results/make_zoo_tables.py
+
+docs: $(VENV)/installed
+	$(BIN)/archbench verify --format markdown --output docs/claims.md
 
 benchmark: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py

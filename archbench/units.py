@@ -40,6 +40,11 @@ def format_float(value: float) -> str:
     return f"{value:,.1f}"
 
 
+def format_figure(value: float | str) -> str:
+    """Return a figure as it was stated or computed: text as it is, whole numbers with all digits, others with six."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
 def format_dimensions(dimensions: Sequence[int]) -> str:
     """Return sizes joined as they are written on the command line: `(3, 227, 227)` -> `3x227x227`."""
     return "x".join(str(size) for size in dimensions)

@@ -18,6 +18,7 @@ from cli.costs import costs
 from cli.list import list_models
 from cli.output import ReaderLeftError
 from cli.summary import summary
+from cli.verify import verify
 
 # The base of all complaints about the command line; typer gives it no public name.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
@@ -48,6 +49,7 @@ app.command("list")(list_models)
 app.command()(summary)
 app.command()(compare)
 app.command()(check)
+app.command()(verify)
 app.command()(costs)
 
 

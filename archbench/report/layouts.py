@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from archbench.analyze.budget import LimitRow
+from archbench.analyze.claims import Judged, Outcome
 from archbench.analyze.comparison import ModelRow
 from archbench.analyze.layers import Doubt, LayerTable, Totals, as_record
 from archbench.report.table import Column, Table
@@ -69,6 +71,18 @@ _LIMITS = (
     Column("excess", "Over", "integer", 3),
     Column("verdict", "Verdict", "text", 4),
     Column("source", "Limit from", "text", 5),
+)
+
+_CLAIMS = (
+    Column("id", "Claim", "text", 0),
+    Column("source", "Source", "text", 8),
+    Column("model", "Model", "text", 5),
+    Column("layer", "Layer", "text", 7),
+    Column("quantity", "Quantity", "text", 6),
+    Column("claimed", "Claimed", "text", 2),
+    Column("computed", "Computed", "figure", 3),
+    Column("verdict", "Verdict", "text", 1),
+    Column("note", "Note", "text", 4, wraps=True),
 )
 
 _MODELS = (
@@ -183,6 +197,13 @@ def comparison_table(
         notes=(*notes, CONVENTION),
         caveats=tuple(caveats),
     )
+
+
+def claims_table(rows: Sequence[Judged]) -> Table:
+    """Return one row a claim, with how many of each verdict there are."""
+    verdicts = Counter(row.verdict for row in rows)
+    counts = ", ".join(f"{verdicts[name]} {name}" for name in get_args(Outcome) if verdicts[name])
+    return Table(columns=_CLAIMS, rows=[asdict(row) for row in rows], title=f"{len(rows)} claims: {counts}")
 
 
 def models_table(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -10,16 +10,18 @@ from archbench.units import (
     format_bytes,
     format_count,
     format_dimensions,
+    format_figure,
     format_float,
     format_integer,
     format_ratio,
     format_step,
 )
 
-Kind = Literal["text", "integer", "count", "bytes", "float", "plain", "shape", "window", "step"]
+Kind = Literal["text", "figure", "integer", "count", "bytes", "float", "plain", "shape", "window", "step"]
 
 _TEXT: dict[Kind, Callable[[Any], str]] = {
     "text": str,
+    "figure": format_figure,
     "integer": format_integer,
     "count": format_count,
     "bytes": format_bytes,

@@ -1,0 +1,71 @@
+"""`archbench verify`: published figures against computed ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import Csv, FormatOption, Output, complete_model
+
+_About = typer.Argument(metavar="[MODEL]", help="Only claims about it.", autocompletion=complete_model)
+Claims = Annotated[Path | None, typer.Option("--claims", metavar="PATH", help="A CSV file of your own claims.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 if a claim is contradicted.")]
+
+
+def verify(
+    model: Annotated[str | None, _About] = None,
+    claims: Claims = None,
+    strict: Strict = False,
+    format: FormatOption = None,
+    output: Output = None,
+    csv: Csv = None,
+) -> None:
+    """Hold published figures against computed ones.
+
+    Verdicts: exact; rounds (equal at the stated precision); close (within 5%); contradicts; shown (a reported error).
+
+    Example: archbench verify alexnet
+    """
+    from archbench.analyze.claims import Facts, judge, models_of, read_claims
+    from archbench.errors import UsageError, nearest
+    from archbench.report.layouts import claims_table
+    from cli.loading import count
+    from cli.options import Mode
+    from cli.output import destination
+
+    target = destination(format, output, csv)
+    chosen = read_claims(*_text(claims))
+    if model is not None:
+        about = {name.partition("@")[0] for claim in chosen for name in models_of(claim)}
+        chosen = [claim for claim in chosen if model in {*models_of(claim), *_without_classes(models_of(claim))}]
+        if not chosen:
+            raise UsageError(f"there is no claim about '{model}'{nearest(model, about)}")
+    facts = {}
+    for name in dict.fromkeys(name for claim in chosen for name in models_of(claim)):
+        counted = count(name, None, 1, Mode.eval)
+        error = counted.card.reported_top5_error_percent if counted.card else None
+        facts[name] = Facts(counted.summary.table, counted.summary.inputs[0][1:], error)
+    judged = [judge(claim, facts) for claim in chosen]
+    target.deliver(claims_table(judged))
+    if strict and any(row.verdict == "contradicts" for row in judged):
+        raise typer.Exit(1)
+
+
+def _text(path: Path | None) -> tuple[str, str]:
+    """Return the claims and the name of their file, the project's own by default."""
+    from importlib.resources import files
+
+    from archbench.errors import InputError
+
+    if path is None:
+        return (files("zoo") / "claims.csv").read_text(encoding="utf-8"), "claims.csv"
+    try:
+        return path.read_text(encoding="utf-8"), str(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read '{path}': {getattr(error, 'strerror', None) or 'it is no text'}") from error
+
+
+def _without_classes(names: list[str]) -> list[str]:
+    return [name.partition("@")[0] for name in names]

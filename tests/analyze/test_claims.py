@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections import Counter
+from fractions import Fraction
+from importlib.resources import files
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archbench.address import find
+from archbench.analyze.claims import Claim, Facts, _compare, judge, models_of, read_claims
+from archbench.errors import InputError
+
+HEADER = "id,source,model,layer,quantity,claimed,precision,note\n"
+
+
+@pytest.fixture
+def judged(zoo_summary):
+    claims = read_claims((files("zoo") / "claims.csv").read_text(), "claims.csv")
+    facts = {}
+    for name in {name for claim in claims for name in models_of(claim)}:
+        card = find(name).card
+        facts[name] = Facts(zoo_summary(name).table, card.input_shape, card.reported_top5_error_percent)
+    return {claim.id: judge(claim, facts) for claim in claims}
+
+
+# Judged by hand: the arithmetic of the claim's own figure beside its id.
+KNOWN = {
+    "L4-conv1-neurons": (290_400, "exact"),
+    "P-alexnet-conv1-neurons": (290_400, "contradicts"),  # the paper's figure caption says 253,440
+    "P-lenet5-connections": (340_908, "exact"),
+    "P-lenet5-c3-connections": (151_600, "exact"),
+    "L4-conv1-weights": (34_848, "rounds"),  # stated as 35 thousand
+    "L4-conv4-weights": (663_552, "rounds"),  # stated as 663 thousand, truncated
+    "L4-fc-total": (58_631_144, "close"),  # stated as 57 million
+    "L2-params-10-classes": (57_044_810, "exact"),
+    "L3-zf-conv1-saving": (20_736, "exact"),  # (11*11 - 7*7)*3*96
+    "L3-vgg-fc6-ratio": (24.5, "contradicts"),  # 25,088 / 1,024, stated as 32
+    "L0-conv2-tower": (128, "exact"),
+    "L3-vgg-kernel": ("3x3", "exact"),
+    "L0-input": ("3x227x227", "contradicts"),
+    "L4-top5": (18.2, "shown"),
+}
+
+
+def test_every_published_claim_gets_the_verdict_that_arithmetic_gives(judged):
+    assert len(judged) == 98
+    found = {claim: (judged[claim].computed, judged[claim].verdict) for claim in KNOWN}
+    assert found == KNOWN
+    assert Counter(row.verdict for row in judged.values())["shown"] == 2
+
+
+@given(st.integers(1, 10**9), st.sampled_from([1, 10, 1000, 10**6]))
+def test_a_figure_rounded_or_truncated_is_never_contradicted(value, precision):
+    for stated in (value // precision * precision, (2 * value + precision) // (2 * precision) * precision):
+        assert _compare(Fraction(stated), value, Fraction(precision)) in ("exact", "rounds")
+
+
+@given(st.integers(1, 10**9), st.integers(1, 10**9))
+def test_far_figures_are_contradicted_and_near_ones_close(stated, value):
+    verdict = _compare(Fraction(stated), value, Fraction(1))
+    if stated == value:
+        assert verdict == "exact"
+    else:
+        assert verdict == ("close" if abs(stated - value) * 20 <= value else "contradicts")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,model\n", "'mine.csv' is no file of claims; its first line is id,source,model"),
+        (HEADER + "a,b,c\n", "'mine.csv', line 2: a claim has 8 fields"),
+        (HEADER + "a,b,lenet,,parms,3,1,\n", "there is no quantity 'parms'; did you mean 'params'?"),
+        (HEADER + "a,b,lenet,,params,many,1,\n", "'many' is no number"),
+        (HEADER + "a,b,lenet,,params,3,0,\n", "the precision '0' is not above 0"),
+        (HEADER + "a,b,lenet,,params,3,,\n", "'params' needs the precision of its figure"),
+        (HEADER + "a,b,lenet,,params_ratio,3,1,\n", "'params_ratio' needs two models, written a/b"),
+    ],
+)
+def test_a_file_that_is_wrong_is_told(text, message):
+    with pytest.raises(InputError) as error:
+        read_claims(text, "mine.csv")
+    assert message in str(error.value)
+
+
+def test_a_layer_that_is_not_there_is_told(zoo_summary):
+    facts = {"lenet": Facts(zoo_summary("lenet").table, (1, 32, 32), None)}
+    claim = Claim("a", "b", "lenet", "conv9", "params", "3", "1", "")
+    with pytest.raises(InputError, match="lenet has no layer 'conv9'; did you mean 'conv1'"):
+        judge(claim, facts)
