@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -48,11 +45,11 @@ def count(address: str, inputs: Sequence[str] | None, batch: int, mode: Mode) ->
 
     Raises AddressError, InputError, or ForwardError with advice on what input would work.
     """
-    with _uncollected():
-        from archbench.address import find
-        from archbench.api import summarize
-        from archbench.inputs import InputSpec, advice, parse_input
+    from archbench.address import find
+    from archbench.api import summarize
+    from archbench.inputs import InputSpec, advice, parse_input
 
+    _collect_garbage_from_now_on()
     specs = [parse_input(text) for text in inputs or ()]
     source = find(address)
     if not specs and source.example_inputs is None:
@@ -72,19 +69,9 @@ def count(address: str, inputs: Sequence[str] | None, batch: int, mode: Mode) ->
     return Counted(replace(summary, model=address), source.card)
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Import without collecting garbage, and never look through what was imported again.
-
-    Modules are no garbage; looking for some among torch's takes a seventh of the time that importing it takes.
-    """
-    if "torch" in sys.modules:
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
+def _collect_garbage_from_now_on() -> None:
+    """End what `main` began: collect again, but never look through what was imported."""
+    if not gc.isenabled():
         gc.freeze()
         gc.enable()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import signal
 import sys
@@ -59,6 +60,8 @@ class TerminatedError(BaseException):
 
 def main() -> None:
     """Run the command line and leave with the exit code that the contract gives it."""
+    # Modules are no garbage; looking for some among torch's takes a seventh of the time that importing it takes.
+    gc.disable()
     sys.exit(run(sys.argv[1:]))
 
 
