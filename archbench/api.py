@@ -15,7 +15,7 @@ from torch import nn
 from archbench.analyze.comparison import comparison_row
 from archbench.analyze.layers import LayerRow, LayerTable, Totals, as_record, layer_table
 from archbench.report.html import to_html
-from archbench.report.layouts import summary_table
+from archbench.report.layouts import caveats, summary_table
 from archbench.report.table import Table
 from archbench.trace.tracer import Mode, trace
 
@@ -59,6 +59,11 @@ class Summary:
     def unread(self) -> tuple[str, ...]:
         """Modules of which no operator read a parameter."""
         return self.table.unread
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What a reader of the numbers must know, in sentences."""
+        return caveats(self.model, self.table, self.real_data_reason)
 
     @cached_property
     def layers(self) -> pd.DataFrame:

@@ -71,6 +71,6 @@ def check(
         limits += baseline.limits(document)
     rows = check_limits(document["totals"], limits)
     if rows:
-        target.deliver(limits_table(rows, model=model, caveats=summary.to_table().caveats))
+        target.deliver(limits_table(rows, model=model, caveats=summary.caveats))
     if any(row.verdict == "missed" for row in rows):
         raise typer.Exit(1)

@@ -45,5 +45,5 @@ def compare(
         if counted.card and counted.card.reported_protocol
     ]
     first = models.index(baseline) if baseline else 0
-    said = [caveat for counted in all_counted for caveat in counted.summary.to_table().caveats]
+    said = [caveat for counted in all_counted for caveat in counted.summary.caveats]
     target.deliver(comparison_table(rows, baseline=first, batch=batch, mode=mode.value, notes=protocols, caveats=said))

@@ -49,7 +49,7 @@ class Watch:
         for tensor in (*model.parameters(), *model.buffers()):
             if not tensor.is_meta:
                 recorder.storages.see(tensor, None, is_weight=True)
-        recorder.containers = [self._container(i, seen) for i, seen in enumerate(self._modules)]
+        recorder.containers = self._containers()
         # Taken now: while the model is borrowed its dictionaries hold the shadows.
         self._owned = [list(seen.module._parameters.items()) for seen in self._modules]
 
@@ -63,12 +63,13 @@ class Watch:
         self._recorder.storages.see(placed, kind, is_weight=True)
         return placed
 
-    def _container(self, index: int, seen: _Module) -> int:
-        """Return a module's own index if it has children, else its parent's."""
-        if any(True for _ in seen.module.children()):
-            return index
-        parent = seen.path.rpartition(".")[0] or "."
-        return next(i for i, other in enumerate(self._modules) if other.path == parent)
+    def _containers(self) -> list[int]:
+        """Return for each module its own index if it has children, else its parent's."""
+        by_path = {seen.path: i for i, seen in enumerate(self._modules)}
+        return [
+            i if any(True for _ in seen.module.children()) else by_path[seen.path.rpartition(".")[0] or "."]
+            for i, seen in enumerate(self._modules)
+        ]
 
     def stand_ins_for(self, inputs: Any) -> Any:
         """Return the inputs with each tensor placed for the run, one that is given twice once."""

@@ -92,7 +92,7 @@ CASES = {
     # 5 into 2: windows 0-3 and 2-5, three elements each.
     "adaptive_avg_pool3d": (lambda x: F.adaptive_avg_pool3d(x, 2), [(1, 2, 5, 5, 5)], 0, 2 * 6**3),
     "adaptive_max_pool2d": (lambda x: F.adaptive_max_pool2d(x, 3), [(1, 2, 5, 5)], 0, 2 * (49 - 9)),
-    # Without training: 7 per linear sample and 3 per coordinate.
+    # 7 per output of four neighbours, 3 per coordinate.
     "grid_sample": (
         lambda x, g: F.grid_sample(x, g, align_corners=True), [(1, 2, 4, 4), (1, 3, 3, 2)], 0, 18 * 7 + 18 * 3,
     ),
