@@ -14,15 +14,8 @@ from archbench.trace.records import Storage, Trace
 
 
 def peak_bytes(trace: Trace) -> int:
-    """Return the peak of the run: of a forward pass, or of a training step with SGD and momentum.
-
-    The step is one of many: the momentum buffers, as large as the trainable parameters, are there all the time, and
-    gradients are made anew. The optimizer's own update makes nothing in torch's default (foreach) form.
-    """
-    momentum_bytes = 0
-    if trace.mode == "train":
-        momentum_bytes = sum(p.size_bytes for layer in trace.layers for p in layer.parameters if p.trainable)
-    return largest_sum(trace.storages) + momentum_bytes
+    """Return the peak of the run: of a forward pass, or of a training step, one of many, with its optimizer."""
+    return largest_sum(trace.storages)
 
 
 def largest_sum(storages: Iterable[Storage]) -> int:

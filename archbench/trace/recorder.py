@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from archbench.trace import costs
 from archbench.trace.autograd import NodeOrigins
 from archbench.trace.records import Operation, TensorInfo
-from archbench.trace.shapes import find_shape_rule
+from archbench.trace.shapes import NOTHING, find_shape_rule
 from archbench.trace.storages import StorageLog
 from archbench.trace.structures import map_tensors, tensors_in
 from archbench.trace.windows import window_of
@@ -62,6 +62,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self.step += 1
         return self.step
 
+    def begin_update(self) -> None:
+        """From now on an optimizer runs, on parameters without data, and everything belongs to the model as a whole."""
+        self.is_backward = self._is_training = False
+        self._without_data = True
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -95,6 +100,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self._record(step, origin, operator, args, kwargs, inputs, weights, out, outputs)
         if self._is_training and operator.mutates:
             self.nodes.expect(*origin)
+        if out is NOTHING:
+            return None
         return out if overwritten is None else overwritten
 
     def _runs_on_meta(self, operator: _Operator, inputs: list[Tensor], numbers: list[int]) -> bool:
@@ -137,7 +144,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         macs = flops = read_bytes = written_bytes = 0
         rule = costs.find_rule(operator.name)
         if not operator.is_free:
-            written_bytes = sum(info.size_bytes for info in written)
+            written_bytes = sum(info.size_bytes for info in written) + _bytes_written_to_lists(operator, args)
             read_bytes = sum(info.size_bytes for info in read[operator.overwrites :])
             if rule is not None:
                 options = {key: kwargs[key] for key in kwargs if key not in operator.out_arguments}
@@ -210,6 +217,7 @@ class _Operator:
     mutates: bool
     overwrites: int
     out_arguments: frozenset[str]
+    written_lists: tuple[int, ...]
 
 
 _OPERATORS: dict[Any, _Operator] = {}
@@ -225,15 +233,37 @@ def _describe(func: Any) -> _Operator:
         mutates=_mutates_first(func._schema),
         overwrites=1 if name in costs.OVERWRITING else 0,
         out_arguments=frozenset(a.name for a in func._schema.arguments if a.is_out),
+        written_lists=_written_lists(func._schema),
     )
     _OPERATORS[func] = operator
     return operator
 
 
+def _written_lists(schema: torch._C.FunctionSchema) -> tuple[int, ...]:
+    """Return the places of the lists of tensors that an operator without results writes to.
+
+    Of an optimizer's fused operator the gradients are none: only a gradient scaler, not used here, writes to them.
+    """
+    if schema.returns:
+        return ()
+    return tuple(
+        i
+        for i, argument in enumerate(schema.arguments)
+        if str(argument.type) == "List[Tensor]" and argument.name != "grads" and _is_written(argument)
+    )
+
+
+def _is_written(argument: torch._C.Argument) -> bool:
+    return argument.alias_info is not None and argument.alias_info.is_write
+
+
+def _bytes_written_to_lists(operator: _Operator, args: Any) -> int:
+    return sum(tensor_info(tensor).size_bytes for i in operator.written_lists for tensor in args[i])
+
+
 def _mutates_first(schema: torch._C.FunctionSchema) -> bool:
-    alias = schema.arguments[0].alias_info if schema.arguments else None
-    is_tensor = bool(schema.arguments) and str(schema.arguments[0].type) == "Tensor"
-    return is_tensor and alias is not None and alias.is_write
+    first = schema.arguments[0] if schema.arguments else None
+    return first is not None and str(first.type) == "Tensor" and _is_written(first)
 
 
 def tensor_info(tensor: Tensor) -> TensorInfo:

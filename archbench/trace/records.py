@@ -92,7 +92,7 @@ class Layer:
     parameters: tuple[Parameter, ...]
 
 
-StorageKind = Literal["parameter", "buffer", "input", "gradient", "activation"]
+StorageKind = Literal["parameter", "buffer", "input", "gradient", "optimizer", "activation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,8 @@ class Storage:
     """A piece of memory: what it holds, and from which step to which it is there.
 
     It is there during the steps from `born` to `died`, both included; `died` is None if it outlives the run. An
-    `activation` is whatever operators make: outputs, temporaries, gradients on their way.
+    `activation` is whatever operators make: outputs, temporaries, gradients on their way. `optimizer` is what an
+    optimizer keeps from step to step.
     """
 
     kind: StorageKind
@@ -113,6 +114,7 @@ class Storage:
 class Trace:
     """One run of a model: its modules, every operator that ran, in order, and every storage there was.
 
+    `operations` are those of the forward and backward pass, `update` those of the `optimizer` after it, if any.
     `real_data_reason` is None when the model ran on tensors without data; else it says why that was
     not possible and real arithmetic was done. `saw_autocast` says that a module ran under autocast, `has_strangers`
     that it used tensors which are neither the model's nor its inputs and require gradients.
@@ -120,9 +122,11 @@ class Trace:
 
     layers: tuple[Layer, ...]
     operations: tuple[Operation, ...]
+    update: tuple[Operation, ...]
     storages: tuple[Storage, ...]
     inputs: tuple[TensorInfo, ...]
     mode: str
+    optimizer: str | None
     real_data_reason: str | None
     saw_autocast: bool
     has_strangers: bool

@@ -13,6 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+# What a rule returns for an operator that has no result.
+NOTHING: tuple[()] = ()
+
 _RULES: dict[str, Callable[..., Any]] = {}
 
 _UNARY = (
@@ -225,3 +228,40 @@ def _reduce(x: Tensor, dims: Any, keepdim: bool = False, *, dtype: Any = None) -
     reduced = {d % x.dim() for d in dims}
     shape = [1 if i in reduced else n for i, n in enumerate(x.shape) if keepdim or i not in reduced]
     return _empty(shape, x)
+
+
+# The optimizers' operators. What writes in place needs no more than that the shapes agree.
+_FOREACH = ("add.List", "add.Scalar", "div.ScalarList", "lerp.Scalar", "mul.Scalar", "neg.default", "sqrt.default")
+_IN_PLACE_LISTS = (
+    "_foreach_add_.List", "_foreach_add_.Scalar", "_foreach_addcdiv_.ScalarList", "_foreach_addcmul_.Scalar",
+    "_foreach_div_.ScalarList", "_foreach_lerp_.Scalar", "_foreach_mul_.Scalar",
+)  # fmt: skip
+_IN_PLACE = ("add_.Tensor", "addcdiv_.default", "addcmul_.default", "lerp_.Scalar", "mul_.Tensor")
+
+
+@_shape_rule(*(f"_foreach_{name}" for name in _FOREACH))
+def _foreach(tensors: list[Tensor], *_args: Any, **_: Any) -> list[Tensor] | None:
+    return [_empty(x.shape, x) for x in tensors] if _is_plain(*tensors) else None
+
+
+@_shape_rule("_fused_adam_.default", "_fused_adamw_.default", "_fused_sgd_.default")
+def _fused_update(*_args: Any, **_: Any) -> tuple[()]:
+    return NOTHING  # only torch's optimizers call it, and they have grouped what belongs together
+
+
+@_shape_rule(*_IN_PLACE_LISTS)
+def _in_place_lists(tensors: list[Tensor], *args: Any, **_: Any) -> tuple[()] | None:
+    lists = [tensors, *(arg for arg in args if isinstance(arg, list) and arg and isinstance(arg[0], Tensor))]
+    agree = all(len({x.shape for x in pair}) == 1 for pair in zip(*lists, strict=True))
+    return NOTHING if agree and all(map(_is_plain, tensors)) else None
+
+
+@_shape_rule(*_IN_PLACE)
+def _in_place(x: Tensor, *args: Any, **_: Any) -> Tensor | None:
+    return x if all(not isinstance(y, Tensor) or (y.shape == x.shape and _is_plain(x, y)) for y in args) else None
+
+
+@_shape_rule("_to_copy.default")
+def _to_copy(x: Tensor, *, dtype: Any = None, **options: Any) -> Tensor | None:
+    plain = x.is_contiguous() and dtype is not None and all(value is None for value in options.values())
+    return torch.empty(x.shape, dtype=dtype, device="meta") if plain else None

@@ -37,8 +37,10 @@ class StorageLog:
         self._lives: list[_Life] = []
         self._alive: dict[int, tuple[int, Any]] = {}
 
-    def see(self, tensor: Tensor, kind: StorageKind | None, *, is_weight: bool = False) -> int:
-        """Return the number of a tensor's storage; one not seen before is of `kind` and born now.
+    def see(
+        self, tensor: Tensor, kind: StorageKind | None, *, is_weight: bool = False, since_start: bool = False
+    ) -> int:
+        """Return the number of a tensor's storage; one not seen before is of `kind` and born now, or `since_start`.
 
         With None it is known but not recorded: the original of a tensor that something else stands for.
         """
@@ -48,7 +50,7 @@ class StorageLog:
         if found is None:
             number = len(self._lives)
             size_bytes = storage.nbytes() if storage is not None else 0
-            self._lives.append(_Life(kind, size_bytes, self._clock()))
+            self._lives.append(_Life(kind, size_bytes, 0 if since_start else self._clock()))
             # The reference must be kept, or its callback is never called.
             self._alive[key] = number, weakref.ref(storage or tensor, partial(self._end, key))
         else:

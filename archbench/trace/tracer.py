@@ -4,29 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from archbench.errors import InputError, UsageError, nearest
+from archbench.trace.autocast import autocast
 from archbench.trace.borrowing import borrowed
 from archbench.trace.building import is_about_missing_data
 from archbench.trace.real_data import Materialiser, plain_kernels
 from archbench.trace.recorder import NeedsDataError, Recorder, tensor_info, to_meta
 from archbench.trace.records import Trace
 from archbench.trace.structures import tensors_in
+from archbench.trace.update import Optimizer, run_update
 from archbench.trace.watch import Watch, first_line
 
 Mode = Literal["eval", "train"]
 MODES = ("eval", "train")
 
 
-def trace(model: nn.Module, inputs: Any, *, mode: Mode = "eval", may_use_data: bool = True) -> Trace:
-    """Return the record of one forward pass of `model` on `inputs`; in mode `train` of the backward pass too.
+# What a training step is taken to end with where nothing else is said.
+MOMENTUM = Optimizer("momentum")
 
-    The backward pass starts from the sum of all floating-point outputs and gives a gradient to every parameter, and
-    every input, that requires one.
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How a run is done: what `trace` was asked for, and what earlier attempts have shown."""
+
+    mode: Mode
+    optimizer: Optimizer | None
+    autocast_dtype: torch.dtype | None
+    may_use_data: bool
+    strangers_frozen: bool = False
+
+
+def trace(
+    model: nn.Module,
+    inputs: Any,
+    *,
+    mode: Mode = "eval",
+    optimizer: Optimizer | None = MOMENTUM,
+    autocast_dtype: torch.dtype | None = None,
+    may_use_data: bool = True,
+) -> Trace:
+    """Return the record of one forward pass of `model` on `inputs`; in mode `train` of a whole training step.
+
+    That is the backward pass too, and what `optimizer` does with the gradients, if there is one. The backward pass
+    starts from the sum of all floating-point outputs and gives a gradient to every parameter, and every input, that
+    requires one. With `autocast_dtype` the forward pass runs under it, as a GPU would, in that dtype.
     `inputs` is a tensor, a tuple of positional or a dict of keyword arguments; only shapes and dtypes are used.
     Where the model cannot run without data (its control flow reads values, or an operator has no meta kernel), it is
     run again on `inputs` themselves, with random values where they have none, and `real_data_reason` says why.
@@ -37,22 +64,23 @@ def trace(model: nn.Module, inputs: Any, *, mode: Mode = "eval", may_use_data: b
     if mode not in MODES:
         raise UsageError(f"mode is one of {', '.join(MODES)}, not '{mode}'{nearest(mode, MODES)}")
     _refuse_lazy(model)
+    how = _How(mode, optimizer, autocast_dtype, may_use_data)
     try:
-        return _trace(model, inputs, mode, may_use_data, strangers_frozen=False)
+        return _trace(model, inputs, how)
     except _StrangersError as error:
         with _frozen(error.tensors):
-            return _trace(model, inputs, mode, may_use_data, strangers_frozen=True)
+            return _trace(model, inputs, replace(how, strangers_frozen=True))
 
 
-def _trace(model: nn.Module, inputs: Any, mode: Mode, may_use_data: bool, *, strangers_frozen: bool) -> Trace:
+def _trace(model: nn.Module, inputs: Any, how: _How) -> Trace:
     try:
-        return _run(model, inputs, mode, to_meta, None, strangers_frozen)
+        return _run(model, inputs, how, to_meta, None)
     except NeedsDataError as error:
-        if not may_use_data:
+        if not how.may_use_data:
             raise
         reason = str(error)
     with plain_kernels():
-        return _run(model, inputs, mode, Materialiser(model), reason, strangers_frozen)
+        return _run(model, inputs, how, Materialiser(model), reason)
 
 
 class _StrangersError(Exception):
@@ -81,16 +109,9 @@ def _refuse_lazy(model: nn.Module) -> None:
             raise InputError(f"parameter {name} has no shape yet; run the lazy model once before it is counted")
 
 
-def _run(
-    model: nn.Module,
-    inputs: Any,
-    mode: Mode,
-    place: Callable[[Tensor], Tensor],
-    reason: str | None,
-    strangers_frozen: bool,
-) -> Trace:
+def _run(model: nn.Module, inputs: Any, how: _How, place: Callable[[Tensor], Tensor], reason: str | None) -> Trace:
     """Run the model on inputs and parameters that `place` gives for the real ones, and collect what happened."""
-    is_training = mode == "train"
+    is_training = how.mode == "train"
     recorder = Recorder(without_data=reason is None, is_training=is_training, place=place)
     watch = Watch(model, recorder, place)
     keeps_values = reason is not None
@@ -101,9 +122,9 @@ def _run(
         arguments = watch.stand_ins_for(inputs)
         positional, keyword = _split(arguments)
         try:
-            with torch.set_grad_enabled(is_training), recorder:
+            with torch.set_grad_enabled(is_training), recorder, autocast(how.autocast_dtype):
                 outputs = model(*positional, **keyword)
-            if recorder.strangers and not strangers_frozen:
+            if recorder.strangers and not how.strangers_frozen:
                 raise _StrangersError(list(recorder.strangers.values()))
             differentiable = [tensor for tensor in tensors_in(outputs) if tensor.requires_grad]
             del outputs
@@ -112,6 +133,9 @@ def _run(
                 recorder.nodes.release()
                 for gradient in watch.gradients(arguments):
                     recorder.storages.set_kind(gradient, "gradient")
+            num_operations = len(recorder.operations)
+            if is_training and how.optimizer is not None:
+                run_update(how.optimizer, watch.parameters_with_gradients(), recorder)
         except (NeedsDataError, _StrangersError):
             raise
         except (Exception, SystemExit) as error:  # whatever the model's own code raises is told with its layer
@@ -120,13 +144,15 @@ def _run(
             raise watch.failure(error) from error
         return Trace(
             layers=watch.layers(),
-            operations=tuple(recorder.operations),
+            operations=tuple(recorder.operations[:num_operations]),
+            update=tuple(recorder.operations[num_operations:]),
             storages=recorder.storages.records(),
             inputs=tuple(map(tensor_info, tensors_in(arguments))),
-            mode=mode,
+            mode=how.mode,
+            optimizer=str(how.optimizer) if is_training and how.optimizer is not None else None,
             real_data_reason=reason,
             saw_autocast=watch.saw_autocast,
-            has_strangers=strangers_frozen,
+            has_strangers=how.strangers_frozen,
         )
 
 

@@ -88,6 +88,10 @@ class Watch:
         leaves = (*self._shadows.values(), *tensors_in(arguments))
         return [leaf.grad for leaf in leaves if leaf.grad is not None]
 
+    def parameters_with_gradients(self) -> list[Tensor]:
+        """Return the stand-ins of the parameters that an optimizer would update."""
+        return [tensor for tensor in self._shadows.values() if tensor.grad is not None]
+
     def wrap(self, module: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
         """Return a forward that reports its entering and leaving."""
         index = self._index[id(module)]

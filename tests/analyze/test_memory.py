@@ -5,13 +5,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from torch._subclasses import FakeTensorMode
-from torch.distributed._tools.mem_tracker import MemTracker
 
 from archbench.address import find, model_names
 from archbench.analyze.memory import largest_sum, peak_bytes
 from archbench.trace.records import Storage
 from archbench.trace.tracer import trace
+from tests.mem_tracker import tracked_peak
 
 storages = st.builds(
     lambda size, born, span: Storage("activation", size, born, None if span is None else born + span),
@@ -70,30 +69,6 @@ def test_frozen_parameters_have_neither_gradient_nor_momentum():
     assert peak(model, (2, 4), mode="train") == peak(model, (2, 4))
 
 
-def by_mem_tracker(source, batch, mode):
-    """Return the peak that torch's own tracker sees, of the second of two steps in training."""
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        model = source.builder(**source.arguments).train(mode == "train")
-        image = torch.empty(batch, *source.input_shape)
-        tracker = MemTracker()
-        if mode == "eval":
-            tracker.track_external(model, image)
-            with tracker, torch.no_grad():
-                model(image)
-        else:
-            optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-            tracker.track_external(model, optimizer, image)
-            for step in range(2):
-                with tracker:
-                    model(image).sum().backward()
-                    optimizer.step()
-                    optimizer.zero_grad()
-                if step == 0:
-                    tracker.reset_mod_stats()
-        (snapshot,) = tracker.get_tracker_snapshot("peak").values()
-        return snapshot["Total"]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["eval", "train"])
 @pytest.mark.parametrize("batch", [1, 32])
@@ -101,7 +76,7 @@ def by_mem_tracker(source, batch, mode):
 def test_the_peak_is_torchs_own_trackers(name, batch, mode):
     source = find(name)
     record = trace(source.build(), torch.empty(batch, *source.input_shape), mode=mode)
-    expected = by_mem_tracker(source, batch, mode)
+    expected = tracked_peak(source, batch, mode)
     # To the byte in inference. In training the tracker's step sums the outputs itself and holds the sum; the steps
     # differ by an output and what torch's Python kernels make on fake tensors.
     assert peak_bytes(record) == (expected if mode == "eval" else pytest.approx(expected, rel=0.01))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import product
+from math import prod
+
 import pytest
 import torch
 from torch import nn
@@ -10,6 +13,7 @@ from torch.nn import functional as F
 import archbench
 from archbench.trace.costs import all_rules, find_rule, registry
 from archbench.trace.tracer import trace
+from archbench.trace.update import FORMS, STATES, Optimizer
 
 
 class Call(nn.Module):
@@ -202,12 +206,50 @@ def test_the_backward_pass_costs_what_its_arithmetic_says(name):
     assert sum(operation.flops for operation in found) == flops
 
 
+def update_of(model, *optimizer):
+    inputs = torch.empty(4, 2, device="meta")
+    return [op for op in trace(model, inputs, mode="train", optimizer=Optimizer(*optimizer)).update if not op.is_free]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("algorithm", "flops"),
+    [
+        # The rate times the gradient, subtracted; with momentum its decay and the gradient's addition.
+        ("sgd", 2), ("momentum", 4),
+        # Means: 3 (a lerp), squares: 1 + 3, then root, correction and epsilon, and a step of 3.
+        ("adam", 13), ("adamw", 13),
+    ],
+)  # fmt: skip
+def test_an_update_costs_the_same_in_every_form(algorithm, flops, form):
+    # 2*3 weights and 3 biases; Adam's two counters of steps are counted up, in one form more than the others.
+    operations = [op for op in update_of(nn.Linear(2, 3), algorithm, form) if max(map(elements, op.inputs)) > 1]
+    assert sum(op.flops for op in operations) == 9 * flops
+    decayed = update_of(nn.Linear(2, 3), algorithm, form, 0.1)
+    decay = {"sgd": 2, "momentum": 2, "adam": 2, "adamw": 1}[algorithm]
+    assert sum(op.flops for op in decayed if max(map(elements, op.inputs)) > 1) == 9 * (flops + decay)
+
+
+def elements(info):
+    return prod(info.shape)
+
+
+def test_an_update_moves_what_it_reads_and_writes():
+    (fused,) = update_of(nn.Linear(2, 3), "momentum", "fused")
+    assert (fused.read_bytes, fused.written_bytes) == (4 * 9 * 3, 4 * 9 * 2)
+    (scaled, added, stepped) = update_of(nn.Linear(2, 3), "momentum", "foreach")
+    assert (scaled.read_bytes, added.read_bytes, stepped.read_bytes) == (4 * 9, 4 * 9 * 2, 4 * 9 * 2)
+    assert scaled.written_bytes == added.written_bytes == stepped.written_bytes == 4 * 9
+
+
 def test_every_formula_has_a_case():
     used = set()
     for cases, mode in ((CASES, "eval"), (BACKWARD, "train")):
         for function, shapes, *_ in cases.values():
             inputs = tuple(torch.empty(shape, device="meta", requires_grad=True) for shape in shapes)
             used.update(op.name for op in trace(Call(function), inputs, mode=mode).operations)
+    for optimizer in product(STATES, FORMS, (0.0, 0.1)):
+        used.update(op.name for op in update_of(nn.Linear(2, 3), *optimizer))
     covered = {find_rule(name).formula for name in used if find_rule(name)}
     # These run on a GPU only, or stand under more than one name beside a tested twin.
     missing = {rule.formula.__name__ for rule in all_rules()} - {formula.__name__ for formula in covered}

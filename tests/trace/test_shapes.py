@@ -132,3 +132,31 @@ def test_softmax_reductions_and_concatenation(shape, dim, keepdim, other):
             agree(operator, *args)
         except IndexError:  # torch's answer to a dimension that is not there
             assert find_shape_rule(str(operator))(*args) is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(sizes, max_size=3), min_size=1, max_size=3), st.booleans())
+def test_what_optimizers_do_to_lists(shapes, is_odd):
+    tensors, others = ([meta(*shape) for shape in shapes] for _ in range(2))
+    if is_odd:
+        others[-1] = meta(*shapes[-1], 2)
+    for operator, args in (
+        (aten._foreach_add.List, (tensors, others)),
+        (aten._foreach_sqrt.default, (tensors,)),
+        (aten._foreach_add_.List, (tensors, others)),
+        (aten._foreach_lerp_.Scalar, (tensors, others, 0.1)),
+    ):
+        ours = find_shape_rule(str(operator))(*args)
+        if operator is aten._foreach_add.List and is_odd:
+            continue  # broadcast; the optimizers never do
+        if ours is not None:
+            theirs = operator(*args)
+            assert layout(ours) == layout(theirs or ())
+    agree(aten.add_.Tensor, tensors[-1], others[-1], alpha=2)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(sizes, max_size=4), st.sampled_from([torch.float32, torch.bfloat16, torch.float64, None]))
+def test_casts(shape, dtype):
+    agree(aten._to_copy.default, meta(*shape), dtype=dtype)
+    agree(aten._to_copy.default, meta(*shape, dtype=torch.bfloat16).transpose(0, -1) if shape else meta(), dtype=dtype)

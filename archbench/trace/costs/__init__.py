@@ -12,6 +12,7 @@ from archbench.trace.costs import (  # noqa: F401  # importing the families regi
     recurrent,
     reductions,
     transforms,
+    updates,
 )
 from archbench.trace.costs.registry import (
     FREE,

@@ -1,0 +1,136 @@
+"""Autocast on tensors without data, which torch's own leaves alone: casts by the policy of its CUDA backend.
+
+torch keeps the policy in a header (ATen/autocast_mode.h); its lists stand here under the names that functions have in
+Python, with those that Python puts together itself. As in torch, a parameter is cast once and its cast kept until
+autocast ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from archbench.trace.structures import map_tensors, tensors_in
+
+LOWER = frozenset(
+    {
+        "_convolution", "conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d",
+        "conv_transpose3d", "convolution", "prelu", "addmm", "addmv", "addr", "matmul", "einsum", "mm", "mv",
+        "linalg_vecdot", "linear", "addbmm", "baddbmm", "bmm", "chain_matmul", "linalg_multi_dot",
+        "_thnn_fused_lstm_cell", "_thnn_fused_gru_cell", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell",
+        "_scaled_dot_product_flash_attention", "scaled_dot_product_attention",
+    }
+)  # fmt: skip
+FULL = frozenset(
+    {
+        "acos", "asin", "cosh", "erfinv", "exp", "expm1", "log", "log10", "log2", "log1p", "reciprocal", "rsqrt",
+        "sinh", "tan", "pow", "softplus", "layer_norm", "native_layer_norm", "rms_norm", "group_norm",
+        "frobenius_norm", "nuclear_norm", "cosine_similarity", "poisson_nll_loss", "cosine_embedding_loss", "nll_loss",
+        "nll_loss2d", "hinge_embedding_loss", "kl_div", "l1_loss", "smooth_l1_loss", "huber_loss", "mse_loss",
+        "margin_ranking_loss", "multilabel_margin_loss", "soft_margin_loss", "triplet_margin_loss",
+        "multi_margin_loss", "binary_cross_entropy_with_logits", "dist", "pdist", "cdist", "renorm", "logsumexp",
+        "upsample_nearest1d", "_upsample_nearest_exact1d", "upsample_nearest2d", "_upsample_nearest_exact2d",
+        "upsample_nearest3d", "_upsample_nearest_exact3d", "upsample_linear1d", "upsample_bilinear2d",
+        "_upsample_bilinear2d_aa", "upsample_trilinear3d", "upsample_bicubic2d", "_upsample_bicubic2d_aa",
+    }
+)  # fmt: skip
+# In full precision by their own argument `dtype`, unless the caller gave one.
+FULL_BY_DTYPE = frozenset(
+    {"prod", "softmax", "log_softmax", "cumprod", "cumsum", "linalg_vector_norm", "linalg_matrix_norm", "sum"}
+)
+PROMOTED = frozenset(
+    {
+        "addcdiv", "addcmul", "atan2", "bilinear", "cross", "dot", "vdot", "grid_sampler", "index_put", "tensordot",
+        "scatter_add",
+    }
+)  # fmt: skip
+
+# Names that only Python has, and composites written in C++: recurrent layers, which cuDNN's wrapper casts whole.
+_PYTHON_NAMES = {
+    "__matmul__": "matmul", "__rmatmul__": "matmul", "__pow__": "pow", "__rpow__": "pow", "cross_entropy_loss":
+    "nll_loss", "gru": "gru_cell", "lstm": "lstm_cell", "rnn_relu": "rnn_relu_cell", "rnn_tanh": "rnn_tanh_cell",
+}  # fmt: skip
+_CHECKS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+
+
+@contextmanager
+def autocast(dtype: torch.dtype | None) -> Iterator[None]:
+    """Run what is inside as under autocast on a GPU; with None as it is."""
+    if dtype is None:
+        yield
+    else:
+        with _Autocast(dtype):
+            yield
+
+
+class _Autocast(TorchFunctionMode):
+    """Casts what functions take to `dtype` or to 32 bits, as torch's autocast does on a GPU."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self._dtype = dtype
+        self._casts: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        name = _PYTHON_NAMES.get(name, name)
+        if name in FULL_BY_DTYPE and kwargs.get("dtype") is None and self._has_lower(args):
+            return func(*args, **{**kwargs, "dtype": torch.float32})
+        if name in LOWER:
+            target = self._dtype
+        elif name in FULL or (name in PROMOTED and self._has_full(args)):
+            target = torch.float32
+        elif isinstance(func, FunctionType) and _is_composite(func):
+            with self:
+                return _transparent(func)(*args, **kwargs)
+        else:
+            return func(*args, **kwargs)
+        return func(*map_tensors(args, self._caster(target)), **map_tensors(kwargs, self._caster(target)))
+
+    def _caster(self, target: torch.dtype) -> Callable[[Tensor], Tensor]:
+        return lambda tensor: self._cast(tensor, target)
+
+    def _cast(self, tensor: Tensor, target: torch.dtype) -> Tensor:
+        """Return a floating tensor in `target`, and a double as it is."""
+        if not tensor.is_floating_point() or tensor.dtype in (target, torch.float64):
+            return tensor
+        if target is torch.float32 or not (tensor.requires_grad and tensor.is_leaf and not tensor._is_view()):
+            return tensor.to(target)
+        if id(tensor) not in self._casts:
+            self._casts[id(tensor)] = tensor, tensor.to(target)
+        return self._casts[id(tensor)][1]
+
+    def _has_lower(self, values: Any) -> bool:
+        return any(tensor.dtype in (torch.float16, torch.bfloat16) for tensor in tensors_in(values))
+
+    def _has_full(self, values: Any) -> bool:
+        return any(tensor.dtype is torch.float32 for tensor in tensors_in(values))
+
+
+def _is_composite(func: FunctionType) -> bool:
+    """Say whether a function, not a method, of torch's is put together in Python from others."""
+    asks = not set(_CHECKS).isdisjoint(func.__code__.co_names)
+    return asks and func.__module__ in ("torch.functional", "torch.nn.functional")
+
+
+@cache
+def _transparent(func: FunctionType) -> FunctionType:
+    """Return a function of torch's that is written in Python, made such that what it calls is seen too.
+
+    It begins by asking whether something overrides it, as this mode does; the copy is told no.
+    """
+    told_no = dict.fromkeys(_CHECKS, lambda *_: False)
+    scope = {**func.__globals__, **told_no}
+    copied = FunctionType(func.__code__, scope, func.__name__, func.__defaults__, func.__closure__)
+    copied.__kwdefaults__ = func.__kwdefaults__
+    return copied
