@@ -7,6 +7,7 @@ The message is one line: the value, what was expected, the nearest valid choice.
     ├── UsageError    (ValueError)    a command was called with arguments that do not go together
     ├── AddressError  (LookupError)   an address names no model, or its builder refused the arguments
     ├── InputError    (ValueError)    a shape, dtype or batch size is malformed
+    ├── DeviceError   (LookupError)   there is no such device, or it lacks what was asked of it
     ├── ForwardError  (RuntimeError)  the model does not run on the inputs it was given
     └── OutputError   (OSError)       a file could not be written; what was there before is untouched
 """
@@ -37,6 +38,10 @@ class AddressError(ArchbenchError, LookupError):
 
 class InputError(ArchbenchError, ValueError):
     """A shape, a dtype or a batch size is malformed."""
+
+
+class DeviceError(ArchbenchError, LookupError):
+    """There is no device of that name, or it lacks the dtype or the memory that was asked of it."""
 
 
 class ForwardError(ArchbenchError, RuntimeError):

@@ -40,6 +40,29 @@ def format_float(value: float) -> str:
     return f"{value:,.1f}"
 
 
+def format_time(value_s: float) -> str:
+    """Return three significant digits with the largest fitting unit: `0.01385` -> `13.9 ms`, `7200` -> `2.00 h`."""
+    for unit, seconds in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1), ("ms", 1e-3), ("µs", 1e-6)):
+        if value_s >= 0.9995 * seconds:
+            return f"{_three_digits(value_s / seconds)} {unit}"
+    return "0" if value_s == 0 else f"{value_s / 1e-9:.0f} ns"
+
+
+def format_percent(value: float) -> str:
+    """Return a fraction as a percentage with one decimal: `0.914` -> `91.4%`."""
+    return f"{100 * value:.1f}%"
+
+
+def format_measure(value: float) -> str:
+    """Return three significant digits and all before the point: `13904.2` -> `13,904`, `2.166` -> `2.17`."""
+    return _three_digits(value)
+
+
+def _three_digits(value: float) -> str:
+    decimals = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
+    return f"{value:,.{decimals}f}"
+
+
 def format_figure(value: float | str) -> str:
     """Return a figure as it was stated or computed: text as it is, whole numbers with all digits, others with six."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -37,7 +37,7 @@ def check(
     """
     from archbench.analyze.budget import Limit, check_limits
     from archbench.errors import UsageError
-    from archbench.report.files import write_whole
+    from archbench.files import write_whole
     from archbench.report.json import to_json
     from archbench.report.layouts import limits_table
     from archbench.units import parse_bytes, parse_count

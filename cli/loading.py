@@ -1,21 +1,30 @@
-"""From what a user typed to a counted model."""
+"""From what a user typed to a model that can be counted or traced."""
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from archbench.errors import ForwardError, InputError
+from archbench.precision import PRECISIONS, Precision
 from cli.output import note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torch import nn
+
     from archbench.address import Card, Source
     from archbench.analyze.comparison import ModelRow
     from archbench.api import Summary
+    from archbench.inputs import InputSpec
+    from archbench.trace.records import Trace
+    from archbench.trace.update import Optimizer
     from cli.options import Mode
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +49,63 @@ class Counted:
         )
 
 
-def count(address: str, inputs: Sequence[str] | None, batch: int, mode: Mode) -> Counted:
-    """Return the summary of the model at `address`, on the inputs given, its own example or its usual input.
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model, built, and what it is run on: the inputs given, its own example or its usual input."""
 
-    Raises AddressError, InputError, or ForwardError with advice on what input would work.
+    source: Source
+    specs: Sequence[InputSpec]
+    model: nn.Module
+    precision: Precision
+
+    def summary(self, batch: int, mode: Mode) -> Summary:
+        """Return its summary under its address."""
+        from archbench.api import summarize
+
+        summary = self._run(lambda inputs: summarize(self.model, inputs, mode.value), batch)
+        return replace(summary, model=self.source.address)
+
+    def trace(self, batch: int, mode: Mode, optimizer: Optimizer | None) -> Trace:
+        """Return its trace in the precision that it was loaded in; in training with the optimizer's update."""
+        from archbench.trace.tracer import trace
+
+        dtype = self.precision.autocast_dtype
+        return self._run(
+            lambda inputs: trace(self.model, inputs, mode=mode.value, optimizer=optimizer, autocast_dtype=dtype), batch
+        )
+
+    def _run(self, job: Callable[[Any], Result], batch: int) -> Result:
+        """Do something with the inputs of a batch. Raises ForwardError with advice on what input would work."""
+        from archbench.inputs import advice
+
+        source = self.source
+        try:
+            given = tuple(spec.tensor(batch) for spec in self.specs)
+            return job(self._converted(given or _example(source, batch)))
+        except ForwardError as error:
+            hint = advice(self.model, self.specs, source.input_shape)
+            told = ForwardError(f"{source.address}: {error}{f'; {hint}' if hint else ''}")
+            raise source.blame(told, error.__cause__ or error) from error
+
+    def _converted(self, inputs: Any) -> Any:
+        """Return the inputs with floating-point numbers in the model's precision."""
+        if self.precision.model == "float32":
+            return inputs
+        from archbench.trace.structures import map_tensors
+
+        dtype = self.precision.model_dtype
+        return map_tensors(inputs, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+
+
+def load(
+    address: str, inputs: Sequence[str] | None, precision: Precision = PRECISIONS["fp32"], checkpoint: str | None = None
+) -> Loaded:
+    """Return the model at `address`, in a precision, with parts of it made checkpoints if asked for.
+
+    Raises AddressError, InputError or UsageError.
     """
     from archbench.address import find
-    from archbench.api import summarize
-    from archbench.inputs import InputSpec, advice, parse_input
+    from archbench.inputs import InputSpec, parse_input
 
     _collect_garbage_from_now_on()
     specs = [parse_input(text) for text in inputs or ()]
@@ -57,16 +115,24 @@ def count(address: str, inputs: Sequence[str] | None, batch: int, mode: Mode) ->
             raise InputError(f"{address} has no usual input; say one, such as --input 3x224x224")
         specs = [InputSpec(source.input_shape)]
     model = source.build()
-    try:
-        given = tuple(spec.tensor(batch) for spec in specs)
-        summary = summarize(model, given or _example(source, batch), mode.value)
-    except ForwardError as error:
-        hint = advice(model, specs, source.input_shape)
-        told = ForwardError(f"{address}: {error}{f'; {hint}' if hint else ''}")
-        raise source.blame(told, error.__cause__ or error) from error
     if not all(parameter.is_meta for parameter in model.parameters()):
         note(f"{address}: built on real memory, because its builder reads values")
-    return Counted(replace(summary, model=address), source.card)
+    if precision.model != "float32":
+        model = model.to(precision.model_dtype)
+    if checkpoint is not None:
+        from archbench.trace.checkpointing import checkpoint_modules
+
+        checkpoint_modules(model, checkpoint)
+    return Loaded(source, specs, model, precision)
+
+
+def count(address: str, inputs: Sequence[str] | None, batch: int, mode: Mode) -> Counted:
+    """Return the summary of the model at `address`, on the inputs given, its own example or its usual input.
+
+    Raises AddressError, InputError, or ForwardError with advice on what input would work.
+    """
+    loaded = load(address, inputs)
+    return Counted(loaded.summary(batch, mode), loaded.source.card)
 
 
 def _collect_garbage_from_now_on() -> None:

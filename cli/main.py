@@ -16,7 +16,10 @@ from archbench.errors import ArchbenchError
 from cli.check import check
 from cli.compare import compare
 from cli.costs import costs
+from cli.devices import devices
+from cli.estimate import estimate
 from cli.list import list_models
+from cli.memory import memory
 from cli.output import ReaderLeftError
 from cli.summary import summary
 from cli.verify import verify
@@ -51,6 +54,9 @@ app.command()(summary)
 app.command()(compare)
 app.command()(check)
 app.command()(verify)
+app.command()(memory)
+app.command()(devices)
+app.command()(estimate)
 app.command()(costs)
 
 

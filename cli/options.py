@@ -25,6 +25,31 @@ class Mode(StrEnum):
     train = "train"
 
 
+class Layout(StrEnum):
+    """How images lie in memory: channels first, or last."""
+
+    nchw = "nchw"
+    nhwc = "nhwc"
+
+
+class Algorithm(StrEnum):
+    """What updates the parameters."""
+
+    none = "none"
+    sgd = "sgd"
+    momentum = "momentum"
+    adam = "adam"
+    adamw = "adamw"
+
+
+class UpdateForm(StrEnum):
+    """How torch does the update."""
+
+    foreach = "foreach"
+    fused = "fused"
+    loop = "loop"
+
+
 def complete_model(incomplete: str) -> list[str]:
     """Return the bare model names that begin so; reads installed metadata, imports no torch."""
     from archbench.address import model_names
@@ -36,6 +61,43 @@ def _batch_size(text: str | int) -> int:
     if not str(text).isdecimal() or int(text) == 0:
         raise typer.BadParameter(f"'{text}' is no batch size; give a whole number from 1")
     return int(text)
+
+
+def complete_device(incomplete: str) -> list[str]:
+    """Return the devices whose names begin so."""
+    from archbench.devices.catalogue import all_devices
+
+    return [name for name in all_devices() if name.startswith(incomplete)]
+
+
+def complete_precision(incomplete: str) -> list[str]:
+    """Return the precisions whose names begin so."""
+    from archbench.precision import PRECISIONS
+
+    return [name for name in PRECISIONS if name.startswith(incomplete)]
+
+
+def parse_range(text: str, noun: str) -> list[int]:
+    """Return the numbers that `32`, `1,8,32` or `1..512` are; a range doubles from its first to its last.
+
+    Raises UsageError for anything else.
+    """
+    from archbench.errors import UsageError
+
+    first, dots, last = text.partition("..")
+    parts = [first, last] if dots else text.split(",")
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise UsageError(f"'{text}' is no {noun}; write whole numbers from 1, such as 32, 1,8,32 or 1..512")
+    numbers = [int(part) for part in parts]
+    if not dots:
+        return list(dict.fromkeys(numbers))
+    start, end = numbers
+    if start > end:
+        raise UsageError(f"'{text}' is no range of {noun}s: it ends before it begins; did you mean {end}..{start}?")
+    doubled = [start]
+    while 2 * doubled[-1] < end:
+        doubled.append(2 * doubled[-1])
+    return list(dict.fromkeys([*doubled, end]))
 
 
 _ADDRESS_HELP = "vgg16, vgg16@10, lenet?activation=relu, torchvision:resnet50, net.py:Net (runs the file)"
@@ -54,3 +116,25 @@ ModeOption = Annotated[Mode, typer.Option("--mode", help="How the model is run; 
 FormatOption = Annotated[Format | None, typer.Option("--format", help="Default: by the ending of --output, or table.")]
 Output = Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Write there instead of printing.")]
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="PATH", help="Short for --format csv --output PATH.")]
+Batches = Annotated[str, typer.Option("--batch", metavar="N", help="Samples: 32, or several: 1,8,32 or 1..512.")]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        "--dtype",
+        metavar="DTYPE",
+        help="fp32, tf32, bf16, fp16; amp and amp-fp16 are autocast.",
+        autocompletion=complete_precision,
+    ),
+]
+LayoutOption = Annotated[Layout, typer.Option("--layout", help="Channels first or last.")]
+OptimizerOption = Annotated[Algorithm, typer.Option("--optimizer", help="With --mode train.")]
+UpdateFormOption = Annotated[UpdateForm, typer.Option("--optimizer-form", help="How torch does the update.")]
+WeightDecay = Annotated[float, typer.Option("--weight-decay", metavar="X", help="The optimizer's.", min=0.0)]
+Checkpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="WHAT",
+        help="Compute again in backward what these keep: modules (layer1,layer2.*), or a Sequential's segments (4).",
+    ),
+]

@@ -36,7 +36,7 @@ class Destination:
         if self.path is None:
             _emit(_render(self.format, table, document, sys.stdout))
         else:
-            from archbench.report.files import write_whole
+            from archbench.files import write_whole
 
             write_whole(self.path, _render(self.format, table, document, None))
             note(f"wrote {self.path}")

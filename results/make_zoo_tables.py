@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from archbench.address import find, model_names
+from archbench.files import write_whole
 from archbench.report.csv import to_csv
-from archbench.report.files import write_whole
 from archbench.report.layouts import comparison_table, summaries_table
 from cli.loading import count
 from cli.options import Mode

@@ -13,11 +13,28 @@ from archbench.units import (
     format_figure,
     format_float,
     format_integer,
+    format_measure,
+    format_percent,
     format_ratio,
     format_step,
+    format_time,
 )
 
-Kind = Literal["text", "figure", "integer", "count", "bytes", "float", "plain", "shape", "window", "step"]
+Kind = Literal[
+    "text",
+    "figure",
+    "integer",
+    "count",
+    "bytes",
+    "float",
+    "measure",
+    "percent",
+    "time",
+    "plain",
+    "shape",
+    "window",
+    "step",
+]
 
 _TEXT: dict[Kind, Callable[[Any], str]] = {
     "text": str,
@@ -26,6 +43,9 @@ _TEXT: dict[Kind, Callable[[Any], str]] = {
     "count": format_count,
     "bytes": format_bytes,
     "float": format_float,
+    "measure": format_measure,
+    "percent": format_percent,
+    "time": format_time,
     "plain": str,
     "shape": format_dimensions,
     "window": format_dimensions,
@@ -51,7 +71,7 @@ class Column:
     @property
     def is_number(self) -> bool:
         """Whether the column is set flush right."""
-        return self.kind in ("integer", "count", "bytes", "float", "plain", "step")
+        return self.kind not in ("text", "figure", "shape", "window")
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,8 @@ class _Autocast(TorchFunctionMode):
         """Return a floating tensor in `target`, and a double as it is."""
         if not tensor.is_floating_point() or tensor.dtype in (target, torch.float64):
             return tensor
-        if target is torch.float32 or not (tensor.requires_grad and tensor.is_leaf and not tensor._is_view()):
+        is_parameter = tensor.requires_grad and tensor.is_leaf and not tensor._is_view()
+        if target is torch.float32 or not is_parameter:
             return tensor.to(target)
         if id(tensor) not in self._casts:
             self._casts[id(tensor)] = tensor, tensor.to(target)

@@ -136,3 +136,10 @@ class Trace:
         """The first size of the first input, 1 where there is none."""
         shape = self.inputs[0].shape if self.inputs else ()
         return shape[0] if shape else 1
+
+    def row_of(self, operation: Operation) -> str:
+        """Return the row of the layer table that an operation belongs to: a leaf module, or `<path>/<operator>`."""
+        layer = self.layers[operation.layer]
+        if layer.is_leaf and layer.first_step is not None:
+            return layer.path
+        return f"{layer.path}/{operation.origin.removeprefix('aten.')}"

@@ -113,7 +113,7 @@ def _run(model: nn.Module, inputs: Any, how: _How, place: Callable[[Tensor], Ten
     """Run the model on inputs and parameters that `place` gives for the real ones, and collect what happened."""
     is_training = how.mode == "train"
     recorder = Recorder(without_data=reason is None, is_training=is_training, place=place)
-    watch = Watch(model, recorder, place)
+    watch = Watch(model, recorder, place, how.autocast_dtype)
     keeps_values = reason is not None
     with (
         torch.inference_mode(False),

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from archbench.errors import ForwardError
+from archbench.trace.autocast import autocast
 from archbench.trace.recorder import Recorder, tensor_info
 from archbench.trace.records import Layer, Parameter, StorageKind, TensorInfo
 from archbench.trace.structures import map_tensors, tensors_in
@@ -36,10 +37,20 @@ class _Module:
 
 
 class Watch:
-    """Follows which module runs, and which tensors stand for its parameters."""
+    """Follows which module runs, and which tensors stand for its parameters.
 
-    def __init__(self, model: nn.Module, recorder: Recorder, place: Callable[[Tensor], Tensor]) -> None:
+    What a checkpoint runs again in the backward pass runs under autocast again, in `autocast_dtype` unless it is None.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recorder: Recorder,
+        place: Callable[[Tensor], Tensor],
+        autocast_dtype: torch.dtype | None,
+    ) -> None:
         self._recorder = recorder
+        self._autocast_dtype = autocast_dtype
         self._place = place
         self._modules = [_Module(path or ".", module) for path, module in model.named_modules()]
         self._index = {id(seen.module): i for i, seen in enumerate(self._modules)}
@@ -100,9 +111,11 @@ class Watch:
 
         def watched(*args: Any, **kwargs: Any) -> Any:
             self._enter(seen, args, kwargs)
+            runs_again = self._recorder.is_backward and not stack
             stack.append(index)
             try:
-                output = forward(*args, **kwargs)
+                with autocast(self._autocast_dtype if runs_again else None):
+                    output = forward(*args, **kwargs)
             except (Exception, SystemExit):
                 if self._failed is None:
                     self._failed = seen, tuple(map(tensor_info, tensors_in((args, kwargs))))

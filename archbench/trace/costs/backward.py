@@ -16,7 +16,7 @@ from archbench.trace.costs.registry import Cost, cost
     "hardsigmoid_backward", "hardswish_backward", "hardtanh_backward", "huber_loss_backward", "leaky_relu_backward",
     "log_sigmoid_backward", "mish_backward", "mse_loss_backward", "native_dropout_backward", "_prelu_kernel_backward",
     "rrelu_with_noise_backward", "sigmoid_backward", "silu_backward", "smooth_l1_loss_backward", "softplus_backward",
-    "softshrink_backward", "tanh_backward", "threshold_backward",
+    "softshrink_backward", "tanh_backward", "threshold_backward", is_elementwise=True,
 )  # fmt: skip
 def _elementwise(*_args: Any, out: Any, **_: Any) -> Cost:
     """FLOPs: 1 per element of the result."""

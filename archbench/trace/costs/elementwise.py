@@ -18,7 +18,7 @@ from archbench.trace.costs.registry import Cost, cost
     "log_sigmoid_forward", "logaddexp", "logit", "lt", "maximum", "minimum", "mish", "nan_to_num", "ne", "neg", "pow",
     "_prelu_kernel", "reciprocal", "relu", "remainder", "round", "rrelu", "rrelu_with_noise", "rsqrt", "selu", "sgn",
     "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "softplus", "softshrink", "sqrt", "tan", "tanh", "threshold",
-    "trunc", "xlogy",
+    "trunc", "xlogy", is_elementwise=True
 )  # fmt: skip
 def _elementwise(*args: Any, out: Any, **_: Any) -> Cost:
     """FLOPs: 1 per element of the result (complex: 2)."""
@@ -28,32 +28,32 @@ def _elementwise(*args: Any, out: Any, **_: Any) -> Cost:
     return Cost(flops=(1 + result.is_complex()) * result.numel())
 
 
-@cost("mul")
+@cost("mul", is_elementwise=True)
 def _mul(*_args: Any, out: Tensor, **_: Any) -> Cost:
     """FLOPs: 1 per element of the result (complex: 6, four products and two additions)."""
     return Cost(flops=(6 if out.is_complex() else 1) * out.numel() if is_floating(out) else 0)
 
 
-@cost("div")
+@cost("div", is_elementwise=True)
 def _div(*_args: Any, out: Tensor, **_: Any) -> Cost:
     """FLOPs: 1 per element of the result (complex: 11, a product, a squared absolute value, two divisions)."""
     return Cost(flops=(11 if out.is_complex() else 1) * out.numel() if is_floating(out) else 0)
 
 
-@cost("add", "sub", "rsub")
+@cost("add", "sub", "rsub", is_elementwise=True)
 def _scaled_add(a: Any, b: Any, *factor: Any, out: Tensor, alpha: Any = 1) -> Cost:
     """FLOPs: 1 per element of the result, 2 where one side is scaled by alpha first (complex: twice that)."""
     scaled = (factor[0] if factor else alpha) != 1
     return Cost(flops=(1 + scaled) * (1 + out.is_complex()) * out.numel() if is_floating(out) else 0)
 
 
-@cost("addcmul", "addcdiv", "lerp")
+@cost("addcmul", "addcdiv", "lerp", is_elementwise=True)
 def _fused(*_args: Any, out: Tensor, **_: Any) -> Cost:
     """FLOPs: 3 per element of the result (two multiplications or divisions and an addition)."""
     return Cost(flops=3 * out.numel() if is_floating(out) else 0)
 
 
-@cost("native_dropout")
+@cost("native_dropout", is_elementwise=True)
 def _dropout(*_args: Any, out: Any, **_: Any) -> Cost:
     """FLOPs: 2 per element: the mask and the scale."""
     return Cost(flops=2 * first(out).numel())

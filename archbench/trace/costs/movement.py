@@ -17,9 +17,10 @@ from archbench.trace.costs.registry import Cost, cost
     "max_unpool2d", "max_unpool3d", "new_full", "new_ones", "new_zeros", "normal", "ones", "ones_like",
     "pixel_shuffle", "pixel_unshuffle", "rand", "rand_like", "randint", "randn", "randn_like", "random",
     "reflection_pad1d", "reflection_pad2d", "repeat", "replication_pad1d", "replication_pad2d", "roll",
-    "scalar_tensor", "scatter", "stack", "_to_copy", "tril", "triu", "uniform", "_unsafe_index",
+    "scalar_tensor", "scatter", "stack", "tril", "triu", "uniform", "_unsafe_index",
     "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "where", "zero", "zeros", "zeros_like",
 )  # fmt: skip
+@cost("_to_copy", is_elementwise=True)
 def _movement(*_args: Any, out: Any, **_: Any) -> Cost:
     """FLOPs: 0, values are made, moved or chosen; the bytes count."""
     return Cost()

@@ -35,11 +35,15 @@ Formula = Callable[..., Cost]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of the published table: an operator, its formula, and the formula in words."""
+    """One row of the published table: an operator, its formula, and the formula in words.
+
+    `is_elementwise` says that each element of the result depends on one element of each input.
+    """
 
     operator: str
     formula: Formula
     text: str
+    is_elementwise: bool = False
 
 
 _RULES: dict[str, Rule] = {}
@@ -65,13 +69,13 @@ OVERWRITING = frozenset(
 )  # fmt: skip
 
 
-def cost(*operators: str) -> Callable[[Formula], Formula]:
+def cost(*operators: str, is_elementwise: bool = False) -> Callable[[Formula], Formula]:
     """Register the decorated formula for ATen operators, named without `aten.` and without a trailing `_`."""
 
     def register(formula: Formula) -> Formula:
         for operator in operators:
             assert f"aten.{operator}" not in _RULES, f"{operator} has a rule already"
-            _add(f"aten.{operator}", formula)
+            _add(f"aten.{operator}", formula, is_elementwise)
         return formula
 
     return register
@@ -94,9 +98,9 @@ def register_cost(operator: Any, formula: Formula) -> None:
         raise TypeError(f"a cost is registered for an operator such as torch.ops.aten.sort, not {operator!r}")
 
 
-def _add(name: str, formula: Formula) -> None:
+def _add(name: str, formula: Formula, is_elementwise: bool = False) -> None:
     said = (formula.__doc__ or "a rule of the user's own").strip().splitlines()[0]
-    _RULES[name] = Rule(name, formula, said.rstrip("."))
+    _RULES[name] = Rule(name, formula, said.rstrip("."), is_elementwise)
 
 
 def find_rule(operator: str) -> Rule | None:

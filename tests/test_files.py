@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from archbench.errors import OutputError
-from archbench.report.files import write_whole
+from archbench.files import write_whole
 
 
 def test_a_file_is_written_with_ordinary_permissions(tmp_path):
@@ -57,7 +57,7 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
-WRITE = "import sys; from pathlib import Path; from archbench.report.files import write_whole; "
+WRITE = "import sys; from pathlib import Path; from archbench.files import write_whole; "
 
 
 def test_a_full_disk_loses_nothing(tmp_path):

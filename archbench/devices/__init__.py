@@ -1,0 +1,1 @@
+"""What hardware can do: published ceilings, and those measured here."""

@@ -1,0 +1,42 @@
+"""`archbench devices`: what hardware can do."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.options import Csv, FormatOption, Output
+
+
+def devices(
+    measure: Annotated[bool, typer.Option("--measure", help="Measure this machine's ceilings and keep them.")] = False,
+    format: FormatOption = None,
+    output: Output = None,
+    csv: Csv = None,
+) -> None:
+    """List devices with their ceilings, or measure this machine's.
+
+    Peak rates, memory, bandwidth, interconnect and power, with the source of each figure in CSV and JSON. What is
+    measured gets the names this_cpu, this_cuda and this_mps.
+
+    Example: archbench devices --measure
+    """
+    from archbench.devices.catalogue import all_devices
+    from archbench.report.estimate_layouts import devices_table
+    from cli.output import destination, note
+
+    target = destination(format, output, csv)
+    if not measure:
+        target.deliver(devices_table(all_devices().values()))
+        return
+    from archbench.devices.ceilings import measure_devices
+    from archbench.devices.measured import store_devices
+
+    note("measuring a copy and matrix products; leave the machine alone for half a minute")
+    measured = []
+    for device in measure_devices():
+        measured.append(device)
+        path = store_devices([device])
+        note(f"measured {device.name}, kept in {path}")
+    target.deliver(devices_table(measured))

@@ -1,0 +1,122 @@
+"""`archbench memory`: what a run needs at its worst moment, before it is run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import (
+    Algorithm,
+    Batches,
+    Checkpoint,
+    Csv,
+    Dtype,
+    FormatOption,
+    Inputs,
+    Layout,
+    LayoutOption,
+    Mode,
+    Model,
+    ModeOption,
+    OptimizerOption,
+    Output,
+    UpdateForm,
+    UpdateFormOption,
+    WeightDecay,
+    complete_device,
+    parse_range,
+)
+
+if TYPE_CHECKING:
+    from archbench.devices.catalogue import Device
+
+Fit = Annotated[
+    str | None,
+    typer.Option("--fit", metavar="SIZE", help="Find the largest batch that fits: 24GiB, or a device's memory: t4."),
+]
+OnDevice = Annotated[
+    str | None,
+    typer.Option("--device", metavar="NAME", help="Adds what its libraries need.", autocompletion=complete_device),
+]
+
+
+def memory(
+    model: Model,
+    input: Inputs = None,
+    batch: Batches = "1",
+    fit: Fit = None,
+    mode: ModeOption = Mode.eval,
+    dtype: Dtype = "fp32",
+    optimizer: OptimizerOption = Algorithm.momentum,
+    optimizer_form: UpdateFormOption = UpdateForm.foreach,
+    weight_decay: WeightDecay = 0.0,
+    checkpoint: Checkpoint = None,
+    device: OnDevice = None,
+    layout: LayoutOption = Layout.nchw,
+    layers: Annotated[bool, typer.Option("--layers", help="One row a layer: what it saves, what is there.")] = False,
+    timeline: Annotated[bool, typer.Option("--timeline", help="One row an operator, in time.")] = False,
+    format: FormatOption = None,
+    output: Output = None,
+    csv: Csv = None,
+) -> None:
+    """Predict peak memory from the lifetimes of all tensors.
+
+    Example: archbench memory vgg16 --mode train --optimizer adam --dtype amp --fit 24GiB
+    """
+    from archbench.errors import UsageError
+    from cli.output import destination
+
+    target = destination(format, output, csv)
+    batches = parse_range(batch, "batch size")
+    if (layers or timeline) and (len(batches) > 1 or fit is not None or (layers and timeline)):
+        raise UsageError("--layers and --timeline show one batch; give one --batch, no --fit, and one of the two")
+
+    from archbench.devices.catalogue import find_device
+    from archbench.report import memory_layouts as layouts
+    from cli.predicting import chosen_optimizer, prepare
+
+    limit, place = _limit(fit)
+    run = prepare(
+        model,
+        inputs=input,
+        mode=mode,
+        dtype=dtype,
+        checkpoint=checkpoint,
+        optimizer=chosen_optimizer(optimizer, optimizer_form, weight_decay),
+        device=place if device is None else find_device(device),
+        layout=layout,
+    )
+    if limit is not None:
+        batches = [run.largest_batch(limit) or 1]
+    traces = [run.trace(size) for size in batches]
+    rows = [run.footprint(size, trace) for size, trace in zip(batches, traces, strict=True)]
+    said = run.caveats(traces[-1])
+    title = f"{model}, {mode.value}, batch {batches[0]}, {dtype}"
+    if layers:
+        from archbench.analyze.layer_memory import layer_memory
+
+        target.deliver(layouts.layer_memory_table(layer_memory(traces[0]), title=title, caveats=said))
+    elif timeline:
+        from archbench.analyze.memory import timeline as moments
+
+        target.deliver(layouts.timeline_table(moments(traces[0]), title=title, caveats=said))
+    else:
+        notes = []
+        if limit is not None:
+            run.require_fit(rows[0], limit, f"the {fit} of --fit")
+            notes = [f"The largest batch that fits {fit}: {batches[0]}."]
+        target.deliver(layouts.memory_table(rows, notes=notes, caveats=said))
+
+
+def _limit(fit: str | None) -> tuple[int | None, Device | None]:
+    """Return the bytes that `--fit` names, and the device if it names one."""
+    from archbench.devices.catalogue import find_device
+    from archbench.units import parse_bytes
+
+    if fit is None:
+        return None, None
+    if fit[:1].isdigit():
+        return parse_bytes(fit), None
+    device = find_device(fit)
+    return device.memory_bytes, device

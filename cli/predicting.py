@@ -1,0 +1,107 @@
+"""What the commands that predict have in common: a model as it would be run, and on which device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from archbench.errors import DeviceError, UsageError
+from cli.loading import Loaded, load
+from cli.options import Algorithm, Layout, Mode, UpdateForm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archbench.analyze.footprint import Footprint
+    from archbench.analyze.roofline import Conditions
+    from archbench.devices.catalogue import Device
+    from archbench.trace import update
+    from archbench.trace.records import Trace
+    from archbench.trace.update import Optimizer
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A model with everything that decides what running it takes, but for the batch."""
+
+    loaded: Loaded
+    mode: Mode
+    optimizer: Optimizer | None
+    conditions: Conditions | None
+
+    def trace(self, batch: int) -> Trace:
+        """Return the trace of one batch."""
+        return self.loaded.trace(batch, self.mode, self.optimizer)
+
+    def footprint(self, batch: int, trace: Trace | None = None) -> Footprint:
+        """Return the memory of one batch; `trace` is its trace if there is one already."""
+        from archbench.analyze.footprint import footprint
+
+        name, dtype = self.loaded.source.address, self.loaded.precision.name
+        return footprint(name, trace or self.trace(batch), dtype, self.conditions)
+
+    def largest_batch(self, limit_bytes: int) -> int:
+        """Return the largest batch that needs no more, 0 if there is none."""
+        from archbench.analyze.footprint import largest_batch
+
+        return largest_batch(lambda batch: self.footprint(batch).needed_bytes, limit_bytes)
+
+    def require_fit(self, found: Footprint, limit_bytes: int, where: str) -> None:
+        """Raise DeviceError, saying by how much and what would fit, if a batch needs more than the limit."""
+        from archbench.units import format_bytes
+
+        if found.needed_bytes <= limit_bytes:
+            return
+        fits = self.largest_batch(limit_bytes)
+        would = f"batch {fits} fits" if fits else f"not even one sample fits; {self._remedy()}"
+        needed, excess = format_bytes(found.needed_bytes), format_bytes(found.needed_bytes - limit_bytes)
+        raise DeviceError(f"{found.model} needs {needed} for batch {found.batch}, {excess} more than {where}; {would}")
+
+    def caveats(self, trace: Trace) -> tuple[str, ...]:
+        """Return what a reader of the numbers must know."""
+        from archbench.analyze.layers import layer_table
+        from archbench.report.layouts import caveats
+
+        return caveats(self.loaded.source.address, layer_table(trace), trace.real_data_reason)
+
+    def _remedy(self) -> str:
+        if self.mode is Mode.train:
+            return "less is needed with --checkpoint, --optimizer sgd or --dtype bf16"
+        return "less is needed with --dtype bf16 or a smaller --input"
+
+
+def prepare(
+    address: str,
+    *,
+    inputs: Sequence[str] | None,
+    mode: Mode,
+    dtype: str,
+    checkpoint: str | None,
+    optimizer: Optimizer | None,
+    device: Device | None,
+    layout: Layout,
+    is_fused: bool = False,
+    efficiency: float = 1.0,
+) -> Run:
+    """Return the run of the model at `address`. Raises DeviceError for a dtype that the device lacks."""
+    from archbench.precision import find_precision
+
+    precision = find_precision(dtype)
+    if checkpoint is not None and mode is not Mode.train:
+        raise UsageError(f"--checkpoint {checkpoint} is of use in training only; add --mode train")
+    conditions: Any = None
+    if device is not None:
+        from archbench.analyze.roofline import Conditions
+
+        device.peak(precision.product_dtype)
+        conditions = Conditions(device, precision, efficiency, layout.value, is_fused)
+    return Run(load(address, inputs, precision, checkpoint), mode, optimizer, conditions)
+
+
+def chosen_optimizer(algorithm: Algorithm, form: UpdateForm, weight_decay: float) -> Optimizer | None:
+    """Return the optimizer that the options say, None for none."""
+    from archbench.trace import update
+
+    if algorithm is Algorithm.none:
+        return None
+    return update.Optimizer(cast("update.Algorithm", algorithm.value), form.value, weight_decay)

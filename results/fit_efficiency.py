@@ -1,0 +1,80 @@
+"""Fit the efficiency of each published source on its row of VGG-16, and write `archbench/devices/efficiency.csv`.
+
+    python results/fit_efficiency.py
+
+Prints what is then predicted for the other rows, which the fit has not seen.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from dataclasses import asdict, fields
+from functools import cache
+from pathlib import Path
+
+from archbench.address import find
+from archbench.analyze.efficiency import Fit, Published, fit_efficiency, published_rates
+from archbench.analyze.roofline import Conditions, time_s
+from archbench.devices.catalogue import find_device
+from archbench.files import write_whole
+from archbench.inputs import InputSpec
+from archbench.precision import PRECISIONS
+from archbench.trace.records import Trace
+from archbench.trace.tracer import trace
+
+FITTED_ON = "vgg16"
+TARGET = Path(__file__).parent.parent / "archbench" / "devices" / "efficiency.csv"
+
+
+@cache
+def traced(model: str, batch: int, dtype: str) -> Trace:
+    """Return the trace of a model's inference on its usual input."""
+    source, precision = find(model), PRECISIONS[dtype]
+    inputs = InputSpec(source.input_shape or (3, 224, 224), precision.model_dtype).tensor(batch)
+    return trace(source.build().to(precision.model_dtype), inputs, autocast_dtype=precision.autocast_dtype)
+
+
+def conditions(row: Published, efficiency: float) -> Conditions:
+    """Return what a row was measured under."""
+    return Conditions(find_device(row.device), PRECISIONS[row.dtype], efficiency, row.layout, row.is_fused)
+
+
+def errors(rows: list[Published], efficiency: float) -> dict[str, float]:
+    """Return by how much each row's rate is predicted too high, as a fraction."""
+    times = {row.model: time_s(traced(row.model, row.batch, row.dtype), conditions(row, efficiency)) for row in rows}
+    return {row.model: row.batch / times[row.model] / row.images_per_s - 1 for row in rows}
+
+
+def fit(rows: list[Published]) -> tuple[Fit, dict[str, float]]:
+    """Return the fit of one source and its errors on the rows that it has not seen."""
+    seen = next(row for row in rows if row.model == FITTED_ON)
+    efficiency = fit_efficiency(traced(seen.model, seen.batch, seen.dtype), conditions(seen, 1.0), seen.images_per_s)
+    found = errors([row for row in rows if row is not seen], efficiency)
+    worst = max(map(abs, found.values()))
+    return Fit(seen.source, seen.device, seen.is_fused, FITTED_ON, round(efficiency, 4), round(worst, 4)), found
+
+
+def fits() -> list[tuple[Fit, dict[str, float]]]:
+    """Return the fit of every source with its errors."""
+    by_source = defaultdict(list)
+    for row in published_rates():
+        by_source[row.source].append(row)
+    return [fit(rows) for rows in by_source.values()]
+
+
+def main() -> None:
+    """Write the fits and print them."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, [field.name for field in fields(Fit)], lineterminator="\n")
+    writer.writeheader()
+    for found, held_out in fits():
+        writer.writerow(asdict(found))
+        unseen = ", ".join(f"{model} {error:+.1%}" for model, error in held_out.items())
+        print(f"{found.source}: efficiency {found.efficiency:.3f}; predicted minus published: {unseen}")
+    write_whole(TARGET, stream.getvalue())
+
+
+if __name__ == "__main__":
+    main()
