@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: compare test lint results docs benchmark clean
+.PHONY: compare test lint results results-gpu docs benchmark clean
 
 compare: $(VENV)/installed
 	$(BIN)/archbench compare alexnet zfnet vgg16
@@ -21,9 +21,15 @@ lint: $(VENV)/installed-test
 
 results: $(VENV)/installed
 	$(BIN)/python results/make_zoo_tables.py
+	$(BIN)/python results/fit_efficiency.py
+
+# On a machine with a GPU: what only one can show.
+results-gpu: $(VENV)/installed
+	$(BIN)/python results/measure_memory.py
 
 docs: $(VENV)/installed
 	$(BIN)/archbench verify --format markdown --output docs/claims.md
+	$(BIN)/python results/make_training_times.py
 
 benchmark: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py

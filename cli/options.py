@@ -57,7 +57,8 @@ def complete_model(incomplete: str) -> list[str]:
     return [name for name in model_names() if name.startswith(incomplete)]
 
 
-def _batch_size(text: str | int) -> int:
+def parse_batch_size(text: str | int) -> int:
+    """Return a number of samples."""
     if not str(text).isdecimal() or int(text) == 0:
         raise typer.BadParameter(f"'{text}' is no batch size; give a whole number from 1")
     return int(text)
@@ -100,6 +101,17 @@ def parse_range(text: str, noun: str) -> list[int]:
     return list(dict.fromkeys([*doubled, end]))
 
 
+def parse_amount(text: str | float) -> float:
+    """Return a number that is not negative."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise typer.BadParameter(f"'{text}' is no amount; give a number from 0")
+    return value
+
+
 _ADDRESS_HELP = "vgg16, vgg16@10, lenet?activation=relu, torchvision:resnet50, net.py:Net (runs the file)"
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help=_ADDRESS_HELP, autocompletion=complete_model)]
@@ -110,7 +122,7 @@ Inputs = Annotated[
 ]
 Batch = Annotated[
     int,
-    typer.Option("--batch", metavar="N", help="Samples; counts are for the whole batch.", parser=_batch_size),
+    typer.Option("--batch", metavar="N", help="Samples; counts are for the whole batch.", parser=parse_batch_size),
 ]
 ModeOption = Annotated[Mode, typer.Option("--mode", help="How the model is run; train also runs backward.")]
 FormatOption = Annotated[Format | None, typer.Option("--format", help="Default: by the ending of --output, or table.")]
@@ -129,7 +141,9 @@ Dtype = Annotated[
 LayoutOption = Annotated[Layout, typer.Option("--layout", help="Channels first or last.")]
 OptimizerOption = Annotated[Algorithm, typer.Option("--optimizer", help="With --mode train.")]
 UpdateFormOption = Annotated[UpdateForm, typer.Option("--optimizer-form", help="How torch does the update.")]
-WeightDecay = Annotated[float, typer.Option("--weight-decay", metavar="X", help="The optimizer's.", min=0.0)]
+WeightDecay = Annotated[
+    float, typer.Option("--weight-decay", metavar="X", help="The optimizer's.", parser=parse_amount)
+]
 Checkpoint = Annotated[
     str | None,
     typer.Option(

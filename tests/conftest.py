@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 
 from archbench.address import find
 from archbench.api import Summary, summarize
 from archbench.inputs import InputSpec
+from archbench.trace.records import Trace
+from archbench.trace.tracer import Mode, trace
 
 
 @pytest.fixture(scope="session")
@@ -17,5 +20,18 @@ def zoo_summary() -> Callable[..., Summary]:
         source = find(address)
         assert source.card is not None
         return summarize(source.build(), InputSpec(source.card.input_shape).tensor(batch))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def zoo_trace() -> Callable[..., Trace]:
+    """Return a function from name, batch and mode to the trace of that zoo model on its card's input."""
+
+    @cache
+    def make(address: str, batch: int, mode: Mode) -> Trace:
+        source = find(address)
+        assert source.card is not None
+        return trace(source.build(), InputSpec(source.card.input_shape).tensor(batch), mode=mode)
 
     return make

@@ -115,6 +115,8 @@ def estimates_table(rows: Sequence[EstimateRow], *, efficiency: Efficiency, cave
     first = rows[0]
     fused = "fused" if first.is_fused else "eager"
     notes = [efficiency_note(efficiency)]
+    if rows[-1].devices > 1:
+        notes.append("All devices are linked as fast as two of one host; say what it is with --interconnect.")
     if len(rows) > 1:
         fastest = max(rows, key=lambda row: row.images_per_s)
         wasted = next((row for row in rows if row.scaling < 0.5), None)
@@ -129,10 +131,17 @@ def estimates_table(rows: Sequence[EstimateRow], *, efficiency: Efficiency, cave
             replace(column, priority=None) if alone and column.field in only_many else column for column in _ESTIMATES
         ),
         rows=[asdict(row) for row in rows],
-        title=f"{first.mode}, {first.dtype}, {first.layout}, {fused}, batch {first.batch} on each device",
+        title=f"{first.mode}, {first.dtype}, {first.layout}, {fused}, {_batch(rows)}",
         notes=tuple(notes),
         caveats=tuple(caveats),
     )
+
+
+def _batch(rows: Sequence[EstimateRow]) -> str:
+    first = rows[0]
+    if len({row.batch for row in rows}) > 1:
+        return f"batch {first.batch * first.devices} divided among all"
+    return f"batch {first.batch}" + (" on each device" if rows[-1].devices > 1 else "")
 
 
 def roofline_table(

@@ -1,0 +1,123 @@
+"""What `archbench estimate` puts together: its assumptions, and its three tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archbench.analyze.efficiency import Efficiency
+    from archbench.analyze.estimate import Job
+    from archbench.devices.catalogue import Device
+    from archbench.report.table import Table
+    from cli.predicting import Run
+
+
+def images_in(dataset: str) -> int:
+    """Return how many images an epoch has."""
+    from archbench.analyze.estimate import DATASETS
+    from archbench.errors import UsageError, nearest
+    from archbench.units import parse_count
+
+    if dataset in DATASETS:
+        return DATASETS[dataset]
+    if dataset[:1].isdigit():
+        return parse_count(dataset)
+    known = ", ".join(DATASETS)
+    raise UsageError(f"--dataset {dataset} is neither one of {known} nor a number{nearest(dataset, DATASETS)}")
+
+
+def assumed_efficiency(given: float | None, place: Device, fused: bool) -> Efficiency:
+    """Return the efficiency that the user gave, or else the one that is stated for the device."""
+    from archbench.analyze.efficiency import Efficiency, stated_efficiency
+    from archbench.errors import UsageError
+
+    if given is None:
+        return stated_efficiency(place, is_fused=fused)
+    if not 0 < given <= 2:
+        raise UsageError(f"--efficiency {given:g} is no part of a peak; give one such as 0.8")
+    return Efficiency(given, given, given, 0.0, "as given")
+
+
+def link_rate(given: str | None, place: Device, counts: list[int]) -> float:
+    """Return bytes per second between devices."""
+    from archbench.errors import DeviceError
+    from archbench.units import parse_bytes
+
+    if given is not None:
+        return parse_bytes(given)
+    if place.interconnect_bytes_per_s is None and counts != [1]:
+        raise DeviceError(f"{place.name} has no published interconnect; say one, such as --interconnect 10GB")
+    return place.interconnect_bytes_per_s or 0.0
+
+
+def rates_table(
+    run: Run,
+    batch: int,
+    global_batch: int | None,
+    counts: list[int],
+    link: float,
+    efficiency: Efficiency,
+    job: Job,
+) -> Table:
+    """Return one row a number of devices."""
+    from archbench.analyze.estimate import estimate_row
+    from archbench.analyze.roofline import time_s
+    from archbench.analyze.scaling import data_parallel
+    from archbench.errors import UsageError
+    from archbench.report.estimate_layouts import estimates_table
+
+    assert run.conditions is not None, "a device was named"
+    conditions = run.conditions
+    if global_batch is not None and counts[-1] > global_batch:
+        raise UsageError(f"--global-batch {global_batch} cannot be divided among {counts[-1]} devices; give fewer")
+    reference = run.trace(global_batch or batch)
+    single = reference.batch / time_s(reference, conditions)
+    rows = []
+    for count in counts:
+        size = batch if global_batch is None else -(-global_batch // count)
+        trace = reference if size == reference.batch else run.trace(size)
+        needed = run.footprint(size, trace)
+        run.require_fit(needed, conditions.device.memory_bytes, f"the {conditions.device.name} has")
+        scaled = data_parallel(trace, conditions, count, link)
+        rows.append(
+            estimate_row(
+                run.loaded.source.address,
+                trace,
+                conditions,
+                efficiency,
+                scaled=scaled,
+                single_images_per_s=single,
+                job=job,
+                peak_bytes=needed.needed_bytes,
+            )
+        )
+    return estimates_table(rows, efficiency=efficiency, caveats=run.caveats(reference))
+
+
+def layers_table(run: Run, batch: int, efficiency: Efficiency) -> Table:
+    """Return the roofline of each layer."""
+    from archbench.analyze.estimate import roofline_rows
+    from archbench.report.estimate_layouts import roofline_table
+
+    assert run.conditions is not None, "a device was named"
+    trace = run.trace(batch)
+    name = run.loaded.source.address
+    title = f"{name}, {trace.mode}, batch {batch}, {run.loaded.precision.name} on {run.conditions.device.name}"
+    rows = roofline_rows(trace, run.conditions)
+    return roofline_table(rows, title=title, efficiency=efficiency, caveats=run.caveats(trace))
+
+
+def parallel_table(run: Run, batch: int, count: int, link: float, efficiency: Efficiency) -> Table:
+    """Return what each layer sends under each kind of parallelism."""
+    from archbench.analyze.roofline import time_s
+    from archbench.analyze.scaling import layer_traffic, planned
+    from archbench.report.estimate_layouts import plans_table
+
+    assert run.conditions is not None, "a device was named"
+    trace = run.trace(batch)
+    rows = layer_traffic(trace, count)
+    plans = planned(rows, time_s(trace, run.conditions), link)
+    title = f"{run.loaded.source.address}, {count} x {run.conditions.device.name}, batch {batch} on each"
+    return plans_table(
+        rows, plans, images=count * batch, title=title, efficiency=efficiency, caveats=run.caveats(trace)
+    )

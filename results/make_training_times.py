@@ -1,0 +1,124 @@
+"""Write `docs/training_times.md`: how long the papers trained, against what their machines could have done.
+
+python results/make_training_times.py
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archbench.address import find
+from archbench.analyze.roofline import Conditions, time_s
+from archbench.devices.catalogue import find_device
+from archbench.files import write_whole
+from archbench.inputs import InputSpec
+from archbench.precision import PRECISIONS
+from archbench.report.markdown import to_markdown
+from archbench.report.table import Column, Table
+from archbench.trace.tracer import trace
+
+FOLDER = Path(__file__).parent
+TARGET = FOLDER.parent / "docs" / "training_times.md"
+_DAY_S = 86_400
+
+COLUMNS = (
+    Column("model", "Model", "text", 0),
+    Column("machine", "Machine", "text", 1),
+    Column("published", "Days, published", "text", 2),
+    Column("roofline_days", "Days at the roofline", "measure", 3),
+    Column("images_per_s", "Images/s, published", "measure", 4),
+    Column("flops_per_image", "FLOPs an image", "count", 5),
+    Column("utilisation", "Of the peak, published", "percent", 6),
+    Column("source", "Source", "text", 7),
+)
+
+INTRODUCTION = """# The papers' training times
+
+How long training took by the papers' own words, and how long it takes at the roofline of their machines: every operator
+of the training step (forward, backward, SGD with momentum) at the full published fp32 rate or at 90% of the published
+memory bandwidth, with nothing lost between the devices. *Of the peak* is the utilisation that the published time
+implies: the FLOPs that `archbench` counts for an image, times images a second, over the peak of all devices; of two
+published times the longer counts.
+
+"""
+
+CLOSING = """
+The papers' programs used a quarter to two fifths of what their GPUs could multiply. The roofline knows nothing of input,
+communication or the kernels of those years; by it no program could have been faster than two to four times that, for
+part of every step waits for memory.
+
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A training run as a paper tells it."""
+
+    source: str
+    quote: str
+    model: str
+    device: str
+    devices: int
+    batch: int
+    images: int
+    epochs: int
+    days_low: float
+    days_high: float
+
+
+def published() -> list[Published]:
+    """Return the papers' runs."""
+    with (FOLDER / "training_times.csv").open(encoding="utf-8") as file:
+        return [
+            Published(
+                source=row["source"],
+                quote=row["quote"],
+                model=row["model"],
+                device=row["device"],
+                devices=int(row["devices"]),
+                batch=int(row["batch"]),
+                images=int(row["images"]),
+                epochs=int(row["epochs"]),
+                days_low=float(row["days_low"]),
+                days_high=float(row["days_high"]),
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def compared(run: Published) -> dict[str, Any]:
+    """Return a run beside what its machine could do."""
+    source, device = find(run.model), find_device(run.device)
+    assert source.input_shape is not None, "a model of the zoo"
+    record = trace(source.build(), InputSpec(source.input_shape).tensor(run.batch), mode="train")
+    step_s = time_s(record, Conditions(device, PRECISIONS["fp32"], efficiency=1.0))
+    seen = run.images * run.epochs
+    flops = sum(operation.flops for operation in (*record.operations, *record.update)) / run.batch
+    images_per_s = seen / (run.days_high * _DAY_S)
+    days = dict.fromkeys(f"{days:g}" for days in (run.days_low, run.days_high))
+    return {
+        "model": run.model,
+        "machine": f"{run.devices} x {run.device}",
+        "published": " to ".join(days),
+        "roofline_days": seen / run.batch / run.devices * step_s / _DAY_S,
+        "images_per_s": images_per_s,
+        "flops_per_image": flops,
+        "utilisation": images_per_s * flops / (run.devices * device.peak("fp32")),
+        "source": run.source,
+    }
+
+
+def main() -> None:
+    """Write the page."""
+    runs = published()
+    table = to_markdown(Table(columns=COLUMNS, rows=[compared(run) for run in runs]))
+    quotes = "".join(f"- {run.source}: “{run.quote}”\n" for run in runs)
+    write_whole(TARGET, INTRODUCTION + table + CLOSING + quotes)
+    print(f"wrote {TARGET}")
+
+
+if __name__ == "__main__":
+    main()

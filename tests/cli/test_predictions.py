@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from cli.main import run
+
+CONTRACT = (
+    "model batch mode optimizer dtype peak_bytes peak_layer params_bytes gradient_bytes optimizer_bytes "
+    "activation_bytes temporary_bytes input_bytes workspace_bytes"
+).split()
+
+
+@pytest.fixture(autouse=True)
+def data_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def archbench(capsys):
+    """Run the command line in this process and return its exit code, output and messages."""
+
+    def call(*arguments):
+        code = run(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def rows_of(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def documents(archbench, *arguments):
+    code, out, err = archbench(*arguments, "--format", "json")
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+def test_memory_has_the_contracts_columns_and_they_sum(archbench):
+    code, out, err = archbench("memory", "vgg16", "--mode", "train", "--batch", "1..8", "--format", "csv")
+    assert (code, err) == (0, "")
+    rows = rows_of(out)
+    assert list(rows[0])[: len(CONTRACT)] == CONTRACT
+    assert [row["batch"] for row in rows] == ["1", "2", "4", "8"]
+    for row in rows:
+        parts = ("params", "gradient", "optimizer", "activation", "temporary", "input")
+        assert sum(int(row[f"{part}_bytes"]) for part in parts) == int(row["peak_bytes"])
+    # Nobody named a device: what its libraries need is not known.
+    assert {row["workspace_bytes"] for row in rows} == {""}
+    assert rows[0]["optimizer"] == "momentum (foreach)"
+
+
+def test_memory_agrees_with_summary(archbench):
+    (row,) = documents(archbench, "memory", "alexnet", "--mode", "train")
+    summary = documents(archbench, "summary", "alexnet", "--mode", "train")
+    assert row["peak_bytes"] == summary["totals"]["peak_training_bytes"]
+
+
+def test_the_table_says_where_the_peak_is(archbench):
+    _, out, _ = archbench("memory", "alexnet", "--mode", "train")
+    assert "in the backward pass of norm2." in out
+    assert "name a --device" in out
+    assert "Gradients" not in archbench("memory", "alexnet")[1]
+
+
+def test_precisions_and_optimizers_change_what_is_kept(archbench):
+    def of(*arguments):
+        (row,) = documents(archbench, "memory", "vgg16", "--mode", "train", *arguments)
+        return row
+
+    params = 138_357_544
+    assert of()["optimizer_bytes"] == 4 * params
+    assert of("--dtype", "bf16")["params_bytes"] == 2 * params
+    assert of("--dtype", "amp")["params_bytes"] == 4 * params
+    assert of("--optimizer", "sgd")["optimizer_bytes"] == 0
+    assert of("--optimizer", "none")["optimizer"] == ""
+    # Two averages, and the counters of steps on the device: one of 4 bytes for each of 32 parameters.
+    assert of("--optimizer", "adam", "--optimizer-form", "fused")["optimizer_bytes"] == 8 * params + 4 * 32
+    assert (
+        of("--optimizer", "adam")["peak_bytes"] > of("--optimizer", "adam", "--optimizer-form", "fused")["peak_bytes"]
+    )
+
+
+def test_fit_finds_the_largest_batch(archbench):
+    (fits,) = documents(archbench, "memory", "alexnet", "--mode", "train", "--fit", "2GiB")
+    assert fits["peak_bytes"] <= 2 * 2**30
+    (more,) = documents(archbench, "memory", "alexnet", "--mode", "train", "--batch", str(fits["batch"] + 1))
+    assert more["peak_bytes"] > 2 * 2**30
+    (on_device,) = documents(archbench, "memory", "alexnet", "--mode", "train", "--fit", "t4")
+    on_top = on_device["workspace_bytes"] + on_device["rounding_bytes"]
+    assert on_device["peak_bytes"] + on_top <= 16 * 2**30
+
+
+def test_layers_and_timeline_are_tables_of_their_own(archbench):
+    layers = documents(archbench, "memory", "lenet", "--mode", "train", "--layers")
+    assert [row["name"] for row in layers][:2] == ["conv1", "sigmoid1"] or layers[0]["name"] == "conv1"
+    assert {"saved_bytes", "forward_peak_bytes", "backward_peak_bytes"} <= set(layers[0])
+    moments = documents(archbench, "memory", "lenet", "--mode", "train", "--timeline")
+    assert {moment["phase"] for moment in moments} == {"forward", "backward", "update"}
+    (row,) = documents(archbench, "memory", "lenet", "--mode", "train")
+    assert max(moment["total_bytes"] for moment in moments) == row["peak_bytes"]
+
+
+def test_estimate_on_one_device(archbench):
+    (row,) = documents(archbench, "estimate", "vgg16", "--device", "rtx4090", "--batch", "64", "--dtype", "amp")
+    assert row["images_per_s_low"] < row["images_per_s"] < row["images_per_s_high"]
+    assert row["images_per_s"] == pytest.approx(64 / row["step_s"])
+    assert (row["mode"], row["devices"], row["hours"], row["scaling"]) == ("eval", 1, None, 1.0)
+    (fused,) = documents(
+        archbench, "estimate", "vgg16", "--device", "rtx4090", "--batch", "64", "--dtype", "amp", "--fused"
+    )
+    assert fused["images_per_s"] > row["images_per_s"]
+
+
+def test_a_data_set_gives_hours_energy_and_a_price(archbench):
+    (row,) = documents(
+        archbench, "estimate", "alexnet", "--device", "a100", "--batch", "128", "--dataset", "imagenet",
+        "--epochs", "90", "--price", "2.5", "--devices", "4",
+    )  # fmt: skip
+    assert row["mode"] == "train"
+    assert row["hours"] == pytest.approx(90 * 1_281_167 / row["images_per_s"] / 3600)
+    assert row["energy_kwh"] == pytest.approx(row["hours"] * 4 * 0.4)
+    assert row["price"] == pytest.approx(row["hours"] * 4 * 2.5)
+
+
+def test_a_fixed_global_batch_shows_where_scaling_stops(archbench):
+    arguments = ("estimate", "alexnet", "--device", "a100", "--global-batch", "512", "--devices", "1..512")
+    rows = documents(archbench, *arguments, "--interconnect", "10GB")
+    assert [row["batch"] * row["devices"] for row in rows] == [512] * 10
+    scaling = [row["scaling"] for row in rows]
+    assert scaling == sorted(scaling, reverse=True)
+    assert scaling[0] == 1
+    out = archbench(*arguments, "--interconnect", "10GB")[1]
+    assert "Scaling stops: " in out
+    assert "more than half of what they could do is lost" in out
+
+
+def test_layers_of_an_estimate_sum(archbench):
+    rows = documents(archbench, "estimate", "alexnet", "--device", "h100", "--layers")
+    (whole,) = documents(archbench, "estimate", "alexnet", "--device", "h100")
+    assert sum(row["time_s"] for row in rows) == pytest.approx(whole["step_s"])
+
+
+def test_plans_show_one_weird_trick(archbench):
+    arguments = ("estimate", "vgg16", "--device", "a100", "--batch", "32", "--devices", "8", "--plans")
+    rows = documents(archbench, *arguments)
+    assert {row["type"]: row["cheaper"] for row in rows} == {"Conv2d": "data", "Linear": "model"}
+    out = archbench(*arguments)[1]
+    assert "All layers data parallel: " in out
+    assert "Each the cheaper: " in out
+
+
+def test_devices_are_listed_with_sources(archbench):
+    rows = {row["name"]: row for row in rows_of(archbench("devices", "--format", "csv")[1])}
+    assert rows["h200"]["bf16_flop_per_s"] == "989000000000000.0"
+    assert rows["gtx580"]["bf16_flop_per_s"] == ""
+    assert "datasheet" in rows["h200"]["source"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["memory", "alexnet", "--batch", "512..1"], "it ends before it begins; did you mean 1..512?"),
+        (["memory", "alexnet", "--batch", "1.."], "'1..' is no batch size"),
+        (["memory", "alexnet", "--batch", "a"], "'a' is no batch size"),
+        (["memory", "alexnet", "--batch", "0..4"], "'0..4' is no batch size"),
+        (["memory", "alexnet", "--fit", "t5"], "there is no device 't5'; did you mean 't4'?"),
+        (["memory", "alexnet", "--fit", "100MiB"], "137.6 MiB more than the 100MiB of --fit; not even one sample fits"),
+        (["memory", "alexnet", "--fit", "24Gib2"], "'24Gib2' is not a size"),
+        (["memory", "alexnet", "--dtype", "bf61"], "'bf61' is no dtype to run in; did you mean 'bf16'?"),
+        (["memory", "alexnet", "--device", "v100", "--dtype", "bf16"], "v100 has no bf16; it has fp32, fp16"),
+        (["memory", "alexnet", "--layers", "--batch", "1,2"], "show one batch"),
+        (["memory", "alexnet", "--checkpoint", "2"], "of use in training only"),
+        (["memory", "alexnet", "--optimizer", "adm"], "'adm'"),
+        (["memory", "alexnet", "--weight-decay", "-1"], "-1"),
+        (["estimate", "alexnet"], "--device"),
+        (["estimate", "alexnet", "--device", "h20"], "did you mean 'h200'?"),
+        (["estimate", "alexnet", "--device", "t4", "--dtype", "bf16"], "t4 has no bf16"),
+        (["estimate", "vgg16", "--device", "t4", "--batch", "4096", "--mode", "train"], "batch 210 fits"),
+        (["estimate", "alexnet", "--device", "m1", "--devices", "2"], "m1 has no published interconnect"),
+        (["estimate", "alexnet", "--device", "t4", "--dataset", "imgnet"], "did you mean 'imagenet'?"),
+        (["estimate", "alexnet", "--device", "t4", "--efficiency", "0"], "--efficiency 0 is no part of a peak"),
+        (["estimate", "alexnet", "--device", "t4", "--plans"], "one number of devices above 1"),
+        (["estimate", "alexnet", "--device", "t4", "--mode", "eval", "--devices", "2"], "leave --mode eval out"),
+        (
+            ["estimate", "alexnet", "--device", "t4", "--global-batch", "4", "--devices", "8"],
+            "cannot be divided among 8",
+        ),
+        (["estimate", "alexnet", "--device", "t4", "--interconnect", "fast"], "'fast' is not a size"),
+    ],
+)
+def test_bad_use_is_one_line_and_exit_code_2(archbench, arguments, message):
+    code, out, err = archbench(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.startswith("archbench: ")
+    assert err.count("\n") == 1

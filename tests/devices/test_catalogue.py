@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from archbench.devices.catalogue import all_devices, find_device, published_devices
+from archbench.devices.measured import measured_devices, store_devices
+from archbench.errors import DeviceError
+
+
+@pytest.fixture(autouse=True)
+def data_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("device", published_devices().values(), ids=str)
+def test_every_figure_is_in_base_units_and_has_a_source(device):
+    assert 2**30 <= device.memory_bytes < 2**40
+    assert 1e10 < device.bandwidth_bytes_per_s < 1e14
+    assert device.peak_flop_per_s["fp32"] > 1e11
+    assert all(rate >= device.peak_flop_per_s["fp32"] for rate in device.peak_flop_per_s.values())
+    given = {"memory_gib", "bandwidth_gb_per_s", "power_w", "peak_tflop_per_s"}
+    given |= {"interconnect_gb_per_s"} if device.interconnect_bytes_per_s else set()
+    assert set(device.sources) == given
+    assert all(device.sources.values())
+
+
+def test_the_papers_machines_and_todays_are_there():
+    named = "gtx580 titan_black k80 p100 v100 t4 a100 rtx3090 rtx4090 rtx5090 l4 l40s h100 h200 b200 mi300x m1 cpu"
+    assert set(named.split()) <= set(published_devices())
+
+
+def test_a_device_is_found_however_it_is_written():
+    assert find_device("Titan-Black").name == "titan_black"
+    assert find_device("H200").bandwidth_bytes_per_s == 4.8e12
+
+
+def test_the_ridge_is_peak_over_bandwidth():
+    # 312e12 / 2.039e12 = 153.0 FLOP a byte
+    assert find_device("a100").ridge("bf16") == pytest.approx(153.0, abs=0.05)
+
+
+def test_an_unknown_device_or_dtype_names_the_nearest():
+    with pytest.raises(DeviceError, match="there is no device 'h20'; did you mean 'h200'"):
+        find_device("h20")
+    with pytest.raises(DeviceError, match="v100 has no bf16; it has fp32, fp16"):
+        find_device("v100").peak("bf16")
+
+
+def test_what_was_measured_is_kept_and_found():
+    device = find_device("cpu")
+    path = store_devices([device])
+    assert measured_devices() == {"cpu": device}
+    assert json.loads(path.read_text())[0]["name"] == "cpu"
+    store_devices([find_device("t4")])
+    assert list(measured_devices()) == ["cpu", "t4"]
+
+
+def test_a_damaged_file_is_said_and_not_overwritten(data_home):
+    path = store_devices([find_device("cpu")])
+    path.write_text("{ not json")
+    with pytest.raises(DeviceError, match=r"cannot read .*measure anew or remove it"):
+        all_devices()
