@@ -91,7 +91,7 @@ def rates_table(
                 peak_bytes=needed.needed_bytes,
             )
         )
-    return estimates_table(rows, efficiency=efficiency, caveats=run.caveats(reference))
+    return estimates_table(rows, link_bytes_per_s=link, efficiency=efficiency, caveats=run.caveats(reference))
 
 
 def layers_table(run: Run, batch: int, efficiency: Efficiency) -> Table:

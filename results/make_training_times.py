@@ -46,9 +46,9 @@ published times the longer counts.
 """
 
 CLOSING = """
-The papers' programs used a quarter to two fifths of what their GPUs could multiply. The roofline knows nothing of input,
-communication or the kernels of those years; by it no program could have been faster than two to four times that, for
-part of every step waits for memory.
+The papers' programs used a quarter to two fifths of what their GPUs could multiply. The roofline knows nothing of
+input, communication or the kernels of those years; by it no program could have been faster than two to four times that,
+for part of every step waits for memory.
 
 """
 

@@ -10,7 +10,7 @@ from archbench.analyze.estimate import EstimateRow, RooflineRow
 from archbench.analyze.scaling import Planned, Traffic
 from archbench.devices.catalogue import Device
 from archbench.report.table import Column, Table
-from archbench.units import format_bytes, format_measure, format_percent, format_time
+from archbench.units import format_bytes, format_count, format_measure, format_percent, format_time
 
 _DEVICES = (
     Column("name", "Device", "text", 0),
@@ -34,13 +34,13 @@ _ESTIMATES = (
     Column("device", "Device", "text", 1),
     Column("devices", "Devices", "plain", 2),
     Column("mode", "Mode", "text"),
-    Column("batch", "Batch", "plain", 6),
+    Column("batch", "Batch", "plain", 7),
     Column("dtype", "Dtype", "text"),
     Column("layout", "Layout", "text"),
     Column("is_fused", "Fused", "plain"),
     Column("images_per_s", "Images/s", "measure", 3),
-    Column("images_per_s_low", "Low", "measure", 4),
-    Column("images_per_s_high", "High", "measure", 4),
+    Column("images_per_s_low", "Low", "measure", 6),
+    Column("images_per_s_high", "High", "measure", 6),
     Column("step_s", "Step", "time", 8),
     Column("communication_s", "Sending", "time", 13),
     Column("exposed_s", "Waiting", "time", 12),
@@ -50,8 +50,8 @@ _ESTIMATES = (
     Column("bound", "Bound by", "text", 10),
     Column("peak_bytes", "Memory", "bytes", 11),
     Column("hours", "Hours", "measure", 5),
-    Column("energy_kwh", "kWh", "measure", 6),
-    Column("price", "Price", "measure", 6),
+    Column("energy_kwh", "kWh", "measure", 5),
+    Column("price", "Price", "measure", 5),
 )
 
 _ROOFLINE = (
@@ -110,13 +110,16 @@ def efficiency_note(efficiency: Efficiency) -> str:
     return f"Efficiency: {format_percent(efficiency.value)} of the peak{spread}, {efficiency.basis}{known}."
 
 
-def estimates_table(rows: Sequence[EstimateRow], *, efficiency: Efficiency, caveats: Iterable[str] = ()) -> Table:
+def estimates_table(
+    rows: Sequence[EstimateRow], *, link_bytes_per_s: float, efficiency: Efficiency, caveats: Iterable[str] = ()
+) -> Table:
     """Return one row a number of devices, with where adding more stops to pay."""
     first = rows[0]
     fused = "fused" if first.is_fused else "eager"
     notes = [efficiency_note(efficiency)]
     if rows[-1].devices > 1:
-        notes.append("All devices are linked as fast as two of one host; say what it is with --interconnect.")
+        link = format_count(link_bytes_per_s)
+        notes.append(f"Each device sends {link} B/s to others, across hosts too; state another rate by --interconnect.")
     if len(rows) > 1:
         fastest = max(rows, key=lambda row: row.images_per_s)
         wasted = next((row for row in rows if row.scaling < 0.5), None)
