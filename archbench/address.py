@@ -5,6 +5,7 @@
     torchvision:resnet50        a builder of an installed library
     path/to/net.py:Net          a class or factory in a file; loading it runs the file. A function
                                 example_inputs(batch) beside it gives a tensor, a tuple or a dict
+    git:HEAD~1:net.py:Net       the same file at a git revision, with everything that was beside it then
     package.module:factory      the same in an importable module
     vgg16?init=paper&a=1        keyword arguments for the builder, Python literals or plain words
 
@@ -30,6 +31,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from archbench.errors import AddressError, ArchbenchError, nearest
+from archbench.revisions import checked_out
 
 if TYPE_CHECKING:
     from torch import nn
@@ -155,6 +157,8 @@ def _find_builder(target: str, address: str) -> _Found:
         return _from_torchvision(name)
     if place == "timm":
         return _from_timm(name)
+    if place.startswith("git:"):
+        place = str(checked_out(*_parse_revision(place, address)))
     module = _load_file(Path(place)) if place.endswith(".py") else _import(place, address)
     origin = Path(module.__file__ or ".").resolve()
     return _Found(
@@ -162,6 +166,13 @@ def _find_builder(target: str, address: str) -> _Found:
         example_inputs=getattr(module, "example_inputs", None),
         home=origin.parents[0 if place.endswith(".py") else place.count(".")],
     )
+
+
+def _parse_revision(place: str, address: str) -> tuple[str, Path]:
+    _, revision, path = [*place.split(":", 2), ""][:3]
+    if not revision or not path.endswith(".py"):
+        raise AddressError(f"'{address}' names no file at a revision; write git:REVISION:path/to/net.py:Name")
+    return revision, Path(path)
 
 
 def _entry_point(name: str) -> EntryPoint:

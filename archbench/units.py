@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from archbench.errors import InputError
@@ -20,6 +20,20 @@ def format_integer(value: int) -> str:
 def format_count(value: float) -> str:
     """Return four significant digits with a decimal prefix: `724406816` -> `724.4M`."""
     return _scaled(value, 1000, _SI)
+
+
+def format_change(value: float) -> str:
+    """Return a difference of counts with its sign: `1399040` -> `+1.399M`, `0` -> `0`."""
+    return _signed(value, format_count)
+
+
+def format_bytes_change(value: float) -> str:
+    """Return a difference of bytes with its sign: `-1024` -> `-1.000 KiB`, `0` -> `0`."""
+    return _signed(value, format_bytes)
+
+
+def _signed(value: float, text: Callable[[float], str]) -> str:
+    return "0" if value == 0 else f"{'+' if value > 0 else '-'}{text(abs(value))}"
 
 
 def format_bytes(value: float) -> str:

@@ -17,7 +17,9 @@ from cli.check import check
 from cli.compare import compare
 from cli.costs import costs
 from cli.devices import devices
+from cli.diff import diff
 from cli.estimate import estimate
+from cli.history import history
 from cli.list import list_models
 from cli.memory import memory
 from cli.output import ReaderLeftError
@@ -53,7 +55,9 @@ app.command("list")(list_models)
 app.command()(summary)
 app.command()(compare)
 app.command()(check)
+app.command()(diff)
 app.command()(verify)
+app.command()(history)
 app.command()(memory)
 app.command()(devices)
 app.command()(estimate)

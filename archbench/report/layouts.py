@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any, get_args
 
 from archbench.analyze.budget import LimitRow
+from archbench.analyze.chronicle import HistoryRow
 from archbench.analyze.claims import Judged, Outcome
 from archbench.analyze.comparison import ModelRow
 from archbench.analyze.layers import Doubt, LayerTable, Totals, as_record
@@ -94,6 +95,18 @@ _MODELS = (
     Column("reported_protocol", "Protocol", "text", 6),
     Column("paper", "Paper", "text"),
     Column("differences", "Differences", "text"),
+)
+
+_HISTORY = (
+    Column("year", "Year", "plain", 1),
+    Column("entry", "Entry", "text", 0),
+    Column("layers", "Layers", "plain", 3),
+    Column("top5_error_percent", "Top-5 err %", "figure", 2),
+    Column("model", "Model", "text", 4),
+    Column("weight_layers", "Counted", "plain"),
+    Column("params", "Params", "count", 5),
+    Column("macs", "MACs", "count", 6),
+    Column("source", "Source", "text"),
 )
 
 _COSTS = (Column("operator", "Operator", "text", 0), Column("rule", "Rule", "text", 1, wraps=True))
@@ -209,6 +222,19 @@ def claims_table(rows: Sequence[Judged]) -> Table:
 def models_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return one row a model that is installed."""
     return Table(columns=_MODELS, rows=rows)
+
+
+def history_table(rows: Sequence[HistoryRow]) -> Table:
+    """Return one row an entry of the ImageNet challenge."""
+    return Table(
+        columns=_HISTORY,
+        rows=[asdict(row) for row in rows],
+        title="ImageNet challenge, classification",
+        notes=(
+            "Errors are the submissions', mostly ensembles on the test set; counts are of one network.",
+            CONVENTION,
+        ),
+    )
 
 
 def costs_table(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from archbench.units import (
     format_bytes,
+    format_bytes_change,
+    format_change,
     format_count,
     format_dimensions,
     format_figure,
@@ -31,6 +33,8 @@ Kind = Literal[
     "percent",
     "time",
     "plain",
+    "change",
+    "change_bytes",
     "shape",
     "window",
     "step",
@@ -47,6 +51,8 @@ _TEXT: dict[Kind, Callable[[Any], str]] = {
     "percent": format_percent,
     "time": format_time,
     "plain": str,
+    "change": format_change,
+    "change_bytes": format_bytes_change,
     "shape": format_dimensions,
     "window": format_dimensions,
     "step": format_step,

@@ -1,0 +1,26 @@
+"""`archbench history`: the record of the ImageNet challenge."""
+
+from __future__ import annotations
+
+from cli.options import Csv, FormatOption, Output
+
+
+def history(format: FormatOption = None, output: Output = None, csv: Csv = None) -> None:
+    """Show the ImageNet challenge by year: error and depth of its winners, beside what the zoo's models cost.
+
+    Example: archbench history --format markdown
+    """
+    from csv import DictReader
+    from importlib.resources import files
+
+    from archbench.analyze.chronicle import chronicle
+    from archbench.report.layouts import history_table
+    from cli.loading import count
+    from cli.options import Mode
+    from cli.output import destination
+
+    target = destination(format, output, csv)
+    entries = list(DictReader((files("zoo") / "history.csv").read_text(encoding="utf-8").splitlines()))
+    models = [entry["model"] for entry in entries if entry["model"]]
+    totals = {model: count(model, None, 1, Mode.eval).summary.totals for model in models}
+    target.deliver(history_table(chronicle(entries, totals)))

@@ -1,0 +1,53 @@
+"""Summaries that were saved: the JSON that `archbench summary` writes, read back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archbench.errors import InputError
+
+if TYPE_CHECKING:
+    from archbench.analyze.layers import LayerRow
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of two models that are compared: its rows and totals, and under what conditions they were counted."""
+
+    name: str
+    batch: int
+    mode: str
+    rows: tuple[LayerRow, ...]
+    totals: dict[str, int]
+    caveats: tuple[str, ...] = ()
+
+
+def read_side(path: Path) -> Side:
+    """Return a saved summary. Raises InputError if the file cannot be read or is something else."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return Side(
+            name=document["model"],
+            batch=document["batch"],
+            mode=document["mode"],
+            rows=tuple(map(_row, document["layers"])),
+            totals=document["totals"],
+        )
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"'{path}' is no summary; 'archbench summary MODEL --output {path}' writes one") from error
+
+
+def _row(record: dict[str, Any]) -> LayerRow:
+    from archbench.analyze.layers import LayerRow
+
+    required = [field.name for field in fields(LayerRow) if field.default is MISSING]
+    values: dict[str, Any] = {}
+    for name in required:
+        value = record[name]
+        values[name] = tuple(value) if isinstance(value, list) else value
+    return LayerRow(**values)
