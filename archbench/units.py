@@ -62,6 +62,12 @@ def format_time(value_s: float) -> str:
     return "0" if value_s == 0 else f"{value_s / 1e-9:.0f} ns"
 
 
+def format_rate(value_per_s: float) -> str:
+    """Return a rate of bytes with a decimal prefix: `450e9` -> `450.0 GB/s`."""
+    number = format_count(value_per_s)
+    return f"{number[:-1]} {number[-1]}B/s" if number[-1].isalpha() else f"{number} B/s"
+
+
 def format_percent(value: float) -> str:
     """Return a fraction as a percentage with one decimal: `0.914` -> `91.4%`."""
     return f"{100 * value:.1f}%"

@@ -31,7 +31,9 @@ def devices(
         target.deliver(devices_table(all_devices().values()))
         return
     from archbench.devices.ceilings import measure_devices
-    from archbench.devices.measured import store_devices
+    from archbench.devices.measured import require_place, store_devices
+
+    require_place()
 
     note("measuring a copy and matrix products; leave the machine alone for half a minute")
     measured = []

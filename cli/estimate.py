@@ -39,9 +39,8 @@ GlobalBatch = Annotated[
     int | None,
     typer.Option("--global-batch", metavar="N", help="Samples of all devices together.", parser=parse_batch_size),
 ]
-Part = Annotated[
-    float | None,
-    typer.Option("--efficiency", metavar="X", help="Part of the peak reached; default: fitted.", parser=parse_amount),
+Epochs = Annotated[
+    float | None, typer.Option("--epochs", metavar="N", help="With --dataset; default: 1.", parser=parse_amount)
 ]
 Link = Annotated[
     str | None, typer.Option("--interconnect", metavar="SIZE", help="Bytes a second between devices: 50GB.")
@@ -49,6 +48,9 @@ Link = Annotated[
 Dataset = Annotated[
     str | None, typer.Option("--dataset", metavar="NAME|N", help="imagenet, cifar10, or a number of images.")
 ]
+
+
+_MOST_DEVICES = 2**20
 
 
 def estimate(
@@ -73,7 +75,9 @@ def estimate(
     global_batch: GlobalBatch = None,
     interconnect: Link = None,
     dataset: Dataset = None,
-    epochs: Annotated[float, typer.Option("--epochs", metavar="N", help="With --dataset.", parser=parse_amount)] = 1.0,
+    epochs: Annotated[
+        float | None, typer.Option("--epochs", metavar="N", help="With --dataset.", parser=parse_amount)
+    ] = None,
     price: Annotated[
         float | None, typer.Option("--price", metavar="X", help="Of one device's hour.", parser=parse_amount)
     ] = None,
@@ -96,6 +100,12 @@ def estimate(
 
     target = destination(format, output, csv)
     counts = parse_range(devices, "number of devices")
+    if counts[-1] > _MOST_DEVICES:
+        raise UsageError(f"--devices {devices}: nobody has so many; give at most {_MOST_DEVICES}")
+    if dataset is None and (price is not None or epochs is not None):
+        raise UsageError("--epochs and --price are of a whole training; say which by --dataset")
+    if (layers and (plans or counts != [1] or global_batch or dataset)) or (plans and (global_batch or dataset)):
+        raise UsageError("--layers shows one step of one device, --plans one step; leave the other options out")
     images = None if dataset is None else images_in(dataset)
     mode = mode or (Mode.train if dataset or plans or counts != [1] else Mode.eval)
     if mode is Mode.eval and (counts != [1] or plans):
@@ -122,5 +132,5 @@ def estimate(
     elif plans:
         target.deliver(parallel_table(run, batch, counts[0], link, assumed))
     else:
-        job = Job(images, epochs, price)
+        job = Job(images, 1.0 if epochs is None else epochs, price)
         target.deliver(rates_table(run, batch, global_batch, counts, link, assumed, job))

@@ -21,7 +21,10 @@ def images_in(dataset: str) -> int:
     if dataset in DATASETS:
         return DATASETS[dataset]
     if dataset[:1].isdigit():
-        return parse_count(dataset)
+        count = parse_count(dataset)
+        if count == 0:
+            raise UsageError(f"--dataset {dataset} has no images; give a number from 1")
+        return count
     known = ", ".join(DATASETS)
     raise UsageError(f"--dataset {dataset} is neither one of {known} nor a number{nearest(dataset, DATASETS)}")
 
@@ -40,11 +43,16 @@ def assumed_efficiency(given: float | None, place: Device, fused: bool) -> Effic
 
 def link_rate(given: str | None, place: Device, counts: list[int]) -> float:
     """Return bytes per second between devices."""
-    from archbench.errors import DeviceError
+    from archbench.errors import DeviceError, UsageError
     from archbench.units import parse_bytes
 
+    if given is not None and counts == [1]:
+        raise UsageError(f"--interconnect {given} is of use with several --devices only")
     if given is not None:
-        return parse_bytes(given)
+        rate = parse_bytes(given)
+        if rate == 0:
+            raise UsageError(f"--interconnect {given} sends nothing; give bytes a second, such as 50GB")
+        return rate
     if place.interconnect_bytes_per_s is None and counts != [1]:
         raise DeviceError(f"{place.name} has no published interconnect; say one, such as --interconnect 10GB")
     return place.interconnect_bytes_per_s or 0.0
@@ -71,13 +79,13 @@ def rates_table(
     if global_batch is not None and counts[-1] > global_batch:
         raise UsageError(f"--global-batch {global_batch} cannot be divided among {counts[-1]} devices; give fewer")
     reference = run.trace(global_batch or batch)
-    single = reference.batch / time_s(reference, conditions)
+    single = reference.batch / _positive(time_s(reference, conditions), run)
     rows = []
     for count in counts:
         size = batch if global_batch is None else -(-global_batch // count)
         trace = reference if size == reference.batch else run.trace(size)
         needed = run.footprint(size, trace)
-        run.require_fit(needed, conditions.device.memory_bytes, f"the {conditions.device.name} has")
+        run.require_fit(needed, conditions.device.free_bytes, f"the {conditions.device.name} has")
         scaled = data_parallel(trace, conditions, count, link)
         rows.append(
             estimate_row(
@@ -86,12 +94,28 @@ def rates_table(
                 conditions,
                 efficiency,
                 scaled=scaled,
+                images=global_batch or count * size,
                 single_images_per_s=single,
                 job=job,
                 peak_bytes=needed.needed_bytes,
             )
         )
-    return estimates_table(rows, link_bytes_per_s=link, efficiency=efficiency, caveats=run.caveats(reference))
+    return estimates_table(
+        rows,
+        device=conditions.device,
+        link_bytes_per_s=link,
+        efficiency=efficiency,
+        caveats=run.caveats(reference),
+    )
+
+
+def _positive(time_s: float, run: Run) -> float:
+    """Return a time. Raises InputError for a model that does nothing which takes any."""
+    from archbench.errors import InputError
+
+    if time_s == 0:
+        raise InputError(f"{run.loaded.source.address} runs no operator that takes time; there is nothing to estimate")
+    return time_s
 
 
 def layers_table(run: Run, batch: int, efficiency: Efficiency) -> Table:
@@ -104,6 +128,7 @@ def layers_table(run: Run, batch: int, efficiency: Efficiency) -> Table:
     name = run.loaded.source.address
     title = f"{name}, {trace.mode}, batch {batch}, {run.loaded.precision.name} on {run.conditions.device.name}"
     rows = roofline_rows(trace, run.conditions)
+    _positive(sum(row.time_s for row in rows), run)
     return roofline_table(rows, title=title, efficiency=efficiency, caveats=run.caveats(trace))
 
 

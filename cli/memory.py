@@ -44,7 +44,7 @@ OnDevice = Annotated[
 def memory(
     model: Model,
     input: Inputs = None,
-    batch: Batches = "1",
+    batch: Batches | None = None,
     fit: Fit = None,
     mode: ModeOption = Mode.eval,
     dtype: Dtype = "fp32",
@@ -68,7 +68,9 @@ def memory(
     from cli.output import destination
 
     target = destination(format, output, csv)
-    batches = parse_range(batch, "batch size")
+    if batch is not None and fit is not None:
+        raise UsageError(f"--fit {fit} finds the batch; leave --batch {batch} out")
+    batches = parse_range(batch or "1", "batch size")
     if (layers or timeline) and (len(batches) > 1 or fit is not None or (layers and timeline)):
         raise UsageError("--layers and --timeline show one batch; give one --batch, no --fit, and one of the two")
 
@@ -119,4 +121,4 @@ def _limit(fit: str | None) -> tuple[int | None, Device | None]:
     if fit[:1].isdigit():
         return parse_bytes(fit), None
     device = find_device(fit)
-    return device.memory_bytes, device
+    return device.free_bytes, device

@@ -33,15 +33,19 @@ class Destination:
 
     def deliver(self, table: Table, document: Any = None) -> None:
         """Print or write the table; as JSON `document` is written instead, where there is one."""
+        self.deliver_text(_render(self.format, table, document, sys.stdout if self.path is None else None))
+        for caveat in table.caveats:
+            note(caveat)
+
+    def deliver_text(self, text: str) -> None:
+        """Print or write a text that is in the format already."""
         if self.path is None:
-            _emit(_render(self.format, table, document, sys.stdout))
+            _emit(text)
         else:
             from archbench.files import write_whole
 
-            write_whole(self.path, _render(self.format, table, document, None))
+            write_whole(self.path, text)
             note(f"wrote {self.path}")
-        for caveat in table.caveats:
-            note(caveat)
 
 
 class ReaderLeftError(Exception):

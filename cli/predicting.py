@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from archbench.errors import DeviceError, UsageError
+from archbench.errors import DeviceError, ForwardError, InputError, UsageError
 from cli.loading import Loaded, load
 from cli.options import Algorithm, Layout, Mode, UpdateForm
 
@@ -41,10 +41,25 @@ class Run:
         return footprint(name, trace or self.trace(batch), dtype, self.conditions)
 
     def largest_batch(self, limit_bytes: int) -> int:
-        """Return the largest batch that needs no more, 0 if there is none."""
+        """Return the largest batch that needs no more, 0 if there is none.
+
+        Raises InputError for a model that needs real data, for the search would need real memory.
+        """
         from archbench.analyze.footprint import largest_batch
 
-        return largest_batch(lambda batch: self.footprint(batch).needed_bytes, limit_bytes)
+        smallest, trace = self._smallest_batch()
+        if trace.real_data_reason:
+            address = self.loaded.source.address
+            why = trace.real_data_reason
+            raise InputError(f"{address} needs real data, because {why}; try one --batch after the other")
+        return largest_batch(lambda batch: self.footprint(batch).needed_bytes, limit_bytes, smallest)
+
+    def _smallest_batch(self) -> tuple[int, Trace]:
+        """Return the smallest batch that the model runs on, with its trace; batch normalisation may need two."""
+        try:
+            return 1, self.trace(1)
+        except ForwardError:
+            return 2, self.trace(2)
 
     def require_fit(self, found: Footprint, limit_bytes: int, where: str) -> None:
         """Raise DeviceError, saying by how much and what would fit, if a batch needs more than the limit."""
@@ -52,7 +67,7 @@ class Run:
 
         if found.needed_bytes <= limit_bytes:
             return
-        fits = self.largest_batch(limit_bytes)
+        fits = 0 if found.batch == 1 else self.largest_batch(limit_bytes)
         would = f"batch {fits} fits" if fits else f"not even one sample fits; {self._remedy()}"
         needed, excess = format_bytes(found.needed_bytes), format_bytes(found.needed_bytes - limit_bytes)
         raise DeviceError(f"{found.model} needs {needed} for batch {found.batch}, {excess} more than {where}; {would}")

@@ -165,17 +165,19 @@ def estimate_row(
     efficiency: Efficiency,
     *,
     scaled: Scaled,
+    images: int,
     single_images_per_s: float,
     job: Job,
     peak_bytes: int,
 ) -> EstimateRow:
     """Return the prediction for several devices, of which each runs `trace`.
 
-    `single_images_per_s` is what one device alone reaches with the reference batch.
+    `images` are those that all devices take in a step, `single_images_per_s` what one device alone reaches with the
+    reference batch.
     """
     alone = rate(trace, conditions, efficiency)
     devices, device = scaled.devices, conditions.device
-    images_per_s = devices * trace.batch / scaled.step_s
+    images_per_s = images / scaled.step_s
     slowed = images_per_s / alone.images_per_s
     hours = None if job.images is None else job.images * job.epochs / images_per_s / 3600
     return EstimateRow(
@@ -196,7 +198,7 @@ def estimate_row(
         scaling=images_per_s / (devices * single_images_per_s),
         flop_per_s=alone.flop_per_s * slowed,
         utilisation=alone.utilisation * slowed / devices,
-        bound=alone.bound,
+        bound="communication" if scaled.exposed_s > scaled.step_s / 2 else alone.bound,
         peak_bytes=peak_bytes,
         hours=hours,
         energy_kwh=None if hours is None or device.power_w is None else hours * devices * device.power_w / 1000,

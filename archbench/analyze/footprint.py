@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from archbench.analyze.allocator import rounding_bytes, workspace_bytes
 from archbench.analyze.memory import peak_moment
 from archbench.analyze.roofline import Conditions
+from archbench.errors import InputError
 from archbench.trace.records import Trace
+from archbench.units import format_bytes
+
+_MOST = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,18 @@ def footprint(model: str, trace: Trace, dtype: str, conditions: Conditions | Non
     )
 
 
-def largest_batch(needed_bytes: Callable[[int], int], limit_bytes: int) -> int:
-    """Return the largest batch that needs no more than the limit, 0 if one sample does; more never needs less."""
-    if needed_bytes(1) > limit_bytes:
+def largest_batch(needed_bytes: Callable[[int], int], limit_bytes: int, smallest: int = 1) -> int:
+    """Return the largest batch that needs no more than the limit, 0 if the smallest needs more.
+
+    It is looked for on the assumption that a larger batch does not need less. Raises InputError where there is no
+    largest one: memory does not grow with the batch, or billions of samples fit.
+    """
+    if needed_bytes(smallest) > limit_bytes:
         return 0
-    fits, too_large = 1, 2
-    while needed_bytes(too_large) <= limit_bytes:
+    fits, too_large = smallest, 2 * smallest
+    while (needed := needed_bytes(too_large)) <= limit_bytes:
+        if needed == needed_bytes(fits) or too_large > _MOST:
+            raise InputError(f"no batch is too large for that: {too_large} samples need {format_bytes(needed)}")
         fits, too_large = too_large, 2 * too_large
     while too_large - fits > 1:
         middle = (fits + too_large) // 2

@@ -28,7 +28,7 @@ from archbench.trace.costs import find_rule
 from archbench.trace.records import Operation, Trace
 
 Layout = Literal["nchw", "nhwc"]
-Bound = Literal["compute", "memory", "launch"]
+Bound = Literal["compute", "memory", "launch", "communication"]
 
 MEMORY_EFFICIENCY = 0.9
 LAUNCH_S = 2.5e-6

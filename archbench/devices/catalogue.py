@@ -35,11 +35,17 @@ class Device:
     is_measured: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def free_bytes(self) -> int:
+        """The memory that is left for a program; a GPU's driver takes half a GiB for its context."""
+        return self.memory_bytes - (_GIB // 2 if self.kind == "gpu" else 0)
+
     def peak(self, dtype: str) -> float:
         """Return the peak rate in FLOP/s. Raises DeviceError for a dtype that the device lacks."""
         if dtype not in self.peak_flop_per_s:
             there = ", ".join(self.peak_flop_per_s)
-            raise DeviceError(f"{self.name} has no {dtype}; it has {there}{nearest(dtype, self.peak_flop_per_s)}")
+            hint = "" if dtype == "fp64" else nearest(dtype, self.peak_flop_per_s)
+            raise DeviceError(f"no rate of {dtype} is known for {self.name}; it has {there}{hint}")
         return self.peak_flop_per_s[dtype]
 
     def ridge(self, dtype: str) -> float:
@@ -62,7 +68,7 @@ def _device(name: str, entry: Mapping[str, Any]) -> Device:
         name=name,
         title=entry["title"],
         year=entry["year"],
-        memory_bytes=entry["memory_gib"] * _GIB,
+        memory_bytes=round(entry["memory_gib"] * _GIB),
         bandwidth_bytes_per_s=entry["bandwidth_gb_per_s"] * 1e9,
         peak_flop_per_s={dtype: rate * 1e12 for dtype, rate in entry["peak_tflop_per_s"].items()},
         kind=entry.get("kind", "gpu"),

@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from archbench.devices.catalogue import Device
-from archbench.errors import DeviceError
+from archbench.errors import DeviceError, OutputError
 from archbench.files import write_whole
 
 
@@ -24,21 +25,50 @@ def measured_devices() -> dict[str, Device]:
     path = _path()
     try:
         entries = json.loads(path.read_text("utf-8"))
-        return {entry["name"]: Device(**entry) for entry in entries}
+        return {entry["name"]: _device(entry) for entry in entries}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DeviceError(f"cannot read '{path}': {error}; measure anew or remove it") from error
+    except OSError as error:
+        raise DeviceError(f"cannot read '{path}': {error.strerror}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DeviceError(f"'{path}' is damaged; 'archbench devices --measure' writes it anew") from error
+
+
+def _device(entry: dict[str, Any]) -> Device:
+    """Return the device of one entry, its figures being numbers. Raises one of Python's errors for anything else."""
+    capability = entry["compute_capability"]
+    return Device(
+        name=entry["name"],
+        title=entry["title"],
+        year=int(entry["year"]),
+        memory_bytes=int(entry["memory_bytes"]),
+        bandwidth_bytes_per_s=float(entry["bandwidth_bytes_per_s"]),
+        peak_flop_per_s={dtype: float(rate) for dtype, rate in entry["peak_flop_per_s"].items()},
+        kind="cpu" if entry["kind"] == "cpu" else "gpu",
+        compute_capability=None if capability is None else float(capability),
+        is_measured=True,
+        sources=dict(entry["sources"]),
+    )
 
 
 def store_devices(devices: Iterable[Device]) -> Path:
-    """Write measured devices, in place of earlier ones of the same names, and return the file."""
+    """Write measured devices, in place of earlier ones of the same names or a damaged file, and return the file."""
     path = _path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kept = measured_devices() if path.exists() else {}
+    try:
+        kept = measured_devices()
+    except DeviceError:
+        kept = {}
     kept |= {device.name: device for device in devices}
     write_whole(path, json.dumps([asdict(device) for device in kept.values()], indent=2) + "\n")
     return path
+
+
+def require_place() -> None:
+    """Make the folder that measured devices are kept in. Raises OutputError if that is not possible."""
+    try:
+        _path().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder '{_path().parent}': {error.strerror}") from error
 
 
 def _path() -> Path:

@@ -10,7 +10,7 @@ from archbench.analyze.estimate import EstimateRow, RooflineRow
 from archbench.analyze.scaling import Planned, Traffic
 from archbench.devices.catalogue import Device
 from archbench.report.table import Column, Table
-from archbench.units import format_bytes, format_count, format_measure, format_percent, format_time
+from archbench.units import format_bytes, format_measure, format_percent, format_rate, format_time
 
 _DEVICES = (
     Column("name", "Device", "text", 0),
@@ -80,6 +80,22 @@ _PLANS = (
 )
 
 
+def domain_note(*, mode: str, batch: int, dtype: str, kind: str) -> str | None:
+    """Say in which respects a prediction lies outside what its efficiency was fitted on; None if in none."""
+    outside = []
+    if mode == "train":
+        outside.append("training")
+    if batch < _FITTED_BATCH:
+        outside.append(f"batches below {_FITTED_BATCH}, where Python may hold the device back")
+    if dtype in ("fp32", "tf32"):
+        outside.append("32-bit products")
+    if kind == "cpu":
+        outside.append("CPUs")
+    return (
+        f"No published rate here is of {', of '.join(outside)}: how far off this is, is not known." if outside else None
+    )
+
+
 def devices_table(devices: Iterable[Device]) -> Table:
     """Return one row a device."""
     rows = [
@@ -89,7 +105,7 @@ def devices_table(devices: Iterable[Device]) -> Table:
             "interconnect_bytes_per_s": device.interconnect_bytes_per_s,
             **{f"{dtype}_flop_per_s": rate for dtype, rate in device.peak_flop_per_s.items()},
             "is_measured": device.is_measured,
-            "source": "; ".join(dict.fromkeys(device.sources.values())),
+            "source": "; ".join(f"{figure}: {source}" for figure, source in device.sources.items()),
         }
         for device in devices
     ]
@@ -102,6 +118,10 @@ def devices_table(devices: Iterable[Device]) -> Table:
     )
 
 
+# Published rates are of inference in half precision, with batches of 512 and 1024.
+_FITTED_BATCH = 64
+
+
 def efficiency_note(efficiency: Efficiency) -> str:
     """Say what part of the peak is assumed, and how far off predictions with it have been."""
     low, high, error = map(format_percent, (efficiency.low, efficiency.high, efficiency.error))
@@ -111,15 +131,24 @@ def efficiency_note(efficiency: Efficiency) -> str:
 
 
 def estimates_table(
-    rows: Sequence[EstimateRow], *, link_bytes_per_s: float, efficiency: Efficiency, caveats: Iterable[str] = ()
+    rows: Sequence[EstimateRow],
+    *,
+    device: Device,
+    link_bytes_per_s: float,
+    efficiency: Efficiency,
+    caveats: Iterable[str] = (),
 ) -> Table:
     """Return one row a number of devices, with where adding more stops to pay."""
     first = rows[0]
     fused = "fused" if first.is_fused else "eager"
     notes = [efficiency_note(efficiency)]
+    smallest = min(row.batch for row in rows)
+    outside = domain_note(mode=first.mode, batch=smallest, dtype=first.dtype, kind=device.kind)
+    if outside is not None:
+        notes.append(outside)
     if rows[-1].devices > 1:
-        link = format_count(link_bytes_per_s)
-        notes.append(f"Each device sends {link} B/s to others, across hosts too; state another rate by --interconnect.")
+        link = format_rate(link_bytes_per_s)
+        notes.append(f"Each device sends {link} to others, across hosts too; state another rate by --interconnect.")
     if len(rows) > 1:
         fastest = max(rows, key=lambda row: row.images_per_s)
         wasted = next((row for row in rows if row.scaling < 0.5), None)

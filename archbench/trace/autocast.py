@@ -54,7 +54,8 @@ PROMOTED = frozenset(
 
 # Names that only Python has, and composites written in C++: recurrent layers, which cuDNN's wrapper casts whole.
 _PYTHON_NAMES = {
-    "__matmul__": "matmul", "__rmatmul__": "matmul", "__pow__": "pow", "__rpow__": "pow", "cross_entropy_loss":
+    "__matmul__": "matmul", "__rmatmul__": "matmul", "__pow__": "pow", "__rpow__": "pow", "__rdiv__": "reciprocal",
+    "__rtruediv__": "reciprocal", "norm": "frobenius_norm", "cross_entropy_loss":
     "nll_loss", "gru": "gru_cell", "lstm": "lstm_cell", "rnn_relu": "rnn_relu_cell", "rnn_tanh": "rnn_tanh_cell",
 }  # fmt: skip
 _CHECKS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
@@ -84,7 +85,7 @@ class _Autocast(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         name = _PYTHON_NAMES.get(name, name)
-        if name in FULL_BY_DTYPE and kwargs.get("dtype") is None and self._has_lower(args):
+        if name in FULL_BY_DTYPE and not _names_dtype(args, kwargs) and self._has_lower(args):
             return func(*args, **{**kwargs, "dtype": torch.float32})
         if name in LOWER:
             target = self._dtype
@@ -104,7 +105,8 @@ class _Autocast(TorchFunctionMode):
         """Return a floating tensor in `target`, and a double as it is."""
         if not tensor.is_floating_point() or tensor.dtype in (target, torch.float64):
             return tensor
-        is_parameter = tensor.requires_grad and tensor.is_leaf and not tensor._is_view()
+        is_full = tensor.dtype is torch.float32
+        is_parameter = is_full and tensor.requires_grad and tensor.is_leaf and not tensor._is_view()
         if target is torch.float32 or not is_parameter:
             return tensor.to(target)
         if id(tensor) not in self._casts:
@@ -116,6 +118,11 @@ class _Autocast(TorchFunctionMode):
 
     def _has_full(self, values: Any) -> bool:
         return any(tensor.dtype is torch.float32 for tensor in tensors_in(values))
+
+
+def _names_dtype(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Say whether the caller chose the dtype of the result himself."""
+    return any(isinstance(value, torch.dtype) for value in (*args, *kwargs.values()))
 
 
 def _is_composite(func: FunctionType) -> bool:

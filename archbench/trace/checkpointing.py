@@ -32,7 +32,7 @@ def checkpoint_modules(model: nn.Module, what: str) -> None:
 
 
 def _divide(model: nn.Module, segments: int) -> None:
-    if not isinstance(model, nn.Sequential):
+    if not isinstance(model, nn.Sequential) or type(model).forward is not nn.Sequential.forward:
         raise UsageError(
             f"--checkpoint {segments} divides a Sequential; name modules of a {type(model).__name__} instead"
         )

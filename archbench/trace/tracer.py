@@ -132,11 +132,13 @@ def _run(model: nn.Module, inputs: Any, how: _How, place: Callable[[Tensor], Ten
                 _run_backward(differentiable, recorder)
                 recorder.nodes.release()
                 for gradient in watch.gradients(arguments):
-                    recorder.storages.set_kind(gradient, "gradient")
+                    # A sparse one holds its values; the indices are those that the forward pass looked up.
+                    values = gradient._values() if gradient.is_sparse else gradient
+                    recorder.storages.set_kind(values, "gradient")
             num_operations = len(recorder.operations)
             if is_training and how.optimizer is not None:
                 run_update(how.optimizer, watch.parameters_with_gradients(), recorder)
-        except (NeedsDataError, _StrangersError):
+        except (NeedsDataError, UsageError, _StrangersError):
             raise
         except (Exception, SystemExit) as error:  # whatever the model's own code raises is told with its layer
             if reason is None and isinstance(error, Exception) and is_about_missing_data(error):

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
+from archbench.errors import UsageError
 from archbench.trace.recorder import Recorder
 
 Algorithm = Literal["sgd", "momentum", "adam", "adamw"]
@@ -48,8 +49,13 @@ class Optimizer:
 def run_update(optimizer: Optimizer, parameters: Sequence[Tensor], recorder: Recorder) -> None:
     """Run the update of one of many steps: the states have been there since before the run.
 
+    Sparse gradients are not followed into the update of SGD, and Adam does not take them: UsageError.
     Twins without data stand for the parameters and their gradients, which are counted where they were made.
     """
+    is_sparse = [parameter.grad is not None and parameter.grad.is_sparse for parameter in parameters]
+    if any(is_sparse) and optimizer.algorithm.startswith("adam"):
+        raise UsageError(f"{optimizer.algorithm} does not take the sparse gradients of an embedding; use sgd")
+    parameters = [parameter for parameter, sparse in zip(parameters, is_sparse, strict=True) if not sparse]
     recorder.begin_update()
     kept = [[_blank(p) for p in parameters] for _ in range(STATES[optimizer.algorithm])]
     counters = _counters(optimizer, len(parameters))

@@ -15,6 +15,7 @@ from archbench.analyze.layer_memory import layer_memory
 from archbench.analyze.memory import largest_sum, peak_bytes, peak_moment, timeline
 from archbench.analyze.roofline import Conditions
 from archbench.devices.catalogue import find_device
+from archbench.errors import InputError
 from archbench.precision import PRECISIONS
 from archbench.trace.records import Storage
 from archbench.trace.tracer import trace
@@ -149,6 +150,22 @@ def test_pooling_saves_its_indices_in_eight_bytes(zoo_trace):
     # 96x27x27 results of 4 bytes and as many indices of 8, of 2 samples.
     rows = {row.name: row for row in layer_memory(zoo_trace("alexnet", 2, "train"))}
     assert rows["pool1"].saved_bytes == 2 * 96 * 27 * 27 * (4 + 8)
+
+
+def test_a_model_whose_memory_does_not_grow_has_no_largest_batch():
+    with pytest.raises(InputError, match="no batch is too large for that"):
+        largest_batch(lambda batch: 100, 1000)
+    with pytest.raises(InputError, match="no batch is too large for that"):
+        largest_batch(lambda batch: batch, 10**18)
+
+
+def test_the_search_may_begin_at_two():
+    def needed(batch):
+        assert batch > 1
+        return 10 * batch
+
+    assert largest_batch(needed, 55, smallest=2) == 5
+    assert largest_batch(needed, 5, smallest=2) == 0
 
 
 @given(st.integers(1, 10**6), st.integers(0, 10**6), st.integers(1, 10**9))

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from archbench.devices.catalogue import all_devices, find_device, published_devices
-from archbench.devices.measured import measured_devices, store_devices
-from archbench.errors import DeviceError
+from archbench.devices.measured import measured_devices, require_place, store_devices
+from archbench.errors import DeviceError, OutputError
 
 
 @pytest.fixture(autouse=True)
 def data_home(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    require_place()
     return tmp_path
 
 
@@ -45,21 +47,32 @@ def test_the_ridge_is_peak_over_bandwidth():
 def test_an_unknown_device_or_dtype_names_the_nearest():
     with pytest.raises(DeviceError, match="there is no device 'h20'; did you mean 'h200'"):
         find_device("h20")
-    with pytest.raises(DeviceError, match="v100 has no bf16; it has fp32, fp16"):
+    with pytest.raises(DeviceError, match="no rate of bf16 is known for v100; it has fp32, fp16"):
         find_device("v100").peak("bf16")
 
 
 def test_what_was_measured_is_kept_and_found():
-    device = find_device("cpu")
+    device = replace(find_device("cpu"), name="this_cpu", is_measured=True, power_w=None)
     path = store_devices([device])
-    assert measured_devices() == {"cpu": device}
-    assert json.loads(path.read_text())[0]["name"] == "cpu"
+    assert measured_devices() == {"this_cpu": device}
+    assert json.loads(path.read_text())[0]["name"] == "this_cpu"
     store_devices([find_device("t4")])
-    assert list(measured_devices()) == ["cpu", "t4"]
+    assert list(measured_devices()) == ["this_cpu", "t4"]
 
 
-def test_a_damaged_file_is_said_and_not_overwritten(data_home):
+@pytest.mark.parametrize(
+    "text", ["{ not json", "null", "[1]", '[{"name": "x"}]', '[{"name": "x", "memory_bytes": "a"}]']
+)
+def test_a_damaged_file_is_said_and_measured_anew(data_home, text):
     path = store_devices([find_device("cpu")])
-    path.write_text("{ not json")
-    with pytest.raises(DeviceError, match=r"cannot read .*measure anew or remove it"):
+    path.write_text(text)
+    with pytest.raises(DeviceError, match=r"is damaged; 'archbench devices --measure' writes it anew"):
         all_devices()
+    store_devices([published_devices()["cpu"]])
+    assert list(measured_devices()) == ["cpu"]
+
+
+def test_where_nothing_can_be_kept_is_said_before_anything_is_measured(monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", "/proc/nowhere")
+    with pytest.raises(OutputError, match="cannot make the folder '/proc/nowhere/archbench'"):
+        require_place()

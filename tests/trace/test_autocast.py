@@ -61,6 +61,12 @@ def test_functions_written_in_python_are_looked_into():
     assert ran["aten.pow"] is torch.float32
 
 
+def test_a_norm_is_full_precision_and_a_chosen_dtype_is_kept():
+    ran = dict(dtypes(lambda a, b: F.normalize(a @ b), (2, 3), (3, 4)))
+    assert ran["aten.linalg_vector_norm"] is torch.float32
+    assert dtypes(lambda a, b: torch.softmax(a @ b, -1, torch.float32), (2, 3), (3, 4))[-1][0] == "aten._softmax"
+
+
 def test_a_parameter_is_cast_once():
     class Twice(nn.Module):
         def __init__(self):

@@ -85,5 +85,12 @@ def test_what_is_computed_is_the_same():
 def test_what_names_nothing_is_refused(what, message):
     with pytest.raises(UsageError, match=message):
         checkpoint_modules(find("torchvision:resnet18").build(), what)
+
+    class Flattened(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x.flatten(1))
+
+    with pytest.raises(UsageError, match="name modules of a Flattened"):
+        checkpoint_modules(Flattened(nn.ReLU(), nn.ReLU()), "2")
     with pytest.raises(UsageError, match="there are 2 layers"):
         checkpoint_modules(nn.Sequential(nn.ReLU(), nn.ReLU()), "3")

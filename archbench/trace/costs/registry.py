@@ -54,7 +54,8 @@ FREE = frozenset(
     for name in (
         "as_strided_", "detach", "empty", "empty_like", "empty_permuted", "empty_strided", "is_same_size",
         "lift_fresh", "_linalg_check_errors", "_local_scalar_dense", "new_empty", "new_empty_strided",
-        "_reshape_alias", "resize_", "set_", "squeeze_", "sym_numel", "sym_size", "sym_stride", "t_", "transpose_",
+        "_reshape_alias", "resize_", "set_", "_sparse_coo_tensor_with_dims_and_tensors",
+        "squeeze_", "sym_numel", "sym_size", "sym_stride", "t_", "transpose_",
         "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes", "_unsafe_view", "unsqueeze_",
     )
 )  # fmt: skip
