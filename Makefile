@@ -30,6 +30,7 @@ results-gpu: $(VENV)/installed
 docs: $(VENV)/installed
 	$(BIN)/archbench verify --format markdown --output docs/claims.md
 	$(BIN)/python results/make_training_times.py
+	$(BIN)/python results/run_docs.py
 
 benchmark: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py

@@ -1,0 +1,31 @@
+"""What the documentation shows is what the commands print."""
+
+from __future__ import annotations
+
+import pytest
+
+from results import run_docs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", run_docs.pages(), ids=lambda page: page.name)
+def test_every_command_shown_prints_what_is_shown(page):
+    text = page.read_text(encoding="utf-8")
+    assert run_docs.refreshed(text) == text
+
+
+def test_a_stale_output_is_replaced_and_a_cut_one_compared():
+    page = "Text.\n\n```\n$ archbench history\nold\n```\n"
+    today = run_docs.refreshed(page)
+    assert "ImageNet challenge" in today
+    assert run_docs.refreshed(today) == today
+    cut = "```\n$ archbench history\nImageNet challenge, classification\n...\n```\n"
+    assert run_docs.refreshed(cut) == cut
+    wrong = "```\n$ archbench history\nSomething else\n...\n```\n"
+    assert run_docs.refreshed(wrong) != wrong
+
+
+def test_the_readme_and_the_chapters_show_commands():
+    shown = {page.name: page.read_text(encoding="utf-8").count("\n$ archbench ") for page in run_docs.pages()}
+    assert shown["README.md"] >= 3
+    assert shown["predicting.md"] >= 5
