@@ -30,6 +30,7 @@ results-gpu: $(VENV)/installed
 docs: $(VENV)/installed
 	$(BIN)/archbench verify --format markdown --output docs/claims.md
 	$(BIN)/python results/make_training_times.py
+	for model in lenet5 alexnet zfnet vgg16; do $(BIN)/archbench draw $$model --output docs/pictures/$$model.svg; done
 	$(BIN)/python results/run_docs.py
 
 benchmark: $(VENV)/installed

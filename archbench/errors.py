@@ -9,7 +9,9 @@ The message is one line: the value, what was expected, the nearest valid choice.
     ├── InputError    (ValueError)    a shape, dtype or batch size is malformed
     ├── DeviceError   (LookupError)   there is no such device, or it lacks what was asked of it
     ├── ForwardError  (RuntimeError)  the model does not run on the inputs it was given
-    └── OutputError   (OSError)       a file could not be written; what was there before is untouched
+    ├── MeasurementError (RuntimeError) something could not be measured, or not so that it can be trusted (exit code 3)
+    ├── OutputError   (OSError)       a file could not be written; what was there before is untouched
+    └── StoreError    (OSError)       a store of results could not be read or written; what it holds is untouched
 """
 
 from __future__ import annotations
@@ -48,8 +50,18 @@ class ForwardError(ArchbenchError, RuntimeError):
     """The model does not run on the inputs it was given."""
 
 
+class MeasurementError(ArchbenchError, RuntimeError):
+    """Something could not be measured, or not so that it can be trusted."""
+
+    exit_code = 3
+
+
 class OutputError(ArchbenchError, OSError):
     """A file could not be written; an earlier file of that name is untouched."""
+
+
+class StoreError(ArchbenchError, OSError):
+    """A store of results could not be read or written; what it holds is untouched."""
 
 
 def nearest(value: str, choices: Iterable[str]) -> str:

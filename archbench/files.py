@@ -9,34 +9,35 @@ from pathlib import Path
 from archbench.errors import OutputError
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write `text` to `path` so that at every moment there is the old file or the new one.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write text, as UTF-8, or bytes to `path` so that at every moment there is the old file or the new one.
 
     A link is followed, permissions of an earlier file are kept, and what is no regular file (a pipe, a terminal) is
     written to directly. Raises OutputError, with nothing changed, if it cannot be written.
     """
+    data = content.encode("utf-8") if isinstance(content, str) else content
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(data)
         else:
-            _replace(path.resolve(), text)
+            _replace(path.resolve(), data)
     except OSError as error:
         raise OutputError(f"cannot write '{path}': {error.strerror or error}") from error
 
 
-def _replace(target: Path, text: str) -> None:
+def _replace(target: Path, data: bytes) -> None:
     if target.is_dir():
         raise IsADirectoryError(None, "it is a folder")
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(None, "it is read-only")
     mode = target.stat().st_mode if target.exists() else 0o666 & ~_umask()
     file = tempfile.NamedTemporaryFile(  # noqa: SIM115  # closed below, before it is renamed
-        "w", encoding="utf-8", newline="\n", dir=target.parent, prefix=f".{target.name}.", delete=False
+        dir=target.parent, prefix=f".{target.name}.", delete=False
     )
     temporary = Path(file.name)
     try:
         with file:
-            file.write(text)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(mode)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import Batch, Csv, FormatOption, Inputs, Mode, Models, ModeOption, Output
+from cli.output import note
+from cli.results import StorePath
 
+if TYPE_CHECKING:
+    from archbench.store.records import Result
+    from cli.loading import Counted
+
+Measured = Annotated[bool, typer.Option("--measured", help="Add the best rate that was measured on this machine.")]
 Baseline = Annotated[str | None, typer.Option("--baseline", metavar="MODEL", help="Ratios refer to it, not the first.")]
 
 
@@ -17,6 +25,8 @@ def compare(
     batch: Batch = 1,
     mode: ModeOption = Mode.eval,
     baseline: Baseline = None,
+    measured: Measured = False,
+    store: StorePath = None,
     format: FormatOption = None,
     output: Output = None,
     csv: Csv = None,
@@ -46,4 +56,28 @@ def compare(
     ]
     first = models.index(baseline) if baseline else 0
     said = [caveat for counted in all_counted for caveat in counted.summary.caveats]
-    target.deliver(comparison_table(rows, baseline=first, batch=batch, mode=mode.value, notes=protocols, caveats=said))
+    found = _best(all_counted, mode, store) if measured else None
+    target.deliver(
+        comparison_table(
+            rows, baseline=first, batch=batch, mode=mode.value, notes=protocols, caveats=said, measured=found
+        )
+    )
+
+
+def _best(models: list[Counted], mode: Mode, path: Path | None) -> dict[str, Result]:
+    """Return the fastest result of each model that was measured here on the same input."""
+    from archbench.measure.machine import machine
+    from archbench.store.database import Store, default_path
+    from archbench.units import format_dimensions
+
+    store = Store(path or default_path(), for_reading=True)
+    if not store.exists():
+        note("nothing was measured yet; archbench bench does it")
+        return {}
+    with store:
+        shapes = {one.summary.model: one.summary.inputs[0][1:] for one in models}
+        found = {
+            model: store.best(model, machine(), mode=mode.value, input_shape=format_dimensions(shape))
+            for model, shape in shapes.items()
+        }
+    return {model: result for model, result in found.items() if result is not None}

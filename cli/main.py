@@ -13,16 +13,20 @@ from typing import Annotated
 import typer
 
 from archbench.errors import ArchbenchError
+from cli.bench import bench
 from cli.check import check
 from cli.compare import compare
 from cli.costs import costs
 from cli.devices import devices
 from cli.diff import diff
+from cli.draw import draw
 from cli.estimate import estimate
+from cli.explain import explain
 from cli.history import history
 from cli.list import list_models
 from cli.memory import memory
 from cli.output import ReaderLeftError
+from cli.results import results
 from cli.summary import summary
 from cli.verify import verify
 
@@ -54,13 +58,17 @@ def _options(
 app.command("list")(list_models)
 app.command()(summary)
 app.command()(compare)
+app.command()(explain)
 app.command()(check)
 app.command()(diff)
 app.command()(verify)
 app.command()(history)
+app.command()(draw)
 app.command()(memory)
 app.command()(devices)
 app.command()(estimate)
+app.command()(bench)
+app.command()(results)
 app.command()(costs)
 
 

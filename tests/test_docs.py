@@ -6,12 +6,21 @@ import pytest
 
 from results import run_docs
 
+PICTURES = sorted((run_docs.ROOT / "docs" / "pictures").glob("*.svg"))
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", run_docs.pages(), ids=lambda page: page.name)
 def test_every_command_shown_prints_what_is_shown(page):
     text = page.read_text(encoding="utf-8")
     assert run_docs.refreshed(text) == text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.stem)
+def test_the_pictures_are_what_the_command_draws(picture, tmp_path):
+    assert run_docs.run(["draw", picture.stem, "--output", str(tmp_path / "drawn.svg")]) == 0
+    assert (tmp_path / "drawn.svg").read_text() == picture.read_text()
 
 
 def test_a_stale_output_is_replaced_and_a_cut_one_compared():

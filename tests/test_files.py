@@ -26,6 +26,11 @@ def _umask():
     return mask
 
 
+def test_bytes_are_written_as_they_are(tmp_path):
+    write_whole(tmp_path / "a.png", b"\x89PNG\r\n\xff")
+    assert (tmp_path / "a.png").read_bytes() == b"\x89PNG\r\n\xff"
+
+
 def test_an_earlier_file_keeps_its_permissions_and_a_link_stays_a_link(tmp_path):
     target, link = tmp_path / "target.csv", tmp_path / "link.csv"
     target.write_text("old")

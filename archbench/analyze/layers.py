@@ -325,6 +325,7 @@ def _common_window(operations: Iterable[Operation]) -> Window:
         stride=agreed(window.stride for window in windows),
         padding=agreed(window.padding for window in windows),
         groups=groups.pop() if len(groups) == 1 else None,
+        dilation=agreed(window.dilation for window in windows),
     )
 
 

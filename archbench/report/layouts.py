@@ -13,6 +13,7 @@ from archbench.analyze.claims import Judged, Outcome
 from archbench.analyze.comparison import ModelRow
 from archbench.analyze.layers import Doubt, LayerTable, Totals, as_record
 from archbench.report.table import Column, Table
+from archbench.store.records import Result
 from archbench.units import format_bytes
 
 CONVENTION = (
@@ -63,6 +64,13 @@ _COMPARISON = (
     Column("peak_training_bytes", "Peak training", "bytes", 6),
     Column("intensity", "FLOP/B", "float", 11),
     Column("reported_top5_error_percent", "Top-5 err %", "float", 3),
+)
+
+_MEASURED = (
+    Column("device", "Device", "text", 13),
+    Column("dtype", "Dtype", "text", 6),
+    Column("measured_batch", "At batch", "plain", 6),
+    Column("images_per_s", "Images/s", "measure", 3),
 )
 
 _LIMITS = (
@@ -196,10 +204,17 @@ def comparison_table(
     mode: str,
     notes: Iterable[str] = (),
     caveats: Iterable[str] = (),
+    measured: Mapping[str, Result] | None = None,
 ) -> Table:
-    """Return one row a model; `baseline` is the index of the row that ratios refer to."""
+    """Return one row a model; `baseline` is the index of the row that ratios refer to.
+
+    `measured` are the best results by model, of those that have any; None leaves their columns out.
+    """
     records = [as_record(row) for row in rows]
     computed = [column for column in _COMPARISON if column.field in records[0]]
+    if measured is not None:
+        records = [{**record, **_measured(measured.get(record["model"]))} for record in records]
+        computed += _MEASURED
     ratios = f"ratios to {rows[baseline].model}" if len(rows) > 1 else ""
     return Table(
         columns=tuple(computed),
@@ -210,6 +225,19 @@ def comparison_table(
         notes=(*notes, CONVENTION),
         caveats=tuple(caveats),
     )
+
+
+def _measured(result: Result | None) -> dict[str, Any]:
+    """Return what a comparison shows of a model's best result."""
+    if result is None:
+        return {column.field: None for column in _MEASURED}
+    configuration = result.configuration
+    return {
+        "device": configuration.device,
+        "dtype": configuration.dtype,
+        "measured_batch": configuration.batch,
+        "images_per_s": result.images_per_s,
+    }
 
 
 def claims_table(rows: Sequence[Judged]) -> Table:

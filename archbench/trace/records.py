@@ -22,12 +22,18 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How a convolution or pooling slides: one entry a spatial dimension; `groups` is None for pooling."""
+    """How a convolution or pooling slides: one entry a spatial dimension; `groups` is None for pooling.
+
+    `rounds_up` is pooling's ceil mode. `output_padding` is a transposed convolution's, None for all others.
+    """
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
     padding: tuple[int, ...]
     groups: int | None
+    dilation: tuple[int, ...]
+    rounds_up: bool = False
+    output_padding: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

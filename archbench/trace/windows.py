@@ -1,4 +1,4 @@
-"""Kernel, stride, padding and groups, read from the call of a convolution or pooling operator."""
+"""Kernel, stride, padding, groups and dilation, read from the call of a convolution or pooling operator."""
 
 from __future__ import annotations
 
@@ -22,18 +22,24 @@ def window_of(operator: str, args: Sequence[Any]) -> Window | None:
     """Return the window of a call, None for an operator that has none.
 
     `args` are the operator's positional arguments by its ATen schema: convolution(input, weight, bias,
-    stride, padding, dilation, transposed, output_padding, groups), pool(input, kernel, stride=kernel, padding=0).
+    stride, padding, dilation, transposed, output_padding, groups), max_pool(input, kernel, stride=kernel, padding=0,
+    dilation=1, ceil_mode=False), avg_pool(input, kernel, stride=kernel, padding=0, ceil_mode=False).
     """
     if operator == "aten.convolution":
         kernel = tuple(args[1].shape[2:])
         dimensions = len(kernel)
-        return Window(kernel, _each(args[3], dimensions), _each(args[4], dimensions), args[8])
+        stride, padding, dilation = (_each(value, dimensions) for value in args[3:6])
+        output_padding = _each(args[7], dimensions) if args[6] else None
+        return Window(kernel, stride, padding, args[8], dilation, output_padding=output_padding)
     if operator in _POOLING:
         dimensions = 3 if "3d" in operator else 2
         kernel = _each(args[1], dimensions)
         stride = _each(args[2], dimensions) if len(args) > 2 and args[2] else kernel
         padding = _each(args[3], dimensions) if len(args) > 3 else (0,) * dimensions
-        return Window(kernel, stride, padding, None)
+        dilates = "max" in operator
+        dilation = _each(args[4], dimensions) if dilates and len(args) > 4 else (1,) * dimensions
+        ceil_mode = args[4 + dilates : 5 + dilates]
+        return Window(kernel, stride, padding, None, dilation, rounds_up=bool(ceil_mode and ceil_mode[0]))
     return None
 
 

@@ -1,0 +1,1 @@
+"""Measurements that another person gets again, by the protocol in docs/measuring.md."""

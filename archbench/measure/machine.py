@@ -1,0 +1,54 @@
+"""Which machine this is, and which of its devices would be measured, without touching any of them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from archbench.errors import DeviceError
+
+KINDS = ("cpu", "cuda", "mps")
+
+
+def machine() -> str:
+    """Return the name under which this machine's results are kept."""
+    return platform.node() or "unknown"
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_kind() -> str:
+    """Return the kind of device to measure where nothing is said: a GPU if there is one."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def device_name(kind: str) -> str:
+    """Return a device's own name. Raises DeviceError for one that this machine does not have.
+
+    A GPU is asked for through its driver's tool: asking CUDA would take memory from what is then measured.
+    """
+    import torch
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there[kind]:
+        raise DeviceError(f"this machine has no {kind}; it has {', '.join(name for name in KINDS if there[name])}")
+    if kind == "cuda":
+        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0].strip()
+    return platform.processor() if kind == "mps" else _cpu_name()
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text("utf-8").splitlines() if info.exists() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return model or platform.processor() or platform.machine()

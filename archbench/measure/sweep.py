@@ -1,0 +1,96 @@
+"""A sweep: the product of what was asked for, measured one after the other, each kept as it comes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from archbench.address import Source, find
+from archbench.errors import InputError
+from archbench.inputs import parse_input
+from archbench.measure.request import Request
+from archbench.store.records import Configuration
+from archbench.units import format_dimensions
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What is to be measured, on one device: every combination of models, modes, batches, dtypes and layouts."""
+
+    models: Sequence[str]
+    inputs: Sequence[str]
+    kind: str
+    device: str
+    modes: Sequence[str]
+    batches: Sequence[int]
+    dtypes: Sequence[str]
+    layouts: Sequence[str]
+    compiled: bool
+    threads: int
+    processes: int
+    seconds: float
+
+    def configurations(self) -> Iterator[tuple[Request, Configuration]]:
+        """Yield each combination, as it is asked of a worker and as it is kept.
+
+        Raises AddressError or InputError for a model that is not there or has no input, before anything is measured.
+        """
+        shapes = {model: self._shape(find(model)) for model in self.models}
+        for model, mode, dtype, layout, batch in product(
+            self.models, self.modes, self.dtypes, self.layouts, self.batches
+        ):
+            request = Request(
+                model=model,
+                inputs=tuple(self.inputs),
+                kind=self.kind,
+                mode=mode,
+                batch=batch,
+                dtype=dtype,
+                layout=layout,
+                compiled=self.compiled,
+                graphs=False,
+                threads=self.threads,
+                processes=self.processes,
+                seconds=self.seconds / self.processes,
+            )
+            configuration = Configuration(
+                model=model,
+                input_shape=shapes[model],
+                kind=self.kind,
+                device=self.device,
+                mode=mode,
+                batch=batch,
+                dtype=dtype,
+                layout=layout,
+                compiled=self.compiled,
+                graphs=False,
+                threads=self.threads if self.kind == "cpu" else 0,
+            )
+            yield request, configuration
+
+    def _shape(self, source: Source) -> str:
+        for text in self.inputs:
+            parse_input(text)
+        if self.inputs:
+            return ",".join(self.inputs)
+        if source.input_shape is not None:
+            return format_dimensions(source.input_shape)
+        if source.example_inputs is None:
+            raise InputError(f"{source.address} has no usual input; say one, such as --input 3x224x224")
+        return "example"
+
+
+def family(model: str) -> str:
+    """Return what models that differ in their size alone have in common: vgg11 and vgg16 are one family."""
+    return re.sub(r"\d+", "#", model)
+
+
+def described(configuration: Configuration) -> str:
+    """Return a configuration in words."""
+    words = [configuration.model, configuration.mode, f"batch {configuration.batch}", configuration.dtype]
+    words.append(configuration.layout)
+    if configuration.compiled:
+        words.append("compiled")
+    return ", ".join(words)

@@ -1,0 +1,93 @@
+"""`archbench draw`: the picture of one model."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import Inputs, Model
+
+if TYPE_CHECKING:
+    from archbench.analyze.layers import LayerTable
+    from archbench.trace.records import Trace
+
+
+class Style(StrEnum):
+    """What a picture shows."""
+
+    volumes = "volumes"
+    blocks = "blocks"
+
+
+_ENDINGS = (".svg", ".png")
+
+Picture = Annotated[
+    Path | None, typer.Option("--output", metavar="PATH", help="A .svg or .png file; default: the model's name, .svg.")
+]
+StyleOption = Annotated[
+    Style | None, typer.Option("--style", help="Default: volumes for a chain of 2-d feature maps, else blocks.")
+]
+Depth = Annotated[
+    int | None,
+    typer.Option("--depth", metavar="N", min=1, help="Levels of blocks; default: as deep as leaves at most 40."),
+]
+
+
+def draw(
+    model: Model, output: Picture = None, style: StyleOption = None, depth: Depth = None, input: Inputs = None
+) -> None:
+    """Draw a model: its feature volumes to scale, or the blocks it is made of.
+
+    Writes an SVG file, or PNG where the path ends so.
+
+    Example: archbench draw alexnet --output alexnet.svg
+    """
+    from archbench.errors import UsageError
+
+    path = output or Path(f"{_file_name(model)}.svg")
+    if path.suffix.lower() not in _ENDINGS:
+        raise UsageError(f"--output {path} has none of the endings {', '.join(_ENDINGS)}")
+    if style is Style.volumes and depth is not None:
+        raise UsageError(f"--depth {depth} is for --style blocks; volumes have no depth")
+
+    from archbench.analyze.layers import layer_table
+    from archbench.files import write_whole
+    from archbench.report.svg import to_png
+    from cli.loading import load
+    from cli.options import Mode
+    from cli.output import note
+
+    loaded = load(model, input)
+    trace = loaded.trace(1, Mode.eval, None)
+    table = layer_table(trace)
+    svg = _svg(model, trace, table, Style.blocks if style is None and depth is not None else style, depth)
+    write_whole(path, to_png(svg) if path.suffix.lower() == ".png" else svg)
+    note(f"wrote {path}")
+    if table.uncounted:
+        note(f"{model}: uncounted, in no figure of MACs: {', '.join(sorted(table.uncounted))}")
+
+
+def _svg(model: str, trace: Trace, table: LayerTable, style: Style | None, depth: int | None) -> str:
+    """Return the picture in the style asked for, or in the one that suits the model. Raises UsageError."""
+    from archbench.analyze.drawing import block_tree, volume_chain
+    from archbench.errors import UsageError
+    from archbench.report.drawing_svg import blocks_svg, volumes_svg
+
+    if style is not Style.blocks:
+        chain = volume_chain(table.rows, trace)
+        if chain is not None:
+            return volumes_svg(chain, model, table.totals)
+        if style is Style.volumes:
+            raise UsageError(f"{model} is no chain of 2-d feature maps; use --style blocks")
+    inputs = [info.shape[1:] for info in trace.inputs]
+    return blocks_svg(block_tree(table.rows, trace.layers, depth), model, inputs)
+
+
+def _file_name(model: str) -> str:
+    """Return an address with every character that file names may not have replaced."""
+    import re
+
+    return re.sub(r"[^A-Za-z0-9.@=_-]+", "_", model).strip("._") or "model"

@@ -1,0 +1,102 @@
+"""`archbench results`: what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import Csv, Format, FormatOption, Mode, Output, complete_model, complete_precision, parse_batch_size
+
+StorePath = Annotated[
+    Path | None, typer.Option("--store", metavar="PATH", help="The store; default: in the user's data directory.")
+]
+
+
+def complete_status(incomplete: str) -> list[str]:
+    """Return the statuses that begin so."""
+    from archbench.store.records import STATUSES
+
+    return [name for name in STATUSES if name.startswith(incomplete)]
+
+
+def parse_limit(text: str | int) -> int:
+    """Return a number of results."""
+    if not str(text).isdecimal() or int(text) == 0:
+        raise typer.BadParameter(f"'{text}' is no number of results; give a whole number from 1")
+    return int(text)
+
+
+def results(
+    store: StorePath = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="MODEL", autocompletion=complete_model)] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(
+            "--status",
+            metavar="STATUS",
+            help="ok, not_converged, implausible, oom or failed.",
+            autocompletion=complete_status,
+        ),
+    ] = None,
+    mode: Annotated[Mode | None, typer.Option("--mode")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="DEVICE", help="cpu, cuda, mps, or a device's own name.")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option("--dtype", metavar="DTYPE", autocompletion=complete_precision)] = None,
+    batch: Annotated[int | None, typer.Option("--batch", metavar="N", parser=parse_batch_size)] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", parser=parse_limit, help="Only the newest N.")
+    ] = None,
+    import_: Annotated[
+        Path | None, typer.Option("--import", metavar="PATH", help="First take over what another store has.")
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="With --format json: also samples, environment, flags and reason.")
+    ] = False,
+    format: FormatOption = None,
+    output: Output = None,
+    csv: Csv = None,
+) -> None:
+    """List what 'archbench bench' measured and kept, the newest first.
+
+    Failed and flagged configurations are kept, too. An implausible rate is not shown to people; CSV and JSON have it
+    beside its status.
+
+    Example: archbench results --model vgg16 --status ok --csv vgg16.csv
+    """
+    from archbench.errors import UsageError
+    from archbench.precision import find_precision
+    from archbench.report.bench_layouts import bench_table, raw_document
+    from archbench.store.database import Filter, Store, default_path
+    from archbench.store.records import find_status
+    from cli.output import destination, note
+
+    target = destination(format, output, csv)
+    if raw and target.format is not Format.json:
+        raise UsageError("--raw adds what no table has room for; it goes with --format json")
+    is_kind = device in ("cpu", "cuda", "mps")
+    wanted = Filter(
+        model=model,
+        status=status and find_status(status),
+        mode=mode and mode.value,
+        kind=device if is_kind else None,
+        device=None if is_kind else device,
+        dtype=dtype and find_precision(dtype).name,
+        batch=batch,
+    )
+    path = store or default_path()
+    if import_ is not None:
+        with Store(path) as own:
+            new = own.import_from(import_)
+        note(f"imported {new} new result{'' if new == 1 else 's'} from {import_}")
+    found = []
+    stored = Store(path, for_reading=True)
+    if stored.exists():
+        with stored:
+            found = stored.results(wanted, limit=limit)
+    else:
+        note(f"there is no store '{path}' yet; 'archbench bench' fills it")
+    title = f"{len(found)} result{'' if len(found) == 1 else 's'}"
+    target.deliver(bench_table(found, title=title), raw_document(found) if raw else None)

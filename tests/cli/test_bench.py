@@ -1,0 +1,193 @@
+"""`archbench bench` in real processes. No time is held to a number: only what is kept, said and gone on with."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from archbench.store.database import Filter, Store
+
+pytestmark = pytest.mark.slow
+
+QUICK = ("--device", "cpu", "--max-seconds", "0.2", "--processes", "1", "--threads", "1")
+
+ODD = """
+import os, signal
+import torch
+from torch import nn
+
+class Net(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 2)
+
+class Dies(Net):
+    def forward(self, x):
+        if not x.is_meta:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().forward(x)
+
+class Raises(Net):
+    def forward(self, x):
+        if not x.is_meta:
+            raise RuntimeError("no kernel for this")
+        return super().forward(x)
+
+class Infinite(Net):
+    def forward(self, x):
+        return super().forward(x) / 0.0
+
+class Talks(Net):
+    def forward(self, x):
+        print("hello")
+        os.write(1, b"from below")
+        return super().forward(x)
+"""
+
+
+@pytest.fixture
+def home(tmp_path):
+    (tmp_path / "odd.py").write_text(ODD)
+    return tmp_path
+
+
+def start(home, *arguments):
+    environment = {**os.environ, "XDG_DATA_HOME": str(home)}
+    command = [sys.executable, "-m", "archbench", *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=home
+    )
+
+
+def archbench(home, *arguments):
+    process = start(home, *arguments)
+    out, err = process.communicate(timeout=200)
+    return process.returncode, out, err
+
+
+def stored(home):
+    with Store(home / "archbench" / "results.sqlite", for_reading=True) as store:
+        return store.results(Filter())
+
+
+def test_a_sweep_is_measured_kept_and_not_measured_again(home):
+    code, out, err = archbench(home, "bench", "lenet", "--batch", "1,2", "--format", "json", *QUICK)
+    assert code in (0, 3)
+    rows = json.loads(out)
+    assert [row["batch"] for row in rows] == [1, 2]
+    for row in rows:
+        assert row["status"] in ("ok", "not_converged")
+        assert 0 < row["images_per_s_low"] <= row["images_per_s"] <= row["images_per_s_high"]
+        assert row["latency_s_median"] > 0
+    assert "[2/2] lenet, eval, batch 2, fp32, nchw" in err
+    results = stored(home)
+    assert len(results) == 2
+    assert all(result.samples_s and result.environment["torch"] for result in results)
+    measured = {result.configuration.batch for result in results if result.status == "ok"}
+    _, _, err = archbench(home, "bench", "lenet", "--batch", "1,2", *QUICK)
+    if measured:
+        assert f"{len(measured)} of 2 were measured before" in err
+    assert all(f"batch {batch}, fp32" not in err for batch in measured)
+
+
+def test_a_training_step_in_half_precision_in_two_processes(home):
+    two = ("--device", "cpu", "--max-seconds", "0.2", "--processes", "2", "--threads", "1")
+    code, out, _ = archbench(home, "bench", "lenet", "--mode", "train", "--dtype", "amp", "--format", "csv", *two)
+    assert code in (0, 3)
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert (row["mode"], row["dtype"]) == ("train", "amp")
+    assert row["status"] in ("ok", "not_converged")
+
+
+def test_what_fails_is_a_row_and_the_sweep_goes_on(home):
+    models = [f"odd.py:{name}" for name in ("Dies", "Raises", "Infinite", "Talks")]
+    code, out, _ = archbench(home, "bench", *models, "--input", "4", "--format", "json", *QUICK)
+    assert code == 3
+    assert [row["status"] for row in json.loads(out)][:3] == ["failed", "failed", "failed"]
+    reasons = {result.configuration.model: result.reason for result in stored(home)}
+    assert "ended by SIGKILL" in reasons["odd.py:Dies"]
+    assert reasons["odd.py:Raises"] == "RuntimeError: no kernel for this"
+    assert "what the model computes is not finite" in reasons["odd.py:Infinite"]
+    # What a model prints does not get among the answers.
+    assert json.loads(out)[3]["status"] in ("ok", "not_converged")
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_whatever_ends_it_what_was_finished_is_kept(home, how, code):
+    process = start(home, "bench", "lenet", "--batch", "1,2,4,8", *QUICK)
+    for line in process.stderr:
+        if line.startswith("[3/4] lenet"):
+            break
+    process.send_signal(how)
+    process.wait(timeout=30)
+    process.stdout.close()
+    process.stderr.close()
+    assert process.returncode == code
+    assert sorted(result.configuration.batch for result in stored(home)) == [1, 2]
+
+
+def test_no_worker_is_left_behind(home):
+    process = start(home, "bench", "lenet", *QUICK)
+    for line in process.stderr:
+        if line.startswith("[1/1]"):
+            break
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    children = subprocess.run(["ps", "-eo", "ppid,args"], capture_output=True, text=True, check=True).stdout
+    assert f"{process.pid} {sys.executable} -m archbench.measure.worker" not in children
+
+
+def test_a_model_against_another_in_pairs(home):
+    quick = ("--device", "cpu", "--max-seconds", "0.2", "--threads", "1")
+    code, out, err = archbench(home, "bench", "lenet", "--versus", "alexnet_owt", "--format", "json", *quick)
+    assert code == 0, err
+    (row,) = json.loads(out)
+    assert (row["a"], row["b"], row["num_pairs"], row["verdict"]) == ("lenet", "alexnet_owt", 21, "faster")
+    assert 1 < row["low"] <= row["ratio"] <= row["high"]
+    assert row["floor"] >= 0
+    code, _, err = archbench(home, "bench", "odd.py:Net", "--versus", "odd.py:Raises", "--input", "4", *quick)
+    assert code == 3
+    assert "odd.py:Raises: RuntimeError: no kernel for this" in err
+    code, _, err = archbench(home, "bench", "lenet", "--versus", "alexnet", "--batch", "1,2", *quick)
+    assert code == 2
+    assert "compares one configuration" in err
+
+
+def test_compare_shows_the_best_rate_of_this_machine(home):
+    _, out, err = archbench(home, "compare", "lenet", "--measured", "--format", "json")
+    assert json.loads(out)[0]["images_per_s"] is None
+    assert "nothing was measured yet" in err
+    archbench(home, "bench", "lenet", "--batch", "1", *QUICK)
+    status = stored(home)[0].status
+    _, out, _ = archbench(home, "compare", "lenet", "--measured", "--format", "json")
+    row = json.loads(out)[0]
+    assert (row["images_per_s"] is not None) == (status == "ok")
+    assert {"device", "dtype", "measured_batch"} <= set(row)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lenet", "--device", "gpu"], "--device gpu is none of its choices"),
+        (["lenet", "--dtype", "fp32,bf61"], "--dtype bf61 is none of its choices; did you mean 'bf16'?"),
+        (["lenet", "--mode", "evl"], "did you mean 'eval'?"),
+        (["lent"], "did you mean 'lenet'?"),
+        (["lenet", "--batch", "8..2"], "did you mean 2..8?"),
+        (["odd.py:Net"], "has no usual input"),
+        (["lenet", "--processes", "0"], "--processes"),
+    ],
+)
+def test_bad_use_is_told_before_anything_is_measured(home, arguments, message):
+    code, out, err = archbench(home, "bench", *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (home / "archbench").exists()

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from archbench.measure.plausibility import Limits, plausibility, remarks
+from archbench.store.records import Configuration, Result
+
+CONFIGURATION = Configuration("vgg16", "3x224x224", "cuda", "some GPU", "eval", 100, "bf16", "nhwc", False, False, 1)
+# 31 GFLOPs an image.
+RESULT = Result(
+    run_id="1",
+    started_at="2026-01-01T00:00:00+00:00",
+    machine="here",
+    configuration=CONFIGURATION,
+    status="ok",
+    images_per_s=1000.0,
+    images_per_s_low=990.0,
+    images_per_s_high=1010.0,
+    flop_per_s=31e12,
+    samples_s=(0.1, 0.1, 0.1),
+)
+
+
+def of_model(name: str, images_per_s: float, gflops: float, **changes: Any) -> Result:
+    return replace(
+        RESULT,
+        configuration=replace(CONFIGURATION, model=name),
+        images_per_s=images_per_s,
+        images_per_s_low=0.99 * images_per_s,
+        images_per_s_high=1.01 * images_per_s,
+        flop_per_s=gflops * 1e9 * images_per_s,
+        **changes,
+    )
+
+
+def test_nothing_is_said_of_a_plausible_result():
+    limits = Limits(peak_flop_per_s=100e12, bandwidth_bytes_per_s=1e12, least_bytes=2**28)
+    assert plausibility(RESULT, limits) == ()
+    assert remarks(RESULT, limits) == ()
+
+
+def test_nothing_is_said_of_what_is_not_known():
+    bare = replace(
+        RESULT, images_per_s=None, images_per_s_low=None, images_per_s_high=None, flop_per_s=None, samples_s=()
+    )
+    assert plausibility(bare, Limits(), siblings=(RESULT,)) == ()
+    assert plausibility(RESULT, Limits(), siblings=(bare,)) == ()
+    assert remarks(bare, Limits(peak_flop_per_s=1.0)) == ()
+
+
+def test_more_than_the_peak_is_implausible():
+    # 31 TFLOP/s where 20 are the most.
+    assert plausibility(RESULT, Limits(peak_flop_per_s=20e12)) == ("peak: 1.55 times what the hardware can do",)
+
+
+def test_winograd_may_exceed_the_peak_and_it_is_said():
+    limits = Limits(peak_flop_per_s=20e12, winograd_share=1.0)
+    assert limits.most_flop_per_s == pytest.approx(2.25 * 20e12)
+    assert plausibility(RESULT, limits) == ()
+    (remark,) = remarks(RESULT, limits)
+    assert remark.startswith("peak: 1.55 times the hardware's")
+    assert "Winograd" in remark
+
+
+def test_winograd_is_allowed_for_as_far_as_it_can_be_used():
+    # Half of the FLOPs at 2.25 times the rate take 1/2 + 1/4.5 of the time: 1.385 times the rate.
+    limits = Limits(peak_flop_per_s=20e12, winograd_share=0.5)
+    assert limits.most_flop_per_s == pytest.approx(20e12 / (0.5 + 0.5 / 2.25))
+    (flag,) = plausibility(RESULT, limits)
+    assert flag == "peak: 1.12 times what the hardware can do, Winograd's algorithm allowed for"
+    assert remarks(RESULT, limits) == ()
+
+
+def test_more_than_the_bandwidth_is_implausible_unless_a_cache_may_hold_it():
+    # Ten steps a second of a gigabyte are 10 GB/s.
+    (flag,) = plausibility(RESULT, Limits(bandwidth_bytes_per_s=5e9, least_bytes=10**9))
+    assert flag == "bandwidth: 2.00 times what the memory can do"
+    assert plausibility(RESULT, Limits(bandwidth_bytes_per_s=1.0, least_bytes=2**20)) == ()
+
+
+@pytest.mark.parametrize("changes", [{"samples_s": (0.1, 0.0)}, {"latencies_s": (0.1, -0.1)}])
+def test_a_step_that_took_no_time_is_implausible(changes):
+    assert plausibility(replace(RESULT, **changes), Limits()) == ("clock: a step took no time",)
+
+
+def test_a_mean_above_the_99th_percentile_is_implausible():
+    latencies = (0.1,) * 700 + (100.0,)
+    result = replace(RESULT, latencies_s=latencies, latency_s_p99=0.1)
+    assert plausibility(result, Limits()) == ("latency: the mean is above the 99th percentile",)
+    assert plausibility(replace(result, latency_s_p99=None), Limits()) == ()
+
+
+def test_a_bigger_sibling_is_not_faster():
+    smaller = of_model("vgg11", images_per_s=900.0, gflops=15)
+    bigger = of_model("vgg19", images_per_s=1100.0, gflops=39)
+    assert plausibility(RESULT, Limits(), siblings=(smaller, bigger)) == (
+        "order: faster than vgg11, which is smaller",
+        "order: slower than vgg19, which is bigger",
+    )
+
+
+def test_an_order_within_the_intervals_is_plausible():
+    assert plausibility(RESULT, Limits(), siblings=(of_model("vgg11", images_per_s=985.0, gflops=15),)) == ()
+
+
+def test_siblings_of_the_same_size_come_in_any_order():
+    assert plausibility(RESULT, Limits(), siblings=(of_model("vgg16_bn", images_per_s=700.0, gflops=30),)) == ()
+
+
+@pytest.mark.parametrize("changes", [{"status": "failed"}, {"machine": "elsewhere"}])
+def test_only_what_can_be_compared_is(changes):
+    sibling = of_model("vgg11", images_per_s=500.0, gflops=15, **changes)
+    assert plausibility(RESULT, Limits(), siblings=(sibling,)) == ()
+    other = of_model("vgg11", images_per_s=500.0, gflops=15)
+    other = replace(other, configuration=replace(other.configuration, dtype="fp32"))
+    assert plausibility(RESULT, Limits(), siblings=(other,)) == ()

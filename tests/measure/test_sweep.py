@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from archbench.errors import AddressError, InputError
+from archbench.measure.request import from_json
+from archbench.measure.sweep import Sweep, described, family
+
+SWEEP = Sweep(
+    models=["vgg11", "lenet"],
+    inputs=[],
+    kind="cpu",
+    device="Some CPU",
+    modes=["eval", "train"],
+    batches=[1, 8],
+    dtypes=["fp32", "amp"],
+    layouts=["nchw", "nhwc"],
+    compiled=False,
+    threads=2,
+    processes=5,
+    seconds=60.0,
+)
+
+
+def test_a_sweep_is_the_product_of_its_lists():
+    found = list(SWEEP.configurations())
+    assert len(found) == 2 * 2 * 2 * 2 * 2
+    assert len({configuration for _, configuration in found}) == 32
+    request, configuration = found[0]
+    assert (configuration.input_shape, configuration.threads) == ("3x224x224", 2)
+    # Five processes share the minute.
+    assert (request.seconds, request.processes) == (12.0, 5)
+    assert from_json(request.to_json()) == request
+    assert described(configuration) == "vgg11, eval, batch 1, fp32, nchw"
+
+
+def test_nothing_is_yielded_if_one_model_is_not_there():
+    with pytest.raises(AddressError, match="did you mean 'lenet'"):
+        next(replace(SWEEP, models=["vgg11", "lent"]).configurations())
+    with pytest.raises(InputError, match="has no usual input"):
+        next(replace(SWEEP, models=["torchvision:raft_small"]).configurations())
+
+
+def test_the_input_that_was_given_is_part_of_what_is_measured():
+    _, configuration = next(replace(SWEEP, inputs=["3x64x64"]).configurations())
+    assert configuration.input_shape == "3x64x64"
+
+
+def test_a_family_differs_in_size_alone():
+    assert family("vgg11") == family("vgg16") != family("vgg16_bn")
+    assert family("torchvision:resnet18") == family("torchvision:resnet152")

@@ -1,0 +1,463 @@
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from archbench.errors import StoreError
+from archbench.store.database import VERSION, Filter, Store
+from archbench.store.records import Configuration, Result
+
+# What other processes run: `write(path, name, count)` adds results and says of each that add() returned.
+WRITER = """
+import sys
+from pathlib import Path
+from archbench.errors import StoreError
+from archbench.store.database import Store
+from archbench.store.records import Configuration, Result
+
+what = Configuration("vgg16", "3x224x224", "cpu", "a cpu", "eval", 1, "fp32", "nchw", False, False, 2)
+
+def write(path, name, count, samples=200):
+    with Store(Path(path)) as store:
+        for i in range(count):
+            result = Result(f"{name}-{i}", f"2026-01-01T00:00:00.{i:06}", "here", what, "ok",
+                            samples_s=tuple(0.001 * k + i for k in range(samples)))
+            store.add(result)
+            print(result.run_id, flush=True)
+"""
+
+
+def start(code):
+    command = [sys.executable, "-c", f"{WRITER}\n{code}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def configuration(**changes):
+    values = {
+        "model": "vgg16",
+        "input_shape": "3x224x224",
+        "kind": "cpu",
+        "device": "Some CPU",
+        "mode": "eval",
+        "batch": 32,
+        "dtype": "fp32",
+        "layout": "nchw",
+        "compiled": False,
+        "graphs": False,
+        "threads": 8,
+    }
+    return Configuration(**{**values, **changes})
+
+
+def result(run_id="a", started_at="2026-01-01T00:00:00+00:00", status="ok", machine="here", what=None, **figures):
+    return Result(run_id, started_at, machine, what or configuration(), status, **figures)
+
+
+def ids(results):
+    return [found.run_id for found in results]
+
+
+def is_sound(path):
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "deeper" / "results.sqlite"
+
+
+@pytest.fixture
+def filled(path):
+    """Return the path of a store with one result, closed."""
+    with Store(path) as store:
+        store.add(result())
+    return path
+
+
+# Results as they come back
+
+
+figures = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+sizes = st.none() | st.integers(0, 2**63 - 1)
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+times = st.lists(st.floats(allow_nan=False), max_size=5).map(tuple)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+configurations = st.builds(
+    Configuration,
+    **dict.fromkeys(("model", "input_shape", "kind", "device", "mode", "dtype", "layout"), texts),
+    batch=st.integers(1, 2**40),
+    threads=st.integers(0, 1024),
+)
+results = st.builds(
+    Result,
+    **dict.fromkeys(("run_id", "started_at", "machine", "reason"), texts),
+    **dict.fromkeys(("images_per_s", "images_per_s_low", "images_per_s_high", "latency_s_median"), figures),
+    **dict.fromkeys(("latency_s_p90", "latency_s_p99", "flop_per_s", "utilisation", "compile_s"), figures),
+    **dict.fromkeys(("first_step_s", "energy_j_per_image", "predicted_images_per_s"), figures),
+    **dict.fromkeys(("peak_allocated_bytes", "peak_reserved_bytes"), sizes),
+    **dict.fromkeys(("samples_s", "latencies_s"), times),
+    configuration=configurations,
+    flags=st.lists(texts, max_size=3).map(tuple),
+    environment=st.dictionaries(texts, values, max_size=3),
+)
+
+
+@pytest.mark.slow
+@given(kept=results)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_result_comes_back_as_it_was(kept):
+    with tempfile.TemporaryDirectory() as folder:
+        with Store(Path(folder) / "a.sqlite") as store:
+            store.add(kept)
+        with Store(Path(folder) / "a.sqlite", for_reading=True) as store:
+            assert store.results() == [kept]
+            assert store.latest(kept.configuration, kept.machine) == kept
+
+
+def test_a_figure_that_is_not_finite_is_not_known_and_the_result_is_kept(path):
+    kept = result(images_per_s=float("inf"), flop_per_s=float("nan"), samples_s=(0.0, float("inf")))
+    with Store(path) as store:
+        store.add(kept)
+        assert store.results() == [replace(kept, images_per_s=None, flop_per_s=None)]
+
+
+def test_a_name_that_is_no_unicode_is_kept_and_found(path):
+    what = configuration(model="caf\udce9.py:Net")
+    with Store(path) as store:
+        store.add(result(what=what))
+        assert store.has(what, "here")
+        assert store.results()[0].configuration.model == "caf?.py:Net"
+
+
+def test_failed_and_flagged_results_are_kept(path):
+    with Store(path) as store:
+        for status in ("ok", "not_converged", "implausible", "oom", "failed"):
+            store.add(result(status, status=status, reason=f"because {status}", flags=("throttled",)))
+        assert {(kept.status, kept.reason) for kept in store.results()} >= {
+            ("oom", "because oom"),
+            ("ok", "because ok"),
+        }
+        assert ids(store.results(Filter(status="implausible"))) == ["implausible"]
+
+
+# Asking
+
+
+def test_the_newest_come_first_also_after_an_import(path, tmp_path):
+    with Store(path) as store:
+        store.add(result("middle", "2026-02-01T00:00:00+00:00"))
+    with Store(tmp_path / "other.sqlite") as other:
+        other.add(result("old", "2026-01-01T00:00:00+00:00"))
+        other.add(result("new", "2026-03-01T00:00:00+00:00"))
+        other.add(result("newer", "2026-03-01T00:00:00+00:00"))
+    with Store(path) as store:
+        store.import_from(tmp_path / "other.sqlite")
+        assert ids(store.results()) == ["newer", "new", "middle", "old"]
+        assert ids(store.results(limit=2)) == ["newer", "new"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[("model", "alexnet"), ("kind", "cuda"), ("device", "H200"), ("mode", "train"), ("batch", 1)],
+        *[("dtype", "bf16"), ("layout", "nhwc"), ("compiled", True), ("input_shape", "3x64x64")],
+    ],
+)
+def test_results_are_found_by_what_was_measured(path, field, value):
+    with Store(path) as store:
+        store.add(result("usual"))
+        store.add(result("sought", what=configuration(**{field: value})))
+        assert ids(store.results(Filter(**{field: value}))) == ["sought"]
+        assert ids(store.results(Filter(**{field: value}, status="failed"))) == []
+
+
+def test_a_sweep_learns_what_it_has_on_this_machine_whatever_came_of_it(path):
+    with Store(path) as store:
+        store.add(result("old", "2026-01-01T00:00:00+00:00"))
+        store.add(result("new", "2026-01-02T00:00:00+00:00", status="oom"))
+        assert store.has(configuration(), "here")
+        assert store.latest(configuration(), "here").run_id == "new"
+        assert not store.has(configuration(), "elsewhere")
+        assert not store.has(configuration(graphs=True), "here")
+        assert not store.has(configuration(threads=4), "here")
+        assert store.latest(configuration(batch=1), "here") is None
+
+
+def test_the_best_is_the_fastest_that_can_be_trusted(path):
+    small = configuration(input_shape="3x32x32")
+    with Store(path) as store:
+        store.add(result("slow", images_per_s=10.0))
+        store.add(result("fast", images_per_s=20.0, what=configuration(batch=256)))
+        store.add(result("unknown"))
+        store.add(result("flagged", images_per_s=1e9, status="implausible"))
+        store.add(result("loose", images_per_s=30.0, status="not_converged"))
+        store.add(result("elsewhere", images_per_s=40.0, machine="elsewhere"))
+        store.add(result("other", images_per_s=50.0, what=configuration(model="alexnet")))
+        store.add(result("training", images_per_s=60.0, what=configuration(mode="train")))
+        store.add(result("small", images_per_s=70.0, what=small))
+        assert store.best("vgg16", "here", input_shape="3x224x224").run_id == "fast"
+        assert store.best("vgg16", "here").run_id == "small"
+        assert store.best("vgg16", "here", mode="train").run_id == "training"
+        assert store.best("vgg19", "here") is None
+
+
+# Importing
+
+
+def test_an_import_takes_what_is_new_and_leaves_duplicates_alone(path, tmp_path):
+    with Store(tmp_path / "other.sqlite") as other:
+        other.add(result("both", reason="theirs"))
+        other.add(result("theirs"))
+    with Store(path) as store:
+        store.add(result("both", reason="ours"))
+        assert store.import_from(tmp_path / "other.sqlite") == 1
+        assert store.import_from(tmp_path / "other.sqlite") == 0
+        assert store.import_from(path) == 0
+        assert {(kept.run_id, kept.reason) for kept in store.results()} == {("both", "ours"), ("theirs", "")}
+
+
+def test_a_damaged_store_is_imported_not_even_in_part(filled, tmp_path):
+    other = tmp_path / "other.sqlite"
+    with Store(other) as store:
+        store.add(result("whole"))
+        store.add(result("damaged"))
+    connection = sqlite3.connect(other)
+    with connection:
+        connection.execute("UPDATE results SET samples_s = '[1, ' WHERE run_id = 'damaged'")
+    connection.close()
+    with Store(filled) as store:
+        with pytest.raises(StoreError, match="is damaged: result 'damaged' cannot be read"):
+            store.import_from(other)
+        assert ids(store.results()) == ["a"]
+
+
+def test_an_import_that_finds_no_room_takes_nothing(filled, tmp_path):
+    with Store(tmp_path / "other.sqlite") as other:
+        for i in range(100):
+            other.add(result(str(i), samples_s=(0.123456789,) * 200))
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        f"with Store(Path({str(filled)!r})) as store:\n"
+        "    try:\n"
+        f"        store.import_from(Path({str(tmp_path / 'other.sqlite')!r}))\n"
+        "    except StoreError as error:\n"
+        "        print(error)\n"
+    )
+    out, err = start(code).communicate(timeout=60)
+    assert out.startswith(f"cannot write to the store '{filled}': "), err
+    with Store(filled) as store:
+        assert ids(store.results()) == ["a"]
+
+
+def test_importing_what_is_not_there_says_so_and_makes_nothing(path, tmp_path):
+    with Store(path) as store, pytest.raises(StoreError, match=r"there is no store '.*nothing.sqlite'"):
+        store.import_from(tmp_path / "nothing.sqlite")
+    assert not (tmp_path / "nothing.sqlite").exists()
+
+
+def test_a_result_is_stored_once(filled):
+    with Store(filled) as store:
+        with pytest.raises(StoreError, match="has that result already"):
+            store.add(result(reason="again"))
+        assert [kept.reason for kept in store.results()] == [""]
+
+
+# Files that are no store
+
+
+@pytest.mark.parametrize("content", [b"x", b"run_id,started_at\n" * 1000, b"\x00" * 5000, b"SQLite format 3\x00" * 400])
+@pytest.mark.parametrize("for_reading", [False, True])
+def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path, content, for_reading):
+    path = tmp_path / "a.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(StoreError) as caught, Store(path, for_reading=for_reading):
+        pass
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == content
+
+
+def test_a_database_of_something_else_is_left_as_it_is(tmp_path):
+    path = tmp_path / "a.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE songs (title TEXT)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="is a database, but no store"), Store(path):
+        pass
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("for_reading", [False, True])
+def test_a_store_of_a_newer_version_is_left_as_it_is(filled, for_reading):
+    connection = sqlite3.connect(filled)
+    connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    connection.close()
+    before = filled.read_bytes()
+    with pytest.raises(StoreError, match=f"is of version {VERSION + 1}, newer than"):
+        Store(filled, for_reading=for_reading).__enter__()
+    assert filled.read_bytes() == before
+
+
+def test_a_store_that_lost_pages_says_so(path):
+    with Store(path) as store:
+        for i in range(100):
+            store.add(result(str(i), samples_s=(0.123456789,) * 200))
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\x5a" * (len(content) - 4096))
+    with Store(path, for_reading=True) as store, pytest.raises(StoreError, match="cannot read the store"):
+        store.results()
+
+
+def test_a_store_whose_making_was_cut_short_has_no_results_yet(tmp_path):
+    path = tmp_path / "a.sqlite"
+    path.touch()
+    with Store(path, for_reading=True) as store:
+        assert store.results() == []
+    with Store(path) as store:
+        store.add(result())
+        assert ids(store.results()) == ["a"]
+
+
+# Folders and disks
+
+
+def test_a_folder_that_cannot_be_made_is_an_error():
+    with pytest.raises(StoreError, match=r"cannot open the store '/proc/nowhere/a\.sqlite': No such file"):
+        Store(Path("/proc/nowhere/a.sqlite")).__enter__()
+
+
+def test_a_folder_is_no_store(tmp_path):
+    with pytest.raises(StoreError, match="is no file"):
+        Store(tmp_path).__enter__()
+
+
+def test_a_pipe_is_no_store_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StoreError, match="is no file"):
+        Store(tmp_path / "pipe").__enter__()
+
+
+@pytest.mark.slow
+def test_a_read_only_folder_can_be_read_and_not_written():
+    # Not pytest's own folder: only its owner may enter that.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.sqlite"
+        with Store(path) as store:
+            store.add(result())
+        path.chmod(0o444)
+        Path(folder).chmod(0o555)
+        code = (
+            f"path = Path({str(path)!r})\n"
+            "with Store(path, for_reading=True) as store:\n"
+            "    print(len(store.results()))\n"
+            "try:\n"
+            "    write(path, 'new', 1)\n"
+            "except StoreError as error:\n"
+            "    print(error)\n"
+        )
+        # Root may write everywhere; what it imported stays imported when it becomes nobody.
+        nobody = "import os; os.setuid(65534)\n" if os.geteuid() == 0 else ""
+        out, err = start(nobody + code).communicate(timeout=60)
+        Path(folder).chmod(0o755)
+        assert out.splitlines()[0] == "1", err
+        assert "readonly database" in out.splitlines()[1]
+        with Store(path) as store:
+            assert ids(store.results()) == ["a"]
+
+
+@pytest.mark.slow
+def test_a_full_disk_loses_nothing_that_was_stored(path):
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
+        "try:\n"
+        f"    write({str(path)!r}, 'row', 1000)\n"
+        "except StoreError as error:\n"
+        "    print(error, file=sys.stderr)\n"
+    )
+    out, err = start(code).communicate(timeout=60)
+    stored = out.split()
+    assert 10 < len(stored) < 1000
+    assert err.startswith(f"cannot write to the store '{path}': ")
+    assert err.count("\n") == 1
+    assert is_sound(path)
+    with Store(path) as store:
+        assert ids(reversed(store.results())) == stored
+        store.add(result("there is room again"))
+
+
+# Several processes
+
+
+@pytest.mark.slow
+def test_several_processes_write_at_once_and_lose_nothing(path):
+    writers = [start(f"write({str(path)!r}, 'w{i}', 50)") for i in range(4)]
+    for writer in writers:
+        _, err = writer.communicate(timeout=120)
+        assert (writer.returncode, err) == (0, "")
+    with Store(path) as store:
+        assert set(ids(store.results())) == {f"w{i}-{k}" for i in range(4) for k in range(50)}
+    assert is_sound(path)
+
+
+@pytest.mark.slow
+def test_processes_that_make_the_store_at_the_same_moment_agree(path):
+    for attempt in range(3):
+        place = path.with_name(f"{attempt}.sqlite")
+        # They import, then wait for the same moment.
+        code = f"import time; time.sleep(max(0, {time.time() + 1.5} - time.time())); write({str(place)!r}, {{!r}}, 1)"
+        writers = [start(code.format(str(i))) for i in range(8)]
+        for writer in writers:
+            _, err = writer.communicate(timeout=120)
+            assert (writer.returncode, err) == (0, "")
+        with Store(place) as store:
+            assert len(store.results()) == 8
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_keeps_every_result_whose_add_returned(path):
+    seed = random.randrange(2**32)
+    moments = random.Random(seed)
+    stored = set()
+    for life in range(12):
+        with start(f"write({str(path)!r}, 'life{life}', 100_000)") as writer:
+            # Two of them are killed while they start or make the store.
+            if life > 1:
+                stored.add(writer.stdout.readline().strip())
+            time.sleep(moments.uniform(0.0, 0.3))
+            writer.kill()
+            # The last line may be cut short: of that one it is not known whether add() returned.
+            stored |= {line.strip() for line in writer.stdout if line.endswith("\n")}
+        if not path.exists():
+            continue
+        assert is_sound(path), f"seed {seed}"
+        with Store(path) as store:
+            kept = set(ids(store.results()))
+        assert stored <= kept, f"seed {seed}"
+        # Of each life at most the one that was being written is there unasked.
+        assert len(kept - stored) <= life + 1, f"seed {seed}"
+
+
+@pytest.mark.slow
+def test_the_store_imports_no_torch():
+    out, err = start("print('torch' in sys.modules)").communicate(timeout=60)
+    assert out == "False\n", err
