@@ -72,9 +72,11 @@ def draw(
 
 def _svg(model: str, trace: Trace, table: LayerTable, style: Style | None, depth: int | None) -> str:
     """Return the picture in the style asked for, or in the one that suits the model. Raises UsageError."""
-    from archbench.analyze.drawing import block_tree, volume_chain
+    from archbench.analyze.blocks import block_tree
+    from archbench.analyze.volumes import volume_chain
     from archbench.errors import UsageError
-    from archbench.report.drawing_svg import blocks_svg, volumes_svg
+    from archbench.report.blocks_svg import blocks_svg
+    from archbench.report.volumes_svg import volumes_svg
 
     if style is not Style.blocks:
         chain = volume_chain(table.rows, trace)

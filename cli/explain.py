@@ -51,7 +51,7 @@ def explain(
     target = destination(plain, output, csv)
 
     from archbench.analyze.explanation import explain as derive
-    from archbench.report import derivations
+    from archbench.report import derivations, derivations_latex
     from archbench.report.layouts import caveats
     from cli.loading import load
 
@@ -63,7 +63,7 @@ def explain(
     if target.format in (Format.csv, Format.json):
         target.deliver(derivations.to_table(layers), derivations.to_data(layers))
     elif is_latex:
-        target.deliver_text(derivations.to_latex(found, layers, title))
+        target.deliver_text(derivations_latex.to_latex(found, layers, title))
     elif target.format is Format.markdown:
         target.deliver_text(derivations.to_markdown(found, layers, title))
     else:

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from archbench.address import find
-from archbench.analyze.drawing import block_tree, num_blocks, volume_chain
+from archbench.analyze.blocks import block_tree, num_blocks
 from archbench.analyze.layers import layer_table
+from archbench.analyze.volumes import volume_chain
 from archbench.trace.tracer import trace
 from archbench.units import format_dimensions
 from tests.golden_figures import layers_of, models_with_layers

@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from archbench.address import find
-from archbench.analyze.drawing import Block, block_tree, volume_chain
+from archbench.analyze.blocks import Block, block_tree
 from archbench.analyze.layers import layer_table
-from archbench.report.drawing_svg import OBLIQUE, blocks_svg, volumes_svg
+from archbench.analyze.volumes import volume_chain
+from archbench.report.blocks_svg import blocks_svg
 from archbench.report.svg import to_png
+from archbench.report.volumes_svg import OBLIQUE, volumes_svg
 from archbench.trace.tracer import trace
 from tests.golden_figures import layers_of, models_with_layers
 

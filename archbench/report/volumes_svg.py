@@ -1,42 +1,23 @@
-"""Pictures of models as SVG: feature volumes in a row as in the papers' figures, or nested blocks.
+"""A model as SVG: feature volumes in a row, as in the figures of papers.
 
 Labels never meet: each is given its place by the widest that an ordinary sans-serif typeface makes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise, product
 
-from archbench.analyze.drawing import Block, Kind, Stage
 from archbench.analyze.layers import Totals
-from archbench.report.svg import FAINT, MARGIN, Canvas, Point, lighter, text_width
-from archbench.units import format_count, format_integer
+from archbench.analyze.volumes import Stage
+from archbench.report.picture import CLEARANCE, COLOURS, LABEL_SIZE, STEP_SIZE, counts, dimensions
+from archbench.report.svg import MARGIN, Canvas, Point, lighter, text_width
+from archbench.units import format_integer
 
-LABEL_SIZE = 11.0
-STEP_SIZE = 10.0
 LINE = 1.25  # from baseline to baseline, in units of the size of the text
-
 OBLIQUE = 0.35  # how far a unit of width recedes to the right, and as far upwards
 MAX_ROW = 1250.0  # where the chain goes on in a new row, if it can
 MIN_GAP = 38.0
-CLEARANCE = 10.0
-
-BLOCK_HEIGHT = 22.0
-BLOCK_GAP = 4.0
-INSET = 10.0
-LEAST_TITLES = 290.0
-LONGEST_NAME = 44
-
-# Okabe and Ito's palette: told apart by colour-blind readers, and by their lightness where there is no colour.
-COLOURS: dict[Kind, tuple[str, str]] = {
-    "input": ("#e4e4e4", "input"),
-    "convolution": ("#0072b2", "convolution"),
-    "pooling": ("#e69f00", "pooling"),
-    "dense": ("#009e73", "fully connected"),
-    "other": ("#cc79a7", "other"),
-}
-MULTIPLIES, HOLDS, NEITHER = COLOURS["convolution"][0], COLOURS["pooling"][0], COLOURS["input"][0]
 
 _SCALE = (
     "Width and height are to scale; thickness grows with the square root of the channels, the height of bars with that"
@@ -45,16 +26,12 @@ _SCALE = (
 )
 _EXPLANATIONS = {"LRN": "LRN: local response normalisation.", "BN": "BN: batch normalisation."}
 _TOWERS = "Two rows are two towers; where arrows cross, each tower sees both."
-_BLOCKS = (
-    "Blocks stand in the order of first execution. ×n: n equal blocks follow each other, and the figures are of one."
-    " Shapes are without the batch."
-)
 
 
 def volumes_svg(stages: Sequence[Stage], title: str, totals: Totals) -> str:
     """Return the picture of a chain of feature volumes, in as many rows as its length asks for."""
     canvas = Canvas()
-    subtitle = f"input {_size(stages[0])}; {_counts(totals.params, totals.macs)}"
+    subtitle = f"input {_size(stages[0])}; {counts(totals.params, totals.macs)}"
     gaps = [0.0, *(_gap(before, after) for before, after in pairwise(stages))]
     rows = _rows(stages, gaps)
     spread = _spread(stages)
@@ -80,29 +57,11 @@ def volumes_svg(stages: Sequence[Stage], title: str, totals: Totals) -> str:
     return canvas.page(title, subtitle, y, right, legend, _caption(stages))
 
 
-def blocks_svg(tree: Block, title: str, input_shapes: Sequence[tuple[int, ...]]) -> str:
-    """Return the picture of nested blocks, with a column each for shape, parameters and MACs; shapes without batch."""
-    canvas = Canvas()
-    inputs = ", ".join(_dimensions(shape) for shape in input_shapes)
-    subtitle = f"input {inputs}; {_counts(tree.params, tree.macs)}"
-    blocks = tree.children or (tree,)
-    columns = _columns(blocks)
-    top = canvas.heading(title, subtitle) + LABEL_SIZE
-    for heading, x in zip(("output", "parameters", "MACs"), columns, strict=True):
-        canvas.text(x, top, heading, STEP_SIZE, anchor="end", colour=FAINT)
-    right = columns[-1] + INSET * _levels(blocks)
-    y = top + CLEARANCE
-    for block in blocks:
-        y = _draw_block(canvas, block, MARGIN, y, right, columns) + BLOCK_GAP
-    legend = [(MULTIPLIES, "MACs"), (HOLDS, "parameters, no MACs"), (NEITHER, "neither")]
-    return canvas.page(title, subtitle, y + CLEARANCE, right, legend, _BLOCKS)
-
-
 def _size(stage: Stage) -> str:
     if len(stage.shape) == 1:
         return format_integer(stage.shape[0])
     channels, height, width = stage.shape
-    return _dimensions((width, height, channels))
+    return dimensions((width, height, channels))
 
 
 def _labels(stage: Stage) -> list[str]:
@@ -183,7 +142,7 @@ def _label_height(stage: Stage) -> float:
 
 def _draw_stage(canvas: Canvas, stage: Stage, x: float, axis: float, spread: float) -> None:
     """Draw a stage's boxes on the axes of its towers, and its name and size beneath the lowest."""
-    canvas.begin(stage.kind, f"{stage.name}: {_size(stage)}, {_counts(stage.params, stage.macs)}")
+    canvas.begin(stage.kind, f"{stage.name}: {_size(stage)}, {counts(stage.params, stage.macs)}")
     offsets = _offsets(stage, spread)
     for offset in offsets:
         _draw_box(canvas, stage, x, axis + offset)
@@ -261,73 +220,3 @@ def _caption(stages: Sequence[Stage]) -> str:
     notes = {line for stage in stages for line in stage.step}
     towers = [_TOWERS] if any(stage.has_towers for stage in stages) else []
     return " ".join([_SCALE, *towers, *(text for note, text in _EXPLANATIONS.items() if note in notes)])
-
-
-def _counts(params: int, macs: int) -> str:
-    return f"{format_integer(params)} parameters, {format_integer(macs)} MACs"
-
-
-def _dimensions(shape: Sequence[int]) -> str:
-    return "×".join(str(size) for size in shape) or "-"
-
-
-def _columns(blocks: Sequence[Block]) -> tuple[float, float, float]:
-    """Return where the columns end, each as wide as its widest entry or heading."""
-    entries = list(_entries(blocks, level=0))
-    x = MARGIN + max(LEAST_TITLES, *(INSET * level + _title_width(block) for block, level in entries))
-    ends = []
-    for number, heading in enumerate(("output", "parameters", "MACs")):
-        texts = [heading, *(_figures(block)[number] for block, _ in entries)]
-        x += max(text_width(text, LABEL_SIZE) for text in texts) + 2 * CLEARANCE
-        ends.append(x)
-    return ends[0], ends[1], ends[2]
-
-
-def _entries(blocks: Sequence[Block], level: int) -> Iterator[tuple[Block, int]]:
-    for block in blocks:
-        yield block, level
-        yield from _entries(block.children, level + 1)
-
-
-def _levels(blocks: Sequence[Block]) -> int:
-    return 1 + max(level for _, level in _entries(blocks, level=0))
-
-
-def _title(block: Block) -> tuple[str, str]:
-    """Return what is written in bold, and what after it."""
-    name = block.name if len(block.name) <= LONGEST_NAME else f"{block.name[: LONGEST_NAME - 1]}…"
-    kind = block.type if len(block.type) <= LONGEST_NAME else f"{block.type[: LONGEST_NAME - 1]}…"
-    return f"{name} ×{block.repeats}" if block.repeats > 1 else name, kind if kind != name else ""
-
-
-def _title_width(block: Block) -> float:
-    name, kind = _title(block)
-    return 1.5 * INSET + text_width(name, LABEL_SIZE, bold=True) + LABEL_SIZE + text_width(kind, LABEL_SIZE)
-
-
-def _figures(block: Block) -> tuple[str, str, str]:
-    return _dimensions(block.output_shape or ()), format_integer(block.params), format_count(block.macs)
-
-
-def _draw_block(canvas: Canvas, block: Block, x: float, y: float, right: float, columns: Sequence[float]) -> float:
-    """Draw a block and those inside it, from `y` downwards, and return where it ends."""
-    canvas.begin("block", f"{_title(block)[0]}: {_counts(block.params, block.macs)}")
-    height = _block_height(block)
-    colour = MULTIPLIES if block.macs else HOLDS if block.params else NEITHER
-    canvas.rectangle(x, y, right - x, height, lighter(colour, 0.94 if block.children else 0.8), radius=5)
-    canvas.rectangle(x + 4, y + 5, 4, BLOCK_HEIGHT - 10, colour)
-    baseline = y + 0.68 * BLOCK_HEIGHT
-    name, kind = _title(block)
-    canvas.text(x + 1.5 * INSET, baseline, name, LABEL_SIZE, bold=True, remark=kind)
-    for figure, end in zip(_figures(block), columns, strict=True):
-        canvas.text(end, baseline, figure, LABEL_SIZE, anchor="end")
-    inside = y + BLOCK_HEIGHT
-    for child in block.children:
-        inside = _draw_block(canvas, child, x + INSET, inside, right - INSET, columns) + BLOCK_GAP
-    canvas.end()
-    return y + height
-
-
-def _block_height(block: Block) -> float:
-    inside = sum(_block_height(child) + BLOCK_GAP for child in block.children)
-    return BLOCK_HEIGHT + inside + (BLOCK_GAP if block.children else 0)

@@ -1,19 +1,19 @@
-"""What a picture of a model shows: a chain of feature volumes with the sizes they are drawn at, or nested blocks.
+"""What a picture of feature volumes shows: a chain of them, with the sizes they are drawn at.
 
-Nothing here knows where on the page a thing stands, nor how it is written down; see `archbench.report.drawing_svg`.
+Nothing here knows where on the page a volume stands, nor how it is written down; see `archbench.report.volumes_svg`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from math import prod, sqrt
 from typing import Literal
 
 from archbench.analyze.layers import LayerRow
-from archbench.trace.records import Layer, Operation, Trace
+from archbench.trace.records import Operation, Trace
 
 Kind = Literal["input", "convolution", "pooling", "dense", "other"]
 
@@ -27,7 +27,6 @@ _JOINS = frozenset(
     ["add", "add_", "baddbmm", "bmm", "cat", "div", "div_", "matmul", "mul", "mul_", "stack", "sub", "sub_"]
 )
 _NORMALISATIONS = {"LocalResponseNorm": "LRN", "BatchNorm2d": "BN"}
-_MANY_BLOCKS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +58,6 @@ class Stage:
     macs: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A module, or an operator that ran directly in one. Counts are of one of its `repeats` equal siblings.
-
-    `output_shape` has no batch, and is None where nothing came out; `children` is empty where it is not opened.
-    """
-
-    name: str
-    type: str
-    output_shape: tuple[int, ...] | None
-    params: int
-    macs: int
-    children: tuple[Block, ...] = ()
-    repeats: int = 1
-
-
 def volume_chain(rows: Sequence[LayerRow], trace: Trace) -> tuple[Stage, ...] | None:
     """Return the input and every feature volume and layer of neurons after it; None if the model is no such chain.
 
@@ -104,28 +87,6 @@ def volume_chain(rows: Sequence[LayerRow], trace: Trace) -> tuple[Stage, ...] | 
             )
         )
     return tuple(stages)
-
-
-def block_tree(rows: Sequence[LayerRow], layers: Sequence[Layer], depth: int | None = None) -> Block:
-    """Return the whole model as a block, opened down to `depth`; by default as deep as leaves at most 40 blocks.
-
-    `rows` and `layers` are of a run on one sample. Equal siblings that follow each other are one block with `repeats`.
-    """
-    modules = {layer.path: layer for layer in layers}
-    if depth is not None:
-        return _block(".", "", rows, modules, depth)
-    tree = _block(".", "", rows, modules, 1)
-    for deeper in range(2, max((row.depth for row in rows), default=1) + 1):
-        opened = _block(".", "", rows, modules, deeper)
-        if num_blocks(opened) > _MANY_BLOCKS:
-            break
-        tree = opened
-    return tree
-
-
-def num_blocks(block: Block) -> int:
-    """Return how many blocks are drawn inside a block."""
-    return sum(1 + num_blocks(child) for child in block.children)
 
 
 def _of_one(shape: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -267,61 +228,3 @@ def _boxes(shapes: Sequence[tuple[int, ...]], towers: Sequence[int]) -> list[Box
         return Box(thickness, shape[1] * LARGEST_SIDE / side, shape[2] * LARGEST_SIDE / side)
 
     return [box(shape, n) for shape, n in zip(shapes, towers, strict=True)]
-
-
-def _block(path: str, name: str, rows: Sequence[LayerRow], modules: Mapping[str, Layer], depth: int) -> Block:
-    """Return a module's block, with `depth` levels opened inside it."""
-    module = modules[path]
-    is_leaf = all(row.name == path for row in rows)
-    inside = [] if is_leaf or depth == 0 else list(_inside(path, rows, modules, depth - 1))
-    return Block(
-        name=name or module.type,
-        type=module.type,
-        output_shape=_without_batch(module.outputs[0].shape) if module.outputs else None,
-        params=sum(row.params for row in rows),
-        macs=sum(row.macs for row in rows),
-        children=tuple(_collapsed(inside)),
-    )
-
-
-def _inside(path: str, rows: Sequence[LayerRow], modules: Mapping[str, Layer], depth: int) -> Iterator[Block]:
-    children: dict[str, list[LayerRow]] = {}
-    for row in rows:
-        children.setdefault(_child(path, row.name), []).append(row)
-    for child, rows_of_it in children.items():
-        if child in modules and child != path:
-            yield _block(child, child.rpartition(".")[2], rows_of_it, modules, depth)
-        else:
-            (row,) = rows_of_it
-            if child == path:
-                yield Block("own parameters", "", None, row.params, row.macs)
-            else:
-                shape = None if row.output_shape is None else _without_batch(row.output_shape)
-                yield Block(row.type, "operator", shape, row.params, row.macs)
-
-
-def _without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a shape without its batch of 1, where an operator has not mixed that with other dimensions."""
-    return shape[1:] if shape[:1] == (1,) else shape
-
-
-def _child(path: str, name: str) -> str:
-    """Return the path of the module directly inside `path` that a row belongs to; the row's own name if none."""
-    prefix = "" if path == "." else f"{path}."
-    if name == path or name.startswith(f"{path}/"):
-        return name
-    return prefix + name.removeprefix(prefix).partition("/")[0].partition(".")[0]
-
-
-def _collapsed(blocks: Sequence[Block]) -> Iterator[Block]:
-    for _, group in groupby(blocks, key=_without_names):
-        equal = list(group)
-        first, last = equal[0], equal[-1]
-        name = first.name if first.name == last.name else f"{first.name} … {last.name}"
-        yield replace(first, name=name, repeats=len(equal))
-
-
-def _without_names(block: Block) -> tuple[object, ...]:
-    """Return what equal siblings agree on, down to their innermost blocks."""
-    inside = tuple(_without_names(child) for child in block.children)
-    return block.type, block.output_shape, block.params, block.macs, block.repeats, inside

@@ -1,0 +1,59 @@
+"""A row of the layer table with what it was made from: all that a derivation of its figures may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from archbench.analyze.layers import LayerRow
+from archbench.trace.records import Operation, Parameter
+
+NORMS = ("aten.native_batch_norm", "aten.native_layer_norm", "aten.native_group_norm")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A row with what it was made from: the operators that computed something, its own parameters, the rows before."""
+
+    row: LayerRow
+    operations: Sequence[Operation]
+    parameters: Sequence[Parameter]
+    earlier: Sequence[LayerRow]
+    element_bytes: int
+    batch: int
+
+    @property
+    def one_call(self) -> Sequence[Operation]:
+        """The operators of its first call."""
+        return self.operations[: len(self.operations) // max(self.row.calls, 1)]
+
+    @property
+    def convolutions(self) -> list[Operation]:
+        """Its convolutions in one call."""
+        return [op for op in self.one_call if op.name == "aten.convolution"]
+
+    @property
+    def products(self) -> list[Operation]:
+        """Matrix products with weights, as they are in a linear layer."""
+        return [op for op in self.one_call if op.name in ("aten.mm", "aten.addmm") and op.weights[-1]]
+
+    @property
+    def pooling(self) -> Operation | None:
+        """The pooling operator that slides over positions, not over maps as in response normalisation."""
+        found = [op for op in self.one_call if op.window is not None and op.name != "aten.convolution"]
+        return found[0] if len(found) == 1 and self.row.type != "LocalResponseNorm" else None
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The sizes of its output for one sample."""
+        return per_sample(self.row.output_shape or (), self.batch)
+
+    def repeated(self, shape: Sequence[int]) -> dict[str, int]:
+        """Return the factors by which a figure of one sample, from a tensor of `shape`, and one call is multiplied."""
+        samples = self.batch if len(shape) > 1 and shape[0] == self.batch else 1
+        return {name: n for name, n in (("samples", samples), ("calls", self.row.calls)) if n > 1}
+
+
+def per_sample(shape: tuple[int, ...], batch: int) -> tuple[int, ...]:
+    """Return a shape without the batch, where that is in front."""
+    return shape[1:] if len(shape) > 1 and shape[0] == batch else shape
