@@ -24,7 +24,8 @@ Dtypes = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="On a CPU; default: all cores.", min=1)]
 Seconds = Annotated[
-    float, typer.Option("--max-seconds", metavar="S", help="Measuring a configuration takes no longer.", min=0.1)
+    float,
+    typer.Option("--max-seconds", metavar="S", help="Most of a configuration, warm-up apart.", min=0.1),
 ]
 Processes = Annotated[
     int | None,
@@ -60,6 +61,7 @@ def bench(
 
     Example: archbench bench alexnet vgg16 --batch 1,32 --dtype fp32,amp
     """
+    from archbench.errors import UsageError
     from archbench.measure.machine import KINDS, default_kind, device_name, usable_cores
     from archbench.measure.sweep import Sweep
     from archbench.precision import PRECISIONS
@@ -82,6 +84,10 @@ def bench(
         processes=processes or (5 if kind == "cpu" else 1),
         seconds=max_seconds,
     )
+    if versus is not None and (store or rerun or processes):
+        raise UsageError("--versus keeps nothing and has its own processes; leave --store, --rerun and --processes out")
+    if "tf32" in sweep.dtypes and kind != "cuda":
+        raise UsageError(f"--dtype tf32 is of NVIDIA GPUs; a {kind} has none")
     if versus is not None:
         target.deliver(_versus(sweep, versus))
         return
@@ -110,7 +116,7 @@ def _measured(sweep: Sweep, store: StorePath, rerun: bool) -> list[Result]:
     """Return a result for each configuration: kept ones, and those measured now, which are kept as they come."""
     from archbench.measure.machine import machine
     from archbench.measure.session import measure_configuration
-    from archbench.measure.sweep import described, family
+    from archbench.measure.sweep import described, family, is_current
     from archbench.store.database import Store, default_path
     from cli.output import note
     from cli.progress import Progress
@@ -118,7 +124,7 @@ def _measured(sweep: Sweep, store: StorePath, rerun: bool) -> list[Result]:
     here = machine()
     todo = list(sweep.configurations())
     with Store(store or default_path()) as kept, Progress(len(todo)) as progress:
-        kept_before = {} if rerun else {c: r for _, c in todo if (r := kept.latest(c, here)) and r.status == "ok"}
+        kept_before = {} if rerun else {c: r for _, c in todo if (r := kept.latest(c, here)) and is_current(r)}
         if kept_before:
             note(f"{len(kept_before)} of {len(todo)} were measured before; --rerun measures them anew")
         found: list[Result] = []

@@ -13,7 +13,6 @@ from cli.results import StorePath
 
 if TYPE_CHECKING:
     from archbench.store.records import Result
-    from cli.loading import Counted
 
 Measured = Annotated[bool, typer.Option("--measured", help="Add the best rate that was measured on this machine.")]
 Baseline = Annotated[str | None, typer.Option("--baseline", metavar="MODEL", help="Ratios refer to it, not the first.")]
@@ -56,7 +55,7 @@ def compare(
     ]
     first = models.index(baseline) if baseline else 0
     said = [caveat for counted in all_counted for caveat in counted.summary.caveats]
-    found = _best(all_counted, mode, store) if measured else None
+    found = _best(models, input, mode, store) if measured else None
     target.deliver(
         comparison_table(
             rows, baseline=first, batch=batch, mode=mode.value, notes=protocols, caveats=said, measured=found
@@ -64,20 +63,22 @@ def compare(
     )
 
 
-def _best(models: list[Counted], mode: Mode, path: Path | None) -> dict[str, Result]:
+def _best(models: list[str], inputs: list[str] | None, mode: Mode, path: Path | None) -> dict[str, Result]:
     """Return the fastest result of each model that was measured here on the same input."""
+    from archbench.address import find
     from archbench.measure.machine import machine
+    from archbench.measure.sweep import input_shape, resolved
     from archbench.store.database import Store, default_path
-    from archbench.units import format_dimensions
 
     store = Store(path or default_path(), for_reading=True)
     if not store.exists():
         note("nothing was measured yet; archbench bench does it")
         return {}
     with store:
-        shapes = {one.summary.model: one.summary.inputs[0][1:] for one in models}
         found = {
-            model: store.best(model, machine(), mode=mode.value, input_shape=format_dimensions(shape))
-            for model, shape in shapes.items()
+            model: store.best(
+                resolved(model), machine(), mode=mode.value, input_shape=input_shape(find(model), inputs or [])
+            )
+            for model in models
         }
     return {model: result for model, result in found.items() if result is not None}

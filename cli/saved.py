@@ -34,18 +34,31 @@ def read_side(path: Path) -> Side:
             batch=document["batch"],
             mode=document["mode"],
             rows=tuple(map(_row, document["layers"])),
-            totals=document["totals"],
+            totals=_totals(document["totals"]),
         )
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"'{path}' is no summary; 'archbench summary MODEL --output {path}' writes one") from error
+
+
+def _totals(totals: dict[str, Any]) -> dict[str, int]:
+    numbers = {name: value for name, value in totals.items() if isinstance(value, int)}
+    if not {"params", "macs"} <= numbers.keys():
+        raise TypeError("there are no totals")
+    return numbers
 
 
 def _row(record: dict[str, Any]) -> LayerRow:
     from archbench.analyze.layers import LayerRow
 
     required = [field.name for field in fields(LayerRow) if field.default is MISSING]
+    for name in ("params", "macs", "output_bytes"):
+        if not isinstance(record[name], int):
+            raise TypeError(f"{name} is no number")
+    for name in ("input_shape", "output_shape"):
+        if not isinstance(record[name], (list, type(None))):
+            raise TypeError(f"{name} is no shape")
     values: dict[str, Any] = {}
     for name in required:
         value = record[name]

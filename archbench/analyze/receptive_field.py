@@ -101,7 +101,9 @@ def receptive_fields(trace: Trace) -> ReceptiveFields:
         taken = call.taken[0].shape if call.taken else ()
         if prod(taken) != prod(shape) or _may_branch(trace, last, call, since):
             return ReceptiveFields({}, Gap("branch", call.row))
-        volume = () if sees_all else (shape if len(shape) > 2 else taken)[-rank:]
+        # Behind a mean over all places only features are left, each of which has seen what the mean has.
+        spatial = next((sizes for sizes in (shape, taken) if len(sizes) == rank + 2), ())
+        volume = () if sees_all else spatial[-rank:]
         window = _window(call, volume, rank, trace.batch)
         if window is None:
             return ReceptiveFields(steps, Gap("operator", call.row))

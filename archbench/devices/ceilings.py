@@ -12,12 +12,12 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
 import torch
 
 from archbench.devices.catalogue import Device
+from archbench.devices.cpu import cpu_name
 
 _BLOCKS = 7
 _COPY_BYTES = {"cpu": 2**28, "cuda": 2**31, "mps": 2**29}
@@ -119,10 +119,7 @@ def _title(kind: Kind) -> str:
         return torch.cuda.get_device_name()
     if kind == "mps":
         return f"Apple {platform.processor()}"
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text("utf-8").splitlines() if info.exists() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{model or platform.processor() or platform.machine()}, {os.cpu_count()} logical cores"
+    return f"{cpu_name()}, {os.cpu_count()} logical cores"
 
 
 def _memory_bytes(kind: Kind) -> int:

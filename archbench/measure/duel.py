@@ -48,6 +48,8 @@ def duel(a: Request, b: Request, on_progress: Callable[[str], None]) -> Duel:
             for first, second in abba(PAIRS_A_ROUND):
                 for name in (first, second):
                     times["floor" if name == "a" else "again"].append(arms["a" if name == "a" else "again"].block_s())
+    if min(map(min, times.values())) <= 0:
+        raise MeasurementError("a block took no time: the clock stands still")
     floor = compare_pairs(times["floor"], times["again"]).difference
     comparison = compare_pairs(times["a"], times["b"], floor)
     return Duel(comparison, tuple(times["a"]), tuple(times["b"]), tuple(times["again"]))

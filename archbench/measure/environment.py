@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 import torch
 
+from archbench.devices.cpu import cpu_name
+
 # Those of CUDA and its libraries, of torch and its compiler, and of whatever starts threads or hands out memory.
 _PREFIXES = (
     *(
@@ -107,7 +109,7 @@ def _flags() -> dict[str, Any]:
 def _cpu() -> dict[str, Any]:
     psutil = _known(lambda: import_module("psutil"))
     return {
-        "cpu_name": _known(_cpu_name),
+        "cpu_name": _known(cpu_name),
         "cpu_cores": os.cpu_count(),
         "cpu_physical_cores": psutil and _known(lambda: psutil.cpu_count(logical=False)),
         "cpu_usable_cores": _known(lambda: len(os.sched_getaffinity(0))),
@@ -118,12 +120,6 @@ def _cpu() -> dict[str, Any]:
         "load_1min": _known(lambda: os.getloadavg()[0]),
         "memory_free_bytes": psutil and _known(lambda: int(psutil.virtual_memory().available)),
     }
-
-
-def _cpu_name() -> str:
-    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, "") or platform.processor() or platform.machine()
 
 
 def _gpu(kind: str) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from pathlib import Path
 
+from archbench.devices.cpu import cpu_name
 from archbench.errors import DeviceError
 
 KINDS = ("cpu", "cuda", "mps")
@@ -31,6 +31,15 @@ def default_kind() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def _gpu_name() -> str:
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0] or "0"
+    command = ["nvidia-smi", f"--id={first}", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0].strip()
+    except (OSError, subprocess.CalledProcessError, IndexError) as error:
+        raise DeviceError("the GPU's driver does not say its name: nvidia-smi fails") from error
+
+
 def device_name(kind: str) -> str:
     """Return a device's own name. Raises DeviceError for one that this machine does not have.
 
@@ -42,13 +51,5 @@ def device_name(kind: str) -> str:
     if not there[kind]:
         raise DeviceError(f"this machine has no {kind}; it has {', '.join(name for name in KINDS if there[name])}")
     if kind == "cuda":
-        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0].strip()
-    return platform.processor() if kind == "mps" else _cpu_name()
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text("utf-8").splitlines() if info.exists() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return model or platform.processor() or platform.machine()
+        return _gpu_name()
+    return platform.processor() if kind == "mps" else cpu_name()

@@ -31,4 +31,4 @@ def reason(code: int, errors: str) -> str:
         killed = " (the system may have run out of memory)" if -code == signal.SIGKILL else ""
         return f"the process was ended by {signal.Signals(-code).name}{killed}"
     lines = [line for line in errors.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else f"the process ended with code {code}"
+    return lines[-1].strip().removeprefix("archbench.errors.") if lines else f"the process ended with code {code}"

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from statistics import median
 from typing import Any
 from uuid import uuid4
 
@@ -70,7 +71,7 @@ def _result(result: Result, request: Request, answers: list[dict[str, Any]], sib
         images_per_s=batch / measured.median_s,
         images_per_s_low=batch / measured.high_s,
         images_per_s_high=batch / measured.low_s,
-        latency_s_median=sorted(latencies)[len(latencies) // 2],
+        latency_s_median=median(latencies),
         latency_s_p90=percentile(latencies, 90),
         latency_s_p99=percentile(latencies, 99),
         flop_per_s=first["flops"] / measured.median_s,

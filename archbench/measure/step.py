@@ -32,6 +32,7 @@ class Step:
 
     def __init__(self, request: Request) -> None:
         torch.manual_seed(request.seed)
+        _require_sense(request)
         self._request = request
         self._precision = find_precision(request.dtype)
         set_flags(request)
@@ -42,6 +43,8 @@ class Step:
         self._model: Any = model.to(self._precision.model_dtype).train(request.mode == "train")
         if any(parameter.dim() == 4 for parameter in self._model.parameters()):
             self._model = self._model.to(memory_format=layout)
+        if request.layout == "nhwc" and not any(t.dim() == 4 for t in _tensors(self._inputs(source, layout))):
+            raise InputError("nhwc is a layout of images; no input has four dimensions")
         inputs = [self._inputs(source, layout) for _ in range(_copies(self._inputs(source, layout)))]
         self._feed = itertools.cycle(inputs)
         self._optimizer = self._make_optimizer()
@@ -73,7 +76,9 @@ class Step:
 
     def _loss(self, output: Any) -> Tensor:
         """Return cross entropy with random classes where the output is one score a class, else a mean of squares."""
-        first = output if isinstance(output, Tensor) else next(iter(_tensors(output)))
+        first = next((tensor for tensor in _tensors(output) if tensor.requires_grad), None)
+        if first is None:
+            raise InputError("no output requires a gradient, so that there is no training step")
         if first.dim() != 2:
             return first.float().square().mean()
         if self._targets is None:
@@ -92,15 +97,20 @@ class Step:
 
         if not self._request.inputs and source.example_inputs is not None:
             example = source.example_inputs(self._request.batch)
-            placed = map_tensors(example, lambda tensor: tensor.to(self._request.kind))
+            placed = map_tensors(example, lambda tensor: self._placed(tensor, layout))
             return placed if isinstance(placed, (tuple, dict)) else (placed,)
-        tensors = (self._random(spec) for spec in _specs(self._request, source))
-        return tuple(t.contiguous(memory_format=layout) if t.dim() == 4 else t for t in tensors)
+        return tuple(self._placed(self._random(spec), layout) for spec in _specs(self._request, source))
+
+    def _placed(self, tensor: Tensor, layout: torch.memory_format) -> Tensor:
+        """Return an input on the device, numbers in the model's dtype, images in the layout that was asked for."""
+        dtype = self._precision.model_dtype if tensor.is_floating_point() else tensor.dtype
+        placed = tensor.to(self._request.kind, dtype)
+        return placed.contiguous(memory_format=layout) if placed.dim() == 4 else placed
 
     def _random(self, spec: InputSpec) -> Tensor:
         shape, kind = (self._request.batch, *spec.shape), self._request.kind
         if spec.dtype.is_floating_point:
-            return torch.randn(shape, device=kind).to(self._precision.model_dtype)
+            return torch.randn(shape, device=kind)
         return torch.randint(2, shape, dtype=spec.dtype, device=kind)
 
 
@@ -147,6 +157,12 @@ class Blocks:
         end.record()
         end.synchronize()
         return float(start.elapsed_time(end)) / 1e3
+
+
+def _require_sense(request: Request) -> None:
+    """Raise InputError for a precision that the device would quietly run as another."""
+    if find_precision(request.dtype).tf32 and request.kind != "cuda":
+        raise InputError(f"tf32 is a dtype of NVIDIA GPUs; a {request.kind} has none")
 
 
 def _specs(request: Request, source: Source) -> list[InputSpec]:

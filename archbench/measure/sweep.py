@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import product
+from pathlib import Path
 
 from archbench.address import Source, find
 from archbench.errors import InputError
 from archbench.inputs import parse_input
 from archbench.measure.request import Request
-from archbench.store.records import Configuration
+from archbench.store.records import Configuration, Result
 from archbench.units import format_dimensions
 
 
@@ -37,7 +39,7 @@ class Sweep:
 
         Raises AddressError or InputError for a model that is not there or has no input, before anything is measured.
         """
-        shapes = {model: self._shape(find(model)) for model in self.models}
+        shapes = {model: input_shape(find(model), self.inputs) for model in self.models}
         for model, mode, dtype, layout, batch in product(
             self.models, self.modes, self.dtypes, self.layouts, self.batches
         ):
@@ -56,7 +58,7 @@ class Sweep:
                 seconds=self.seconds / self.processes,
             )
             configuration = Configuration(
-                model=model,
+                model=resolved(model),
                 input_shape=shapes[model],
                 kind=self.kind,
                 device=self.device,
@@ -70,16 +72,39 @@ class Sweep:
             )
             yield request, configuration
 
-    def _shape(self, source: Source) -> str:
-        for text in self.inputs:
-            parse_input(text)
-        if self.inputs:
-            return ",".join(self.inputs)
-        if source.input_shape is not None:
-            return format_dimensions(source.input_shape)
-        if source.example_inputs is None:
-            raise InputError(f"{source.address} has no usual input; say one, such as --input 3x224x224")
-        return "example"
+
+def input_shape(source: Source, inputs: Sequence[str]) -> str:
+    """Return under which input a model's results are kept: as given, its usual one, or its own example.
+
+    Raises InputError for a malformed input, or where there is none.
+    """
+    for text in inputs:
+        parse_input(text)
+    if inputs:
+        return ",".join(inputs)
+    if source.input_shape is not None:
+        return format_dimensions(source.input_shape)
+    if source.example_inputs is None:
+        raise InputError(f"{source.address} has no usual input; say one, such as --input 3x224x224")
+    return "example"
+
+
+def resolved(address: str) -> str:
+    """Return an address under which a model is the same wherever the command runs: a file by its whole path."""
+    place, colon, name = address.rpartition(":")
+    return f"{Path(place).resolve()}{colon}{name}" if place.endswith(".py") and ":" not in place else address
+
+
+def is_current(result: Result) -> bool:
+    """Say whether a kept result is still that of its configuration: no other torch, its file not written to since."""
+    import torch
+
+    place = result.configuration.model.rpartition(":")[0]
+    if place.endswith(".py"):
+        written = datetime.fromtimestamp(Path(place).stat().st_mtime, UTC).isoformat(timespec="seconds")
+        if written >= result.started_at:
+            return False
+    return result.status != "failed" and result.environment.get("torch", torch.__version__) == torch.__version__
 
 
 def family(model: str) -> str:

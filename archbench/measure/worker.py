@@ -46,6 +46,7 @@ class Answer:
 def answer(request: Request) -> Answer:
     """Return what is measured. Raises torch.OutOfMemoryError, and whatever the model raises."""
     say("phase", what="building")
+    at_start = environment(request.kind, request.seed)
     expected = foresee(request)
     step = Step(request)
     if request.kind == "cuda":
@@ -70,7 +71,7 @@ def answer(request: Request) -> Answer:
         winograd_share=expected.winograd_share,
         predicted_images_per_s=expected.images_per_s,
         peak_flop_per_s=expected.peak_flop_per_s,
-        environment=environment(request.kind, request.seed),
+        environment=at_start,
     )
 
 
@@ -86,7 +87,7 @@ def serve(request: Request) -> None:
 
 def _policy(request: Request) -> Policy:
     policy = CPU.share(request.processes) if request.kind == "cpu" else GPU
-    return replace(policy, most_s=min(policy.most_s, request.seconds))
+    return replace(policy, most_s=request.seconds, warm_up_most_s=min(policy.warm_up_most_s, request.seconds))
 
 
 class Counted:

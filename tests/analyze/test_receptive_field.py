@@ -128,3 +128,18 @@ def test_fields_end_where_no_window_is_known():
 
 def test_vectors_have_no_fields():
     assert fields_of(nn.Sequential(nn.Linear(4, 4)), 2, 4).steps == {}
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_layer_behind_a_mean_over_all_places_sees_what_the_mean_has_seen(batch):
+    class Head(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.c, self.l = nn.Conv2d(3, 8, 3), nn.Linear(8, 2)
+
+        def forward(self, x):
+            return self.l(self.c(x).mean((2, 3)))
+
+    fields = receptive_fields(trace(Head(), torch.empty(batch, 3, 16, 16)))
+    # The convolution's 14 places see 16 inputs together.
+    assert fields.steps["l"].after.size == (16, 16)

@@ -90,11 +90,11 @@ def test_a_sweep_is_measured_kept_and_not_measured_again(home):
     results = stored(home)
     assert len(results) == 2
     assert all(result.samples_s and result.environment["torch"] for result in results)
-    measured = {result.configuration.batch for result in results if result.status == "ok"}
-    _, _, err = archbench(home, "bench", "lenet", "--batch", "1,2", *QUICK)
-    if measured:
-        assert f"{len(measured)} of 2 were measured before" in err
-    assert all(f"batch {batch}, fp32" not in err for batch in measured)
+    again = archbench(home, "bench", "lenet", "--batch", "1,2", "--format", "json", *QUICK)
+    assert "2 of 2 were measured before; --rerun measures them anew" in again[2]
+    assert "batch 1, fp32" not in again[2]
+    assert json.loads(again[1]) == rows
+    assert "[1/1]" in archbench(home, "bench", "lenet", "--rerun", *QUICK)[2]
 
 
 def test_a_training_step_in_half_precision_in_two_processes(home):
@@ -111,12 +111,31 @@ def test_what_fails_is_a_row_and_the_sweep_goes_on(home):
     code, out, _ = archbench(home, "bench", *models, "--input", "4", "--format", "json", *QUICK)
     assert code == 3
     assert [row["status"] for row in json.loads(out)][:3] == ["failed", "failed", "failed"]
-    reasons = {result.configuration.model: result.reason for result in stored(home)}
-    assert "ended by SIGKILL" in reasons["odd.py:Dies"]
-    assert reasons["odd.py:Raises"] == "RuntimeError: no kernel for this"
-    assert "what the model computes is not finite" in reasons["odd.py:Infinite"]
+    reasons = {result.configuration.model.rpartition(":")[2]: result.reason for result in stored(home)}
+    assert "ended by SIGKILL" in reasons["Dies"]
+    assert reasons["Raises"] == "RuntimeError: no kernel for this"
+    assert reasons["Infinite"] == "InputError: what the model computes is not finite"
     # What a model prints does not get among the answers.
     assert json.loads(out)[3]["status"] in ("ok", "not_converged")
+
+
+def test_a_file_that_was_changed_is_measured_again_and_another_of_its_name_too(home):
+    arguments = ("bench", "odd.py:Net", "--input", "4", *QUICK)
+    os.utime(home / "odd.py", (1, 1))
+    archbench(home, *arguments)
+    assert "were measured before" in archbench(home, *arguments)[2]
+    (home / "odd.py").write_text(ODD)
+    assert "were measured before" not in archbench(home, *arguments)[2]
+    (home / "elsewhere").mkdir()
+    (home / "elsewhere" / "odd.py").write_text(ODD)
+    archbench(home, "bench", "elsewhere/odd.py:Net", "--input", "4", *QUICK)
+    assert len({result.configuration.model for result in stored(home)}) == 2
+
+
+def test_an_example_of_the_users_own_is_run_in_the_dtype_asked_for(home):
+    (home / "odd.py").write_text(f"{ODD}\ndef example_inputs(batch):\n    return torch.randn(batch, 4)\n")
+    _, out, _ = archbench(home, "bench", "odd.py:Net", "--dtype", "bf16", "--format", "json", *QUICK)
+    assert json.loads(out)[0]["status"] in ("ok", "not_converged")
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
@@ -183,6 +202,8 @@ def test_compare_shows_the_best_rate_of_this_machine(home):
         (["lenet", "--batch", "8..2"], "did you mean 2..8?"),
         (["odd.py:Net"], "has no usual input"),
         (["lenet", "--processes", "0"], "--processes"),
+        (["lenet", "--device", "cpu", "--dtype", "tf32"], "--dtype tf32 is of NVIDIA GPUs; a cpu has none"),
+        (["lenet", "--versus", "alexnet", "--rerun"], "leave --store, --rerun and --processes out"),
     ],
 )
 def test_bad_use_is_told_before_anything_is_measured(home, arguments, message):

@@ -6,20 +6,6 @@ import json
 
 import pytest
 
-from cli.main import run
-
-
-@pytest.fixture
-def archbench(capsys):
-    """Run the command line in this process and return its exit code, output and messages."""
-
-    def call(*arguments):
-        code = run(arguments)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
 
 def rows_of(text):
     return list(csv.DictReader(io.StringIO(text)))

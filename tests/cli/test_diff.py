@@ -6,20 +6,6 @@ import json
 
 import pytest
 
-from cli.main import run
-
-
-@pytest.fixture
-def archbench(capsys):
-    """Run the command line in this process and return its exit code, output and messages."""
-
-    def call(*arguments):
-        code = run(arguments)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
 
 def test_the_table_shows_what_changed_and_the_file_everything(archbench):
     code, out, err = archbench("diff", "alexnet", "alexnet_onegpu")
@@ -67,6 +53,21 @@ def test_another_file_is_no_summary(archbench, tmp_path, text, message):
     assert (code, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("params", "many"), ("output_shape", 7), ("kernel", None), ("totals", {}), ("totals", "x")]
+)
+def test_a_damaged_summary_is_told_in_one_line_or_read(archbench, tmp_path, field, value):
+    path = tmp_path / "then.json"
+    archbench("summary", "lenet", "--output", str(path))
+    document = json.loads(path.read_text())
+    (document if field == "totals" else document["layers"][0])[field] = value
+    path.write_text(json.dumps(document))
+    code, _, err = archbench("diff", str(path), "lenet")
+    # A layer without kernel is one, if not LeNet's.
+    assert (code, "is no summary" in err) == ((0, False) if field == "kernel" else (2, True))
+    assert "Traceback" not in err
 
 
 def test_history_is_the_record(archbench):

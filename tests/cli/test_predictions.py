@@ -6,8 +6,6 @@ import json
 
 import pytest
 
-from cli.main import run
-
 CONTRACT = (
     "model batch mode optimizer dtype peak_bytes peak_layer params_bytes gradient_bytes optimizer_bytes "
     "activation_bytes temporary_bytes input_bytes workspace_bytes"
@@ -17,18 +15,6 @@ CONTRACT = (
 @pytest.fixture(autouse=True)
 def data_home(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-
-
-@pytest.fixture
-def archbench(capsys):
-    """Run the command line in this process and return its exit code, output and messages."""
-
-    def call(*arguments):
-        code = run(arguments)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 def rows_of(text):

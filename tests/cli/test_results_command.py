@@ -11,7 +11,6 @@ import pytest
 
 from archbench.store.database import Store, default_path
 from archbench.store.records import Configuration, Result
-from cli.main import run
 
 CONTRACT = (
     "run_id started_at model device mode batch dtype layout compiled status images_per_s images_per_s_low "
@@ -24,18 +23,6 @@ CONTRACT = (
 def data_home(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "160")
-
-
-@pytest.fixture
-def archbench(capsys):
-    """Run the command line in this process and return its exit code, output and messages."""
-
-    def call(*arguments):
-        code = run(arguments)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 def result(

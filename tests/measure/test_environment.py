@@ -83,7 +83,7 @@ def test_nothing_that_fails_is_raised(monkeypatch):
 
     for name in ("current_device", "get_device_properties", "mem_get_info"):
         monkeypatch.setattr(module.torch.cuda, name, fail)
-    for name in ("import_module", "version", "_commit", "_cpu_name"):
+    for name in ("import_module", "version", "_commit", "cpu_name"):
         monkeypatch.setattr(module, name, fail)
     monkeypatch.setattr(module.os, "getloadavg", fail)
     record = environment("cuda")

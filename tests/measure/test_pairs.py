@@ -82,6 +82,7 @@ def test_the_test_counts_all_signs():
 
 def test_the_test_is_that_of_scipy():
     from scipy import stats
+
     differences = np.random.default_rng(4).normal(0.4, 1.0, size=24)
     theirs = stats.wilcoxon(differences, method="exact").pvalue
     assert sign_flip_p_value(differences) == pytest.approx(theirs, abs=0.02)

@@ -16,6 +16,7 @@ from archbench.measure.statistics import (
 @pytest.mark.parametrize("count", [5, 6, 30, 101, 1000])
 def test_the_interval_is_that_of_scipy(count):
     from scipy import stats
+
     samples = np.random.default_rng(count).gamma(20.0, size=count)
     theirs = stats.bootstrap(
         (samples,), np.median, n_resamples=20_000, method="percentile", batch=1000, rng=np.random.default_rng(1)
