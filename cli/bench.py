@@ -114,6 +114,7 @@ def _versus(sweep: Sweep, other: str) -> Table:
 
 def _measured(sweep: Sweep, store: StorePath, rerun: bool) -> list[Result]:
     """Return a result for each configuration: kept ones, and those measured now, which are kept as they come."""
+    from archbench.measure.environment import environment, load_warning
     from archbench.measure.machine import machine
     from archbench.measure.session import measure_configuration
     from archbench.measure.sweep import described, family, is_current
@@ -123,6 +124,9 @@ def _measured(sweep: Sweep, store: StorePath, rerun: bool) -> list[Result]:
 
     here = machine()
     todo = list(sweep.configurations())
+    warning = load_warning(environment("cpu"))
+    if warning is not None:
+        note(warning)
     with Store(store or default_path()) as kept, Progress(len(todo)) as progress:
         kept_before = {} if rerun else {c: r for _, c in todo if (r := kept.latest(c, here)) and is_current(r)}
         if kept_before:
