@@ -60,6 +60,21 @@ def parse_input(text: str) -> InputSpec:
     return InputSpec(tuple(int(size) for size in shape.split("x")), DTYPES[dtype] if colon else torch.float32)
 
 
+def specs_of(
+    address: str, texts: Sequence[str], usual: tuple[int, ...] | None, *, has_example: bool
+) -> list[InputSpec]:
+    """Return the inputs that a model is run on: those given, none where it brings its own example, its usual one.
+
+    Raises InputError for a malformed one, or where there is none at all.
+    """
+    specs = [parse_input(text) for text in texts]
+    if specs or has_example:
+        return specs
+    if usual is None:
+        raise InputError(f"{address} has no usual input; say one, such as --input 3x224x224")
+    return [InputSpec(usual)]
+
+
 def advice(model: nn.Module, specs: Sequence[InputSpec], usual: tuple[int, ...] | None) -> str:
     """Return what to give a model that failed on `specs`: the smallest square size that works, its usual input.
 

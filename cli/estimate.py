@@ -49,7 +49,6 @@ Dataset = Annotated[
     str | None, typer.Option("--dataset", metavar="NAME|N", help="imagenet, cifar10, or a number of images.")
 ]
 
-
 _MOST_DEVICES = 2**20
 
 
@@ -75,9 +74,7 @@ def estimate(
     global_batch: GlobalBatch = None,
     interconnect: Link = None,
     dataset: Dataset = None,
-    epochs: Annotated[
-        float | None, typer.Option("--epochs", metavar="N", help="With --dataset.", parser=parse_amount)
-    ] = None,
+    epochs: Epochs = None,
     price: Annotated[
         float | None, typer.Option("--price", metavar="X", help="Of one device's hour.", parser=parse_amount)
     ] = None,

@@ -105,15 +105,11 @@ def load(
     Raises AddressError, InputError or UsageError.
     """
     from archbench.address import find
-    from archbench.inputs import InputSpec, parse_input
+    from archbench.inputs import specs_of
 
     _collect_garbage_from_now_on()
-    specs = [parse_input(text) for text in inputs or ()]
     source = find(address)
-    if not specs and source.example_inputs is None:
-        if source.input_shape is None:
-            raise InputError(f"{address} has no usual input; say one, such as --input 3x224x224")
-        specs = [InputSpec(source.input_shape)]
+    specs = specs_of(address, inputs or (), source.input_shape, has_example=source.example_inputs is not None)
     model = source.build()
     if not all(parameter.is_meta for parameter in model.parameters()):
         note(f"{address}: built on real memory, because its builder reads values")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from results import run_docs
+from results.fit_efficiency import fits
 
 PICTURES = sorted((run_docs.ROOT / "docs" / "pictures").glob("*.svg"))
 
@@ -32,6 +33,14 @@ def test_a_stale_output_is_replaced_and_a_cut_one_compared():
     assert run_docs.refreshed(cut) == cut
     wrong = "```\n$ archbench history\nSomething else\n...\n```\n"
     assert run_docs.refreshed(wrong) != wrong
+
+
+@pytest.mark.slow
+def test_the_fits_that_are_shown_are_those_of_today():
+    page = (run_docs.ROOT / "docs" / "predicting.md").read_text(encoding="utf-8")
+    for fit, held_out in fits():
+        unseen = ", ".join(f"{model.removeprefix('torchvision:')} {error:+.1%}" for model, error in held_out.items())
+        assert f"| {fit.source} | {fit.efficiency:.1%} | {unseen} |" in page
 
 
 def test_the_readme_and_the_chapters_show_commands():

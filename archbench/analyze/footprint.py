@@ -74,13 +74,14 @@ def largest_batch(needed_bytes: Callable[[int], int], limit_bytes: int, smallest
     It is looked for on the assumption that a larger batch does not need less. Raises InputError where there is no
     largest one: memory does not grow with the batch, or billions of samples fit.
     """
-    if needed_bytes(smallest) > limit_bytes:
+    before = needed_bytes(smallest)
+    if before > limit_bytes:
         return 0
     fits, too_large = smallest, 2 * smallest
     while (needed := needed_bytes(too_large)) <= limit_bytes:
-        if needed == needed_bytes(fits) or too_large > _MOST:
+        if needed == before or too_large > _MOST:
             raise InputError(f"no batch is too large for that: {too_large} samples need {format_bytes(needed)}")
-        fits, too_large = too_large, 2 * too_large
+        fits, too_large, before = too_large, 2 * too_large, needed
     while too_large - fits > 1:
         middle = (fits + too_large) // 2
         if needed_bytes(middle) <= limit_bytes:

@@ -65,8 +65,8 @@ class _Arm:
     def __enter__(self) -> _Arm:
         self._errors = self._stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace"))
         self._process: subprocess.Popen[str] = self._stack.enter_context(worker(self._errors))
-        self._send(replace(self._request, serves=True).to_json())
         try:
+            self._send(replace(self._request, serves=True).to_json())
             self._answer("ready")
         except BaseException:
             self._stack.close()

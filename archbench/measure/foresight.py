@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from archbench.address import find
+from archbench.address import Source, find
 from archbench.analyze.efficiency import stated_efficiency
 from archbench.analyze.footprint import footprint
 from archbench.analyze.roofline import Conditions, Layout, time_s
 from archbench.devices.catalogue import Device, all_devices
 from archbench.errors import DeviceError
-from archbench.inputs import InputSpec, parse_input
+from archbench.inputs import specs_of
 from archbench.measure.request import Request
 from archbench.precision import find_precision
 from archbench.trace.records import Operation, Trace
@@ -87,11 +87,11 @@ def _trace(request: Request) -> Trace:
     return trace(model, _inputs(request, source), mode=mode, autocast_dtype=precision.autocast_dtype)
 
 
-def _inputs(request: Request, source: Any) -> Any:
-    specs = [parse_input(text) for text in request.inputs]
+def _inputs(request: Request, source: Source) -> Any:
+    has_example = source.example_inputs is not None
+    specs = specs_of(request.model, request.inputs, source.input_shape, has_example=has_example)
+    inputs: Any = tuple(spec.tensor(request.batch) for spec in specs)
     if not specs and source.example_inputs is not None:
         inputs = source.example_inputs(request.batch)
-    else:
-        inputs = tuple(spec.tensor(request.batch) for spec in specs or [InputSpec(source.input_shape)])
     dtype = find_precision(request.dtype).model_dtype
     return map_tensors(inputs, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)

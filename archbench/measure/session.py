@@ -50,8 +50,7 @@ def measure_configuration(
     )
     answers = []
     for number in range(request.processes):
-        which = f", process {number + 1} of {request.processes}" if request.processes > 1 else ""
-        said = _ask(replace(request, seed=number), lambda what, which=which: on_progress(f"{what}{which}"))  # type: ignore[misc]  # mypy cannot type a default here
+        said = _ask(replace(request, seed=number), on_progress)
         if isinstance(said, _Ended):
             return replace(result, status=said.status, reason=said.reason)
         answers.append(said)
@@ -110,6 +109,7 @@ def _share(value: float | None, whole: float | None) -> float | None:
 
 def _ask(request: Request, on_progress: Progress) -> dict[str, Any] | _Ended:
     """Return what a fresh process answers, or how it ended without an answer."""
+    which = f", process {request.seed + 1} of {request.processes}" if request.processes > 1 else ""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors, worker(errors) as process:
         assert process.stdin is not None, "it is a pipe"
         assert process.stdout is not None, "it is a pipe"
@@ -119,7 +119,7 @@ def _ask(request: Request, on_progress: Progress) -> dict[str, Any] | _Ended:
             said = json.loads(line)
             event = said.pop("event")
             if event == "phase":
-                on_progress(said["what"])
+                on_progress(f"{said['what']}{which}")
             elif event == "done":
                 return dict(said)
             else:

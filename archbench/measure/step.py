@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from archbench.address import Source, find
 from archbench.errors import InputError
-from archbench.inputs import InputSpec, parse_input
+from archbench.inputs import InputSpec, specs_of
 from archbench.measure.request import Request
 from archbench.precision import find_precision
 
@@ -95,11 +95,13 @@ class Step:
         """Return the arguments of one forward pass: a tuple or a dict."""
         from archbench.trace.structures import map_tensors
 
-        if not self._request.inputs and source.example_inputs is not None:
+        has_example = source.example_inputs is not None
+        specs = specs_of(self._request.model, self._request.inputs, source.input_shape, has_example=has_example)
+        if not specs and source.example_inputs is not None:
             example = source.example_inputs(self._request.batch)
             placed = map_tensors(example, lambda tensor: self._placed(tensor, layout))
             return placed if isinstance(placed, (tuple, dict)) else (placed,)
-        return tuple(self._placed(self._random(spec), layout) for spec in _specs(self._request, source))
+        return tuple(self._placed(self._random(spec), layout) for spec in specs)
 
     def _placed(self, tensor: Tensor, layout: torch.memory_format) -> Tensor:
         """Return an input on the device, numbers in the model's dtype, images in the layout that was asked for."""
@@ -163,14 +165,6 @@ def _require_sense(request: Request) -> None:
     """Raise InputError for a precision that the device would quietly run as another."""
     if find_precision(request.dtype).tf32 and request.kind != "cuda":
         raise InputError(f"tf32 is a dtype of NVIDIA GPUs; a {request.kind} has none")
-
-
-def _specs(request: Request, source: Source) -> list[InputSpec]:
-    if request.inputs:
-        return [parse_input(text) for text in request.inputs]
-    if source.input_shape is None:
-        raise InputError(f"{request.model} has no usual input; say one, such as --input 3x224x224")
-    return [InputSpec(source.input_shape)]
 
 
 def _copies(inputs: Any) -> int:

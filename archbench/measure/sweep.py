@@ -10,8 +10,7 @@ from itertools import product
 from pathlib import Path
 
 from archbench.address import Source, find
-from archbench.errors import InputError
-from archbench.inputs import parse_input
+from archbench.inputs import specs_of
 from archbench.measure.request import Request
 from archbench.store.records import Configuration, Result
 from archbench.units import format_dimensions
@@ -78,15 +77,11 @@ def input_shape(source: Source, inputs: Sequence[str]) -> str:
 
     Raises InputError for a malformed input, or where there is none.
     """
-    for text in inputs:
-        parse_input(text)
+    has_example = source.example_inputs is not None
+    specs = specs_of(source.address, inputs, source.input_shape, has_example=has_example)
     if inputs:
         return ",".join(inputs)
-    if source.input_shape is not None:
-        return format_dimensions(source.input_shape)
-    if source.example_inputs is None:
-        raise InputError(f"{source.address} has no usual input; say one, such as --input 3x224x224")
-    return "example"
+    return format_dimensions(specs[0].shape) if specs else "example"
 
 
 def resolved(address: str) -> str:

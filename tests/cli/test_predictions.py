@@ -85,7 +85,7 @@ def test_fit_finds_the_largest_batch(archbench):
 
 def test_layers_and_timeline_are_tables_of_their_own(archbench):
     layers = documents(archbench, "memory", "lenet", "--mode", "train", "--layers")
-    assert [row["name"] for row in layers][:2] == ["conv1", "sigmoid1"] or layers[0]["name"] == "conv1"
+    assert layers[0]["name"] == "conv1"
     assert {"saved_bytes", "forward_peak_bytes", "backward_peak_bytes"} <= set(layers[0])
     moments = documents(archbench, "memory", "lenet", "--mode", "train", "--timeline")
     assert {moment["phase"] for moment in moments} == {"forward", "backward", "update"}
