@@ -17,6 +17,8 @@ from archbench.store.database import Filter, Store
 
 pytestmark = pytest.mark.slow
 
+# So short a measurement may be anything on a busy machine: a mean above the 99th percentile is implausible.
+MEASURED = ("ok", "not_converged", "implausible")
 QUICK = ("--device", "cpu", "--max-seconds", "0.2", "--processes", "1", "--threads", "1")
 
 ODD = """
@@ -83,7 +85,7 @@ def test_a_sweep_is_measured_kept_and_not_measured_again(home):
     rows = json.loads(out)
     assert [row["batch"] for row in rows] == [1, 2]
     for row in rows:
-        assert row["status"] in ("ok", "not_converged")
+        assert row["status"] in MEASURED
         assert 0 < row["images_per_s_low"] <= row["images_per_s"] <= row["images_per_s_high"]
         assert row["latency_s_median"] > 0
     assert "[2/2] lenet, eval, batch 2, fp32, nchw" in err
@@ -103,7 +105,7 @@ def test_a_training_step_in_half_precision_in_two_processes(home):
     assert code in (0, 3)
     (row,) = csv.DictReader(io.StringIO(out))
     assert (row["mode"], row["dtype"]) == ("train", "amp")
-    assert row["status"] in ("ok", "not_converged")
+    assert row["status"] in MEASURED
 
 
 def test_what_fails_is_a_row_and_the_sweep_goes_on(home):
@@ -116,7 +118,7 @@ def test_what_fails_is_a_row_and_the_sweep_goes_on(home):
     assert reasons["Raises"] == "RuntimeError: no kernel for this"
     assert reasons["Infinite"] == "InputError: what the model computes is not finite"
     # What a model prints does not get among the answers.
-    assert json.loads(out)[3]["status"] in ("ok", "not_converged")
+    assert json.loads(out)[3]["status"] in MEASURED
 
 
 def test_a_file_that_was_changed_is_measured_again_and_another_of_its_name_too(home):
@@ -135,7 +137,7 @@ def test_a_file_that_was_changed_is_measured_again_and_another_of_its_name_too(h
 def test_an_example_of_the_users_own_is_run_in_the_dtype_asked_for(home):
     (home / "odd.py").write_text(f"{ODD}\ndef example_inputs(batch):\n    return torch.randn(batch, 4)\n")
     _, out, _ = archbench(home, "bench", "odd.py:Net", "--dtype", "bf16", "--format", "json", *QUICK)
-    assert json.loads(out)[0]["status"] in ("ok", "not_converged")
+    assert json.loads(out)[0]["status"] in MEASURED
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
