@@ -46,5 +46,5 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(PIP) --editable ".[test,lint]"
+	$(PIP) --editable ".[test,lint,docs]"
 	touch $@

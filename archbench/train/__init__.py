@@ -1,0 +1,1 @@
+"""Train models briefly and alike, and say which of them learns better for its cost."""
