@@ -1,0 +1,88 @@
+"""Where a training run keeps what: every path below `--out`, in one place.
+
+OUT/
+    run.json            what was asked for, the data's name, classes and digest
+    environment.json    what the figures depend on
+    metrics.csv         one row an epoch of every model and seed
+    accuracy.csv        one row a model
+    pictures/           charts, filters and prediction sheets
+    models/MODEL/seed-N/
+        checkpoint-STEP.pt   the last two states
+        initial.pt, final.pt parameters before and after
+        predictions.csv      one row a test image
+        outcome.json         how it ended
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class SeedFolder:
+    """The files of one model trained with one seed."""
+
+    path: Path
+
+    @property
+    def initial(self) -> Path:
+        """Parameters and buffers before the first step."""
+        return self.path / "initial.pt"
+
+    @property
+    def final(self) -> Path:
+        """Parameters and buffers after the last step."""
+        return self.path / "final.pt"
+
+    @property
+    def predictions(self) -> Path:
+        """The most probable classes of every test image."""
+        return self.path / "predictions.csv"
+
+    @property
+    def outcome(self) -> Path:
+        """How the training ended; there is none before it did."""
+        return self.path / "outcome.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The files of one run: all its models and seeds."""
+
+    path: Path
+
+    @property
+    def run(self) -> Path:
+        """What was asked for."""
+        return self.path / "run.json"
+
+    @property
+    def environment(self) -> Path:
+        """What the figures depend on."""
+        return self.path / "environment.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One row an epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def accuracy(self) -> Path:
+        """One row a model."""
+        return self.path / "accuracy.csv"
+
+    @property
+    def pictures(self) -> Path:
+        """The folder of charts, filters and prediction sheets."""
+        return self.path / "pictures"
+
+    def seed(self, model: str, seed: int) -> SeedFolder:
+        """Return the folder of one model, by its address, and one seed."""
+        return SeedFolder(self.path / "models" / plain_name(model) / f"seed-{seed}")
+
+
+def plain_name(model: str) -> str:
+    """Return a model's address as a file's name."""
+    return re.sub(r"[^A-Za-z0-9._@=-]+", "_", model).strip("_") or "model"
