@@ -137,16 +137,15 @@ def find(address: str) -> Source:
     if match["classes"] is not None:
         arguments["num_classes"] = _parse_classes(match["classes"], address)
     _check_arguments(found.builder, arguments, address)
-    card = cast("Card | None", getattr(found.builder, "card", None))
-    return Source(
-        address=address,
-        builder=found.builder,
-        arguments=arguments,
-        card=card,
-        input_shape=found.input_shape if card is None else card.input_shape,
-        example_inputs=found.example_inputs,
-        home=found.home,
-    )
+    card = _card(found.builder, arguments)
+    usual = found.input_shape if card is None else card.input_shape
+    return Source(address, found.builder, arguments, card, usual, found.example_inputs, found.home)
+
+
+def _card(builder: object, arguments: dict[str, Any]) -> Card | None:
+    """Return a builder's card; a builder may have a `card_of`, which says what its arguments make of it."""
+    card_of = getattr(builder, "card_of", None)
+    return cast("Card | None", getattr(builder, "card", None) if card_of is None else card_of(**arguments))
 
 
 def _find_builder(target: str, address: str) -> _Found:

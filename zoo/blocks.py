@@ -7,7 +7,7 @@ the one in the paper.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Protocol
@@ -21,6 +21,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
 }
+POOLINGS = ("average", "max")
 
 
 class Row(Protocol):
@@ -37,7 +38,10 @@ class Row(Protocol):
         """Return what becomes of `shape`."""
 
 
-def sequence(table: Sequence[Row], input_shape: Shape) -> nn.Sequential:
+Table = tuple[Row, ...]
+
+
+def sequence(table: Table, input_shape: Shape) -> nn.Sequential:
     """Return the rows of `table` as one module; a flatten is put before the first row that takes a vector."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     shape = input_shape
@@ -49,6 +53,21 @@ def sequence(table: Sequence[Row], input_shape: Shape) -> nn.Sequential:
         layers[row.name] = row.make(shape)
         shape = row.output_shape(shape)
     return nn.Sequential(layers)
+
+
+def classifier_start(table: Table) -> int:
+    """Return where the classifier begins: at the first linear layer, or the dropout before it."""
+    return next(i for i, row in enumerate(table) if isinstance(row, (Dropout, Linear)))
+
+
+def features_shape(table: Table, input_shape: Shape) -> Shape | None:
+    """Return the shape of what the classifier gets; None where some window is larger than what it slides over."""
+    shape = input_shape
+    for row in table[: classifier_start(table)]:
+        shape = row.output_shape(shape)
+        if min(shape) < 1:
+            return None
+    return shape
 
 
 def _slide(shape: Shape, channels: int, kernel: int, stride: int, padding: int) -> Shape:
@@ -87,12 +106,30 @@ class Pool:
 
     def make(self, shape: Shape) -> nn.Module:
         """Return max or average pooling."""
-        pooling = nn.MaxPool2d if self.kind == "max" else nn.AvgPool2d
-        return pooling(self.kernel, self.stride, self.padding)
+        if self.kind == "max":
+            return nn.MaxPool2d(self.kernel, self.stride, self.padding)
+        # At the border the mean is of what is there, without the padding.
+        return nn.AvgPool2d(self.kernel, self.stride, self.padding, count_include_pad=False)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return channels × floor((size + 2 padding - kernel) / stride) + 1."""
         return _slide(shape, shape[0], self.kernel, self.stride, self.padding)
+
+
+@dataclass(frozen=True)
+class AdaptivePool:
+    """Average pooling to a square grid of any size: what falls into a cell is averaged, what is missing repeated."""
+
+    name: str
+    size: int
+
+    def make(self, shape: Shape) -> nn.Module:
+        """Return the pooling."""
+        return nn.AdaptiveAvgPool2d(self.size)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return channels × size × size."""
+        return (shape[0], self.size, self.size)
 
 
 @dataclass(frozen=True)
@@ -113,10 +150,14 @@ class Linear:
 
 @dataclass(frozen=True)
 class Activation:
-    """An elementwise nonlinearity by name: relu, sigmoid or tanh."""
+    """An elementwise nonlinearity: relu, sigmoid or tanh, which its name begins with."""
 
     name: str
     function: str = "relu"
+
+    def of(self, function: str) -> Activation:
+        """Return the row of another function, named by it."""
+        return Activation(self.name.replace(self.function, function), function)
 
     def make(self, shape: Shape) -> nn.Module:
         """Return the nonlinearity; ReLU works in place, as in torchvision's models."""
@@ -162,13 +203,14 @@ class BatchNorm:
 
 @dataclass(frozen=True)
 class Dropout:
-    """Dropout with probability one half."""
+    """Dropout, with probability one half as in Krizhevsky et al. 2012 unless another is said."""
 
     name: str
+    probability: float = 0.5
 
     def make(self, shape: Shape) -> nn.Module:
         """Return the dropout."""
-        return nn.Dropout(0.5)
+        return nn.Dropout(self.probability)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return `shape`."""

@@ -12,6 +12,8 @@ from math import sqrt
 import torch
 from torch import Tensor, nn
 
+from zoo.choices import require_choice
+
 Scheme = Callable[[nn.Module], None]
 
 
@@ -21,8 +23,7 @@ def initialise(model: nn.Module, scheme: str, paper: Scheme) -> nn.Module:
     Raises ValueError for another name.
     """
     schemes = {"paper": paper, **SCHEMES}
-    if scheme not in schemes:
-        raise ValueError(f"init is one of {', '.join(sorted(schemes))}, not {scheme!r}")
+    require_choice("init", scheme, schemes)
     if not any(parameter.is_meta for parameter in model.parameters()):
         with torch.no_grad():
             schemes[scheme](model)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 
-from zoo.blocks import ACTIVATIONS, Activation, Conv, Linear, Pool, Row, sequence
+from zoo.architecture import architecture
+from zoo.blocks import Activation, Conv, Linear, Pool, Table
 from zoo.card import Card, described_by
 from zoo.digit_bitmaps import digit_codes
 from zoo.initialisation import Part, fan_in_uniform, initialise
@@ -31,36 +32,32 @@ CONNECTIONS: tuple[tuple[tuple[int, ...], ...], ...] = (
 )  # fmt: skip
 
 
-def _table(num_classes: int, activation: str) -> tuple[Row, ...]:
-    return (
-        Conv("conv1", 6, 5),
-        Activation(f"{activation}1", activation),
-        Pool("pool1", 2, 2, kind="average"),
-        Conv("conv2", 16, 5),
-        Activation(f"{activation}2", activation),
-        Pool("pool2", 2, 2, kind="average"),
-        Linear("fc3", 120),
-        Activation(f"{activation}3", activation),
-        Linear("fc4", 84),
-        Activation(f"{activation}4", activation),
-        Linear("fc5", num_classes),
-    )
-
-
-@described_by(
+@architecture(
     Card(
         title="LeNet",
         year=1998,
         paper=_PAPER,
         input_shape=(1, 32, 32),
         differences="As lectures teach it: average pooling without parameters, full connections, a linear output.",
-    )
+    ),
+    paper_init=fan_in_uniform,
+    num_classes=10,
 )
-def lenet(num_classes: int = 10, *, activation: str = "tanh", init: str = "kaiming") -> nn.Module:
-    """Return the modern LeNet with tanh, sigmoid or relu; input 1×32×32. Raises ValueError for another activation."""
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation is one of {', '.join(sorted(ACTIVATIONS))}, not {activation!r}")
-    return initialise(sequence(_table(num_classes, activation), (1, 32, 32)), init, fan_in_uniform)
+def lenet(num_classes: int) -> Table:
+    """Return the modern LeNet; input 1×32×32."""
+    return (
+        Conv("conv1", 6, 5),
+        Activation("tanh1", "tanh"),
+        Pool("pool1", 2, 2, kind="average"),
+        Conv("conv2", 16, 5),
+        Activation("tanh2", "tanh"),
+        Pool("pool2", 2, 2, kind="average"),
+        Linear("fc3", 120),
+        Activation("tanh3", "tanh"),
+        Linear("fc4", 84),
+        Activation("tanh4", "tanh"),
+        Linear("fc5", num_classes),
+    )
 
 
 @described_by(
@@ -75,10 +72,12 @@ def lenet(num_classes: int = 10, *, activation: str = "tanh", init: str = "kaimi
         ),
     )
 )
-def lenet5(num_classes: int = 10, *, init: str = "paper") -> nn.Module:
-    """Return LeNet-5 as published; input 1×32×32, output 10 digits. Raises ValueError for another number of classes."""
+def lenet5(num_classes: int = 10, *, in_channels: int = 1, init: str = "paper") -> nn.Module:
+    """Return LeNet-5 as published; input 1×32×32, output 10 digits. Raises ValueError for other classes or channels."""
     if num_classes != 10:
         raise ValueError(f"lenet5 has a fixed bitmap for each of 10 digits; num_classes cannot be {num_classes}")
+    if in_channels != 1:
+        raise ValueError(f"lenet5 is for grey images of digits; in_channels cannot be {in_channels}")
     layers: OrderedDict[str, nn.Module] = OrderedDict(
         c1=nn.Conv2d(1, 6, 5),
         squash1=ScaledTanh(),

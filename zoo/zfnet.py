@@ -5,16 +5,15 @@ AlexNet with a smaller and denser first layer: 11×11 stride 4 becomes 7×7 stri
 
 from __future__ import annotations
 
-from torch import nn
-
-from zoo.blocks import Activation, Conv, Dropout, Linear, Pool, ResponseNorm, Row, sequence
-from zoo.card import Card, described_by
-from zoo.initialisation import gaussian, initialise
+from zoo.architecture import architecture
+from zoo.blocks import Activation, Conv, Dropout, Linear, Pool, ResponseNorm, Table
+from zoo.card import Card
+from zoo.initialisation import gaussian
 
 _PAPER = "Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, 2013 (ECCV 2014)"
 
 
-def _table(num_classes: int, filters: tuple[int, int, int]) -> tuple[Row, ...]:
+def _table(num_classes: int, filters: tuple[int, int, int]) -> Table:
     return (
         Conv("conv1", 96, 7, stride=2, padding=1),
         Activation("relu1"),
@@ -41,7 +40,7 @@ def _table(num_classes: int, filters: tuple[int, int, int]) -> tuple[Row, ...]:
     )
 
 
-@described_by(
+@architecture(
     Card(
         title="ZFNet",
         year=2013,
@@ -50,14 +49,16 @@ def _table(num_classes: int, filters: tuple[int, int, int]) -> tuple[Row, ...]:
         differences="Contrast normalisation between maps is AlexNet's; paddings are those that figure 3's sizes need.",
         reported_top5_error_percent=16.5,
         reported_protocol="validation, one network (table 2, the model of figure 3)",
-    )
+    ),
+    paper_init=gaussian(),
+    norm="response",
 )
-def zfnet(num_classes: int = 1000, *, init: str = "kaiming") -> nn.Module:
+def zfnet(num_classes: int) -> Table:
     """Return the network of the paper's figure 3; input 3×224×224."""
-    return initialise(sequence(_table(num_classes, (384, 384, 256)), (3, 224, 224)), init, gaussian())
+    return _table(num_classes, (384, 384, 256))
 
 
-@described_by(
+@architecture(
     Card(
         title="ZFNet, wide",
         year=2013,
@@ -66,8 +67,10 @@ def zfnet(num_classes: int = 1000, *, init: str = "kaiming") -> nn.Module:
         differences="As ZFNet, with 512, 1024 and 512 filters in conv3, conv4 and conv5.",
         reported_top5_error_percent=16.0,
         reported_protocol="validation, one network (table 2, model b)",
-    )
+    ),
+    paper_init=gaussian(),
+    norm="response",
 )
-def zfnet_wide(num_classes: int = 1000, *, init: str = "kaiming") -> nn.Module:
+def zfnet_wide(num_classes: int) -> Table:
     """Return the paper's wide variant; input 3×224×224."""
-    return initialise(sequence(_table(num_classes, (512, 1024, 512)), (3, 224, 224)), init, gaussian())
+    return _table(num_classes, (512, 1024, 512))
