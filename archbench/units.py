@@ -56,6 +56,8 @@ def format_float(value: float) -> str:
 
 def format_time(value_s: float) -> str:
     """Return three significant digits with the largest fitting unit: `0.01385` -> `13.9 ms`, `7200` -> `2.00 h`."""
+    if value_s < 0:
+        return f"-{format_time(-value_s)}"
     for unit, seconds in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1), ("ms", 1e-3), ("µs", 1e-6)):
         if value_s >= 0.9995 * seconds:
             return f"{_three_digits(value_s / seconds)} {unit}"

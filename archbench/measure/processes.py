@@ -11,9 +11,9 @@ from typing import IO
 
 
 @contextmanager
-def worker(errors: IO[str]) -> Iterator[subprocess.Popen[str]]:
-    """Start a worker; however the block is left, no process stays behind."""
-    command = [sys.executable, "-m", "archbench.measure.worker"]
+def worker(errors: IO[str], module: str = "archbench.measure.worker") -> Iterator[subprocess.Popen[str]]:
+    """Start a worker, which is a module; however the block is left, no process stays behind."""
+    command = [sys.executable, "-m", module]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
         yield process

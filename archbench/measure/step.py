@@ -10,7 +10,7 @@ import itertools
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -25,6 +25,10 @@ from archbench.precision import find_precision
 # Inputs together are to be larger than the caches of today's CPUs and GPUs; more than so many are not needed.
 _CACHE_BYTES = 2**27
 _MOST_INPUTS = 16
+
+
+def _nothing(_phase: str) -> None:
+    """Hear that a phase is over."""
 
 
 class Step:
@@ -56,18 +60,34 @@ class Step:
         self.first_s = time.perf_counter() - start
         _check(output, request.mode)
 
-    def run_once(self) -> Any:
-        """Run one step and return the output of its forward pass, or in training its loss."""
+    @property
+    def model(self) -> torch.nn.Module:
+        """The model as it is run, uncompiled."""
+        model: torch.nn.Module = self._model
+        return model
+
+    def run_once(self, after: Callable[[str], None] = _nothing) -> Any:
+        """Run one step and return the output of its forward pass, or in training its loss.
+
+        In training `after` is told the name of each phase that is over.
+        """
         inputs = next(self._feed)
         positional, keyword = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
         if self._optimizer is None:
             with torch.inference_mode(), self._autocast():
                 return self._run(*positional, **keyword)
         self._optimizer.zero_grad()
+        after("zero_grad")
         with self._autocast():
-            loss = self._loss(self._run(*positional, **keyword))
+            output = self._run(*positional, **keyword)
+            after("forward")
+            loss = self._loss(output)
+        del output  # as it would be in a step written in one line: it is not needed in the backward pass
+        after("loss")
         loss.backward()  # type: ignore[no-untyped-call]  # torch's
+        after("backward")
         self._optimizer.step()
+        after("step")
         return loss
 
     def _autocast(self) -> AbstractContextManager[Any]:
@@ -133,10 +153,17 @@ def wait(kind: str) -> None:
         torch.mps.synchronize()
 
 
+class Runnable(Protocol):
+    """What can be run again and again: a step, or its replay."""
+
+    def run_once(self) -> Any:
+        """Run one step."""
+
+
 class Blocks:
     """Runs a step in blocks and says how long each took: the subject of the measuring engine."""
 
-    def __init__(self, step: Step, kind: str) -> None:
+    def __init__(self, step: Runnable, kind: str) -> None:
         self._step = step
         self._kind = kind
 

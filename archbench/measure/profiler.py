@@ -1,0 +1,261 @@
+"""Which layer the time of a step went to: attribution of a profiler's events, as pure functions over plain records.
+
+While a step is profiled every module's forward is a range named for its path. An operator belongs to the innermost
+range around it: to the module itself if that is a leaf, else to the row `<path>/<operator>` of the layer table. What
+runs in the backward pass runs for a node of the autograd graph, and a node belongs to where the operator ran that made
+it: of the operators that began on the node's forward thread, the last whose sequence number is not above the node's,
+for that number counts the nodes. Nodes without a number add up gradients of parameters: each runs right after the node
+that gave it one, and belongs with it.
+
+An operator's time is its own on a CPU, without that of operators inside it; on a GPU it is that of the kernels that it
+launched. What runs inside a step but in no operator stays over, as the gaps.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal
+
+from archbench.analyze.layers import layer_table
+from archbench.trace.records import Trace
+
+# How ranges are named, for people who look at the exported trace too; torch names those of its optimizers.
+STEP = "step "
+LAYER = "layer "
+_OPTIMIZER = "Optimizer."
+
+EventKind = Literal["operator", "node", "range"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that began and ended on a thread: an operator, a node of the backward pass, or a named range.
+
+    `sequence` is, of an operator, how many nodes its thread had made when it began, and of a node its own number on
+    `forward_thread`; -1 where there is none. `kernel_ns` is the time of the kernels that were launched by it and by
+    nothing inside it. An operator that `is_composite` computes nothing itself: it calls others, or none.
+    """
+
+    name: str
+    kind: EventKind
+    start_ns: int
+    end_ns: int
+    thread: int = 1
+    sequence: int = -1
+    forward_thread: int = 0
+    kernel_ns: int = 0
+    is_composite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where time may go: the paths of leaf modules, the rows of operators, and operators that are known to be free."""
+
+    leaves: frozenset[str]
+    operators: frozenset[str]
+    free: frozenset[str]
+
+
+class Elsewhere(Enum):
+    """Where time goes that is no row's: the optimizer, what ran outside every module, and views."""
+
+    UPDATE = "update"
+    OUTSIDE = "outside"
+    FREE = "free"
+
+
+Place = str | Elsewhere
+
+
+@dataclass(slots=True)
+class Spent:
+    """Nanoseconds of the forward and of the backward pass."""
+
+    forward_ns: int = 0
+    backward_ns: int = 0
+
+    def add(self, time_ns: int, *, is_backward: bool) -> None:
+        """Add a time to one of the passes."""
+        if is_backward:
+            self.backward_ns += time_ns
+        else:
+            self.forward_ns += time_ns
+
+
+@dataclass(slots=True)
+class StepTimes:
+    """One step: how long it took from end to end, and what of that went where.
+
+    `rows` are by names of the layer table's rows, or of the same form where it has none. `outside` ran in no module: in
+    training the loss. What is missing to `total_ns` are the gaps; where kernels overlap that is negative.
+    """
+
+    total_ns: int
+    rows: dict[str, Spent] = field(default_factory=dict)
+    update_ns: int = 0
+    outside: Spent = field(default_factory=Spent)
+
+    def add(self, place: Place, time_ns: int, *, is_backward: bool) -> None:
+        """Add a time where it belongs; that of views stays with the gaps."""
+        if place is Elsewhere.UPDATE:
+            self.update_ns += time_ns
+        elif place is Elsewhere.OUTSIDE:
+            self.outside.add(time_ns, is_backward=is_backward)
+        elif isinstance(place, str):
+            self.rows.setdefault(place, Spent()).add(time_ns, is_backward=is_backward)
+
+
+def places_of(trace: Trace) -> Places:
+    """Return where the time of a model's step may go."""
+    rows = {row.name for row in layer_table(trace).rows}
+    leaves = frozenset(layer.path for layer in trace.layers if layer.is_leaf)
+    names = {trace.row_of(operation) for operation in trace.operations} - leaves
+    return Places(leaves, frozenset(names & rows), frozenset(names - rows))
+
+
+def attribute(events: Iterable[Event], places: Places, *, on_gpu: bool) -> list[StepTimes]:
+    """Return the times of each step, a range whose name begins with `STEP`, in order; what ran in none is left out."""
+    forest = _Forest(sorted(events, key=lambda event: (event.thread, event.start_ns, -event.end_ns)))
+    steps = sorted((e for e in forest.events if e.kind == "range" and e.name.startswith(STEP)), key=_start)
+    times = [StepTimes(step.end_ns - step.start_ns) for step in steps]
+    starts = [step.start_ns for step in steps]
+    attribution = _Attribution(forest, places)
+    for index, event in enumerate(forest.events):
+        number = bisect_right(starts, event.start_ns) - 1
+        if event.kind == "range" or number < 0 or event.start_ns >= steps[number].end_ns:
+            continue
+        time_ns = event.kernel_ns if on_gpu else forest.own_ns[index]
+        if time_ns:
+            times[number].add(attribution.place(index), time_ns, is_backward=forest.is_backward[index])
+    return times
+
+
+def _start(event: Event) -> int:
+    return event.start_ns
+
+
+class _Forest:
+    """Events in order of thread and time, each with the one that it ran inside of."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self.events = events
+        self.parents: list[int | None] = []
+        self.own_ns = [event.end_ns - event.start_ns for event in events]
+        self.is_backward: list[bool] = []
+        open_: list[int] = []
+        for index, event in enumerate(events):
+            while open_ and (events[open_[-1]].thread != event.thread or events[open_[-1]].end_ns <= event.start_ns):
+                open_.pop()
+            parent = open_[-1] if open_ else None
+            self.parents.append(parent)
+            self.is_backward.append(event.kind == "node" or (parent is not None and self.is_backward[parent]))
+            if parent is not None:
+                self.own_ns[parent] -= event.end_ns - event.start_ns
+            open_.append(index)
+
+    def inside(self, index: int) -> Iterator[int]:
+        """Yield an event and all that ran inside it, in order of time."""
+        top = self.events[index]
+        for other in range(index, len(self.events)):
+            event = self.events[other]
+            if other != index and (event.thread != top.thread or event.start_ns >= top.end_ns):
+                return
+            yield other
+
+
+class _Attribution:
+    """Finds the place of each event, once."""
+
+    def __init__(self, forest: _Forest, places: Places) -> None:
+        self._forest = forest
+        self._places = places
+        self._found: dict[int, Place] = {}
+        self._made: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._node_before: list[int | None] = []
+        last: int | None = None
+        for index, event in enumerate(forest.events):
+            if last is not None and forest.events[last].thread != event.thread:
+                last = None
+            self._node_before.append(last)
+            if event.kind == "node" and event.sequence >= 0:
+                last = index
+            elif event.kind == "operator" and event.sequence >= 0:
+                self._made[event.thread].append((event.sequence, index))
+        for made in self._made.values():
+            made.sort()
+
+    def place(self, index: int) -> Place:
+        """Return where the time of an event goes."""
+        if index not in self._found:
+            self._found[index] = self._place(index)
+        return self._found[index]
+
+    def _place(self, index: int) -> Place:
+        event = self._forest.events[index]
+        if event.kind == "node":
+            source = self._maker(event) if event.sequence >= 0 else self._node_before[index]
+            return Elsewhere.OUTSIDE if source is None else self.place(source)
+        if event.kind == "range" and event.name.startswith(_OPTIMIZER):
+            return Elsewhere.UPDATE
+        if event.kind == "operator":
+            container = self._container(index)
+            if container is not None:
+                return self._row(index, container)
+        elif event.name.startswith(LAYER):
+            return event.name.removeprefix(LAYER)
+        parent = self._forest.parents[index]
+        return Elsewhere.OUTSIDE if parent is None else self.place(parent)
+
+    def _maker(self, node: Event) -> int | None:
+        """Return the operator that made a node."""
+        made = self._made[node.forward_thread]
+        position = bisect_right(made, (node.sequence, len(self._forest.events)))
+        return made[position - 1][1] if position else None
+
+    def _container(self, index: int) -> str | None:
+        """Return the path of the module with children that an operator ran in directly, None if it did in none."""
+        for above in self._above(index):
+            event = self._forest.events[above]
+            if event.kind == "node" or event.name.startswith(_OPTIMIZER):
+                return None
+            if event.kind == "range" and event.name.startswith(LAYER):
+                path = event.name.removeprefix(LAYER)
+                return None if path in self._places.leaves else path
+        return None
+
+    def _row(self, index: int, path: str) -> Place:
+        """Return the row of an operator that ran in a module with children.
+
+        torch runs operators inside operators, of which the layer table has one: the outermost that is known is meant,
+        or else the first inside. Views that stand alone are free, and so is what computes nothing. Anything else that
+        the table does not know gets a row of its own.
+        """
+        chain = [index]
+        for above in self._above(index):
+            if self._forest.events[above].kind != "operator":
+                break
+            chain.append(above)
+        chain.reverse()
+        tree = list(self._forest.inside(chain[0]))
+        names = [self._name(other, path) for other in (*chain, *tree)]
+        known = next((name for name in names if name in self._places.operators), None)
+        if known is not None:
+            return known
+        computes = any(not self._forest.events[other].is_composite for other in tree)
+        is_free = not computes or any(name in self._places.free for name in names)
+        return Elsewhere.FREE if is_free else names[0]
+
+    def _name(self, index: int, path: str) -> str:
+        operator = self._forest.events[index].name.replace("::", ".").removeprefix("aten.")
+        return f"{path}/{operator}"
+
+    def _above(self, index: int) -> Iterator[int]:
+        """Yield what an event ran inside of, from the innermost on."""
+        parent = self._forest.parents[index]
+        while parent is not None:
+            yield parent
+            parent = self._forest.parents[parent]
