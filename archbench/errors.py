@@ -7,6 +7,7 @@ The message is one line: the value, what was expected, the nearest valid choice.
     ├── UsageError    (ValueError)    a command was called with arguments that do not go together
     ├── AddressError  (LookupError)   an address names no model, or its builder refused the arguments
     ├── InputError    (ValueError)    a shape, dtype or batch size is malformed
+    ├── DataError     (ValueError)    there are no such images to train on, or they cannot be read or trusted
     ├── DeviceError   (LookupError)   there is no such device, or it lacks what was asked of it
     ├── ForwardError  (RuntimeError)  the model does not run on the inputs it was given
     ├── MeasurementError (RuntimeError) something could not be measured, or not so that it can be trusted (exit code 3)
@@ -40,6 +41,10 @@ class AddressError(ArchbenchError, LookupError):
 
 class InputError(ArchbenchError, ValueError):
     """A shape, a dtype or a batch size is malformed."""
+
+
+class DataError(ArchbenchError, ValueError):
+    """There are no such images to train on, or they cannot be read, or are not what they should be."""
 
 
 class DeviceError(ArchbenchError, LookupError):

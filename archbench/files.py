@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
 from archbench.errors import OutputError
+
+# Ends the name of a file that is not whole yet.
+_UNFINISHED = ".unfinished"
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -25,6 +29,17 @@ def write_whole(path: Path, content: str | bytes) -> None:
         raise OutputError(f"cannot write '{path}': {error.strerror or error}") from error
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a process that was killed while it wrote has left below a folder; nobody else may be writing there."""
+    for path in folder.rglob(f".*{_UNFINISHED}"):
+        path.unlink(missing_ok=True)
+
+
+def plain_name(address: str) -> str:
+    """Return a model's address as a file's name: every character that some system may not have becomes `_`."""
+    return re.sub(r"[^A-Za-z0-9.@=_-]+", "_", address).strip("._") or "model"
+
+
 def _replace(target: Path, data: bytes) -> None:
     if target.is_dir():
         raise IsADirectoryError(None, "it is a folder")
@@ -32,7 +47,7 @@ def _replace(target: Path, data: bytes) -> None:
         raise PermissionError(None, "it is read-only")
     mode = target.stat().st_mode if target.exists() else 0o666 & ~_umask()
     file = tempfile.NamedTemporaryFile(  # noqa: SIM115  # closed below, before it is renamed
-        dir=target.parent, prefix=f".{target.name}.", delete=False
+        dir=target.parent, prefix=f".{target.name}.", suffix=_UNFINISHED, delete=False
     )
     temporary = Path(file.name)
     try:
@@ -42,9 +57,21 @@ def _replace(target: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.chmod(mode)
         temporary.replace(target)
+        _flush_folder(target.parent)
     except BaseException:  # also when interrupted: no temporary file stays behind
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _flush_folder(folder: Path) -> None:
+    """See to it that the new name outlasts a loss of power; where folders cannot be opened, the system does so."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _umask() -> int:

@@ -22,8 +22,6 @@ class Style(StrEnum):
     blocks = "blocks"
 
 
-_ENDINGS = (".svg", ".png")
-
 Picture = Annotated[
     Path | None, typer.Option("--output", metavar="PATH", help="A .svg or .png file; default: the model's name, .svg.")
 ]
@@ -46,16 +44,15 @@ def draw(
     Example: archbench draw alexnet --output alexnet.svg
     """
     from archbench.errors import UsageError
+    from archbench.files import plain_name, write_whole
+    from archbench.report.svg import require_picture, to_picture
 
-    path = output or Path(f"{_file_name(model)}.svg")
-    if path.suffix.lower() not in _ENDINGS:
-        raise UsageError(f"--output {path} has none of the endings {', '.join(_ENDINGS)}")
+    path = output or Path(f"{plain_name(model)}.svg")
+    require_picture(path)
     if style is Style.volumes and depth is not None:
         raise UsageError(f"--depth {depth} is for --style blocks; volumes have no depth")
 
     from archbench.analyze.layers import layer_table
-    from archbench.files import write_whole
-    from archbench.report.svg import to_png
     from cli.loading import load
     from cli.options import Mode
     from cli.output import note
@@ -64,7 +61,7 @@ def draw(
     trace = loaded.trace(1, Mode.eval, None)
     table = layer_table(trace)
     svg = _svg(model, trace, table, Style.blocks if style is None and depth is not None else style, depth)
-    write_whole(path, to_png(svg) if path.suffix.lower() == ".png" else svg)
+    write_whole(path, to_picture(svg, path))
     note(f"wrote {path}")
     if table.uncounted:
         note(f"{model}: uncounted, in no figure of MACs: {', '.join(sorted(table.uncounted))}")
@@ -86,10 +83,3 @@ def _svg(model: str, trace: Trace, table: LayerTable, style: Style | None, depth
             raise UsageError(f"{model} is no chain of 2-d feature maps; use --style blocks")
     inputs = [info.shape[1:] for info in trace.inputs]
     return blocks_svg(block_tree(table.rows, trace.layers, depth), model, inputs)
-
-
-def _file_name(model: str) -> str:
-    """Return an address with every character that file names may not have replaced."""
-    import re
-
-    return re.sub(r"[^A-Za-z0-9.@=_-]+", "_", model).strip("._") or "model"

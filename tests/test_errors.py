@@ -20,6 +20,6 @@ def test_nothing_is_suggested_for_what_is_like_nothing():
 
 def test_every_error_is_a_builtin_too_and_bad_input_is_exit_code_2():
     subclasses = errors.ArchbenchError.__subclasses__()
-    assert len(subclasses) == 8
+    assert len(subclasses) == 9
     assert all(issubclass(cls, (ValueError, LookupError, RuntimeError, OSError)) for cls in subclasses)
     assert {cls.__name__: cls.exit_code for cls in subclasses if cls.exit_code != 2} == {"MeasurementError": 3}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from archbench.analyze.explanation import LayerExplanation
+from archbench.report.words import several
 from archbench.units import format_integer
 
 
@@ -26,15 +27,15 @@ def _groups(values: Mapping[str, int]) -> str:
 def _partial(values: Mapping[str, Any]) -> str:
     pairs = list(zip(values["filters"], values["seen"], strict=True))
     (count, seen), *others = pairs
-    first = f"{_several(count, 'filter')} see{'s' * (count == 1)} {seen} of {values['maps']} maps"
+    first = f"{several(count, 'filter')} see{'s' * (count == 1)} {seen} of {values['maps']} maps"
     return ", ".join([first, *(f"{count} see{'s' * (count == 1)} {seen}" for count, seen in others)])
 
 
 _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "filters": lambda v: f"{_several(v['filters'], 'filter')} of {sizes_text(v['size'])}",
+    "filters": lambda v: f"{several(v['filters'], 'filter')} of {sizes_text(v['size'])}",
     "groups": _groups,
     "partial": _partial,
-    "convolution": lambda v: f"as a convolution: {_several(v['filters'], 'filter')} of {sizes_text(v['size'])}",
+    "convolution": lambda v: f"as a convolution: {several(v['filters'], 'filter')} of {sizes_text(v['size'])}",
     "positions": lambda v: f"the same weights at each of {format_integer(v['positions'])} positions",
     "adaptive": lambda v: f"the output size is given, whatever the input: {sizes_text(v['size'])}",
     "covers": lambda v: f"one unit sees {sizes_text(v['field'])}, the whole input of {sizes_text(v['input'])}",
@@ -42,10 +43,6 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "foreign": lambda _: "its weights are no parameters of its own",
     "unlike": lambda v: f"{v['quantity']} as traced: {format_integer(v['traced'])}, which follows no usual formula",
 }  # fmt: skip
-
-
-def _several(count: int, noun: str) -> str:
-    return f"{format_integer(count)} {noun}{'' if count == 1 else 's'}"
 
 
 def sizes_text(sizes: Iterable[int]) -> str:

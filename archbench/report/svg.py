@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from textwrap import wrap
 from typing import Literal
 
+from archbench.errors import UsageError
+
 Point = tuple[float, float]
+
+PICTURES = (".svg", ".png")
 
 BACKGROUND = "#ffffff"
 INK = "#222222"
@@ -127,13 +132,22 @@ def _document(elements: Sequence[str], width: float, height: float, title: str, 
     return "\n".join((*head, *elements, "</svg>", ""))
 
 
+def require_picture(path: Path, option: str = "--output") -> None:
+    """Raise UsageError for a path whose ending is of no picture that is written."""
+    if path.suffix.lower() not in PICTURES:
+        raise UsageError(f"{option} {path} has none of the endings {', '.join(PICTURES)}")
+
+
+def to_picture(svg: str, path: Path) -> str | bytes:
+    """Return what a file at `path` holds by its ending: the SVG as it is, or drawn as PNG."""
+    return to_png(svg) if path.suffix.lower() == ".png" else svg
+
+
 def to_png(svg: str, scale: float = 2.0) -> bytes:
     """Return the picture as PNG with `scale` pixels for each of its units. Raises UsageError without vl-convert."""
     try:
         import vl_convert
     except ImportError as error:
-        from archbench.errors import UsageError
-
         raise UsageError("PNG needs vl-convert-python (pip install vl-convert-python), or write .svg") from error
     return bytes(vl_convert.svg_to_png(svg, scale=scale))
 

@@ -15,9 +15,11 @@ OUT/
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from archbench.errors import OutputError
+from archbench.files import plain_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class SeedFolder:
 
     @property
     def initial(self) -> Path:
-        """Parameters and buffers before the first step."""
+        """Weights of the first two convolutions before the first step."""
         return self.path / "initial.pt"
 
     @property
@@ -83,6 +85,9 @@ class RunFolder:
         return SeedFolder(self.path / "models" / plain_name(model) / f"seed-{seed}")
 
 
-def plain_name(model: str) -> str:
-    """Return a model's address as a file's name."""
-    return re.sub(r"[^A-Za-z0-9._@=-]+", "_", model).strip("_") or "model"
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, if they are not there. Raises OutputError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder '{path}': {error.strerror or error}") from error

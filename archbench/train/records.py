@@ -43,8 +43,8 @@ class Accuracy:
 
     `top1_low` and `top1_high` bound the 95% interval of the mean accuracy on test images such as these; `top1_std` is
     the standard deviation over the seeds, None for a single one. `params` and `macs` are of the model as trained, one
-    image; `images_per_s` is the median training rate, `time_s` the mean time of training steps a seed. `chance_top1` and
-    `chance_top5` are what guessing gives.
+    image; `images_per_s` is the median training rate, `time_s` the mean time of training steps a seed. `chance_top1`
+    and `chance_top5` are what guessing gives.
     """
 
     model: str
@@ -78,3 +78,28 @@ class Prediction:
     label: int
     classes: tuple[int, ...]
     probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the training of one model with one seed ended, and its rows of `metrics.csv`.
+
+    `reason` says why the status is not ok. `initial_spread` is the standard deviation, over a batch of images, of the
+    scores before the first step: where it is nearly 0, nothing of the image reached the output. `notes` are what else
+    must be said: how the model was adapted, batches that went through in parts, other threads.
+    """
+
+    model: str
+    seed: int
+    status: Status
+    reason: str
+    steps: int
+    epochs: tuple[Epoch, ...]
+    test_loss: float | None
+    top1: float | None
+    top5: float | None
+    images_per_s: float | None
+    time_s: float
+    peak_bytes: int | None
+    initial_spread: float | None
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,122 @@
+"""Read image files of any format and size into one array of uint8.
+
+Every file is looked at twice: its header first, to know the size and whether there is colour, then its pixels.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from archbench.errors import DataError
+from archbench.units import format_bytes, format_integer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# No architecture here looks at more; the longer side of larger images is reduced to it.
+_LONGEST_SIDE = 256
+_GREY_MODES = {"1", "L", "LA"}
+_NAMED = 3
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What an image file says of itself: width and height, PIL's name of its pixels, its format."""
+
+    size: tuple[int, int]
+    mode: str
+    format: str
+
+
+def read_headers(files: Sequence[Path], root: Path) -> list[Header]:
+    """Return the headers of image files. Raises DataError naming those, by their place in `root`, that are none."""
+
+    def header(image: Image) -> Header:
+        if image.mode.startswith(("I", "F")):
+            raise ValueError("more than 8 bits a channel")
+        return Header(image.size, image.mode, image.format or "")
+
+    return _of_all(files, root, header)
+
+
+def common_size(headers: Iterable[Header]) -> tuple[int, int]:
+    """Return width and height that most images have, of equally frequent ones the first; the longer is at most 256."""
+    (width, height), _ = Counter(header.size for header in headers).most_common(1)[0]
+    scale = min(1.0, _LONGEST_SIDE / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def are_grey(headers: Iterable[Header]) -> bool:
+    """Return whether no image has colour."""
+    return all(header.mode in _GREY_MODES for header in headers)
+
+
+def read_images(files: Sequence[Path], root: Path, size: tuple[int, int], *, grey: bool) -> np.ndarray:
+    """Return the images, uint8 (N, 1 or 3, H, W), those of another width and height resized to `size` (PIL, bilinear).
+
+    Transparency is dropped. Raises DataError naming files that cannot be read, and for more than fits into memory.
+    """
+    from PIL.Image import Resampling
+
+    width, height = size
+    shape = (len(files), 1 if grey else 3, height, width)
+    _require_memory(shape)
+    images = np.empty(shape, dtype=np.uint8)
+    places = iter(images)
+
+    def put(image: Image) -> None:
+        pixels = image.convert("L" if grey else "RGB")
+        if pixels.size != size:
+            pixels = pixels.resize(size, Resampling.BILINEAR)
+        next(places)[:] = np.asarray(pixels).reshape(height, width, -1).transpose(2, 0, 1)
+
+    _of_all(files, root, put)
+    return images
+
+
+def _of_all(files: Sequence[Path], root: Path, function: Callable[[Image], _T]) -> list[_T]:
+    """Return what a function makes of each image; raise DataError that names those that could not be read."""
+    import PIL.Image
+
+    results, unreadable = [], []
+    # What PIL raises for damaged files, depending on the format.
+    damaged = (OSError, EOFError, SyntaxError, ValueError, TypeError, IndexError, struct.error)
+    for path in files:
+        try:
+            with PIL.Image.open(path) as image:
+                results.append(function(image))
+        except (*damaged, PIL.Image.DecompressionBombError) as error:
+            unreadable.append(f"'{path.relative_to(root)}' ({_reason(error, path)})")
+    if unreadable:
+        more = len(unreadable) - _NAMED
+        named = ", ".join(unreadable[:_NAMED]) + (f" and {format_integer(more)} more" if more > 0 else "")
+        raise DataError(f"cannot read {named} as images; mend or remove them")
+    return results
+
+
+def _reason(error: Exception, path: Path) -> str:
+    if path.stat().st_size == 0:
+        return "it is empty"
+    from PIL import UnidentifiedImageError
+
+    return "no format that is known" if isinstance(error, UnidentifiedImageError) else str(error)
+
+
+def _require_memory(shape: tuple[int, ...]) -> None:
+    # Once as an array, and once more as the file that is kept of it.
+    needed, free = 2 * int(np.prod(shape, dtype=np.int64)), import_module("psutil").virtual_memory().available
+    if needed > free:
+        raise DataError(
+            f"{format_integer(shape[0])} images of {shape[3]}×{shape[2]} need {format_bytes(needed)} of memory; "
+            f"{format_bytes(free)} are free"
+        )

@@ -1,0 +1,169 @@
+"""From what is asked to what is done: a plan that can be begun, or one that was begun before."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from archbench.errors import UsageError, nearest
+from archbench.train.augmentation import find_augmentation
+from archbench.train.data.records import Data
+from archbench.train.data.sources import load_data
+from archbench.train.folder import RunFolder
+from archbench.train.plan import Plan, differences, from_record
+from archbench.train.probe import step_time_s, steps_within, training_time_s
+from archbench.train.run import Size, size_of
+from archbench.train.setting import build
+
+DEFAULT_EPOCHS = 10.0
+DTYPES = ("fp32", "tf32", "amp", "amp-fp16")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a run is asked for, as on the command line; None and `auto` are left to defaults."""
+
+    models: tuple[str, ...]
+    data: str = "digits"
+    size: str = "auto"
+    epochs: float | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    recipe: str = "equal"
+    seeds: int = 3
+    batch: int | None = None
+    augment: str = "none"
+    init: str | None = None
+    vary: tuple[str, ...] = ()
+    dtype: str = "fp32"
+    layout: str = "nchw"
+    compile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with its data, and what each model is as it is trained."""
+
+    plan: Plan
+    data: Data
+    sizes: Mapping[str, Size]
+
+
+def prepare(asked: Asked, *, kind: str, threads: int, download: bool = False) -> tuple[Prepared, dict[str, float]]:
+    """Return what is to be trained, and how many seconds each model may take with one seed.
+
+    Raises UsageError, DataError, AddressError, InputError or ForwardError for what cannot be done as asked.
+    """
+    _require_sense(asked, kind)
+    models = varied(asked.models, asked.vary)
+    data = load_data(asked.data, download=download)
+    plan = Plan(
+        models=models,
+        seeds=tuple(range(asked.seeds)),
+        data=_lasting(asked.data),
+        data_digest=data.digest,
+        size=None if asked.size == "auto" else _size(asked.size),
+        recipe=asked.recipe,
+        epochs=asked.epochs or (None if asked.steps else DEFAULT_EPOCHS),
+        steps=asked.steps,
+        batch=asked.batch,
+        augmentation=asked.augment,
+        initialisation=asked.init,
+        kind=kind,
+        dtype=asked.dtype,
+        layout=asked.layout,
+        compiled=asked.compile,
+        threads=threads,
+    )
+    sizes = {model: size_of(build(plan, model, 0, data.shape, data.num_classes)) for model in models}
+    step_s = {model: step_time_s(plan, model, data) for model in models}
+    if asked.minutes is not None:
+        plan = replace(plan, epochs=None, steps=steps_within(plan, data, step_s, 60 * asked.minutes))
+    seconds = {model: training_time_s(plan, model, data, each) for model, each in step_s.items()}
+    return Prepared(plan, data, sizes), seconds
+
+
+def reopen(folder: RunFolder, given: Mapping[str, Any], *, kind: str, threads: int) -> Prepared:
+    """Return what a folder's run trains. `given` is what is asked for now by name, of which nothing may differ.
+
+    Raises UsageError for a folder without a run, or where something differs.
+    """
+    record = read_run(folder.path)
+    found = differences({name: record["asked"].get(name) for name in given}, given)
+    if found:
+        raise UsageError(f"'{folder.path}' was begun otherwise: {'; '.join(found)}")
+    plan = replace(from_record(record["plan"]), kind=kind, threads=threads)
+    data = load_data(plan.data)
+    if data.digest != plan.data_digest:
+        raise UsageError(f"'{folder.path}' was begun with other images than '{plan.data}' has now")
+    sizes = {model: size_of(build(plan, model, 0, data.shape, data.num_classes)) for model in plan.models}
+    return Prepared(plan, data, sizes)
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """Return what a folder's `run.json` says. Raises UsageError if there is none, or it is damaged."""
+    place = RunFolder(path).run
+    if not place.is_file():
+        raise UsageError(f"'{path}' holds no training run: there is no {place.name} in it")
+    try:
+        record: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+        record["plan"], record["data"], record["asked"]
+    except (ValueError, KeyError) as error:
+        raise UsageError(f"'{place}' is damaged: it is not what 'archbench train' writes") from error
+    return record
+
+
+def varied(models: Sequence[str], variations: Sequence[str]) -> tuple[str, ...]:
+    """Return each model in every combination of the forms: `activation=relu,tanh` makes two addresses of one.
+
+    Raises UsageError for a malformed variation, or where no model is named.
+    """
+    if not models:
+        raise UsageError("name a model to train, such as lenet, or a run to go on with: --resume DIR")
+    found = list(dict.fromkeys(models))
+    for variation in variations:
+        name, equals, values = variation.partition("=")
+        if not name.isidentifier() or not equals or not all(values.split(",")):
+            raise UsageError(f"--vary {variation} names no forms; write for example activation=relu,sigmoid")
+        found = [
+            f"{model}{'&' if '?' in model else '?'}{name}={value}" for model in found for value in values.split(",")
+        ]
+    return tuple(found)
+
+
+def _require_sense(asked: Asked, kind: str) -> None:
+    """Raise UsageError for what cannot go together, before anything is loaded."""
+    lengths = {"--epochs": asked.epochs, "--steps": asked.steps, "--minutes": asked.minutes}
+    said = [name for name, value in lengths.items() if value is not None]
+    if len(said) > 1:
+        raise UsageError(f"{' and '.join(said)} both say how long to train; leave out all but one")
+    for name in said:
+        value = lengths[name]
+        if value is None or not 0 < value < math.inf:
+            raise UsageError(f"{name} {value} is no length of a training; give a number above 0")
+    if asked.dtype not in DTYPES:
+        if asked.dtype in ("bf16", "fp16"):
+            other = "amp" if asked.dtype == "bf16" else "amp-fp16"
+            raise UsageError(
+                f"--dtype {asked.dtype} would round small updates away; {other} computes so, and keeps 32 bits"
+            )
+        raise UsageError(f"--dtype {asked.dtype} is none of {', '.join(DTYPES)}{nearest(asked.dtype, DTYPES)}")
+    if asked.dtype == "tf32" and kind != "cuda":
+        raise UsageError(f"--dtype tf32 is of NVIDIA GPUs; a {kind} has none")
+    find_augmentation(asked.augment)
+
+
+def _size(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise UsageError(f"--size {text} is no size; write auto, or the pixels of a side such as 64")
+    return int(text)
+
+
+def _lasting(source: str) -> str:
+    """Return a source under which the same data is found from any folder."""
+    kind, colon, place = source.partition(":")
+    return f"{kind}:{Path(place).expanduser().resolve()}" if colon else source

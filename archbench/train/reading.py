@@ -1,0 +1,96 @@
+"""A run read back from its folder: what charts, tables and the store are made of."""
+
+from __future__ import annotations
+
+import csv
+import pickle
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import torch
+
+from archbench.errors import UsageError
+from archbench.train.data.records import Data
+from archbench.train.data.sources import load_data
+from archbench.train.folder import RunFolder
+from archbench.train.preparation import read_run
+from archbench.train.records import Accuracy, Epoch, Outcome, Prediction
+from archbench.train.results import read_outcome, read_predictions
+
+Row = TypeVar("Row", Epoch, Accuracy)
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """What is in a run's folder: `record` is its `run.json`, `outcomes` those trainings that have ended."""
+
+    folder: RunFolder
+    record: dict[str, Any]
+    accuracies: tuple[Accuracy, ...]
+    epochs: tuple[Epoch, ...]
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def data_said(self) -> str:
+        """The data's name as everything must say it that shows figures of it: `digits (digits, not CIFAR)`."""
+        name, caveat = self.record["data"]["name"], self.record["data"]["caveat"]
+        return caveat if caveat.startswith(name) else f"{name} ({caveat})" if caveat else str(name)
+
+    def load_data(self) -> Data:
+        """Return the images again. Raises DataError if they are no longer there, UsageError if they are others."""
+        data = load_data(self.record["plan"]["data"])
+        if data.digest != self.record["data"]["digest"]:
+            raise UsageError(f"'{self.folder.path}' was trained with other images than there are now")
+        return data
+
+    def predictions(self, model: str, seed: int) -> list[Prediction]:
+        """Return what was said of each test image, nothing if that training did not end."""
+        path = self.folder.seed(model, seed).predictions
+        return read_predictions(path) if path.exists() else []
+
+
+def read_finished(path: Path) -> FinishedRun:
+    """Return what is in a run's folder. Raises UsageError for a folder without a run, or with damaged files."""
+    record, folder = read_run(path), RunFolder(path)
+    plan = record["plan"]
+    found = (read_outcome(folder.seed(model, seed).outcome) for model in plan["models"] for seed in plan["seeds"])
+    return FinishedRun(
+        folder=folder,
+        record=record,
+        accuracies=read_rows(folder.accuracy, Accuracy),
+        epochs=read_rows(folder.metrics, Epoch),
+        outcomes=tuple(outcome for outcome in found if outcome is not None),
+    )
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Return the parameters and buffers of a file; no code in it is run. Raises UsageError for a damaged one."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise UsageError(f"'{path}' is damaged: it is not what 'archbench train' writes") from error
+    return state
+
+
+def read_rows(path: Path, kind: type[Row]) -> tuple[Row, ...]:
+    """Return the records of a CSV file that `write_rows` wrote, none if it is not there. Raises UsageError."""
+    if not path.exists():
+        return ()
+    hints = get_type_hints(kind)
+    readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            return tuple(
+                kind(**{name: read(row[name]) for name, read in readers.items()}) for row in csv.DictReader(file)
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise UsageError(f"'{path}' is not what 'archbench train' writes: {error}") from error
+
+
+def _reader(hint: Any) -> Any:
+    """Return what makes a field's value of its text: an empty text is None where that may be."""
+    kinds = [kind for kind in (int, float) if kind is hint or kind in getattr(hint, "__args__", ())]
+    if not kinds:
+        return str
+    return lambda text: None if text == "" else kinds[0](text)

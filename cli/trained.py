@@ -1,0 +1,140 @@
+"""What becomes of a run when it has ended: its table with the verdict, its pictures, its logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.output import note
+
+if TYPE_CHECKING:
+    from archbench.report.table import Table
+    from archbench.train.data.records import Data
+    from archbench.train.reading import FinishedRun
+
+_SHEET_IMAGES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The table of a run; it is doubtful where a training failed or diverged."""
+
+    table: Table
+    is_doubtful: bool
+
+
+def finish(place: Path, *, tensorboard: bool) -> Finished:
+    """Return what came of a run, after its pictures and logs were written."""
+    from archbench.report.train_layouts import accuracy_table
+    from archbench.report.verdict import verdict
+    from archbench.train.accuracy import compare_models
+    from archbench.train.reading import read_finished
+
+    run = read_finished(place)
+    sentences = verdict(run.accuracies, compare_models(_predictions(run)))
+    if tensorboard:
+        _write_logs(run)
+    _draw(run)
+    table = accuracy_table(run.accuracies, run.outcomes, run.record["data"], sentences)
+    return Finished(table, any(row.status in ("failed", "diverged") for row in run.accuracies))
+
+
+def _predictions(run: FinishedRun) -> dict[str, list[Any]]:
+    """Return the predictions of the models whose every seed came to the end."""
+    found = {
+        model: [run.predictions(model, seed) for seed in run.record["plan"]["seeds"]]
+        for model in run.record["plan"]["models"]
+    }
+    return {model: seeds for model, seeds in found.items() if all(seeds)}
+
+
+def _draw(run: FinishedRun) -> None:
+    """Draw the charts, filters and prediction sheets, where there is what draws them."""
+    from archbench.files import write_whole
+    from archbench.report.svg import to_png
+    from archbench.train.folder import make_folder
+
+    missing = [name for name in ("altair", "vl_convert") if find_spec(name) is None]
+    if missing:
+        note(f"no pictures: {', '.join(missing)} cannot be imported")
+        return
+    make_folder(run.folder.pictures)
+    drawn = 0
+    for name, svg in (*_charts(run), *_filters(run), *_sheets(run)):
+        write_whole(run.folder.pictures / f"{name}.png", to_png(svg))
+        drawn += 1
+    if drawn:
+        note(f"drew {drawn} pictures in {run.folder.pictures}")
+
+
+def _charts(run: FinishedRun) -> Iterator[tuple[str, str]]:
+    from archbench.report.charts.accuracy import measured_accuracy_chart
+    from archbench.report.charts.elapsed import elapsed_chart
+    from archbench.report.charts.save import to_svg
+    from archbench.report.charts.training import training_chart
+
+    data, num_classes = run.data_said, len(run.record["data"]["classes"])
+    if run.epochs:
+        yield "training", to_svg(training_chart(run.epochs, data=data, num_classes=num_classes).to_dict())
+        yield "time", to_svg(elapsed_chart(run.epochs, data=data, num_classes=num_classes).to_dict())
+    if any(row.top1_mean is not None for row in run.accuracies):
+        yield "accuracy", to_svg(measured_accuracy_chart(run.accuracies, data=data).to_dict())
+
+
+def _filters(run: FinishedRun) -> Iterator[tuple[str, str]]:
+    """Yield the first two convolutions of each model, of its first seed."""
+    from archbench.files import plain_name
+    from archbench.report.filters import filter_pictures
+    from archbench.train.reading import read_state
+
+    for model in run.record["plan"]["models"]:
+        folder = run.folder.seed(model, 0)
+        if not (folder.initial.exists() and folder.final.exists()):
+            continue
+        before, after = read_state(folder.initial), read_state(folder.final)
+        for layer, svg in filter_pictures(before, after, model=model, subtitle=_told(run, model)).items():
+            yield f"filters-{plain_name(model)}-{plain_name(layer)}", svg
+
+
+def _sheets(run: FinishedRun) -> Iterator[tuple[str, str]]:
+    """Yield test images with what each model says of them, with its first seed."""
+    from archbench.files import plain_name
+    from archbench.report.prediction_sheet import choice_note, chosen, prediction_sheet
+
+    data: Data | None = None
+    for model in run.record["plan"]["models"]:
+        predictions = run.predictions(model, 0)
+        if not predictions:
+            continue
+        data = data or run.load_data()
+        shown = chosen(predictions, _SHEET_IMAGES)
+        yield (
+            f"predictions-{plain_name(model)}",
+            prediction_sheet(
+                [data.test.images[one.image].numpy() for one in shown],
+                shown,
+                data.classes,
+                title=f"What {model} sees",
+                subtitle=_told(run, model),
+                caption=choice_note(predictions, shown),
+            ),
+        )
+
+
+def _told(run: FinishedRun, model: str) -> str:
+    """Say what a picture of a model is of."""
+    from archbench.report.train_layouts import length_words
+
+    row = next(row for row in run.accuracies if row.model == model)
+    return f"{run.data_said}, {length_words(row)}, seed 0"
+
+
+def _write_logs(run: FinishedRun) -> None:
+    """Write what `metrics.csv` says as TensorBoard's event files. Raises UsageError if it is not installed."""
+    from archbench.report.tensorboard import write_logs
+
+    write_logs(run.folder.path / "tensorboard", run.epochs)
+    note(f"wrote logs: tensorboard --logdir {run.folder.path / 'tensorboard'}")

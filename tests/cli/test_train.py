@@ -1,0 +1,277 @@
+"""`archbench train` and `predict` as a user calls them, in this process and on small data."""
+
+from __future__ import annotations
+
+import csv
+import json
+from math import sqrt
+
+import pytest
+import torch
+from PIL import Image
+
+from archbench.train.data.records import Data, Images
+from archbench.train.data.sources import load_data
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def pictures(run):
+    return sorted(path.name for path in (run / "pictures").iterdir())
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """A short run of two models with two seeds, made by the command."""
+    from cli.main import run
+
+    place = tmp_path_factory.mktemp("train") / "run"
+    arguments = ("train", "lenet", "--vary", "activation=tanh,sigmoid", "--steps", "45", "--seeds", "2")
+    assert run([*arguments, "--threads", "1", "--out", str(place), "--csv", str(place.parent / "table.csv")]) == 0
+    return place
+
+
+def test_a_run_leaves_its_figures_predictions_parameters_and_environment(run_folder):
+    plan = json.loads((run_folder / "run.json").read_text())
+    assert plan["plan"]["models"] == ["lenet?activation=tanh", "lenet?activation=sigmoid"]
+    assert plan["data"]["caveat"] == "digits, not CIFAR"
+    assert json.loads((run_folder / "environment.json").read_text())["torch"] == torch.__version__
+    folder = run_folder / "models" / "lenet_activation=tanh" / "seed-1"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "final.pt",
+        "initial.pt",
+        "outcome.json",
+        "predictions.csv",
+    ]
+    assert len(rows(folder / "predictions.csv")) == plan["data"]["images"]["test"]
+
+
+def test_metrics_have_a_row_an_epoch_and_read_the_test_images_once(run_folder):
+    found = rows(run_folder / "metrics.csv")
+    # 1,293 images are 20 batches of 64: 45 steps end at 20, 40 and 45.
+    assert [row["step"] for row in found] == ["20", "40", "45"] * 4
+    assert [bool(row["top1"]) for row in found] == [False, False, True] * 4
+    assert list(found[0])[:11] == [
+        *("model", "seed", "epoch", "step", "train_loss", "test_loss", "top1", "top5"),
+        *("learning_rate", "images_per_s", "elapsed_s"),
+    ]
+
+
+def test_accuracies_are_those_of_the_predictions(run_folder):
+    for row in rows(run_folder / "accuracy.csv"):
+        folder = run_folder / "models" / row["model"].replace("?", "_")
+        by_hand = []
+        for seed in range(2):
+            said = rows(folder / f"seed-{seed}" / "predictions.csv")
+            by_hand.append(sum(one["label"] == one["class_1"] for one in said) / len(said))
+        assert float(row["top1_mean"]) == pytest.approx(sum(by_hand) / 2)
+        # Of two numbers the standard deviation is their distance over the square root of 2.
+        assert float(row["top1_std"]) == pytest.approx(abs(by_hand[0] - by_hand[1]) / sqrt(2))
+        assert (row["seeds"], row["epochs"], row["input_shape"]) == ("2", "2.25", "1x32x32")
+
+
+def test_the_table_has_the_columns_that_the_contract_promises(run_folder):
+    promised = (
+        "model,data,input_shape,epochs,seeds,top1_mean,top1_std,top1_low,top1_high,top5_mean,params,macs,images_per_s,"
+        "time_s,status"
+    )
+    for path in (run_folder.parent / "table.csv", run_folder / "accuracy.csv"):
+        assert path.read_text().startswith(promised)
+
+
+def test_what_sigmoid_costs_is_seen_in_one_command(run_folder):
+    tanh, sigmoid = rows(run_folder / "accuracy.csv")
+    assert (tanh["status"], sigmoid["status"]) == ("ok", "chance")
+    assert float(tanh["top1_low"]) > float(sigmoid["top1_high"])
+
+
+def test_charts_filters_and_prediction_sheets_are_drawn(run_folder):
+    found = pictures(run_folder)
+    assert {"training.png", "time.png", "accuracy.png"} <= set(found)
+    assert "filters-lenet_activation=tanh-conv1.png" in found
+    assert "predictions-lenet_activation=sigmoid.png" in found
+    for name in found:
+        with Image.open(run_folder / "pictures" / name) as picture:
+            assert len(picture.convert("L").getcolors(256) or []) > 2, f"{name} is blank"
+
+
+def test_going_on_with_a_finished_run_changes_no_figure(archbench, run_folder):
+    before = {path: path.read_bytes() for path in run_folder.rglob("*") if path.suffix in (".pt", ".csv")}
+    code, out, _ = archbench("train", "--resume", str(run_folder))
+    assert code == 0
+    assert "lenet?activation=tanh" in out
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_a_run_is_gone_on_with_as_it_was_begun_or_not_at_all(archbench, run_folder):
+    code, _, err = archbench("train", "--resume", str(run_folder), "--batch", "32", "--recipe", "paper")
+    assert code == 2
+    assert "recipe was 'equal', now 'paper'; batch was None, now 32" in err
+
+
+def test_predict_says_of_a_users_picture_what_the_model_finds_most_probable(archbench, run_folder, tmp_path):
+    # An image of the test set, enlarged, must get the class that the run's own predictions have for it.
+    data = load_data("digits")
+    paths = []
+    for number in range(3):
+        paths.append(tmp_path / f"{number}.png")
+        Image.fromarray(data.test.images[number, 0].numpy()).save(paths[-1])
+    sheet = tmp_path / "sheet.png"
+    code, out, _ = archbench("predict", str(run_folder), *map(str, paths), "--sheet", str(sheet), "--format", "json")
+    assert code == 0
+    said = rows(run_folder / "models" / "lenet_activation=tanh" / "seed-0" / "predictions.csv")
+    for place, row in enumerate(json.loads(out)):
+        assert row["class_1"] == said[place]["class_1"]
+        assert row["probability_1"] == pytest.approx(float(said[place]["probability_1"]), rel=1e-4)
+    with Image.open(sheet) as picture:
+        assert picture.width > 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("missing.png",), "'missing.png' cannot be read: No such file"),
+        (("broken.png",), "'broken.png' is no image that can be read"),
+        (("broken.png", "--model", "lenet?activation=tanhh"), "did you mean 'lenet?activation=tanh'?"),
+        (("good.png", "--seed", "7"), "was not trained to the end with seed 7"),
+        (("good.png", "--sheet", "a.pdf"), "--sheet a.pdf has none of the endings"),
+    ],
+)
+def test_predict_tells_bad_input_in_one_line(archbench, run_folder, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    Image.new("L", (8, 8)).save(tmp_path / "good.png")
+    code, out, err = archbench("predict", str(run_folder), *arguments)
+    assert (code, out) == (2, "")
+    assert said in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "name a model to train"),
+        (("lenett",), "did you mean 'lenet'?"),
+        (("lenet", "--data", "digts"), "did you mean 'digits'?"),
+        (("lenet", "--data", "folder:nowhere"), "nowhere"),
+        (("lenet", "--recipe", "papr"), "did you mean 'paper'?"),
+        (("lenet", "--recipe", "paper"), "--recipe equal trains any model"),
+        (("lenet", "--epochs", "1", "--minutes", "2"), "leave out all but one"),
+        (("lenet", "--epochs", "0"), "--epochs 0.0 is no length"),
+        (("lenet", "--size", "big"), "--size big is no size"),
+        (("lenet", "--size", "4"), "4"),
+        (("lenet", "--dtype", "bf16"), "amp computes so"),
+        (("lenet", "--dtype", "fp31"), "fp32"),
+        (("lenet", "--augment", "crp"), "did you mean 'crop'?"),
+        (("lenet", "--init", "kaimng"), "kaiming"),
+        (("lenet", "--vary", "activation"), "--vary activation names no forms"),
+        (("lenet", "--vary", "activation=relu,sigmoyd"), "did you mean 'sigmoid'?"),
+        (("--resume", "nowhere"), "'nowhere' holds no training run"),
+    ],
+)
+def test_train_tells_bad_use_in_one_line_and_keeps_nothing(archbench, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = archbench("train", *arguments)
+    assert (code, out) == (2, "")
+    assert said in err.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_holds_a_run_is_not_written_over(archbench, run_folder):
+    code, _, err = archbench("train", "lenet", "--out", str(run_folder))
+    assert code == 2
+    assert f"--resume {run_folder} goes on" in err
+
+
+def test_a_model_that_fails_is_a_row_and_the_others_go_on(archbench, tmp_path):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, num_classes=10):\n"
+        "        super().__init__()\n"
+        "        self.net, self.steps = nn.Sequential(nn.Flatten(), nn.Linear(16 * 16, num_classes)), 0\n"
+        "    def forward(self, x):\n"
+        "        self.steps += self.training\n"
+        "        if self.steps > 12:\n"
+        "            raise ValueError('worn out')\n"
+        "        return self.net(x.mean(1, keepdim=True))\n"
+        "def example_inputs(batch):\n"
+        "    import torch\n"
+        "    return torch.randn(batch, 1, 16, 16)\n"
+    )
+    run, own = tmp_path / "run", f"{tmp_path / 'net.py'}:Net"
+    code, out, err = archbench(
+        "train", own, "lenet", "--size", "16", "--steps", "15", "--seeds", "1", "--out", str(run)
+    )
+    assert code == 3
+    assert [row["status"] for row in rows(run / "accuracy.csv")] == ["failed", "ok"]
+    assert "failed with seed 0: ValueError: worn out" in " ".join(out.split())
+    assert "Traceback" not in err
+
+
+def test_tensorboard_logs_hold_the_curves(archbench, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = tmp_path / "run"
+    code, _, err = archbench(
+        "train", "lenet", "--steps", "25", "--seeds", "1", "--threads", "1", "--out", str(run), "--tensorboard"
+    )
+    assert code == 0, err
+    logs = EventAccumulator(str(run / "tensorboard" / "lenet" / "seed-0"))
+    logs.Reload()
+    read = [(event.step, event.value) for event in logs.Scalars("loss/validation")]
+    assert read == [
+        (int(row["step"]), pytest.approx(float(row["validation_loss"]))) for row in rows(run / "metrics.csv")
+    ]
+
+
+def _shuffled(data: Data) -> Data:
+    order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(1))
+    train = Images(data.train.images, data.train.labels[order])
+    return Data(
+        data.name, data.caveat, data.classes, train, data.validation, data.test, data.mean, data.std, data.digest
+    )
+
+
+def test_shuffled_labels_teach_nothing(archbench, tmp_path, monkeypatch):
+    from archbench.train import preparation
+
+    monkeypatch.setattr(preparation, "load_data", lambda *_, **__: _shuffled(load_data("digits")))
+    run = tmp_path / "run"
+    code, _, err = archbench("train", "lenet", "--steps", "200", "--seeds", "1", "--threads", "1", "--out", str(run))
+    assert code == 0, err
+    (row,) = rows(run / "accuracy.csv")
+    # Chance of 10 classes on 360 images, and five standard deviations of it: 0.1 + 5·sqrt(0.09/360) = 0.179.
+    assert float(row["top1_mean"]) < 0.1 + 5 * sqrt(0.1 * 0.9 / 360)
+
+
+def test_lenet_learns_the_digits(archbench, tmp_path):
+    run = tmp_path / "run"
+    assert archbench("train", "lenet", "--steps", "200", "--seeds", "1", "--threads", "1", "--out", str(run))[0] == 0
+    assert float(rows(run / "accuracy.csv")[0]["top1_mean"]) >= 0.85
+
+
+@pytest.mark.slow
+def test_alexnet_learns_the_digits_at_64_pixels(archbench, tmp_path):
+    run = tmp_path / "run"
+    arguments = ("alexnet_owt", "--size", "64", "--steps", "100", "--seeds", "1", "--batch", "64", "--dtype", "amp")
+    assert archbench("train", *arguments, "--layout", "nhwc", "--out", str(run))[0] == 0
+    assert float(rows(run / "accuracy.csv")[0]["top1_mean"]) >= 0.60
+
+
+@pytest.mark.slow
+def test_what_cannot_learn_is_said_to_be_at_chance(archbench, tmp_path):
+    # With what constructors draw, VGG-16's signal has vanished before the last layer; sigmoid LeNet needs 2,000 steps.
+    for number, arguments in enumerate(
+        (
+            ("vgg16?head=small", "--size", "32", "--init", "torch", "--batch", "16"),
+            ("lenet?activation=sigmoid", "--threads", "1"),
+        )
+    ):
+        run = tmp_path / str(number)
+        code, out, err = archbench("train", *arguments, "--steps", "200", "--seeds", "1", "--out", str(run))
+        assert code == 0, err
+        assert rows(run / "accuracy.csv")[0]["status"] == "chance"
+        assert "stuck at chance" in " ".join(out.split())

@@ -1,0 +1,104 @@
+"""Several processes that train one model together are one training: the same result, and a killed one is replaced."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import torch
+
+pytestmark = pytest.mark.slow
+
+# No dropout, no batch normalisation: what these do with parts of a batch is not what they do with the whole.
+ASKED = ("lenet", "--steps", "60", "--seeds", "1", "--augment", "crop", "--only-train", "--checkpoint-every", "0")
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "archbench", "train", *map(str, arguments)]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    run = tmp_path_factory.mktemp("alone") / "run"
+    subprocess.run(command(*ASKED, "--threads", 1, "--out", run), check=True, capture_output=True, timeout=120)
+    return run
+
+
+def assert_agree(run, alone) -> None:
+    """Hold that parameters and losses are those of one process to 1e-5, which is the order of sums in 32 bits."""
+    ours, theirs = (torch.load(each / "models/lenet/seed-0/final.pt", weights_only=True) for each in (run, alone))
+    for name in theirs:
+        torch.testing.assert_close(ours[name], theirs[name], atol=1e-5, rtol=1e-5)
+    for one, other in zip(*(list(csv.DictReader((each / "metrics.csv").open())) for each in (run, alone)), strict=True):
+        for name in ("train_loss", "validation_loss", "validation_top1"):
+            assert float(one[name]) == pytest.approx(float(other[name]), abs=1e-5)
+
+
+def workers_of(process: subprocess.Popen) -> list[psutil.Process]:
+    """Return the processes that train, which torchrun started."""
+    found = psutil.Process(process.pid).children(recursive=True)
+    return [one for one in found if "LOCAL_RANK" in one.environ() and "train" in one.cmdline()]
+
+
+def wait_for(is_there, seconds: float = 90.0):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = is_there()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError("it did not come")
+
+
+def started(run) -> subprocess.Popen:
+    return subprocess.Popen(
+        command(*ASKED, "--threads", 2, "--processes", 2, "--out", run), stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_two_processes_come_to_the_parameters_of_one(tmp_path, alone):
+    run = tmp_path / "run"
+    process = started(run)
+    _, said = process.communicate(timeout=180)
+    assert process.returncode == 0, said
+    assert said.count("seed 0: ok") == 1, "only the first process speaks"
+    assert_agree(run, alone)
+
+
+def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path, alone):
+    run = tmp_path / "run"
+    process = started(run)
+    wait_for(lambda: list(run.glob("models/*/seed-0/checkpoint-*.pt")))
+    wait_for(lambda: workers_of(process))[-1].kill()
+    _, said = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    assert "going on after step" in said
+    assert_agree(run, alone)
+
+
+def test_terminated_all_of_them_end_and_it_can_be_gone_on_with(tmp_path, alone):
+    run = tmp_path / "run"
+    process = started(run)
+    wait_for(lambda: list(run.glob("models/*/seed-0/checkpoint-*.pt")))
+    workers = workers_of(process)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 143, said
+    assert f"archbench train --resume {run}" in said
+    assert not psutil.wait_procs(workers, timeout=10)[1], "no process is left behind"
+    subprocess.run(
+        command("--resume", run, "--threads", 1, "--only-train"), check=True, capture_output=True, timeout=120
+    )
+    assert_agree(run, alone)
+
+
+def test_a_batch_that_the_processes_cannot_share_is_told(tmp_path):
+    asked = ("lenet", "--steps", 2, "--seeds", 1, "--batch", 5, "--processes", 2, "--out", tmp_path / "run")
+    ended = subprocess.run(command(*asked), capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1] == "archbench: a batch of 5 cannot be divided among 2 processes"

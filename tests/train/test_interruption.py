@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from archbench.train.interruption import Interruption
+
+
+@pytest.fixture
+def heard():
+    """Signals that reached the usual handler."""
+    found = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: found.append(number))
+    yield found
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_the_first_signal_is_noted_and_has_its_usual_effect_at_the_end(heard):
+    with Interruption() as interruption:
+        assert not interruption.is_asked_for
+        signal.raise_signal(signal.SIGTERM)
+        assert interruption.is_asked_for
+        assert heard == []
+    assert heard == [signal.SIGTERM]
+
+
+def test_a_second_signal_has_its_usual_effect_at_once(heard):
+    with Interruption():
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert heard == [signal.SIGTERM]
+
+
+def test_ctrl_c_becomes_a_keyboard_interrupt_at_the_end():
+    steps = 0
+    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+        signal.raise_signal(signal.SIGINT)
+        assert interruption.is_asked_for
+        steps += 1
+    assert steps == 1
+
+
+def test_an_error_is_not_hidden_by_a_signal(heard):
+    with pytest.raises(ValueError, match="first"), Interruption():
+        signal.raise_signal(signal.SIGTERM)
+        raise ValueError("first")
+    assert heard == []
+
+
+def test_without_a_signal_the_usual_handlers_are_back(heard):
+    with Interruption():
+        pass
+    signal.raise_signal(signal.SIGTERM)
+    assert heard == [signal.SIGTERM]
