@@ -26,8 +26,13 @@ from cli.history import history
 from cli.list import list_models
 from cli.memory import memory
 from cli.output import ReaderLeftError
+from cli.plot import plot
+from cli.predict import predict
+from cli.profile import profile
+from cli.report import report
 from cli.results import results
 from cli.summary import summary
+from cli.train import train
 from cli.verify import verify
 
 # The base of all complaints about the command line; typer gives it no public name.
@@ -68,7 +73,12 @@ app.command()(memory)
 app.command()(devices)
 app.command()(estimate)
 app.command()(bench)
-app.command()(results)
+app.command()(profile)
+app.add_typer(results)
+app.command()(plot)
+app.command()(report)
+app.command()(train)
+app.command()(predict)
 app.command()(costs)
 
 

@@ -1,0 +1,277 @@
+"""What `archbench plot` draws: the records of each kind of chart are got here, and handed to its function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archbench.errors import UsageError, nearest
+from cli.options import Algorithm, Layout, Mode, UpdateForm
+from cli.output import note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from archbench.report.charts.kinds import Kind
+    from archbench.report.charts.theme import Chart
+    from archbench.store.records import Result
+    from archbench.train.reading import FinishedRun
+    from cli.predicting import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a user typed: models or a folder, options by name, None where one was not given, the size of the plot."""
+
+    kind: Kind
+    of: tuple[str, ...]
+    options: Mapping[str, Any]
+    width: int | None
+    height: int | None
+
+    @property
+    def size(self) -> dict[str, Any]:
+        """The size as arguments of a chart's function, without what was not asked for."""
+        size = {"width": self.width, "height": self.height}
+        return {name: pixels for name, pixels in size.items() if pixels is not None}
+
+    def option(self, name: str, default: Any) -> Any:
+        """Return an option's value, or the default."""
+        value = self.options[name]
+        return default if value is None else value
+
+
+def chart(asked: Asked) -> Chart:
+    """Return the chart. Raises UsageError if there is nothing to plot, or for an option that says nothing to the kind.
+
+    And whatever the models, the store or the folder that are asked for raise.
+    """
+    from archbench.report.charts.kinds import KINDS
+
+    for name, value in asked.options.items():
+        if value is not None and name not in asked.kind.options:
+            others = ", ".join(other.name for other in KINDS.values() if name in other.options)
+            raise UsageError(f"--{name} says nothing to 'plot {asked.kind.name}'; it is for {others}")
+    return _CHARTS[asked.kind.name](asked)
+
+
+def _one(asked: Asked) -> str:
+    """Return the one model or folder that a chart is of."""
+    if len(asked.of) != 1:
+        there = f"{len(asked.of)} are given" if asked.of else "none is given"
+        raise UsageError(f"'plot {asked.kind.name}' is of one {asked.kind.of.split()[0]}, and {there}")
+    return asked.of[0]
+
+
+def _layers(asked: Asked) -> Chart:
+    from archbench.report.charts.layers import layers_chart
+    from cli.loading import count
+
+    if not asked.of:
+        raise UsageError(f"'plot {asked.kind.name}' needs a model, such as 'archbench plot {asked.kind.name} vgg16'")
+    batch = asked.option("batch", 1)
+    models = {}
+    for address in asked.of:
+        summary = count(address, asked.options["input"], batch, Mode.eval).summary
+        if not any(row.params or row.macs for row in summary.rows):
+            raise UsageError(f"nothing to plot: {address} has neither parameters nor MACs")
+        models[address] = summary.rows
+        _note_all(summary.caveats)
+    return layers_chart(models, batch=batch, **asked.size)
+
+
+def _memory(asked: Asked) -> Chart:
+    from archbench.analyze.memory import timeline
+    from archbench.report.charts.memory import memory_chart
+
+    address = _one(asked)
+    run, title = _run(address, asked, device=None)
+    trace = run.trace(asked.option("batch", 1))
+    _note_all(run.caveats(trace))
+    return memory_chart(timeline(trace), title=title, **asked.size)
+
+
+def _roofline(asked: Asked) -> Chart:
+    from archbench.analyze.estimate import roofline_rows
+    from archbench.report.charts.roofline import roofline_chart
+
+    address = _one(asked)
+    device = asked.options["device"]
+    if device is None:
+        raise UsageError("'plot roofline' needs a --device, such as --device h200; 'archbench devices' lists them")
+    run, title = _run(address, asked, device=device)
+    assert run.conditions is not None, "a device was named"
+    trace = run.trace(asked.option("batch", 1))
+    rows = roofline_rows(trace, run.conditions)
+    if not any(row.flops for row in rows):
+        raise UsageError(f"nothing to plot: {address} does no arithmetic")
+    _note_all(run.caveats(trace))
+    place, precision = run.conditions.device, run.conditions.precision
+    return roofline_chart(rows, place, precision.product_dtype, title=title, **asked.size)
+
+
+def _run(address: str, asked: Asked, device: str | None) -> tuple[Run, str]:
+    """Return a model as it would be run, and what that is in words."""
+    from archbench.devices.catalogue import find_device
+    from cli.estimating import assumed_efficiency
+    from cli.predicting import chosen_optimizer, prepare
+
+    mode, dtype = asked.option("mode", Mode.eval), asked.option("dtype", "fp32")
+    optimizer = asked.option("optimizer", Algorithm.momentum)
+    place = None if device is None else find_device(device)
+    run = prepare(
+        address,
+        inputs=asked.options["input"],
+        mode=mode,
+        dtype=dtype,
+        checkpoint=None,
+        optimizer=chosen_optimizer(optimizer, UpdateForm.foreach, 0.0),
+        device=place,
+        layout=Layout.nchw,
+        efficiency=1.0 if place is None else assumed_efficiency(None, place, fused=False).value,
+    )
+    with_update = f", {optimizer.value}" if mode is Mode.train and optimizer is not Algorithm.none else ""
+    return run, f"{address}, {mode.value}, batch {asked.option('batch', 1)}, {dtype}{with_update}"
+
+
+def _accuracy(asked: Asked) -> Chart:
+    from archbench.address import model_names
+    from archbench.report.charts.accuracy import measured_accuracy_chart, published_error_chart
+
+    names = model_names()
+    folders = [target for target in asked.of if target not in names and Path(target).is_dir()]
+    if folders and len(asked.of) > 1:
+        raise UsageError(
+            f"'{folders[0]}' is a folder: what was measured is not comparable with published errors; give it alone"
+        )
+    if not folders:
+        return published_error_chart(_published(asked.of or tuple(names)), **asked.size)
+    run = _training_run(folders[0])
+    if all(row.top1_mean is None for row in run.accuracies):
+        raise UsageError(f"nothing to plot: no model of '{folders[0]}' has an accuracy yet; it has at the run's end")
+    return measured_accuracy_chart(run.accuracies, data=run.data_said, **asked.size)
+
+
+def _published(addresses: tuple[str, ...]) -> list[Any]:
+    """Return the models of which an error is published. Raises UsageError if there is none."""
+    from archbench.address import find
+    from archbench.report.charts.accuracy import Published
+    from cli.loading import count
+
+    found, without = [], []
+    for address in addresses:
+        card = find(address).card
+        if card is None or card.reported_top5_error_percent is None:
+            without.append(address)
+            continue
+        totals = count(address, None, 1, Mode.eval).summary.totals
+        error, protocol = card.reported_top5_error_percent, card.reported_protocol or ""
+        found.append(Published(address, card.title, totals.params, totals.macs, error, protocol))
+    if not found:
+        known = "'archbench plot accuracy' alone plots all that are known, a run's folder what was trained"
+        raise UsageError(f"nothing to plot: no error of {', '.join(without)} is published on a card; {known}")
+    if without:
+        note(f"without a published error: {', '.join(without)}")
+    return found
+
+
+def _throughput(asked: Asked) -> Chart:
+    from archbench.report.charts.throughput import throughput_chart
+
+    return throughput_chart(_stored(asked, lambda result: result.images_per_s is not None), **asked.size)
+
+
+def _latency(asked: Asked) -> Chart:
+    from archbench.report.charts.latency import latency_chart
+
+    return latency_chart(_stored(asked, lambda result: bool(result.latencies_s)), **asked.size)
+
+
+def _stored(asked: Asked, is_usable: Callable[[Result], bool]) -> list[Result]:
+    """Return the stored results that are asked for, of status ok. Raises UsageError if there is none."""
+    from archbench.precision import find_precision
+    from archbench.store.database import Filter, Store, default_path
+
+    path = asked.option("store", default_path())
+    mode, dtype, device = (asked.options[name] for name in ("mode", "dtype", "device"))
+    is_kind = device in ("cpu", "cuda", "mps")
+    wanted = Filter(
+        mode=mode and mode.value,
+        kind=device if is_kind else None,
+        device=None if is_kind else device,
+        dtype=dtype and find_precision(dtype).name,
+        batch=asked.options["batch"],
+    )
+    stored = Store(path, for_reading=True)
+    if not stored.exists():
+        raise UsageError(f"nothing to plot: there is no store '{path}' yet; 'archbench bench MODEL' fills it")
+    with stored:
+        found = stored.results(wanted)
+    models = dict.fromkeys(result.configuration.model for result in found)
+    missing = [model for model in asked.of if model not in models]
+    if missing or not found:
+        what = f"of {missing[0]} " if missing else ""
+        hint = nearest(missing[0], models) if missing else ""
+        listed = f"{hint}; 'archbench results' lists what there is"
+        raise UsageError(f"nothing to plot: no result {what}in '{path}' is as asked for{listed}")
+    mine = [result for result in found if not asked.of or result.configuration.model in asked.of]
+    good = [result for result in mine if result.status == "ok" and is_usable(result)]
+    if not good:
+        raise UsageError(f"nothing to plot: none of {len(mine)} results is ok; 'archbench results' says why")
+    if len(good) < len(mine):
+        note(f"left out: {len(mine) - len(good)} of {len(mine)} results, which are not ok")
+    return good
+
+
+def _training(asked: Asked) -> Chart:
+    from archbench.report.charts.training import training_chart
+
+    run = _training_run(_one(asked))
+    return training_chart(run.epochs, data=run.data_said, num_classes=_num_classes(run), **asked.size)
+
+
+def _time(asked: Asked) -> Chart:
+    from archbench.report.charts.elapsed import elapsed_chart
+
+    run = _training_run(_one(asked))
+    levels = asked.option("threshold", ())
+    return elapsed_chart(run.epochs, data=run.data_said, num_classes=_num_classes(run), thresholds=levels, **asked.size)
+
+
+def _training_run(folder: str) -> FinishedRun:
+    """Return a run of which something can be plotted. Raises UsageError for a folder without one."""
+    from archbench.train.folder import RunFolder
+
+    metrics = RunFolder(Path(folder)).metrics
+    if not metrics.is_file():
+        what = f"'{folder}' has no {metrics.name}" if Path(folder).is_dir() else f"there is no folder '{folder}'"
+        raise UsageError(f"nothing to plot: {what}; 'archbench train MODEL --out {folder}' makes a run")
+
+    from archbench.train.reading import read_finished
+
+    run = read_finished(Path(folder))
+    if not run.epochs:
+        raise UsageError(f"nothing to plot: no epoch of the run '{folder}' has ended yet")
+    return run
+
+
+def _num_classes(run: FinishedRun) -> int:
+    return len(run.record["data"]["classes"])
+
+
+def _note_all(sentences: tuple[str, ...]) -> None:
+    for sentence in sentences:
+        note(sentence)
+
+
+_CHARTS: dict[str, Callable[[Asked], Chart]] = {
+    "layers": _layers,
+    "memory": _memory,
+    "roofline": _roofline,
+    "accuracy": _accuracy,
+    "throughput": _throughput,
+    "latency": _latency,
+    "training": _training,
+    "time": _time,
+}
