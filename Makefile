@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: compare test lint results results-gpu docs benchmark clean
+.PHONY: compare test lint results results-cpu results-gpu docs benchmark clean
 
 compare: $(VENV)/installed
 	$(BIN)/archbench compare alexnet zfnet vgg16
@@ -25,7 +25,12 @@ results: $(VENV)/installed
 
 # On a machine with a GPU: what only one can show.
 results-gpu: $(VENV)/installed
+	$(BIN)/python results/measure_throughput.py --device cuda
 	$(BIN)/python results/measure_memory.py
+
+# Throughput of the zoo on this machine's CPU, ten minutes a call: the same command goes on.
+results-cpu: $(VENV)/installed
+	$(BIN)/python results/measure_throughput.py --device cpu
 
 docs: $(VENV)/installed
 	$(BIN)/archbench verify --format markdown --output docs/claims.md

@@ -1,63 +1,139 @@
-"""How far a sweep is, on standard error: one line that is rewritten on a terminal, else a line a configuration."""
+"""How far a sweep is, on standard error: a live table on a terminal, else a line a configuration."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
+from typing import IO, TYPE_CHECKING
 
 from cli.output import note
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from archbench.store.records import Result
+
+# What stands above and below the rows of results.
+_OTHER_LINES = 8
+_FEWEST_ROWS = 3
+
 
 class Progress:
-    """Tells what is measured now, how many are done, and how long the rest may take."""
+    """Tells what is measured now, how many are done and how long the rest may take; a terminal also sees results."""
 
     def __init__(self, total: int) -> None:
         self._total = total
         self._done = 0
-        self._measured = 0
-        self._what = ""
-        self._start = time.monotonic()
-        self._is_terminal = sys.stderr.isatty()
+        self._spent_s: list[float] = []
+        self._begun_s: float | None = None
+        self._screen = _Screen(total, sys.stderr) if _is_drawn_on(sys.stderr) else None
 
     def __enter__(self) -> Progress:
+        if self._screen is not None:
+            self._screen.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._write("")
+        if self._screen is not None:
+            self._screen.close()
         if kind is not None and issubclass(kind, KeyboardInterrupt):
             note(f"{self._done} of {self._total} are done and kept; the same command goes on")
 
     def begin(self, what: str) -> None:
         """Say what is measured now."""
-        self._what = what
-        self._measured += 1
-        if self._is_terminal:
-            self.say("starting")
-        else:
+        self._begun_s = time.monotonic()
+        if self._screen is None:
             note(f"[{self._done + 1}/{self._total}] {what}")
+        else:
+            self._screen.what, self._screen.phase = what, "starting"
 
     def say(self, phase: str) -> None:
         """Say what is done for it at the moment; only a terminal shows it."""
-        self._write(f"[{self._done + 1}/{self._total}] {self._what}: {phase}{self._left()}")
+        if self._screen is not None:
+            self._screen.phase = phase
 
-    def end(self, status: str) -> None:
-        """Say that one is done."""
+    def remark(self, text: str) -> None:
+        """Say something beside the result."""
+        note(text)
+
+    def end(self, result: Result) -> None:
+        """Say what came of one, whether it was measured now or before."""
         self._done += 1
-        if status != "ok" and not self._is_terminal:
-            note(f"[{self._done}/{self._total}] {status}")
+        if self._begun_s is not None:
+            self._spent_s.append(time.monotonic() - self._begun_s)
+            self._begun_s = None
+        if self._screen is not None:
+            self._screen.add(result, time_left(self._spent_s, self._total - self._done))
+        elif result.status != "ok":
+            note(f"[{self._done}/{self._total}] {result.status}")
 
-    def _left(self) -> str:
-        from archbench.units import format_time
 
-        if self._measured < 2:
-            return ""
-        each = (time.monotonic() - self._start) / (self._measured - 1)
-        return f", about {format_time(each * (self._total - self._done))} left"
+def time_left(spent_s: Sequence[float], num_left: int) -> str:
+    """Return how long the rest may take if it takes what others took; nothing while that is not known."""
+    from archbench.units import format_time
 
-    def _write(self, text: str) -> None:
-        if self._is_terminal:
-            sys.stderr.write(f"\r\033[K{text}")
-            sys.stderr.flush()
+    return f"about {format_time(sum(spent_s) / len(spent_s) * num_left)} left" if spent_s and num_left else ""
+
+
+def _is_drawn_on(stream: IO[str]) -> bool:
+    """Say whether a stream is a terminal that can draw over what it shows."""
+    from rich.console import Console
+
+    return stream.isatty() and not Console(file=stream).is_dumb_terminal
+
+
+class _Screen:
+    """A live table of results above what is being measured.
+
+    It is drawn once a second and no oftener: what draws takes time from what is measured.
+    """
+
+    def __init__(self, total: int, stream: IO[str]) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bars
+        from rich.text import Text
+
+        self.what = self.phase = ""
+        self._stream = stream
+        self._results: list[Result] = []
+        self._table = Text()
+        self._console = Console(stderr=True)
+        self._bars = Bars(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        self._task = self._bars.add_task("", total=total)
+        self._live = Live(console=self._console, get_renderable=self._picture, transient=True, refresh_per_second=1)
+
+    def open(self) -> None:
+        """Begin to draw."""
+        self._live.start()
+
+    def close(self) -> None:
+        """Leave the terminal as it was: the result itself goes to standard output."""
+        self._live.stop()
+
+    def add(self, result: Result, left: str) -> None:
+        """Show one more result, and how long the rest may take."""
+        from rich.text import Text
+
+        from archbench.report.bench_layouts import bench_table
+        from archbench.report.text import to_text
+
+        self.what = ""
+        self._results.append(result)
+        most = max(_FEWEST_ROWS, self._console.height - _OTHER_LINES)
+        table = replace(bench_table(self._results[-most:]), notes=())
+        self._table = Text.from_ansi(to_text(table, stream=self._stream, width=self._console.width - 1))
+        self._bars.update(self._task, advance=1, description=left)
+
+    def _picture(self) -> RenderableType:
+        from rich.console import Group
+        from rich.text import Text
+
+        now = Text(f"{self.what}: {self.phase}" if self.what else "", no_wrap=True, overflow="ellipsis")
+        return Group(self._table, now, self._bars)

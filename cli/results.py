@@ -1,4 +1,4 @@
-"""`archbench results`: what was measured."""
+"""`archbench results`: what was measured, and `archbench results compare`: two of it against each other."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ def parse_limit(text: str | int) -> int:
     return int(text)
 
 
-def results(
+results = typer.Typer(name="results", invoke_without_command=True, rich_markup_mode=None)
+
+
+@results.callback()
+def list_results(
+    context: typer.Context,
     store: StorePath = None,
     model: Annotated[str | None, typer.Option("--model", metavar="MODEL", autocompletion=complete_model)] = None,
     status: Annotated[
@@ -66,6 +71,9 @@ def results(
 
     Example: archbench results --model vgg16 --status ok --csv vgg16.csv
     """
+    if context.invoked_subcommand is not None:
+        _require_no_options(context)
+        return
     from archbench.errors import UsageError
     from archbench.precision import find_precision
     from archbench.report.bench_layouts import bench_table, raw_document
@@ -100,3 +108,41 @@ def results(
         note(f"there is no store '{path}' yet; 'archbench bench' fills it")
     title = f"{len(found)} result{'' if len(found) == 1 else 's'}"
     target.deliver(bench_table(found, title=title), raw_document(found) if raw else None)
+
+
+@results.command()
+def compare(
+    run_a: Annotated[str, typer.Argument(metavar="RUN1", help="The beginning of a run's id is enough.")],
+    run_b: Annotated[str, typer.Argument(metavar="RUN2", help="What it is compared with.")],
+    store: StorePath = None,
+    format: FormatOption = None,
+    output: Output = None,
+    csv: Csv = None,
+) -> None:
+    """Compare two stored runs by their raw samples.
+
+    The ratio of their medians with its 95% interval, and in what else they differ. Not measured in turns, they are
+    less sure than 'archbench bench A --versus B'.
+
+    Example: archbench results compare 1f3a9c 77b2e0
+    """
+    from archbench.measure.runs import compare_runs
+    from archbench.report.bench_layouts import runs_table
+    from archbench.store.database import Store, default_path
+    from cli.output import destination
+
+    target = destination(format, output, csv)
+    with Store(store or default_path(), for_reading=True) as kept:
+        a, b = kept.find(run_a), kept.find(run_b)
+    target.deliver(runs_table(compare_runs(a, b), a, b))
+
+
+def _require_no_options(context: typer.Context) -> None:
+    """Raise UsageError for options of the list that stand before another command, where they would mean nothing."""
+    from archbench.errors import UsageError
+
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = f"--{name.strip('_').replace('_', '-')}"
+            raise UsageError(f"{option} before '{context.invoked_subcommand}' is of the list; write it after, or not")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cli.output import note
 
@@ -34,21 +34,12 @@ def finish(place: Path, *, tensorboard: bool) -> Finished:
     from archbench.train.reading import read_finished
 
     run = read_finished(place)
-    sentences = verdict(run.accuracies, compare_models(_predictions(run)))
+    sentences = verdict(run.accuracies, compare_models(run.complete_predictions()))
     if tensorboard:
         _write_logs(run)
     _draw(run)
     table = accuracy_table(run.accuracies, run.outcomes, run.record["data"], sentences)
     return Finished(table, any(row.status in ("failed", "diverged") for row in run.accuracies))
-
-
-def _predictions(run: FinishedRun) -> dict[str, list[Any]]:
-    """Return the predictions of the models whose every seed came to the end."""
-    found = {
-        model: [run.predictions(model, seed) for seed in run.record["plan"]["seeds"]]
-        for model in run.record["plan"]["models"]
-    }
-    return {model: seeds for model, seeds in found.items() if all(seeds)}
 
 
 def _draw(run: FinishedRun) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from archbench.measure.statistics import drift, modified_z_scores, relative_deviation
 
@@ -31,3 +31,11 @@ def spread_flags(samples: Sequence[float]) -> tuple[str, ...]:
     if deviation >= NOISE_LIMIT:
         flags.append(f"noise: the standard deviation is {deviation:.0%} of the mean")
     return tuple(flags)
+
+
+def one_of_a_kind(flags: Iterable[str]) -> tuple[str, ...]:
+    """Return the first flag about each thing: what stands before its colon."""
+    kinds: dict[str, str] = {}
+    for flag in flags:
+        kinds.setdefault(flag.partition(":")[0], flag)
+    return tuple(kinds.values())

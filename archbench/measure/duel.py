@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import chain
+from typing import Any, Protocol
 
 from archbench.errors import MeasurementError
 from archbench.measure.pairs import Comparison, abba, compare_pairs
@@ -32,41 +33,78 @@ class Duel:
     again_s: tuple[float, ...]
 
 
+class Arm(Protocol):
+    """A model that is loaded and warm."""
+
+    def block_s(self) -> float:
+        """Return the seconds that an image took in one block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The processes of one round: A, B, and A once more."""
+
+    a: Arm
+    b: Arm
+    again: Arm
+
+
 def duel(a: Request, b: Request, on_progress: Callable[[str], None]) -> Duel:
     """Return how A compares with B, from fresh processes in every round. Raises MeasurementError if one fails."""
-    times: dict[str, list[float]] = {"a": [], "b": [], "again": [], "floor": []}
+    # However it ends, no process is left behind.
+    with closing(_fresh_rounds(a, b, on_progress)) as rounds:
+        return duel_of_rounds(rounds)
+
+
+def duel_of_rounds(rounds: Iterable[Round]) -> Duel:
+    """Return how A compares with B: in each round first A and B take turns, then A and A again."""
+    a_s: list[float] = []
+    b_s: list[float] = []
+    floor_s: list[float] = []
+    again_s: list[float] = []
+    for one in rounds:
+        _take_turns(one.a, one.b, a_s, b_s)
+        _take_turns(one.a, one.again, floor_s, again_s)
+    if min(*a_s, *b_s, *floor_s, *again_s) <= 0:
+        raise MeasurementError("a block took no time: the clock stands still")
+    floor = compare_pairs(floor_s, again_s).difference
+    return Duel(compare_pairs(a_s, b_s, floor), tuple(a_s), tuple(b_s), tuple(again_s))
+
+
+def _take_turns(a: Arm, b: Arm, a_s: list[float], b_s: list[float]) -> None:
+    """Add what the blocks of one round took."""
+    for name in chain.from_iterable(abba(PAIRS_A_ROUND)):
+        if name == "a":
+            a_s.append(a.block_s())
+        else:
+            b_s.append(b.block_s())
+
+
+def _fresh_rounds(a: Request, b: Request, on_progress: Callable[[str], None]) -> Generator[Round]:
+    """Yield rounds of fresh processes, which end when the next round begins."""
     for number in range(ROUNDS):
         on_progress(f"round {number + 1} of {ROUNDS}")
         with ExitStack() as stack:
-            arms = {
-                name: stack.enter_context(_Arm(replace(request, seed=number)))
-                for name, request in (("a", a), ("b", b), ("again", a))
-            }
-            for first, second in abba(PAIRS_A_ROUND):
-                for name in (first, second):
-                    times[name].append(arms[name].block_s())
-            for first, second in abba(PAIRS_A_ROUND):
-                for name in (first, second):
-                    times["floor" if name == "a" else "again"].append(arms["a" if name == "a" else "again"].block_s())
-    if min(map(min, times.values())) <= 0:
-        raise MeasurementError("a block took no time: the clock stands still")
-    floor = compare_pairs(times["floor"], times["again"]).difference
-    comparison = compare_pairs(times["a"], times["b"], floor)
-    return Duel(comparison, tuple(times["a"]), tuple(times["b"]), tuple(times["again"]))
+            yield Round(*(stack.enter_context(served(replace(request, seed=number))) for request in (a, b, a)))
 
 
-class _Arm:
+def served(request: Request) -> AbstractContextManager[Arm]:
+    """Return a model that is loaded and warm in a fresh process, which ends with the `with`."""
+    return _ServedArm(request)
+
+
+class _ServedArm:
     """A process that has a model loaded and warmed up, and runs a block whenever it is asked."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
         self._stack = ExitStack()
 
-    def __enter__(self) -> _Arm:
+    def __enter__(self) -> _ServedArm:
         self._errors = self._stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace"))
         self._process: subprocess.Popen[str] = self._stack.enter_context(worker(self._errors))
         try:
-            self._send(replace(self._request, serves=True).to_json())
+            self._send(replace(self._request, task="serve").to_json())
             self._answer("ready")
         except BaseException:
             self._stack.close()

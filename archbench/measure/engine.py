@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from archbench.measure.doubts import drift_flags, spread_flags
+from archbench.measure.doubts import drift_flags, one_of_a_kind, spread_flags
 from archbench.measure.statistics import grouped_median_interval, median_interval
 
 # Blocks are made a little longer than they must be, for steps get faster too.
@@ -153,9 +153,6 @@ def combine(*parts: Measured) -> Measured:
     """
     samples = tuple(sample for part in parts for sample in part.samples_s)
     interval = grouped_median_interval([part.samples_s for part in parts])
-    flags: dict[str, str] = {}
-    for flag in (*spread_flags(samples), *(flag for part in parts for flag in part.flags)):
-        flags.setdefault(flag.partition(":")[0], flag)
     return Measured(
         samples_s=samples,
         steps_per_block=min(part.steps_per_block for part in parts),
@@ -165,7 +162,7 @@ def combine(*parts: Measured) -> Measured:
         median_s=interval.median,
         low_s=interval.low,
         high_s=interval.high,
-        flags=tuple(flags.values()),
+        flags=one_of_a_kind((*spread_flags(samples), *(flag for part in parts for flag in part.flags))),
     )
 
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+# What a worker is asked for: a measurement, a block whenever it is asked, the phases of a training step, or the memory
+# that three steps take.
+Task = Literal["measure", "serve", "phases", "memory"]
+
+_SETTINGS = ("kind", "mode", "batch", "dtype", "layout", "compiled", "graphs")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One configuration as it was asked for. `inputs` are as on the command line, empty for the model's usual ones.
 
-    It is one of `processes` that measure the configuration one after the other, and measures for `seconds` at most;
-    one that `serves` runs a block whenever it is asked instead.
+    It is one of `processes` that measure the configuration one after the other, and measures for `seconds` at most.
     """
 
     model: str
@@ -27,11 +33,15 @@ class Request:
     processes: int
     seconds: float
     seed: int = 0
-    serves: bool = False
+    task: Task = "measure"
 
     def to_json(self) -> str:
         """Return the request as one line."""
         return json.dumps(asdict(self))
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the configuration that is kept has in common with the request, by field."""
+        return {name: getattr(self, name) for name in _SETTINGS}
 
 
 def from_json(text: str) -> Request:

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 from uuid import uuid4
 
+from archbench.measure.asking import Ended, Progress, ask
+from archbench.measure.doubts import one_of_a_kind
 from archbench.measure.engine import Measured, combine
 from archbench.measure.plausibility import Limits, plausibility, remarks
-from archbench.measure.processes import reason, worker
 from archbench.measure.request import Request
 from archbench.measure.statistics import percentile
-from archbench.store.records import Configuration, Result, Status
-from archbench.units import format_bytes
-
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """A process that gave no answer: what became of it."""
-
-    status: Status
-    reason: str
+from archbench.store.records import Configuration, Result
 
 
 def measure_configuration(
@@ -36,10 +24,13 @@ def measure_configuration(
     machine: str,
     on_progress: Progress,
     siblings: Sequence[Result] = (),
+    *,
+    phases: bool = False,
 ) -> Result:
     """Return the result of one configuration: measured, or how it failed. A process that dies takes nothing with it.
 
-    `siblings` are results of models of its family, which a bigger one should not be faster than.
+    `siblings` are results of models of its family, which a bigger one should not be faster than. The phases of a
+    training step are timed, if they are asked for, in one more process.
     """
     result = Result(
         run_id=uuid4().hex,
@@ -50,19 +41,30 @@ def measure_configuration(
     )
     answers = []
     for number in range(request.processes):
-        said = _ask(replace(request, seed=number), on_progress)
-        if isinstance(said, _Ended):
+        said = ask(replace(request, seed=number), on_progress)
+        if isinstance(said, Ended):
             return replace(result, status=said.status, reason=said.reason)
         answers.append(said)
-    return _result(result, request, answers, siblings)
+    result = _result(result, request, answers, siblings)
+    return _with_phases(result, request, on_progress) if phases and request.mode == "train" else result
+
+
+def _with_phases(result: Result, request: Request, on_progress: Progress) -> Result:
+    """Return the result with the phases of its step; without them, flagged, if the process that times them fails."""
+    said = ask(replace(request, task="phases", processes=1), on_progress)
+    if isinstance(said, Ended):
+        return replace(result, flags=(*result.flags, f"phases: {said.reason}"))
+    return replace(result, phases_s=said["phases_s"])
 
 
 def _result(result: Result, request: Request, answers: list[dict[str, Any]], siblings: Sequence[Result]) -> Result:
     """Return the result with what all processes found."""
-    measured = combine(*(_measured(answer["measured"]) for answer in answers))
+    parts = [_measured(answer["measured"]) for answer in answers]
+    measured = combine(*parts)
     latencies = [latency for answer in answers for latency in answer["latencies_s"]]
-    first = answers[0]
-    batch = request.batch
+    first, batch = answers[0], request.batch
+    foreseen = first["foreseen"]
+    flop_per_s = foreseen["flops"] / measured.median_s
     found = replace(
         result,
         status=measured.status,
@@ -73,22 +75,23 @@ def _result(result: Result, request: Request, answers: list[dict[str, Any]], sib
         latency_s_median=median(latencies),
         latency_s_p90=percentile(latencies, 90),
         latency_s_p99=percentile(latencies, 99),
-        flop_per_s=first["flops"] / measured.median_s,
-        utilisation=_share(first["flops"] / measured.median_s, first["peak_flop_per_s"]),
+        flop_per_s=flop_per_s,
+        utilisation=_share(flop_per_s, foreseen["peak_flop_per_s"]),
         peak_allocated_bytes=first["peak_allocated_bytes"],
         peak_reserved_bytes=first["peak_reserved_bytes"],
         compile_s=first["first_step_s"] - measured.median_s if request.compiled else None,
         first_step_s=first["first_step_s"],
         energy_j_per_image=_share(first["energy_j"], first["energy_steps"] * batch),
-        predicted_images_per_s=first["predicted_images_per_s"],
-        flags=measured.flags,
+        predicted_images_per_s=foreseen["images_per_s"],
+        replay_s=first.get("replay_s"),
+        flags=one_of_a_kind((*measured.flags, *(flag for answer in answers for flag in answer["flags"]))),
         samples_s=measured.samples_s,
+        samples_per_process=tuple(len(part.samples_s) for part in parts),
         latencies_s=tuple(latencies),
         environment=first["environment"],
     )
-    return _judged(
-        found, siblings, Limits(peak_flop_per_s=first["peak_flop_per_s"], winograd_share=first["winograd_share"])
-    )
+    limits = Limits(peak_flop_per_s=foreseen["peak_flop_per_s"], winograd_share=foreseen["winograd_share"])
+    return _judged(found, siblings, limits)
 
 
 def _judged(result: Result, siblings: Sequence[Result], limits: Limits) -> Result:
@@ -105,30 +108,3 @@ def _measured(values: dict[str, Any]) -> Measured:
 
 def _share(value: float | None, whole: float | None) -> float | None:
     return None if value is None or not whole else value / whole
-
-
-def _ask(request: Request, on_progress: Progress) -> dict[str, Any] | _Ended:
-    """Return what a fresh process answers, or how it ended without an answer."""
-    which = f", process {request.seed + 1} of {request.processes}" if request.processes > 1 else ""
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors, worker(errors) as process:
-        assert process.stdin is not None, "it is a pipe"
-        assert process.stdout is not None, "it is a pipe"
-        process.stdin.write(f"{request.to_json()}\n")
-        process.stdin.close()
-        for line in process.stdout:
-            said = json.loads(line)
-            event = said.pop("event")
-            if event == "phase":
-                on_progress(f"{said['what']}{which}")
-            elif event == "done":
-                return dict(said)
-            else:
-                return _Ended("oom", _memory(said))
-        code = process.wait()
-        errors.seek(0)
-        return _Ended("failed", reason(code, errors.read()))
-
-
-def _memory(said: dict[str, Any]) -> str:
-    free = "" if said["free_bytes"] is None else f"{format_bytes(said['free_bytes'])} are free, "
-    return f"out of memory: {free}about {format_bytes(said['needed_bytes'])} are needed"

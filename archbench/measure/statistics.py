@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SEED = 0
+# Two runs that are compared are resampled apart from each other.
+_OTHER_SEED = 1
 _RESAMPLES = 10_000
 _GROUP_RESAMPLES = 2_000
 _TAILS = (0.025, 0.975)
@@ -55,9 +57,18 @@ def grouped_median_interval(groups: Sequence[Sequence[float]]) -> Interval:
     arrays = [np.asarray(group, dtype=np.float64) for group in groups]
     if len(arrays) == 1:
         return median_interval(groups[0])
-    random = np.random.default_rng(_SEED)
-    medians = [_resampled_group_median(arrays, random) for _ in range(_GROUP_RESAMPLES)]
-    return _interval(float(np.median(np.concatenate(arrays))), np.asarray(medians))
+    return _interval(float(np.median(np.concatenate(arrays))), _group_medians(arrays, _SEED))
+
+
+def median_ratio_interval(above: Sequence[Sequence[float]], below: Sequence[Sequence[float]]) -> Interval:
+    """Return the ratio of two runs' medians with its 95% interval; each run is given as the samples of its processes.
+
+    The runs are resampled apart, each as `grouped_median_interval` does it.
+    """
+    arrays = [[np.asarray(group, dtype=np.float64) for group in groups] for groups in (above, below)]
+    medians = [float(np.median(np.concatenate(groups))) for groups in arrays]
+    resampled = [_group_medians(groups, seed) for groups, seed in zip(arrays, (_SEED, _OTHER_SEED), strict=True)]
+    return _interval(medians[0] / medians[1], resampled[0] / resampled[1])
 
 
 def percentile(samples: Sequence[float], percent: Literal[90, 99]) -> float | None:
@@ -122,6 +133,11 @@ def _at(ordered: Array, uniform: Array) -> Array:
     # A draw may round up to 1.
     places = np.minimum((uniform * len(ordered)).astype(np.int64), len(ordered) - 1)
     return ordered[places]
+
+
+def _group_medians(groups: list[Array], seed: int) -> Array:
+    random = np.random.default_rng(seed)
+    return np.asarray([_resampled_group_median(groups, random) for _ in range(_GROUP_RESAMPLES)])
 
 
 def _resampled_group_median(groups: list[Array], random: np.random.Generator) -> float:

@@ -15,6 +15,9 @@ from archbench.measure.request import Request
 from archbench.store.records import Configuration, Result
 from archbench.units import format_dimensions
 
+# A batch that is to be found: the largest that is safe.
+AUTO = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
@@ -32,6 +35,7 @@ class Sweep:
     threads: int
     processes: int
     seconds: float
+    graphs: bool = False
 
     def configurations(self) -> Iterator[tuple[Request, Configuration]]:
         """Yield each combination, as it is asked of a worker and as it is kept.
@@ -51,7 +55,7 @@ class Sweep:
                 dtype=dtype,
                 layout=layout,
                 compiled=self.compiled,
-                graphs=False,
+                graphs=self.graphs,
                 threads=self.threads,
                 processes=self.processes,
                 seconds=self.seconds / self.processes,
@@ -59,15 +63,9 @@ class Sweep:
             configuration = Configuration(
                 model=resolved(model),
                 input_shape=shapes[model],
-                kind=self.kind,
                 device=self.device,
-                mode=mode,
-                batch=batch,
-                dtype=dtype,
-                layout=layout,
-                compiled=self.compiled,
-                graphs=False,
                 threads=self.threads if self.kind == "cpu" else 0,
+                **request.settings(),
             )
             yield request, configuration
 
@@ -105,12 +103,3 @@ def is_current(result: Result) -> bool:
 def family(model: str) -> str:
     """Return what models that differ in their size alone have in common: vgg11 and vgg16 are one family."""
     return re.sub(r"\d+", "#", model)
-
-
-def described(configuration: Configuration) -> str:
-    """Return a configuration in words."""
-    words = [configuration.model, configuration.mode, f"batch {configuration.batch}", configuration.dtype]
-    words.append(configuration.layout)
-    if configuration.compiled:
-        words.append("compiled")
-    return ", ".join(words)

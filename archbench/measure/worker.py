@@ -1,7 +1,8 @@
 """The process that measures one configuration: `python -m archbench.measure.worker`, a request in, one answer out.
 
 In a sweep within one process free memory shrinks, and cuDNN then picks slower convolutions. What the process says is
-one JSON object a line on standard output: `phase` while it goes on, then `done` or `oom`.
+one JSON object a line on standard output: `phase` while it goes on, `answer` for what stands whatever comes after it,
+then `done`, with what is to be added, or `oom`.
 """
 
 from __future__ import annotations
@@ -15,19 +16,29 @@ from typing import Any
 
 import torch
 
+from archbench.measure.card import Card, open_card
+from archbench.measure.clocks import Sampler, clock_record, throttle_flags
 from archbench.measure.engine import CPU, GPU, Measured, Policy, measure
 from archbench.measure.environment import environment
-from archbench.measure.foresight import foresee
+from archbench.measure.foresight import Foresight, foresee
+from archbench.measure.graphs import launch_flags, replay_s, subject_of
+from archbench.measure.phases import phase_medians_s
 from archbench.measure.request import Request, from_json
-from archbench.measure.step import Blocks, Step, wait
+from archbench.measure.step import Blocks, Runnable, Step, wait
 
 _LATENCY_SHARE = 0.2
 _LATENCY_STEPS = 1000
+_PHASES_SHARE = 0.2
+# By then everything that a step keeps from one to the next, such as momentum, is there.
+_MEMORY_STEPS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one process found. The energy is that of `energy_steps` steps, warm-up included; None is not known."""
+    """What one process found. The energy is that of `energy_steps` steps, warm-up included; None is not known.
+
+    What was foreseen is told by the first of several processes alone: for all of them it is the same.
+    """
 
     measured: Measured
     latencies_s: tuple[float, ...]
@@ -36,53 +47,80 @@ class Answer:
     peak_reserved_bytes: int | None
     energy_j: float | None
     energy_steps: int
-    flops: int
-    winograd_share: float
-    predicted_images_per_s: float | None
-    peak_flop_per_s: float | None
+    foreseen: Foresight | None
+    flags: tuple[str, ...]
     environment: dict[str, Any]
 
 
-def answer(request: Request) -> Answer:
-    """Return what is measured. Raises torch.OutOfMemoryError, and whatever the model raises."""
+def answer(request: Request) -> tuple[Step, Answer]:
+    """Return what is measured, and of what. Raises torch.OutOfMemoryError, and whatever the model raises."""
     say("phase", what="building")
     at_start = environment(request.kind, request.seed)
-    expected = foresee(request)
+    foreseen = foresee(request) if request.seed == 0 else None
     step = Step(request)
     if request.kind == "cuda":
         torch.cuda.reset_peak_memory_stats()
+    subject = subject_of(step, graphs=request.graphs)
     say("phase", what="measuring")
-    blocks = Counted(Blocks(step, request.kind))
-    before_j = _energy_j(request.kind)
-    measured = measure(blocks, _policy(request))
-    energy_j = _difference(before_j, _energy_j(request.kind))
+    blocks, card = Counted(Blocks(subject, request.kind)), open_card(request.kind)
+    before_j = _energy_j(card)
+    with Sampler(card) as sampler:
+        measured = measure(blocks, _policy(request))
+    energy_j = _difference(before_j, _energy_j(card))
     say("phase", what="latency")
-    latencies = _latencies(step, request, measured)
-    is_cuda = request.kind == "cuda"
-    return Answer(
+    latencies = _latencies(subject, request, measured)
+    allocated, reserved = _peaks_bytes(request.kind)
+    return step, Answer(
         measured=measured,
         latencies_s=latencies,
         first_step_s=step.first_s,
-        peak_allocated_bytes=torch.cuda.max_memory_allocated() if is_cuda else None,
-        peak_reserved_bytes=torch.cuda.max_memory_reserved() if is_cuda else None,
+        peak_allocated_bytes=allocated,
+        peak_reserved_bytes=reserved,
         energy_j=energy_j,
         energy_steps=blocks.steps,
-        flops=expected.flops,
-        winograd_share=expected.winograd_share,
-        predicted_images_per_s=expected.images_per_s,
-        peak_flop_per_s=expected.peak_flop_per_s,
-        environment=at_start,
+        foreseen=foreseen,
+        flags=throttle_flags(sampler.readings),
+        environment={**at_start, "gpu_while_measuring": clock_record(sampler.readings)},
     )
+
+
+def against_a_replay(request: Request, step: Step, found: Answer) -> dict[str, Any]:
+    """Return what a replay of an eager step on a GPU adds to the answer.
+
+    It is timed when the answer is given: what cannot be captured may leave the device, or the process, in disorder.
+    """
+    if request.kind != "cuda" or request.graphs:
+        return {}
+    replayed_s = replay_s(step, _policy(request))
+    return {"replay_s": replayed_s, "flags": (*launch_flags(found.measured.median_s, replayed_s), *found.flags)}
 
 
 def serve(request: Request) -> None:
     """Warm up, then run a block for every line on standard input, and say how long one of its steps took."""
-    blocks = Blocks(Step(request), request.kind)
+    blocks = Blocks(subject_of(Step(request), graphs=request.graphs), request.kind)
     policy = replace(_policy(request), least_blocks=1, least_s=0.0, most_s=0.0, precision=None, floor_blocks=1)
     steps = measure(blocks, policy).steps_per_block
     say("ready")
     for _ in sys.stdin:
         say("block", step_s=blocks.run(steps) / steps)
+
+
+def phases(request: Request) -> dict[str, dict[str, float]]:
+    """Return the median time of each phase of a training step."""
+    say("phase", what="phases")
+    step = Step(request)
+    return {"phases_s": phase_medians_s(step.run_once, lambda: wait(request.kind), _PHASES_SHARE * request.seconds)}
+
+
+def memory(request: Request) -> dict[str, int | None]:
+    """Return what was free before three steps, and what they took; None of a device that does not tell."""
+    say("phase", what=f"trying batch {request.batch}")
+    free = _free_bytes(request.kind)
+    subject = subject_of(Step(request), graphs=request.graphs)
+    for _ in range(_MEMORY_STEPS):
+        subject.run_once()
+    wait(request.kind)
+    return {"free_bytes": free, "peak_bytes": _peaks_bytes(request.kind)[1]}
 
 
 def _policy(request: Request) -> Policy:
@@ -103,7 +141,7 @@ class Counted:
         return self._blocks.run(steps)
 
 
-def _latencies(step: Step, request: Request, measured: Measured) -> tuple[float, ...]:
+def _latencies(step: Runnable, request: Request, measured: Measured) -> tuple[float, ...]:
     """Return the times of steps that are each waited for, in a fifth of the time that measuring may take."""
     until = time.perf_counter() + _LATENCY_SHARE * request.seconds
     found: list[float] = []
@@ -116,24 +154,21 @@ def _latencies(step: Step, request: Request, measured: Measured) -> tuple[float,
     return tuple(found)
 
 
-def _energy_j(kind: str) -> float | None:
-    """Return what the GPU has used since its driver started, None where it does not say."""
-    if kind != "cuda":
-        return None
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(0).uuid}")
-        return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1e3
-    except (ImportError, AttributeError):
-        return None
-    except pynvml.NVMLError:
-        return None
+def _energy_j(card: Card | None) -> float | None:
+    return None if card is None else card.energy_j()
 
 
 def _difference(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else after - before
+
+
+def _free_bytes(kind: str) -> int | None:
+    return torch.cuda.mem_get_info()[0] if kind == "cuda" else None
+
+
+def _peaks_bytes(kind: str) -> tuple[int, int] | tuple[None, None]:
+    """Return the most that tensors took, and that torch took for them from the device."""
+    return (torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()) if kind == "cuda" else (None, None)
 
 
 def say(event: str, **values: Any) -> None:
@@ -150,16 +185,26 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     request = from_json(sys.stdin.readline())
     try:
-        if request.serves:
-            serve(request)
-        else:
-            say("done", **asdict(answer(request)))
+        _do(request)
     except torch.OutOfMemoryError:
         pass  # its frames, and what they hold, are let go of before anything else is done
     else:
         return
-    free = torch.cuda.mem_get_info()[0] if request.kind == "cuda" else None
-    say("oom", needed_bytes=foresee(request).needed_bytes, free_bytes=free)
+    say("oom", needed_bytes=foresee(request).needed_bytes, free_bytes=_free_bytes(request.kind))
+
+
+def _do(request: Request) -> None:
+    match request.task:
+        case "measure":
+            step, found = answer(request)
+            say("answer", **asdict(found))
+            say("done", **against_a_replay(request, step, found))
+        case "serve":
+            serve(request)
+        case "phases":
+            say("done", **phases(request))
+        case "memory":
+            say("done", **memory(request))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,14 @@ from dataclasses import asdict
 from typing import Any
 
 from archbench.measure.duel import Duel
+from archbench.measure.pairs import Verdict
+from archbench.measure.runs import Differing, RunComparison
 from archbench.report.table import Column, Table
-from archbench.store.records import Configuration, Result
-from archbench.units import format_ratio
+from archbench.store.records import Configuration, Result, described
+from archbench.units import format_percent, format_ratio, format_time
 
 _BENCH = (
-    Column("run_id", "Run", "text", 14),
+    Column("run_id", "Run", "text", 6),
     Column("started_at", "Started", "text", 13),
     Column("model", "Model", "text", 0),
     Column("device", "Device", "text", 6),
@@ -38,6 +40,9 @@ _BENCH = (
     Column("predicted_images_per_s", "Predicted", "measure", 8),
 )
 
+# Only where a step was replayed: by the contract a table of results has no such column.
+_GRAPHS = Column("graphs", "Graph", "text", 10)
+
 _DUEL = (
     Column("a", "A", "text", 0),
     Column("b", "B", "text", 1),
@@ -54,6 +59,19 @@ _DUEL = (
     Column("dtype", "Dtype", "text"),
     Column("layout", "Layout", "text"),
     Column("compiled", "Compiled", "plain"),
+    Column("graphs", "Graph", "plain"),
+)
+
+_RUNS = (
+    Column("a", "A", "text", 0),
+    Column("b", "B", "text", 1),
+    Column("verdict", "A is", "text", 2),
+    Column("ratio", "Ratio", "measure", 3),
+    Column("low", "Low", "measure", 4),
+    Column("high", "High", "measure", 4),
+    Column("images_per_s_a", "Images/s of A", "measure", 5),
+    Column("images_per_s_b", "of B", "measure", 5),
+    Column("differences", "Differing"),
 )
 
 # What follows from the times: in an implausible result it is no fact.
@@ -65,47 +83,103 @@ _TIMED = frozenset(
 )
 
 
+_SHORT_ID = 8
+
+
 class BenchTable(Table):
     """A table of results: people see no rate that is not to be believed; CSV and JSON have it beside its status."""
 
     __slots__ = ()
 
     def text(self, column: Column, row: Mapping[str, Any]) -> str:
-        """Return a cell as people read it: `flagged` for an implausible rate, nothing for what follows from it."""
+        """Return a cell as people read it: `flagged` for an implausible rate, nothing for what follows from it.
+
+        Of a run's id the beginning, which is enough to name it.
+        """
+        if column.field == "run_id":
+            return str(row["run_id"])[:_SHORT_ID]
         if row["status"] == "implausible" and column.field in _TIMED:
             return "flagged" if column.field == "images_per_s" else ""
         return super().text(column, row)
 
 
+class RunsTable(Table):
+    """A comparison of two runs: people see the beginning of an id, CSV has what differs in one cell."""
+
+    __slots__ = ()
+
+    def text(self, column: Column, row: Mapping[str, Any]) -> str:
+        """Return a cell as people read it."""
+        return str(row[column.field])[:_SHORT_ID] if column.field in ("a", "b") else super().text(column, row)
+
+    def raw(self, column: Column, row: Mapping[str, Any]) -> Any:
+        """Return a cell as CSV has it."""
+        if column.field != "differences":
+            return super().raw(column, row)
+        return "; ".join(f"{one['field']}: {one['a']}, {one['b']}" for one in row["differences"])
+
+
 def bench_table(results: Sequence[Result], *, title: str = "") -> Table:
-    """Return one row a result; why one is not ok is said below it, and for implausible ones to every reader."""
+    """Return one row a result; why one is not ok is said below it, and for implausible ones to every reader.
+
+    So are the phases of a training step, where they were timed.
+    """
     return BenchTable(
-        columns=_BENCH,
+        columns=(*_BENCH, _GRAPHS) if any(result.configuration.graphs for result in results) else _BENCH,
         rows=[_record(result) for result in results],
         title=title,
-        notes=_remarks(result for result in results if result.status != "implausible"),
+        notes=(
+            *_remarks(result for result in results if result.status != "implausible"),
+            *(_phases(result) for result in results if result.phases_s),
+        ),
         caveats=_remarks(result for result in results if result.status == "implausible"),
     )
 
 
 def duel_table(found: Duel, *, configuration: Configuration, other: str) -> Table:
     """Return the one row of a comparison in pairs."""
-    kept = ("device", "mode", "batch", "dtype", "layout", "compiled")
+    kept = ("device", "mode", "batch", "dtype", "layout", "compiled", "graphs")
     row = {"a": configuration.model, "b": other, **asdict(found.comparison)}
     comparison = found.comparison
     low, high = (format_ratio(bound) for bound in (comparison.low, comparison.high))
-    said = {
-        "faster": f"A is faster: {format_ratio(comparison.ratio)} (95% interval {low} to {high}).",
-        "slower": f"A is slower: {format_ratio(comparison.ratio)} (95% interval {low} to {high}).",
-    }.get(comparison.verdict, f"No difference above the noise (95% interval of the ratio {low} to {high}).")
     return Table(
         columns=_DUEL,
         rows=[{**row, **{field: getattr(configuration, field) for field in kept}}],
         title=f"{configuration.device}, {configuration.mode}, batch {configuration.batch}, {configuration.dtype}",
         notes=(
-            said,
+            f"{_said(comparison.verdict, comparison.ratio)} (95% interval of the ratio {low} to {high}).",
             "Ratio: B's time over A's, median of pairs in ABBA order. A/A floor: by how much A differs from itself.",
         ),
+    )
+
+
+def duel_document(table: Table, found: Duel) -> list[dict[str, Any]]:
+    """Return the row of a comparison with its raw samples: seconds an image, pair by pair."""
+    samples = {"a_s": found.a_s, "b_s": found.b_s, "again_s": found.again_s}
+    return [{**{column.field: row[column.field] for column in table.columns}, **samples} for row in table.rows]
+
+
+def runs_table(found: RunComparison, a: Result, b: Result) -> Table:
+    """Return the one row of a comparison of two stored runs, and below it in what else they differ."""
+    low, high = format_ratio(found.low), format_ratio(found.high)
+    row = {
+        **{"a": a.run_id, "b": b.run_id, "verdict": found.verdict, "ratio": found.ratio, "low": found.low},
+        **{"high": found.high, "images_per_s_a": a.images_per_s, "images_per_s_b": b.images_per_s},
+        "differences": [asdict(one) for one in found.differences],
+    }
+    doubtful = [result for result in (a, b) if result.status != "ok"]
+    return RunsTable(
+        columns=_RUNS,
+        rows=[row],
+        title=f"A: {described(a.configuration)}, {a.started_at}\nB: {described(b.configuration)}, {b.started_at}",
+        notes=(
+            f"{_said(found.verdict, found.ratio)} (95% interval of the ratio {low} to {high}).",
+            "They differ in " + ", ".join(map(_difference, found.differences)) + "."
+            if found.differences
+            else "Nothing else that is known differs.",
+            "Measured one after the other, not in turns: less sure than 'archbench bench A --versus B'.",
+        ),
+        caveats=_remarks(doubtful),
     )
 
 
@@ -129,7 +203,24 @@ def _remarks(results: Iterable[Result]) -> tuple[str, ...]:
 
 
 def _remark(result: Result) -> str:
-    what = result.configuration
     status = () if result.status == "ok" else (result.status.replace("_", " "),)
     why = "; ".join(filter(None, (*status, result.reason, *result.flags)))
-    return f"{what.model}, {what.mode}, batch {what.batch}, {what.dtype}, {what.layout}: {why}"
+    return f"{described(result.configuration)}: {why}"
+
+
+def _phases(result: Result) -> str:
+    """Say what each phase of a step takes, and what part of all of them."""
+    whole_s = sum(result.phases_s.values())
+    said = (
+        f"{name} {format_time(time_s)} ({format_percent(time_s / whole_s)})" for name, time_s in result.phases_s.items()
+    )
+    return f"{described(result.configuration)}, each phase waited for: {', '.join(said)}"
+
+
+def _said(verdict: Verdict, ratio: float) -> str:
+    said = {"faster": f"A is faster: {format_ratio(ratio)}", "slower": f"A is slower: {format_ratio(ratio)}"}
+    return said.get(verdict, "No difference above the noise")
+
+
+def _difference(found: Differing) -> str:
+    return f"{found.field} ({found.a} against {found.b})"

@@ -18,15 +18,17 @@ from types import TracebackType
 from typing import Any
 
 from archbench.devices.measured import data_directory
-from archbench.errors import StoreError
+from archbench.errors import StoreError, UsageError, nearest
 from archbench.store.records import Configuration, Result
-from archbench.store.rows import COLUMNS, SCHEMA, from_row, plain, to_row
+from archbench.store.rows import ADDED, COLUMNS, SCHEMA, VERSION, columns, from_row, plain, to_row
 
-VERSION = 1
 # Says in the file's header whose database it is: "arch" as bytes.
 _APPLICATION = int.from_bytes(b"arch", "big")
 # A write takes milliseconds; whoever waits this long waits for a process that hangs.
 _BUSY_S = 30.0
+# As many characters of a run's id as are shown, and of how many runs.
+_SHORT_ID = 8
+_MOST_LISTED = 3
 
 _ADD = f"INSERT INTO results ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"
 _NEWEST = "ORDER BY started_at DESC, id DESC"
@@ -64,8 +66,9 @@ def default_path() -> Path:
 class Store:
     """A store of results, open from entering to leaving a `with`.
 
-    It is made where there is none. `for_reading` needs one that exists, and never changes a row. Every method raises
-    StoreError, with nothing changed, for what the database refuses: a file that is none, a full disk, a newer version.
+    It is made where there is none, and brought up to date where an earlier version made it. `for_reading` needs one
+    that exists, and changes nothing in it. Every method raises StoreError, with nothing changed, for what the database
+    refuses: a file that is none, a full disk, a newer version.
     """
 
     _connection: sqlite3.Connection
@@ -111,9 +114,22 @@ class Store:
         found = self._select({**asdict(configuration), "machine": machine}, _NEWEST, limit=1)
         return found[0] if found else None
 
-    def has(self, configuration: Configuration, machine: str) -> bool:
-        """Return whether a configuration was tried on a machine; one that failed or was flagged was tried, too."""
-        return self.latest(configuration, machine) is not None
+    def find(self, run_id: str) -> Result:
+        """Return the result whose run_id is that, or alone begins so.
+
+        Raises UsageError, naming what comes nearest, if there is none, or more than one.
+        """
+        with self._told("read"):
+            rows = [] if self._is_empty() else self._connection.execute("SELECT run_id FROM results").fetchall()
+        ids = [str(row["run_id"]) for row in rows]
+        found = [run_id] if run_id in ids else [one for one in ids if one.startswith(run_id)]
+        if not found:
+            alike = nearest(run_id, {one[: max(_SHORT_ID, len(run_id))] for one in ids})
+            raise UsageError(f"there is no run '{run_id}'{alike or '; archbench results --format csv lists them'}")
+        if len(found) > 1:
+            several = ", ".join(one[: len(run_id) + _SHORT_ID] for one in sorted(found)[:_MOST_LISTED])
+            raise UsageError(f"{len(found)} runs begin with '{run_id}', such as {several}; write more of one")
+        return self._select({"run_id": found[0]}, _NEWEST, limit=1)[0]
 
     def best(self, model: str, machine: str, *, mode: str = "eval", input_shape: str | None = None) -> Result | None:
         """Return the fastest result of a model on a machine among those of status ok, None if there is none."""
@@ -137,9 +153,10 @@ class Store:
 
     def _select(self, wanted: Mapping[str, Any], order: str, *, limit: int) -> list[Result]:
         where = " AND ".join(f"{name} = :{name}" for name in wanted) or "TRUE"
-        query = f"SELECT {', '.join(COLUMNS)} FROM results WHERE {where} {order} LIMIT :limit"
         values = {name: plain(value) for name, value in wanted.items()}
         with self._told("read"):
+            there = ", ".join(columns(self._pragma("user_version")))
+            query = f"SELECT {there} FROM results WHERE {where} {order} LIMIT :limit"
             # A process that was killed while it made the store left an empty one.
             rows = [] if self._is_empty() else self._connection.execute(query, {**values, "limit": limit}).fetchall()
         return [self._result(row) for row in rows]
@@ -173,9 +190,10 @@ class Store:
             self._check()
         if self._for_reading:
             return
-        if self._is_empty():
+        if self._pragma("user_version") < VERSION:
             with self._transaction():
                 self._create()
+                self._bring_up_to_date()
         self._switch_to_wal()
         # In WAL mode NORMAL would lose the last results when the power fails. To wait for the disk takes milliseconds,
         # what it saves took seconds to measure.
@@ -216,7 +234,14 @@ class Store:
         for statement in SCHEMA:
             self._connection.execute(statement)
         self._connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-        self._connection.execute(f"PRAGMA user_version = {VERSION}")
+        self._connection.execute("PRAGMA user_version = 1")
+
+    def _bring_up_to_date(self) -> None:
+        """Give the table the columns that later versions added. Does nothing if another process was faster."""
+        for version in range(self._pragma("user_version") + 1, VERSION + 1):
+            for name, kind in ADDED[version].items():
+                self._connection.execute(f"ALTER TABLE results ADD COLUMN {name} {kind}")
+            self._connection.execute(f"PRAGMA user_version = {version}")
 
     def _is_empty(self) -> bool:
         return self._connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None

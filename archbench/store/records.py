@@ -37,9 +37,11 @@ class Result:
     """One configuration, measured or failed. Times are seconds of one step, rates per second; None is not known.
 
     `started_at` is UTC by ISO 8601, always written alike, so that its order as text is the order in time. Low and high
-    bound the 95% interval of the median. `samples_s` are the raw times of one step, one a block;
-    `latencies_s` of steps that were each waited for. `reason` says why the status is not ok, `flags` what a reader must
-    know of one that is. `environment` is everything that the numbers depend on.
+    bound the 95% interval of the median. `samples_s` are the raw times of one step, one a block, process by process, of
+    which each gave as many as `samples_per_process` says (empty: not known); `latencies_s` of steps that were each
+    waited for. `replay_s` is the time of the same step as a CUDA graph, `phases_s` the median time of each phase of a
+    training step that was waited for. `reason` says why the status is not ok, `flags` what a reader must know of one
+    that is. `environment` is everything that the numbers depend on.
     """
 
     run_id: str
@@ -62,10 +64,24 @@ class Result:
     first_step_s: float | None = None
     energy_j_per_image: float | None = None
     predicted_images_per_s: float | None = None
+    replay_s: float | None = None
     flags: tuple[str, ...] = ()
     samples_s: tuple[float, ...] = ()
+    samples_per_process: tuple[int, ...] = ()
     latencies_s: tuple[float, ...] = ()
+    phases_s: dict[str, float] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
+
+
+def described(configuration: Configuration) -> str:
+    """Return a configuration in words; a batch of 0 is one that is to be found."""
+    words = [configuration.model, configuration.mode, f"batch {configuration.batch or 'auto'}", configuration.dtype]
+    words.append(configuration.layout)
+    if configuration.compiled:
+        words.append("compiled")
+    if configuration.graphs:
+        words.append("graph replay")
+    return ", ".join(words)
 
 
 def find_status(name: str) -> Status:

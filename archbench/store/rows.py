@@ -10,7 +10,7 @@ from typing import Any
 
 from archbench.store.records import Configuration, Result
 
-# Figures have columns so that they can be asked for; what is only ever read whole is JSON.
+# Version 1. Figures have columns so that they can be asked for; what is only ever read whole is JSON.
 SCHEMA = (
     """
     CREATE TABLE results (
@@ -54,13 +54,29 @@ SCHEMA = (
     "CREATE INDEX results_of_a_model ON results (model, machine)",
 )
 
+# The columns that each later version added; a result of an earlier one does not know what they hold.
+ADDED = {
+    2: {
+        "replay_s": "REAL",
+        "samples_per_process": "TEXT NOT NULL DEFAULT '[]'",
+        "phases_s": "TEXT NOT NULL DEFAULT '{}'",
+    },
+}
+VERSION = max(ADDED)
+
 _CONFIGURATION = tuple(field.name for field in fields(Configuration))
 _OWN = tuple(field.name for field in fields(Result) if field.name != "configuration")
 COLUMNS = (*_OWN, *_CONFIGURATION)
 
-_SEQUENCES = ("flags", "samples_s", "latencies_s")
-_JSON = (*_SEQUENCES, "environment")
+_SEQUENCES = ("flags", "samples_s", "samples_per_process", "latencies_s")
+_JSON = (*_SEQUENCES, "phases_s", "environment")
 _SWITCHES = ("compiled", "graphs")
+
+
+def columns(version: int) -> tuple[str, ...]:
+    """Return the columns that a store of that version has."""
+    later = {name for number, added in ADDED.items() if number > version for name in added}
+    return tuple(name for name in COLUMNS if name not in later)
 
 
 def to_row(result: Result) -> dict[str, Any]:
@@ -82,9 +98,9 @@ def plain(value: Any) -> Any:
 
 
 def from_row(row: sqlite3.Row) -> Result:
-    """Return the result of a row that has all COLUMNS. Raises ValueError or TypeError for one that is damaged."""
-    values = {name: json.loads(row[name]) if name in _JSON else row[name] for name in COLUMNS}
-    values |= {name: tuple(values[name]) for name in _SEQUENCES}
+    """Return the result of a row of any version. Raises ValueError or TypeError for one that is damaged."""
+    values = {name: json.loads(row[name]) if name in _JSON else row[name] for name in row.keys()}  # noqa: SIM118  # a row iterates over values
+    values |= {name: tuple(values[name]) for name in _SEQUENCES if name in values}
     values |= {name: bool(values[name]) for name in _SWITCHES}
     configuration = Configuration(**{name: values.pop(name) for name in _CONFIGURATION})
     return Result(configuration=configuration, **values)

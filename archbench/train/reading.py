@@ -44,6 +44,12 @@ class FinishedRun:
             raise UsageError(f"'{self.folder.path}' was trained with other images than there are now")
         return data
 
+    def complete_predictions(self) -> dict[str, list[list[Prediction]]]:
+        """Return the predictions of every seed, by model, of those models whose every seed came to the end."""
+        seeds = self.record["plan"]["seeds"]
+        found = {model: [self.predictions(model, seed) for seed in seeds] for model in self.record["plan"]["models"]}
+        return {model: of_seeds for model, of_seeds in found.items() if all(of_seeds)}
+
     def predictions(self, model: str, seed: int) -> list[Prediction]:
         """Return what was said of each test image, nothing if that training did not end."""
         path = self.folder.seed(model, seed).predictions

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -108,6 +109,35 @@ def test_a_training_step_in_half_precision_in_two_processes(home):
     assert row["status"] in MEASURED
 
 
+def test_the_phases_of_a_training_step_are_timed_in_a_run_of_their_own(home):
+    code, out, err = archbench(home, "bench", "lenet", "--mode", "eval,train", "--phases", *QUICK)
+    assert code in (0, 3), err
+    assert "each phase waited for: zero_grad" in " ".join(out.split())
+    phases = {result.configuration.mode: result.phases_s for result in stored(home)}
+    assert phases["eval"] == {}
+    assert list(phases["train"]) == ["zero_grad", "forward", "loss", "backward", "step"]
+    assert min(phases["train"].values()) > 0
+
+
+def test_the_largest_batch_is_found_tried_and_measured(home):
+    code, out, err = archbench(
+        home, "bench", "odd.py:Net", "--input", "4", "--batch", "auto", "--format", "json", *QUICK
+    )
+    assert code in (0, 3), err
+    # So small a network meets no limit but that of what is tried.
+    assert [row["batch"] for row in json.loads(out)] == [256]
+    assert "batch auto, fp32, nchw" in err
+    assert "batch 256, fp32, nchw: the largest that is tried on a cpu" in err
+
+
+def test_a_model_that_fails_in_the_search_for_its_largest_batch_is_a_row(home):
+    code, out, _ = archbench(
+        home, "bench", "odd.py:Raises", "--input", "4", "--batch", "auto", "--format", "json", *QUICK
+    )
+    assert code == 3
+    assert [(row["batch"], row["status"]) for row in json.loads(out)] == [(1, "failed")]
+
+
 def test_what_fails_is_a_row_and_the_sweep_goes_on(home):
     models = [f"odd.py:{name}" for name in ("Dies", "Raises", "Infinite", "Talks")]
     code, out, _ = archbench(home, "bench", *models, "--input", "4", "--format", "json", *QUICK)
@@ -174,6 +204,8 @@ def test_a_model_against_another_in_pairs(home):
     assert (row["a"], row["b"], row["num_pairs"], row["verdict"]) == ("lenet", "alexnet_owt", 21, "faster")
     assert 1 < row["low"] <= row["ratio"] <= row["high"]
     assert row["floor"] >= 0
+    assert len(row["a_s"]) == len(row["b_s"]) == len(row["again_s"]) == 21
+    assert statistics.median(b / a for a, b in zip(row["a_s"], row["b_s"], strict=True)) == pytest.approx(row["ratio"])
     code, _, err = archbench(home, "bench", "odd.py:Net", "--versus", "odd.py:Raises", "--input", "4", *quick)
     assert code == 3
     assert "odd.py:Raises: RuntimeError: no kernel for this" in err
@@ -205,7 +237,11 @@ def test_compare_shows_the_best_rate_of_this_machine(home):
         (["odd.py:Net"], "has no usual input"),
         (["lenet", "--processes", "0"], "--processes"),
         (["lenet", "--device", "cpu", "--dtype", "tf32"], "--dtype tf32 is of NVIDIA GPUs; a cpu has none"),
-        (["lenet", "--versus", "alexnet", "--rerun"], "leave --store, --rerun and --processes out"),
+        (["lenet", "--versus", "alexnet", "--rerun"], "leave --store, --rerun, --processes and --phases out"),
+        (["lenet", "--versus", "alexnet", "--batch", "auto"], "compares one configuration"),
+        (["lenet", "--device", "cpu", "--graphs"], "--graphs replays CUDA graphs; a cpu has none"),
+        (["lenet", "--phases"], "it goes with --mode train"),
+        (["lenet", "--batch", "1,atuo"], "'1,atuo' is no batch size"),
     ],
 )
 def test_bad_use_is_told_before_anything_is_measured(home, arguments, message):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_results_has_the_contracts_columns_and_raw_values_newest_first(archbench
     assert ids(out) == ["e5", "d4", "c3", "b2", "a1"]
     assert rows[3]["images_per_s"] == "987654.0"
     assert rows[2]["images_per_s"] == ""
-    assert err == "vgg16, eval, batch 256, bf16, nhwc: implausible; above the device's peak\n"
+    assert err == "vgg16, eval, batch 256, bf16, nhwc, compiled: implausible; above the device's peak\n"
 
 
 def test_results_as_json_are_objects_with_the_contracts_fields(archbench, filled):
@@ -81,8 +82,8 @@ def test_people_see_no_implausible_rate_and_read_why(archbench, filled, format):
     assert "987" not in out
     assert "31.0" not in out
     assert "flagged" in next(line for line in out.splitlines() if "implausible" in line)
-    assert "vgg16, eval, batch 65536, bf16, nhwc: oom; needs 900 GiB, 130 GiB are free" in out
-    assert "vgg16, eval, batch 1, bf16, nhwc: throttled: power" in out
+    assert "vgg16, eval, batch 65536, bf16, nhwc, compiled: oom; needs 900 GiB, 130 GiB are free" in out
+    assert "vgg16, eval, batch 1, bf16, nhwc, compiled: throttled: power" in out
     assert "implausible; above the device's peak" in err
 
 
@@ -187,6 +188,92 @@ def test_a_file_that_is_no_store_is_one_line(archbench, tmp_path, option):
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert str(path) in err
     assert path.read_text() == "run_id,model\n" * 1000
+
+
+def test_a_replay_has_a_column_of_its_own_where_there_is_one(archbench, filled):
+    assert "Graph" not in archbench("results")[1]
+    with Store(default_path()) as store:
+        store.add(replace(result("f6", 6), configuration=replace(RESULTS[0].configuration, graphs=True)))
+    out = archbench("results", "--format", "csv")[1]
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert list(rows[0]) == [*CONTRACT, "graphs"]
+    assert [row["graphs"] for row in rows] == ["True", *["False"] * len(RESULTS)]
+
+
+def test_phases_are_said_below_the_table_and_are_in_the_raw_document(archbench):
+    phases = {"zero_grad": 0.001, "forward": 0.03, "loss": 0.001, "backward": 0.06, "step": 0.008}
+    with Store(default_path()) as store:
+        store.add(result("a", 1, mode="train", phases_s=phases))
+    said = " ".join(archbench("results")[1].split())
+    # Of 100 ms.
+    assert "each phase waited for: zero_grad 1.00 ms (1.0%), forward 30.0 ms (30.0%), loss" in said
+    assert json.loads(archbench("results", "--raw", "--format", "json")[1])[0]["phases_s"] == phases
+
+
+# compare
+
+
+@pytest.fixture
+def two_runs():
+    """Fill the store with two runs of which the first is faster by a quarter, and one that failed."""
+    environment = {"torch": "2.15.0", "date": "2026-11-01"}
+    fast = result("aaaa1111", 1, samples_s=(0.100, 0.101, 0.102) * 10, environment=environment)
+    slow = result("bbbb2222", 2, samples_s=(0.125, 0.126, 0.127) * 10, environment={**environment, "torch": "2.11.0"})
+    with Store(default_path()) as store:
+        for one in (fast, slow, result("bbcc3333", 3, "failed", reason="no kernel")):
+            store.add(one)
+
+
+def test_two_runs_are_compared_by_the_beginnings_of_their_ids(archbench, two_runs):
+    code, out, err = archbench("results", "compare", "a", "bbbb")
+    assert (code, err) == (0, "")
+    said = " ".join(out.split())
+    # 0.126 / 0.101 = 1.2475
+    assert "aaaa1111 bbbb2222 faster 1.25" in said
+    assert "A is faster: 1.25× (95% interval of the ratio" in said
+    assert "They differ in torch (2.15.0 against 2.11.0)." in said
+    assert "less sure than 'archbench bench A --versus B'" in said
+    backwards = " ".join(archbench("results", "compare", "bbbb", "a")[1].split())
+    assert "A is slower: 0.80×" in backwards
+
+
+def test_a_comparison_of_runs_as_json_and_csv(archbench, two_runs):
+    (row,) = json.loads(archbench("results", "compare", "a", "bbbb", "--format", "json")[1])
+    assert (row["a"], row["b"], row["verdict"]) == ("aaaa1111", "bbbb2222", "faster")
+    assert row["ratio"] == pytest.approx(0.126 / 0.101)
+    assert row["low"] <= row["ratio"] <= row["high"]
+    assert row["differences"] == [{"field": "torch", "a": "2.15.0", "b": "2.11.0"}]
+    (row,) = csv.DictReader(io.StringIO(archbench("results", "compare", "a", "bbbb", "--format", "csv")[1]))
+    assert row["differences"] == "torch: 2.15.0, 2.11.0"
+
+
+def test_a_run_against_itself_shows_no_difference(archbench, two_runs):
+    said = " ".join(archbench("results", "compare", "a", "a")[1].split())
+    assert "No difference above the noise" in said
+    assert "Nothing else that is known differs." in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["compare", "a", "bb"], "2 runs begin with 'bb', such as bbbb2222, bbcc3333; write more of one"),
+        (["compare", "a", "bbbb2223"], "there is no run 'bbbb2223'; did you mean 'bbbb2222'?"),
+        (["compare", "a", "bbcc"], "run bbcc3333 is failed and has no samples to compare: no kernel"),
+        (["--model", "vgg16", "compare", "a", "bbbb"], "--model before 'compare' is of the list"),
+        (["compare", "a"], "RUN2"),
+        (["compar", "a", "b"], "Did you mean 'compare'?"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_is_one_line(archbench, two_runs, arguments, said):
+    code, out, err = archbench("results", *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+
+
+def test_without_a_store_there_is_nothing_to_compare(archbench):
+    code, out, err = archbench("results", "compare", "a", "b")
+    assert (code, out) == (2, "")
+    assert "there is no store" in err
 
 
 @pytest.mark.slow

@@ -6,7 +6,8 @@ import pytest
 
 from archbench.errors import AddressError, InputError
 from archbench.measure.request import from_json
-from archbench.measure.sweep import Sweep, described, family
+from archbench.measure.sweep import AUTO, Sweep, family
+from archbench.store.records import described
 
 SWEEP = Sweep(
     models=["vgg11", "lenet"],
@@ -34,6 +35,14 @@ def test_a_sweep_is_the_product_of_its_lists():
     assert (request.seconds, request.processes) == (12.0, 5)
     assert from_json(request.to_json()) == request
     assert described(configuration) == "vgg11, eval, batch 1, fp32, nchw"
+
+
+def test_graphs_are_a_dimension_of_what_is_measured():
+    request, configuration = next(replace(SWEEP, kind="cuda", graphs=True).configurations())
+    assert request.graphs
+    assert configuration.graphs
+    assert described(configuration) == "vgg11, eval, batch 1, fp32, nchw, graph replay"
+    assert described(replace(configuration, batch=AUTO)) == "vgg11, eval, batch auto, fp32, nchw, graph replay"
 
 
 def test_nothing_is_yielded_if_one_model_is_not_there():

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from archbench.errors import StoreError
-from archbench.store.database import VERSION, Filter, Store
+from archbench.errors import StoreError, UsageError
+from archbench.store.database import Filter, Store
 from archbench.store.records import Configuration, Result
+from archbench.store.rows import COLUMNS, SCHEMA, VERSION, columns, to_row
 
 # What other processes run: `write(path, name, count)` adds results and says of each that add() returned.
 WRITER = """
@@ -112,10 +113,12 @@ results = st.builds(
     **dict.fromkeys(("run_id", "started_at", "machine", "reason"), texts),
     **dict.fromkeys(("images_per_s", "images_per_s_low", "images_per_s_high", "latency_s_median"), figures),
     **dict.fromkeys(("latency_s_p90", "latency_s_p99", "flop_per_s", "utilisation", "compile_s"), figures),
-    **dict.fromkeys(("first_step_s", "energy_j_per_image", "predicted_images_per_s"), figures),
+    **dict.fromkeys(("first_step_s", "energy_j_per_image", "predicted_images_per_s", "replay_s"), figures),
     **dict.fromkeys(("peak_allocated_bytes", "peak_reserved_bytes"), sizes),
     **dict.fromkeys(("samples_s", "latencies_s"), times),
     configuration=configurations,
+    samples_per_process=st.lists(st.integers(0, 100), max_size=3).map(tuple),
+    phases_s=st.dictionaries(texts, st.floats(allow_nan=False), max_size=3),
     flags=st.lists(texts, max_size=3).map(tuple),
     environment=st.dictionaries(texts, values, max_size=3),
 )
@@ -144,7 +147,7 @@ def test_a_name_that_is_no_unicode_is_kept_and_found(path):
     what = configuration(model="caf\udce9.py:Net")
     with Store(path) as store:
         store.add(result(what=what))
-        assert store.has(what, "here")
+        assert store.latest(what, "here") is not None
         assert store.results()[0].configuration.model == "caf?.py:Net"
 
 
@@ -194,11 +197,10 @@ def test_a_sweep_learns_what_it_has_on_this_machine_whatever_came_of_it(path):
     with Store(path) as store:
         store.add(result("old", "2026-01-01T00:00:00+00:00"))
         store.add(result("new", "2026-01-02T00:00:00+00:00", status="oom"))
-        assert store.has(configuration(), "here")
         assert store.latest(configuration(), "here").run_id == "new"
-        assert not store.has(configuration(), "elsewhere")
-        assert not store.has(configuration(graphs=True), "here")
-        assert not store.has(configuration(threads=4), "here")
+        assert store.latest(configuration(), "elsewhere") is None
+        assert store.latest(configuration(graphs=True), "here") is None
+        assert store.latest(configuration(threads=4), "here") is None
         assert store.latest(configuration(batch=1), "here") is None
 
 
@@ -218,6 +220,24 @@ def test_the_best_is_the_fastest_that_can_be_trusted(path):
         assert store.best("vgg16", "here").run_id == "small"
         assert store.best("vgg16", "here", mode="train").run_id == "training"
         assert store.best("vgg19", "here") is None
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(path):
+    with Store(path) as store:
+        for run_id in ("abcdef01", "abcdef02", "abc", "f00dbabe"):
+            store.add(result(run_id))
+        assert store.find("f").run_id == store.find("f00dbabe").run_id == "f00dbabe"
+        # The whole of one is the beginning of others.
+        assert store.find("abc").run_id == "abc"
+        with pytest.raises(UsageError, match="2 runs begin with 'abcd', such as abcdef01, abcdef02; write more of one"):
+            store.find("abcd")
+        with pytest.raises(UsageError, match="there is no run 'f00dbaby'; did you mean 'f00dbabe'"):
+            store.find("f00dbaby")
+
+
+def test_in_an_empty_store_no_run_is_found(path):
+    with Store(path) as store, pytest.raises(UsageError, match="there is no run 'a'; archbench results"):
+        store.find("a")
 
 
 # Importing
@@ -316,6 +336,79 @@ def test_a_store_of_a_newer_version_is_left_as_it_is(filled, for_reading):
     with pytest.raises(StoreError, match=f"is of version {VERSION + 1}, newer than"):
         Store(filled, for_reading=for_reading).__enter__()
     assert filled.read_bytes() == before
+
+
+# Stores of earlier versions
+
+
+@pytest.fixture
+def first_version(tmp_path):
+    """Return the path of a store as version 1 made it, with a result that knows nothing of what came later."""
+    path = tmp_path / "first.sqlite"
+    connection = sqlite3.connect(path)
+    with connection:
+        for statement in SCHEMA:
+            connection.execute(statement)
+        names = columns(1)
+        values = to_row(result("old", samples_s=(0.1, 0.2), flags=("drift: a little",)))
+        places = ", ".join(f":{name}" for name in names)
+        connection.execute(f"INSERT INTO results ({', '.join(names)}) VALUES ({places})", values)
+        connection.execute(f"PRAGMA application_id = {int.from_bytes(b'arch', 'big')}")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    return path
+
+
+def table_of(path):
+    connection = sqlite3.connect(path)
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    names = [row[1] for row in connection.execute("PRAGMA table_info(results)")]
+    connection.close()
+    return version, names
+
+
+OLD = result("old", samples_s=(0.1, 0.2), flags=("drift: a little",))
+NEW = result("new", "2026-01-02", replay_s=0.05, samples_per_process=(1, 1), phases_s={"forward": 0.1})
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(first_version):
+    with Store(first_version) as store:
+        assert store.results() == [OLD]
+        store.add(NEW)
+    version, names = table_of(first_version)
+    assert (version, sorted(names)) == (VERSION, sorted([*COLUMNS, "id"]))
+    with Store(first_version) as store:
+        assert store.results() == [NEW, OLD]
+
+
+def test_a_store_of_the_first_version_is_read_and_imported_as_it_is(first_version, path):
+    before = first_version.read_bytes()
+    with Store(first_version, for_reading=True) as store:
+        assert store.results() == [OLD]
+        assert store.latest(configuration(), "here") == store.find("ol") == OLD
+    with Store(path) as store:
+        assert store.import_from(first_version) == 1
+        assert store.results() == [OLD]
+    assert first_version.read_bytes() == before
+
+
+def test_a_new_store_and_one_brought_up_to_date_are_alike(first_version, filled):
+    with Store(first_version):
+        pass
+    assert table_of(first_version) == table_of(filled)
+
+
+@pytest.mark.slow
+def test_processes_that_bring_a_store_up_to_date_at_the_same_moment_agree(first_version):
+    code = (
+        f"import time; time.sleep(max(0, {time.time() + 1.5} - time.time())); write({str(first_version)!r}, {{!r}}, 1)"
+    )
+    writers = [start(code.format(str(i))) for i in range(4)]
+    for writer in writers:
+        _, err = writer.communicate(timeout=120)
+        assert (writer.returncode, err) == (0, "")
+    with Store(first_version) as store:
+        assert len(store.results()) == 5
 
 
 def test_a_store_that_lost_pages_says_so(path):

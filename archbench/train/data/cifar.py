@@ -58,7 +58,7 @@ def load_cifar(folder: Path, *, download: bool) -> Data:
         if (files / _FIRST).is_file():
             return _read(files)
     archive = folder / _ARCHIVE
-    if not archive.is_file() and download:
+    if download:
         _download(archive)
     if not archive.is_file():
         raise DataError(f"there is no CIFAR-10 in '{folder}'; --download gets it, or say where it is: cifar10:PATH")
@@ -82,6 +82,7 @@ def _images(dataset: Any) -> Images:
 
 
 def _download(archive: Path) -> None:
+    """Get the archive, unless it is there whole. Raises DataError if that fails or gives another file."""
     from torchvision.datasets.utils import download_url
 
     dataset = _dataset()

@@ -1,0 +1,138 @@
+"""How far a sweep is: lines where nothing can be drawn over, a live table on a terminal of a real process."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import sys
+import time
+
+import pytest
+
+from archbench.store.records import Configuration, Result
+from cli.progress import Progress, time_left
+
+WHAT = Configuration("lenet", "1x32x32", "cpu", "Some CPU", "eval", 1, "fp32", "nchw", False, False, 2)
+
+
+def result(status="ok"):
+    return Result("a" * 32, "2026-01-01", "here", WHAT, status, images_per_s=12.5)
+
+
+def test_where_nothing_can_be_drawn_over_a_configuration_is_a_line(capsys):
+    with Progress(3) as progress:
+        progress.end(result())  # one that was measured before
+        progress.begin("lenet, eval, batch 8")
+        progress.say("measuring")
+        progress.remark("beside")
+        progress.end(result("not_converged"))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "[2/3] lenet, eval, batch 8\nbeside\n[2/3] not_converged\n"
+
+
+def test_an_interruption_says_what_is_kept(capsys):
+    def interrupted():
+        with Progress(3) as progress:
+            progress.end(result())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert capsys.readouterr().err == "1 of 3 are done and kept; the same command goes on\n"
+
+
+def test_what_is_left_takes_what_others_took():
+    # 10 s each, four to go.
+    assert time_left([8.0, 12.0], 4) == "about 40.0 s left"
+    assert time_left([], 4) == time_left([8.0], 0) == ""
+
+
+SCRIPT = """
+import sys, time
+from tests.cli.test_progress import result
+from cli.progress import Progress
+
+with Progress(2) as progress:
+    progress.begin("first")
+    progress.end(result())
+    progress.begin("second")
+    progress.say("measuring, process 2 of 5")
+    progress.remark("beside")
+    time.sleep(60 if "wait" in sys.argv else 1.5)
+    progress.end(result())
+print("the result")
+"""
+
+
+def on_a_terminal(*arguments, interrupt=False, **variables):
+    """Run the script with a terminal for its errors, and return its code, output and what the terminal got."""
+    reading, writing = os.pipe()
+    child, terminal = pty.fork()
+    if child == 0:
+        os.dup2(writing, 1)
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", **variables}
+        os.execvpe(sys.executable, [sys.executable, "-c", SCRIPT, *arguments], environment)
+    os.close(writing)
+    shown, printed, left, end = b"", b"", {terminal, reading}, time.monotonic() + 60
+    while left and time.monotonic() < end:
+        for stream in select.select(list(left), [], [], 0.2)[0]:
+            try:
+                data = os.read(stream, 65536)
+            except OSError:  # as a terminal says that nobody writes any more
+                data = b""
+            if not data:
+                left.discard(stream)
+            elif stream == terminal:
+                shown += data
+            else:
+                printed += data
+        if interrupt and b"process 2 of 5" in shown:
+            os.kill(child, signal.SIGINT)
+            interrupt = False
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(terminal)
+    os.close(reading)
+    return code, printed.decode(), shown.decode()
+
+
+@pytest.mark.slow
+def test_a_terminal_sees_results_progress_and_what_is_measured():
+    code, printed, shown = on_a_terminal()
+    assert (code, printed) == (0, "the result\n")
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
+    assert "second: measuring, process 2 of 5" in plain
+    assert "aaaaaaaa" in plain
+    assert "12.5" in plain
+    assert "1/2" in plain
+    assert "left" in plain
+    assert "beside" in plain
+    # In the end it is erased, and the cursor is there again.
+    assert shown.rstrip().endswith("\x1b[2K")
+    assert "\x1b[?25h" in shown
+
+
+COLOUR = re.compile(r"\x1b\[(3[0-7]|9[0-7]|38|4[0-7])[;m]")
+
+
+@pytest.mark.slow
+def test_no_color_is_respected():
+    assert COLOUR.search(on_a_terminal()[2])
+    assert not COLOUR.search(on_a_terminal(NO_COLOR="1")[2])
+
+
+@pytest.mark.slow
+def test_a_terminal_that_cannot_draw_gets_lines():
+    shown = on_a_terminal(TERM="dumb")[2]
+    assert shown == "[1/2] first\r\n[2/2] second\r\nbeside\r\n"
+
+
+@pytest.mark.slow
+def test_an_interruption_on_a_terminal_says_what_is_kept_below_what_was_drawn():
+    _, printed, shown = on_a_terminal("wait", interrupt=True)
+    assert printed == ""
+    assert "1 of 2 are done and kept; the same command goes on\r\n" in shown
+    assert shown.index("\x1b[?25h") < shown.index("1 of 2 are done")

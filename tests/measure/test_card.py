@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from archbench.measure import card as module
+from archbench.measure.card import DriverCard, Reading, open_card
+
+
+class FakeNvmlError(Exception):
+    pass
+
+
+class FakeNvml(SimpleNamespace):
+    """What nvidia-ml-py offers, of a card whose power is not known."""
+
+    NVMLError = FakeNvmlError
+    NVML_CLOCK_SM, NVML_TEMPERATURE_GPU = 1, 0
+
+    def nvmlInit(self):
+        pass
+
+    def nvmlDeviceGetHandleByUUID(self, uuid):
+        assert uuid == "GPU-c0ffee"
+        return "handle"
+
+    def nvmlDeviceGetClockInfo(self, handle, clock):
+        assert (handle, clock) == ("handle", 1)
+        return 1980
+
+    def nvmlDeviceGetPowerUsage(self, handle):
+        raise FakeNvmlError("not supported")
+
+    def nvmlDeviceGetTemperature(self, handle, sensor):
+        return 61
+
+    def nvmlDeviceGetCurrentClocksEventReasons(self, handle):
+        return 4
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle):
+        return 12_500
+
+
+def test_a_card_tells_in_base_units_and_leaves_out_what_it_does_not_know():
+    card = DriverCard(FakeNvml(), "handle")
+    assert card.read() == Reading(clock_hz=1980e6, power_w=None, temperature_c=61, throttle_reasons=4)
+    assert card.energy_j() == 12.5
+
+
+def test_a_library_too_old_to_ask_is_no_failure():
+    card = DriverCard(SimpleNamespace(NVMLError=FakeNvmlError), "handle")
+    assert card.read() == Reading(None, None, None, None)
+    assert card.energy_j() is None
+
+
+def test_the_card_is_the_one_that_torch_measures_on(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml())
+    monkeypatch.setattr(module.torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(module.torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="c0ffee"))
+    assert open_card("cuda").read().temperature_c == 61
+
+
+def test_a_cpu_has_no_card_and_its_driver_is_not_asked(monkeypatch):
+    monkeypatch.setattr(FakeNvml, "nvmlInit", lambda _: pytest.fail("the driver was asked"))
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml())
+    assert open_card("cpu") is None
+
+
+def test_a_driver_that_does_not_answer_is_no_card(monkeypatch):
+    def fail(_):
+        raise FakeNvmlError("no driver")
+
+    monkeypatch.setattr(FakeNvml, "nvmlInit", fail)
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml())
+    assert open_card("cuda") is None
