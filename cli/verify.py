@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import Csv, FormatOption, Output, complete_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archbench.analyze.claims import Claim, Judged
 
 _About = typer.Argument(metavar="[MODEL]", help="Only claims about it.", autocompletion=complete_model)
 Claims = Annotated[Path | None, typer.Option("--claims", metavar="PATH", help="A CSV file of your own claims.")]
@@ -28,29 +33,43 @@ def verify(
 
     Example: archbench verify alexnet
     """
-    from archbench.analyze.claims import Facts, judge, models_of, read_claims
+    from archbench.analyze.claims import models_of
     from archbench.errors import UsageError, nearest
     from archbench.report.layouts import claims_table
-    from cli.loading import count
-    from cli.options import Mode
     from cli.output import destination
 
     target = destination(format, output, csv)
-    chosen = read_claims(*_text(claims))
+    chosen = claims_of(claims)
     if model is not None:
         about = {name.partition("@")[0] for claim in chosen for name in models_of(claim)}
         chosen = [claim for claim in chosen if model in {*models_of(claim), *_without_classes(models_of(claim))}]
         if not chosen:
             raise UsageError(f"there is no claim about '{model}'{nearest(model, about)}")
+    rows = judged(chosen)
+    target.deliver(claims_table(rows))
+    if strict and any(row.verdict == "contradicts" for row in rows):
+        raise typer.Exit(1)
+
+
+def claims_of(path: Path | None) -> list[Claim]:
+    """Return the claims in a file, the project's own by default. Raises InputError."""
+    from archbench.analyze.claims import read_claims
+
+    return read_claims(*_text(path))
+
+
+def judged(claims: Sequence[Claim]) -> list[Judged]:
+    """Return the verdict on each claim, its models counted on their usual inputs."""
+    from archbench.analyze.claims import Facts, judge, models_of
+    from cli.loading import count
+    from cli.options import Mode
+
     facts = {}
-    for name in dict.fromkeys(name for claim in chosen for name in models_of(claim)):
+    for name in dict.fromkeys(name for claim in claims for name in models_of(claim)):
         counted = count(name, None, 1, Mode.eval)
         error = counted.card.reported_top5_error_percent if counted.card else None
         facts[name] = Facts(counted.summary.table, counted.summary.inputs[0][1:], error)
-    judged = [judge(claim, facts) for claim in chosen]
-    target.deliver(claims_table(judged))
-    if strict and any(row.verdict == "contradicts" for row in judged):
-        raise typer.Exit(1)
+    return [judge(claim, facts) for claim in claims]
 
 
 def _text(path: Path | None) -> tuple[str, str]:

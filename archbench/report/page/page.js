@@ -1,0 +1,88 @@
+"use strict";
+/* What happens when: as the page is opened, scrolled, resized, printed. The last of the scripts that make up the page's. */
+
+/* What is larger than its box can be scrolled by the keyboard too. */
+const sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => markScrollable(target)));
+
+function markScrollable(box) {
+  const isLarger = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
+  if (isLarger) box.tabIndex = 0;
+  else box.removeAttribute("tabindex");
+}
+
+/* What is far below is filled when the browser has nothing better to do, charts only when they come near. */
+
+function fillWhenIdle(places) {
+  const idle = window.requestIdleCallback ?? ((work) => setTimeout(work, 30));
+  const next = () => {
+    const place = places.shift();
+    if (!place) return;
+    fillTable(place);
+    idle(next);
+  };
+  idle(next);
+}
+
+function watch(elements, action) {
+  const observer = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      observer.unobserve(target);
+      action(target);
+    }
+  }, { rootMargin: "600px" });
+  elements.forEach((element) => observer.observe(element));
+}
+
+function openTarget() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target?.matches("details")) return;
+  target.open = true;
+  target.scrollIntoView();
+}
+
+/* On paper everything is open, and light. */
+
+function beforePrint() {
+  for (const details of document.querySelectorAll("details:not([open])")) {
+    details.open = true;
+    details.dataset.closed = "";
+  }
+  for (const place of document.querySelectorAll(".table")) {
+    fillTable(place);
+    showAll(filled.get(place));
+  }
+  document.querySelectorAll(".chart").forEach((figure) => drawChart(figure, "light"));
+}
+
+function afterPrint() {
+  for (const details of document.querySelectorAll("details[data-closed]")) {
+    details.open = false;
+    delete details.dataset.closed;
+  }
+  if (isDark()) showTheme();
+}
+
+function start() {
+  const tables = [...document.querySelectorAll(".table")];
+  const toggle = document.getElementById("theme");
+  toggle.hidden = false;
+  toggle.addEventListener("click", toggleTheme);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
+  showTheme();
+  const wide = matchMedia("(min-width: 1200px)");
+  document.querySelector(".contents details").open = wide.matches;
+  wide.addEventListener("change", () => (document.querySelector(".contents details").open = wide.matches));
+  document.querySelectorAll(".plot, .drawing").forEach((box) => sizes.observe(box));
+  watch(tables, fillTable);
+  watch([...document.querySelectorAll(".chart")], (figure) => drawChart(figure));
+  fillWhenIdle(tables);
+  document.addEventListener("keydown", closeOnEscape);
+  document.addEventListener("scroll", hideTip, { passive: true });
+  addEventListener("hashchange", openTarget);
+  addEventListener("beforeprint", beforePrint);
+  addEventListener("afterprint", afterPrint);
+  openTarget();
+}
+
+start();

@@ -1,0 +1,272 @@
+"use strict";
+/* Tables that sort, filter and copy themselves. A cell is its raw value, or that and the text that people read. */
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const collator = new Intl.Collator("en", { numeric: true });
+const filled = new WeakMap(); // the place of a table -> its state
+const fewRows = 6; // up to here a table needs no filter
+const tallRows = 30; // from here it scrolls in a box of its own
+const longName = 28; // from here a name may break into lines
+const someRows = 60; // so many are in the page at first; more come when they are scrolled to
+
+function made(tag, attributes, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+function button(label, attributes, action) {
+  const element = made("button", { type: "button", ...attributes }, label);
+  element.addEventListener("click", action);
+  return element;
+}
+
+function say(text) {
+  document.getElementById("said").textContent = text;
+}
+
+const rawOf = (cell) => (Array.isArray(cell) ? cell[0] : cell);
+const textOf = (cell) => String((Array.isArray(cell) ? cell[1] : cell) ?? "");
+const exactOf = (cell) => String(rawOf(cell) ?? "");
+
+function fillTable(place) {
+  if (filled.has(place)) return;
+  const view = data.views[place.dataset.view];
+  const table = data.tables[view.table];
+  const columns = table.columns.map((column, index) => ({ ...column, index }));
+  const state = {
+    place, table, columns,
+    name: place.dataset.view,
+    caption: view.caption,
+    shown: columns.filter((column) => !column.hidden),
+    rows: (view.rows ?? table.rows.map((_, index) => index)).map((index) => ({ index, cells: table.rows[index] })),
+    sorted: null, words: [], isExact: false, limit: someRows,
+  };
+  filled.set(place, state);
+  state.largest = largestOf(state);
+  state.body = made("tbody", {});
+  const scroll = made("div", { class: "scroll", role: "group", "aria-label": `${view.caption}: table` },
+    made("table", {}, caption(state), head(state), state.body, ...foot(state)));
+  scroll.classList.toggle("tall", state.rows.length > tallRows);
+  scroll.addEventListener("scroll", () => extend(state, scroll), { passive: true });
+  place.append(tools(state), scroll);
+  state.scroll = scroll;
+  sizes.observe(scroll);
+  refresh(state);
+}
+
+function largestOf(state) {
+  const largest = {};
+  for (const { index } of state.shown.filter((column) => column.bar))
+    largest[index] = Math.max(...state.rows.map((row) => Number(rawOf(row.cells[index])) || 0));
+  return largest;
+}
+
+function caption(state) {
+  return made("caption", {}, made("span", {}, state.caption));
+}
+
+function head(state) {
+  const heads = state.shown.map((column) => made("th", { scope: "col", class: column.number ? "number" : "" },
+    button(column.heading, { title: column.field }, () => sortBy(state, column))));
+  state.heads = heads;
+  return made("thead", {}, made("tr", {}, ...heads));
+}
+
+function foot(state) {
+  state.foot = null;
+  if (!state.table.totals) return [];
+  const row = { cells: state.table.totals };
+  state.foot = made("tfoot", {}, made("tr", {}, ...state.shown.map((column, place) => cellOf(state, row, column, place))));
+  return [state.foot];
+}
+
+function tools(state) {
+  const bar = made("div", { class: "tools" });
+  state.count = made("p", { class: "count", role: "status" });
+  if (state.rows.length > fewRows) {
+    const field = made("input", { type: "search", placeholder: "Filter", "aria-label": `Filter ${state.caption}` });
+    field.addEventListener("input", () => filterBy(state, field.value));
+    bar.append(field);
+  }
+  if (state.rows.some((row) => row.cells.some(Array.isArray))) {
+    const exact = button("Exact values", { class: "control", "aria-pressed": "false" }, () => showExact(state, exact));
+    bar.append(exact);
+  }
+  bar.append(button("Copy as CSV", { class: "control" }, () => copy(state)));
+  if (state.table.workings) {
+    const all = button("All workings", { class: "control", "aria-pressed": "false" }, () => showWorkings(state, all));
+    bar.append(all);
+  }
+  state.more = button("Show all", { class: "control" }, () => showAll(state));
+  bar.append(state.count, state.more);
+  return bar;
+}
+
+function rowOf(state, row) {
+  row.element ??= made("tr", {}, ...state.shown.map((column, place) => cellOf(state, row, column, place)));
+  return row.element;
+}
+
+function cellOf(state, row, column, place) {
+  const cell = row.cells[column.index];
+  const element = document.createElement(place === 0 ? "th" : "td");
+  if (place === 0) element.scope = "row";
+  element.className = classOf(state, row, column, cell);
+  if (element.classList.contains("bar"))
+    element.style.setProperty("--share", Number(rawOf(cell) || 0) / state.largest[column.index]);
+  const text = state.isExact ? exactOf(cell) : textOf(cell);
+  if (!state.isExact && Array.isArray(cell)) element.title = `${column.field} ${cell[0]}`;
+  element.append(contentOf(state, row, column, place, text));
+  return element;
+}
+
+function classOf(state, row, column, cell) {
+  const names = [];
+  if (column.number) names.push("number");
+  if (textOf(cell).length > longName && !column.prose) names.push("long");
+  if (rawOf(cell) === 0) names.push("zero");
+  if (column.prose) names.push("prose");
+  if (column.bar && row.index !== undefined && hasBar(state, column, cell)) names.push("bar");
+  if (column.field === "verdict" || column.field === "status") names.push("verdict", `verdict-${rawOf(cell)}`);
+  return names.join(" ");
+}
+
+/* A number that is shown in words, for it is not to be believed, has no bar. */
+function hasBar(state, column, cell) {
+  return state.largest[column.index] > 0 && /\d/.test(textOf(cell));
+}
+
+function contentOf(state, row, column, place, text) {
+  const links = state.table.links;
+  if (place === 0 && links && row.index !== undefined) return made("a", { href: `#${links[row.index]}` }, ...breakable(text));
+  if (row.index === undefined || !text || !linesOf(state, row, column, place).length) return text;
+  const why = button("", { class: "why", "aria-expanded": "false" }, () => toggleWorking(state, row, column, place, why));
+  why.append(...breakable(text));
+  return why;
+}
+
+/* A long path breaks after its points and strokes rather than within a name. */
+function breakable(text) {
+  if (text.length <= longName) return [text];
+  return text.split(/(?<=[./])/).flatMap((part) => [part, document.createElement("wbr")]);
+}
+
+/* Show the rows that pass the filter, in their order. */
+function refresh(state) {
+  const rows = state.rows.filter((row) => passes(state, row));
+  if (state.sorted) rows.sort(comparison(state.sorted));
+  state.visible = rows;
+  state.body.replaceChildren(...elementsOf(state, 0, state.limit));
+  if (state.foot) state.foot.hidden = state.words.length > 0;
+  tellCount(state);
+  markScrollable(state.scroll);
+}
+
+function elementsOf(state, first, last) {
+  return state.visible.slice(first, last).flatMap((row) => [rowOf(state, row), ...(row.working ? [row.working] : [])]);
+}
+
+function tellCount(state) {
+  const [found, all] = [state.visible.length, state.rows.length];
+  const rows = found === all ? `${all} ${all === 1 ? "row" : "rows"}` : `${found} of ${all} rows`;
+  const isCut = state.limit < found;
+  state.count.textContent = isCut ? `${rows}, the first ${state.limit} shown` : rows;
+  state.more.hidden = !isCut;
+  state.body.parentNode?.setAttribute("aria-rowcount", found + 1);
+}
+
+function extend(state, scroll) {
+  if (state.limit >= state.visible.length || scroll.scrollTop + 2 * scroll.clientHeight < scroll.scrollHeight) return;
+  state.body.append(...elementsOf(state, state.limit, state.limit + someRows));
+  state.limit += someRows;
+  tellCount(state);
+}
+
+function showAll(state) {
+  state.limit = Infinity;
+  refresh(state);
+}
+
+function passes(state, row) {
+  if (!state.words.length) return true;
+  row.words ??= state.shown.map(({ index }) => `${textOf(row.cells[index])} ${exactOf(row.cells[index])}`).join(" ").toLowerCase();
+  return state.words.every((word) => row.words.includes(word));
+}
+
+function comparison({ column, direction }) {
+  const sign = direction === "ascending" ? 1 : -1;
+  return (one, other) => {
+    const [a, b] = [rawOf(one.cells[column.index]), rawOf(other.cells[column.index])];
+    if (a === null || b === null) return (a === null) - (b === null) || one.index - other.index; // what is not known is last
+    const order = typeof a === "number" && typeof b === "number" ? a - b : collator.compare(a, b);
+    return sign * order || one.index - other.index;
+  };
+}
+
+/* The first press sorts, numbers from the largest, the second the other way, the third as it was. */
+function sortBy(state, column) {
+  const turns = column.number ? ["descending", "ascending"] : ["ascending", "descending"];
+  const turn = state.sorted?.column === column ? turns.indexOf(state.sorted.direction) + 1 : 0;
+  state.sorted = turn < turns.length ? { column, direction: turns[turn] } : null;
+  state.shown.forEach((each, place) => {
+    if (state.sorted?.column === each) state.heads[place].setAttribute("aria-sort", state.sorted.direction);
+    else state.heads[place].removeAttribute("aria-sort");
+  });
+  state.limit = someRows;
+  state.scroll.scrollTop = 0;
+  refresh(state);
+  say(state.sorted ? `sorted by ${column.heading}, ${state.sorted.direction}` : "in the order it had");
+}
+
+function filterBy(state, text) {
+  state.limit = someRows;
+  state.words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  refresh(state);
+}
+
+function showExact(state, pressed) {
+  state.isExact = !state.isExact;
+  pressed.setAttribute("aria-pressed", state.isExact);
+  for (const row of state.rows) {
+    row.element = null;
+    row.working = null;
+  }
+  const [previous, next] = [state.foot, ...foot(state)];
+  previous?.replaceWith(next);
+  refresh(state);
+}
+
+/* CSV as the command line writes it: every column, raw values, of the rows that are shown. */
+async function copy(state) {
+  const records = [state.columns.map((column) => column.field), ...state.visible.map((row) => row.cells.map(exactOf))];
+  const text = records.map((record) => record.map(quoted).join(",")).join("\n") + "\n";
+  say((await isCopied(text)) ? `copied ${state.visible.length} rows` : "the browser did not let this page copy");
+}
+
+function quoted(value) {
+  return /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+}
+
+async function isCopied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return isCopiedTheOldWay(text);
+  }
+}
+
+function isCopiedTheOldWay(text) {
+  const before = document.activeElement;
+  const area = made("textarea", { class: "unseen", "aria-hidden": "true" });
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  before?.focus();
+  return done;
+}
+
