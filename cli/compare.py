@@ -13,8 +13,10 @@ from cli.results import StorePath
 
 if TYPE_CHECKING:
     from archbench.store.records import Result
+    from archbench.store.trainings import TrainingResult
 
 Measured = Annotated[bool, typer.Option("--measured", help="Add the best rate that was measured on this machine.")]
+Trained = Annotated[bool, typer.Option("--trained", help="Add the accuracy of the newest training run of each.")]
 Baseline = Annotated[str | None, typer.Option("--baseline", metavar="MODEL", help="Ratios refer to it, not the first.")]
 
 
@@ -25,6 +27,7 @@ def compare(
     mode: ModeOption = Mode.eval,
     baseline: Baseline = None,
     measured: Measured = False,
+    trained: Trained = False,
     store: StorePath = None,
     format: FormatOption = None,
     output: Output = None,
@@ -55,10 +58,16 @@ def compare(
     ]
     first = models.index(baseline) if baseline else 0
     said = [caveat for counted in all_counted for caveat in counted.summary.caveats]
-    found = _best(models, input, mode, store) if measured else None
     target.deliver(
         comparison_table(
-            rows, baseline=first, batch=batch, mode=mode.value, notes=protocols, caveats=said, measured=found
+            rows,
+            baseline=first,
+            batch=batch,
+            mode=mode.value,
+            notes=protocols,
+            caveats=said,
+            measured=_best(models, input, mode, store) if measured else None,
+            trained=_learned(models, store) if trained else None,
         )
     )
 
@@ -82,3 +91,16 @@ def _best(models: list[str], inputs: list[str] | None, mode: Mode, path: Path | 
             for model in models
         }
     return {model: result for model, result in found.items() if result is not None}
+
+
+def _learned(models: list[str], path: Path | None) -> dict[str, TrainingResult]:
+    """Return what each model came to in the newest run that has it, whatever it was trained on."""
+    from archbench.store.database import Store, default_path
+
+    store = Store(path or default_path(), for_reading=True)
+    if not store.exists():
+        note("nothing was trained yet; archbench train does it")
+        return {}
+    with store:
+        found = {model: store.trainings(model, limit=1) for model in models}
+    return {model: results[0] for model, results in found.items() if results}

@@ -137,6 +137,37 @@ def compare(
     target.deliver(runs_table(compare_runs(a, b), a, b))
 
 
+@results.command()
+def trainings(
+    model: Annotated[str | None, typer.Option("--model", metavar="MODEL", autocompletion=complete_model)] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", parser=parse_limit, help="Only the newest N.")
+    ] = None,
+    store: StorePath = None,
+    format: FormatOption = None,
+    output: Output = None,
+    csv: Csv = None,
+) -> None:
+    """List what 'archbench train' came to, one row a model of each run, the newest first.
+
+    Example: archbench results trainings --model lenet
+    """
+    from archbench.report.train_layouts import trainings_table
+    from archbench.store.database import Store, default_path
+    from cli.output import destination, note
+
+    target = destination(format, output, csv)
+    path = store or default_path()
+    stored = Store(path, for_reading=True)
+    if not stored.exists():
+        note(f"there is no store '{path}' yet; 'archbench train' fills it")
+        target.deliver(trainings_table([]))
+        return
+    with stored:
+        found = stored.trainings(model, limit=limit)
+    target.deliver(trainings_table(found))
+
+
 def _require_no_options(context: typer.Context) -> None:
     """Raise UsageError for options of the list that stand before another command, where they would mean nothing."""
     from archbench.errors import UsageError

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import Csv, FormatOption, Layout, LayoutOption, Output, complete_model, parse_batch_size
+from cli.results import StorePath
 
 if TYPE_CHECKING:
     from archbench.train.preparation import Asked
@@ -76,6 +77,7 @@ def train(
     checkpoint_every: CheckpointEvery = 60.0,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write its logs, below DIR.")] = False,
     only_train: Annotated[bool, typer.Option("--only-train", hidden=True)] = False,
+    store: StorePath = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask, however long it takes.")] = False,
     format: FormatOption = None,
     output: Output = None,
@@ -122,12 +124,9 @@ def train(
         layout=layout.value,
         compile=compile,
     )
-    if resume is None:
-        place = start(asked, out, manner)
-    else:
-        place = go_on(resume, _given(context, asked), manner)
+    place = start(asked, out, manner) if resume is None else go_on(resume, _given(context, asked), manner)
     if not only_train and is_first_process():
-        finished = finish(place, tensorboard=tensorboard)
+        finished = finish(place, store=store, tensorboard=tensorboard)
         target.deliver(finished.table)
         if finished.is_doubtful:
             raise typer.Exit(3)

@@ -26,15 +26,18 @@ class Finished:
     is_doubtful: bool
 
 
-def finish(place: Path, *, tensorboard: bool) -> Finished:
-    """Return what came of a run, after its pictures and logs were written."""
+def finish(place: Path, *, store: Path | None, tensorboard: bool) -> Finished:
+    """Return what came of a run, after it was put in the store, and its pictures and logs were written."""
     from archbench.report.train_layouts import accuracy_table
     from archbench.report.verdict import verdict
+    from archbench.store.database import Store, default_path
     from archbench.train.accuracy import compare_models
     from archbench.train.reading import read_finished
 
     run = read_finished(place)
     sentences = verdict(run.accuracies, compare_models(run.complete_predictions()))
+    with Store(store or default_path()) as kept:
+        kept.add_trainings(run.to_store())
     if tensorboard:
         _write_logs(run)
     _draw(run)

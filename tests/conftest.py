@@ -35,3 +35,13 @@ def zoo_trace() -> Callable[..., Trace]:
         return trace(source.build(), InputSpec(source.card.input_shape).tensor(batch), mode=mode)
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory):
+    """Keep what commands keep for a user away from the user who runs the tests."""
+    place = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(place / "data"))
+        patch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+        yield place

@@ -14,6 +14,7 @@ from archbench.analyze.comparison import ModelRow
 from archbench.analyze.layers import Doubt, LayerTable, Totals, as_record
 from archbench.report.table import Column, Table
 from archbench.store.records import Result
+from archbench.store.trainings import TrainingResult
 from archbench.units import format_bytes
 
 CONVENTION = (
@@ -71,6 +72,14 @@ _MEASURED = (
     Column("dtype", "Dtype", "text", 6),
     Column("measured_batch", "At batch", "plain", 6),
     Column("images_per_s", "Images/s", "measure", 3),
+)
+
+_TRAINED = (
+    Column("trained_on", "Trained on", "text", 4),
+    Column("epochs", "Epochs", "figure", 9),
+    Column("top1_mean", "Top-1", "percent", 3),
+    Column("top1_low", "Low", "percent", 6),
+    Column("top1_high", "High", "percent", 7),
 )
 
 _LIMITS = (
@@ -205,16 +214,21 @@ def comparison_table(
     notes: Iterable[str] = (),
     caveats: Iterable[str] = (),
     measured: Mapping[str, Result] | None = None,
+    trained: Mapping[str, TrainingResult] | None = None,
 ) -> Table:
     """Return one row a model; `baseline` is the index of the row that ratios refer to.
 
-    `measured` are the best results by model, of those that have any; None leaves their columns out.
+    `measured` are the best results by model, `trained` what they learned, of those that have any; None leaves their
+    columns out.
     """
     records = [as_record(row) for row in rows]
     computed = [column for column in _COMPARISON if column.field in records[0]]
     if measured is not None:
         records = [{**record, **_measured(measured.get(record["model"]))} for record in records]
         computed += _MEASURED
+    if trained is not None:
+        records = [{**record, **_trained(trained.get(record["model"]))} for record in records]
+        computed += _TRAINED
     ratios = f"ratios to {rows[baseline].model}" if len(rows) > 1 else ""
     return Table(
         columns=tuple(computed),
@@ -238,6 +252,14 @@ def _measured(result: Result | None) -> dict[str, Any]:
         "measured_batch": configuration.batch,
         "images_per_s": result.images_per_s,
     }
+
+
+def _trained(result: TrainingResult | None) -> dict[str, Any]:
+    """Return what a comparison shows of what a model learned."""
+    if result is None:
+        return {column.field: None for column in _TRAINED}
+    learned = {name: getattr(result, name) for name in ("epochs", "top1_mean", "top1_low", "top1_high")}
+    return {"trained_on": result.data, **learned}
 
 
 def claims_table(rows: Sequence[Judged]) -> Table:

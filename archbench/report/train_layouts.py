@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from archbench.report.table import Column, Table
+from archbench.store.trainings import TrainingResult
 from archbench.train.records import Accuracy, Epoch, Outcome
 from archbench.units import format_figure, format_measure, format_percent, format_time
 
@@ -29,6 +30,27 @@ _ACCURACY = (
     Column("chance_top1", "Chance", "percent"),
     Column("chance_top5", "Chance of 5", "percent"),
     Column("peak_bytes", "Memory", "bytes"),
+)
+
+_TRAININGS = (
+    Column("run_id", "Run", "text"),
+    Column("started_at", "Started", "text", 9),
+    Column("machine", "Machine", "text"),
+    Column("folder", "Folder", "text", 10),
+    Column("model", "Model", "text", 0),
+    Column("data", "Data", "text", 2),
+    Column("recipe", "Recipe", "text", 6),
+    Column("input_shape", "Input", "text", 7),
+    Column("epochs", "Epochs", "figure", 4),
+    Column("seeds", "Seeds", "plain", 5),
+    Column("top1_mean", "Top-1", "percent", 1),
+    Column("top1_std", "±", "percent", 8),
+    Column("top1_low", "Low", "percent", 3),
+    Column("top1_high", "High", "percent", 3),
+    Column("top5_mean", "Top-5", "percent", 11),
+    Column("images_per_s", "Images/s", "measure", 12),
+    Column("time_s", "Time", "time", 13),
+    Column("status", "Status", "text", 2),
 )
 
 _METRICS = (
@@ -66,6 +88,12 @@ def accuracy_table(
         notes=tuple(filter(None, (chance, *verdict, *_remarks(outcomes)))),
         caveats=tuple(filter(None, (data["caveat"],))),
     )
+
+
+def trainings_table(results: Sequence[TrainingResult]) -> Table:
+    """Return one row a model of each stored run."""
+    count = f"{len(results)} trained model{'' if len(results) == 1 else 's'}"
+    return Table(columns=_TRAININGS, rows=[asdict(row) for row in results], title=count)
 
 
 def metrics_table(rows: Sequence[Epoch]) -> Table:

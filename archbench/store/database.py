@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,9 +19,13 @@ from typing import Any
 
 from archbench.devices.measured import data_directory
 from archbench.errors import StoreError, UsageError, nearest
+from archbench.store import trainings
 from archbench.store.records import Configuration, Result
 from archbench.store.rows import ADDED, COLUMNS, SCHEMA, VERSION, columns, from_row, plain, to_row
+from archbench.store.trainings import TrainingResult
 
+# The first version that keeps what models learned.
+_WITH_TRAININGS = 3
 # Says in the file's header whose database it is: "arch" as bytes.
 _APPLICATION = int.from_bytes(b"arch", "big")
 # A write takes milliseconds; whoever waits this long waits for a process that hangs.
@@ -143,13 +147,28 @@ class Store:
         A result whose run_id is here already is left as it is.
         """
         with Store(path, for_reading=True) as other:
-            theirs = other.results()
+            theirs, learned = other.results(), other.trainings()
         with self._told("write to"), self._transaction():
             before = self._connection.total_changes
             # The oldest first, so that of two that began at once the later row stays the later.
             rows = (to_row(result) for result in reversed(theirs))
             self._connection.executemany(f"{_ADD} ON CONFLICT (run_id) DO NOTHING", rows)
+            self._connection.executemany(trainings.ADD_NEW, [trainings.to_row(one) for one in reversed(learned)])
             return self._connection.total_changes - before
+
+    def add_trainings(self, results: Sequence[TrainingResult]) -> None:
+        """Keep what the models of a run came to, in place of what they had come to before."""
+        with self._told("write to"), self._transaction():
+            self._connection.executemany(trainings.ADD, [trainings.to_row(result) for result in results])
+
+    def trainings(self, model: str | None = None, *, limit: int | None = None) -> list[TrainingResult]:
+        """Return what models, or one, came to, the newest run first, at most `limit` rows."""
+        with self._told("read"):
+            if self._is_empty() or self._pragma("user_version") < _WITH_TRAININGS:
+                return []
+            query = f"{trainings.SELECT} WHERE :model IS NULL OR model = :model {_NEWEST} LIMIT :limit"
+            rows = self._connection.execute(query, {"model": model, "limit": -1 if limit is None else limit}).fetchall()
+        return [trainings.from_row(row) for row in rows]
 
     def _select(self, wanted: Mapping[str, Any], order: str, *, limit: int) -> list[Result]:
         where = " AND ".join(f"{name} = :{name}" for name in wanted) or "TRUE"
@@ -237,10 +256,12 @@ class Store:
         self._connection.execute("PRAGMA user_version = 1")
 
     def _bring_up_to_date(self) -> None:
-        """Give the table the columns that later versions added. Does nothing if another process was faster."""
+        """Add the columns and the table that later versions have. Does nothing if another process was faster."""
         for version in range(self._pragma("user_version") + 1, VERSION + 1):
             for name, kind in ADDED[version].items():
                 self._connection.execute(f"ALTER TABLE results ADD COLUMN {name} {kind}")
+            for statement in trainings.SCHEMA if version == _WITH_TRAININGS else ():
+                self._connection.execute(statement)
             self._connection.execute(f"PRAGMA user_version = {version}")
 
     def _is_empty(self) -> bool:

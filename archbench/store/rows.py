@@ -61,6 +61,7 @@ ADDED = {
         "samples_per_process": "TEXT NOT NULL DEFAULT '[]'",
         "phases_s": "TEXT NOT NULL DEFAULT '{}'",
     },
+    3: {},  # a table of its own, in archbench.store.trainings
 }
 VERSION = max(ADDED)
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 import torch
 
 from archbench.errors import UsageError
+from archbench.store.trainings import TrainingResult
 from archbench.train.data.records import Data
 from archbench.train.data.sources import load_data
 from archbench.train.folder import RunFolder
@@ -30,6 +31,13 @@ class FinishedRun:
     accuracies: tuple[Accuracy, ...]
     epochs: tuple[Epoch, ...]
     outcomes: tuple[Outcome, ...]
+
+    def to_store(self) -> list[TrainingResult]:
+        """Return a row a model as the store keeps it."""
+        known = {"recipe": self.record["plan"]["recipe"], "folder": str(self.folder.path.resolve())}
+        known |= {name: self.record[name] for name in ("run_id", "started_at", "machine")}
+        kept = {field.name for field in fields(TrainingResult)} - known.keys()
+        return [TrainingResult(**known, **{name: getattr(row, name) for name in kept}) for row in self.accuracies]
 
     @property
     def data_said(self) -> str:

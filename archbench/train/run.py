@@ -6,13 +6,16 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import torch
 
 from archbench.analyze.layers import layer_table
 from archbench.errors import OutputError, UsageError
 from archbench.files import remove_unfinished, write_whole
+from archbench.measure.machine import machine
 from archbench.trace.tracer import trace
 from archbench.train import checkpoints
 from archbench.train.adapt import Adapted
@@ -188,13 +191,20 @@ class _Recording(Watch):
 
 
 def describe(plan: Plan, data: Data, sizes: Mapping[str, Size], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `run.json` says: what was asked, the plan, the data, and the models as they are trained."""
+    """Return what `run.json` says: an id, what was asked, the plan, the data, and the models as they are trained."""
     counts = {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
     told = {name: getattr(data, name) for name in ("name", "caveat", "classes", "shape", "mean", "std", "digest")}
     models = {model: asdict(size) for model, size in sizes.items()}
-    plain: dict[str, Any] = json.loads(
-        json.dumps({"asked": asked, "plan": plan.to_record(), "data": told | {"images": counts}, "models": models})
-    )
+    record = {
+        "run_id": uuid4().hex,
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "asked": asked,
+        "plan": plan.to_record(),
+        "data": told | {"images": counts},
+        "models": models,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(record))
     return plain
 
 

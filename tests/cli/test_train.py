@@ -275,3 +275,16 @@ def test_what_cannot_learn_is_said_to_be_at_chance(archbench, tmp_path):
         assert code == 0, err
         assert rows(run / "accuracy.csv")[0]["status"] == "chance"
         assert "stuck at chance" in " ".join(out.split())
+
+
+def test_results_and_compare_know_the_run(archbench, run_folder):
+    code, out, _ = archbench("results", "trainings", "--model", "lenet?activation=tanh", "--format", "json")
+    assert code == 0
+    (accuracy, _) = rows(run_folder / "accuracy.csv")
+    found = next(row for row in json.loads(out) if row["folder"] == str(run_folder))
+    assert found["top1_mean"] == pytest.approx(float(accuracy["top1_mean"]))
+    code, out, _ = archbench("compare", "lenet?activation=tanh", "lenet5", "--trained", "--format", "json")
+    assert code == 0
+    trained, untrained = json.loads(out)
+    assert (trained["trained_on"], untrained["trained_on"]) == ("digits", None)
+    assert trained["top1_mean"] == pytest.approx(float(accuracy["top1_mean"]))

@@ -28,7 +28,7 @@ def fingerprint(files: Iterable[Path], root: Path) -> str:
     """
     digest = hashlib.sha256(f"{_VERSION}".encode())
     for path in files:
-        status = path.stat()
+        status = path.stat() if path.exists() else path.lstat()  # the latter for a link to nothing
         line = f"\0{path.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}"
         digest.update(os.fsencode(line))
     return digest.hexdigest()

@@ -105,11 +105,11 @@ def _of_all(files: Sequence[Path], root: Path, function: Callable[[Image], _T]) 
 
 
 def _reason(error: Exception, path: Path) -> str:
-    if path.stat().st_size == 0:
-        return "it is empty"
     from PIL import UnidentifiedImageError
 
-    return "no format that is known" if isinstance(error, UnidentifiedImageError) else str(error)
+    if isinstance(error, UnidentifiedImageError):
+        return "no format that is known" if path.stat().st_size else "it is empty"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _require_memory(shape: tuple[int, ...]) -> None:

@@ -7,6 +7,7 @@ their proportions; they are grey if none has colour. They are kept as one array 
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -42,10 +43,11 @@ def load_folder(path: Path, cache: Path) -> Data:
 
 
 def _files(path: Path) -> list[Path]:
-    """Return the files that the images depend on: the archive, or all in the folders of the parts."""
+    """Return the files that the images depend on: the archive, or all in its parts, where links are followed."""
     if path.is_file():
         return [path]
-    return [file for part in (TRAIN, VALIDATION, TEST) for file in sorted((path / part).rglob("*"))]
+    walks = (os.walk(path / part, followlinks=True) for part in (TRAIN, VALIDATION, TEST))
+    return sorted(Path(folder, name) for walk in walks for folder, _, names in walk for name in names)
 
 
 def _read(folder: Path) -> kept.Arrays:

@@ -1,0 +1,68 @@
+"""What models learned, kept in the same store as what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from archbench.store.database import Store
+from archbench.store.trainings import TrainingResult
+
+LENET = TrainingResult(
+    run_id="a",
+    started_at="2026-01-02T03:04:05+00:00",
+    machine="here",
+    folder="/runs/a",
+    model="lenet",
+    data="digits",
+    recipe="equal",
+    input_shape="1x32x32",
+    epochs=10.0,
+    seeds=3,
+    top1_mean=0.94,
+    top1_std=0.01,
+    top1_low=0.91,
+    top1_high=0.96,
+    top5_mean=0.99,
+    images_per_s=9000.0,
+    time_s=1.5,
+    status="ok",
+)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path / "results.sqlite") as opened:
+        yield opened
+
+
+def test_what_is_kept_comes_back_with_unknown_figures_as_none(store):
+    failed = replace(LENET, model="vgg16", top1_mean=None, top1_std=None, images_per_s=None, status="failed")
+    store.add_trainings([LENET, failed])
+    assert store.trainings("lenet") == [LENET]
+    assert store.trainings("vgg16") == [failed]
+    assert store.trainings("alexnet") == []
+
+
+def test_a_run_that_went_on_replaces_what_it_had_come_to(store):
+    store.add_trainings([replace(LENET, status="interrupted", top1_mean=None)])
+    store.add_trainings([LENET])
+    assert store.trainings() == [LENET]
+
+
+def test_the_newest_run_comes_first(store):
+    later = replace(LENET, run_id="b", started_at="2026-02-01T00:00:00+00:00")
+    store.add_trainings([later])
+    store.add_trainings([LENET])
+    assert store.trainings() == [later, LENET]
+    assert store.trainings(limit=1) == [later]
+
+
+def test_another_stores_trainings_are_taken_over_once(store, tmp_path):
+    with Store(tmp_path / "other.sqlite") as other:
+        other.add_trainings([LENET, replace(LENET, model="vgg16")])
+    store.add_trainings([LENET])
+    for new in (1, 0):
+        assert store.import_from(tmp_path / "other.sqlite") == new
+    assert len(store.trainings()) == 2
