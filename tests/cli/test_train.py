@@ -256,8 +256,8 @@ def test_lenet_learns_the_digits(archbench, tmp_path):
 @pytest.mark.slow
 def test_alexnet_learns_the_digits_at_64_pixels(archbench, tmp_path):
     run = tmp_path / "run"
-    arguments = ("alexnet_owt", "--size", "64", "--steps", "100", "--seeds", "1", "--batch", "64", "--dtype", "amp")
-    assert archbench("train", *arguments, "--layout", "nhwc", "--out", str(run))[0] == 0
+    arguments = ("alexnet_owt", "--size", "64", "--steps", "100", "--seeds", "1", "--dtype", "amp", "--layout", "nhwc")
+    assert archbench("train", *arguments, "--threads", "1", "--out", str(run))[0] == 0
     assert float(rows(run / "accuracy.csv")[0]["top1_mean"]) >= 0.60
 
 
@@ -266,12 +266,25 @@ def test_what_cannot_learn_is_said_to_be_at_chance(archbench, tmp_path):
     # With what constructors draw, VGG-16's signal has vanished before the last layer; sigmoid LeNet needs 2,000 steps.
     for number, arguments in enumerate(
         (
-            ("vgg16?head=small", "--size", "32", "--init", "torch", "--batch", "16"),
-            ("lenet?activation=sigmoid", "--threads", "1"),
+            (
+                "vgg16?head=small",
+                "--size",
+                "32",
+                "--init",
+                "torch",
+                "--batch",
+                "8",
+                "--dtype",
+                "amp",
+                "--layout",
+                "nhwc",
+            ),
+            ("lenet?activation=sigmoid",),
         )
     ):
         run = tmp_path / str(number)
-        code, out, err = archbench("train", *arguments, "--steps", "200", "--seeds", "1", "--out", str(run))
+        length = ("--steps", "200", "--seeds", "1", "--threads", "1")
+        code, out, err = archbench("train", *arguments, *length, "--out", str(run))
         assert code == 0, err
         assert rows(run / "accuracy.csv")[0]["status"] == "chance"
         assert "stuck at chance" in " ".join(out.split())
