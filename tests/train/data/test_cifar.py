@@ -3,7 +3,10 @@ from __future__ import annotations
 import hashlib
 import pickle
 import tarfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -17,7 +20,7 @@ CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 BATCHES = [f"data_batch_{number}" for number in range(1, 6)]
 FOLDER = "cifar-10-batches-py"
 
-# Images a class in each of the five training files and in the test file.
+# Images of each class in every file.
 A_CLASS = 4
 
 
@@ -34,7 +37,7 @@ class Dangerous:
 def write_batch(path: Path, seed: int) -> tuple[np.ndarray, list[int]]:
     """Write a file in the official format: rows of 3,072 bytes, red, then green, then blue, each row by row."""
     random = np.random.RandomState(seed)
-    labels = (list(range(10)) * A_CLASS)[:]
+    labels = list(range(10)) * A_CLASS
     random.shuffle(labels)
     data = random.randint(0, 256, (len(labels), 3072)).astype(np.uint8)
     path.write_bytes(pickle.dumps({"data": data, "labels": labels}))
@@ -148,17 +151,39 @@ def test_without_the_files_it_says_how_to_get_them(text, tmp_path, no_network):
 
 
 def test_a_download_that_fails_is_one_error(tmp_path, no_network):
-    with pytest.raises(DataError, match="cannot download CIFAR-10 from https://.*no network"):
+    with pytest.raises(DataError, match=r"cannot download CIFAR-10 from https://.*no network"):
         load_data("cifar10", download=True, cache=tmp_path)
 
 
-def test_a_download_is_checked_and_then_read(official, tmp_path, monkeypatch):
+@pytest.fixture
+def server(official, monkeypatch):
+    """Serve the root of the small CIFAR-10 from this machine, as the address that torchvision downloads from."""
     root, _ = official
     path = archive(root)
-    monkeypatch.setattr(CIFAR10, "url", path.as_uri())
-    with pytest.raises(DataError, match=f"its MD5 is {md5(path)}, expected {CIFAR10.tgz_md5}"):
-        load_data("cifar10", download=True, cache=tmp_path / "first")
-    monkeypatch.setattr(CIFAR10, "tgz_md5", md5(path))
-    data = load_data("cifar10", download=True, cache=tmp_path / "second")
-    assert data.digest == load_data(f"cifar10:{root}").digest
-    assert load_data("cifar10", cache=tmp_path / "second").digest == data.digest
+    handler = partial(SimpleHTTPRequestHandler, directory=root)
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *arguments: None)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{running.server_port}/{path.name}")
+        thread = Thread(target=running.serve_forever)
+        thread.start()
+        yield path
+        running.shutdown()
+        thread.join()
+
+
+def test_a_download_of_something_else_is_not_unpacked(server, tmp_path):
+    with pytest.raises(DataError, match=f"its MD5 is {md5(server)}, expected {CIFAR10.tgz_md5}"):
+        load_data("cifar10", download=True, cache=tmp_path)
+
+
+def test_a_download_is_read_and_kept_and_one_that_was_cut_short_is_made_anew(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(CIFAR10, "tgz_md5", md5(server))
+    (tmp_path / "cifar10").mkdir()
+    (tmp_path / "cifar10" / server.name).write_bytes(server.read_bytes()[:1000])
+    with pytest.raises(DataError, match="MD5"):
+        load_data("cifar10", cache=tmp_path)
+    data = load_data("cifar10", download=True, cache=tmp_path)
+    assert data.digest == load_data(f"cifar10:{server.parent}").digest
+    monkeypatch.setattr(CIFAR10, "url", "http://127.0.0.1:1/gone")
+    assert load_data("cifar10", download=True, cache=tmp_path).digest == data.digest
