@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cli.options import parse_range
-from cli.output import note
+from cli.output import note, warn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ def measured(sweep: Sweep, path: Path | None, *, rerun: bool, phases: bool) -> l
     todo = list(sweep.configurations())
     warning = load_warning(environment("cpu"))
     if warning is not None:
-        note(warning)
+        warn(warning)
     with Store(path or default_path()) as store:
         campaign = Campaign(todo, store, machine(), rerun=rerun, phases=phases)
         if campaign.num_kept:

@@ -55,7 +55,7 @@ def draw(
     from archbench.analyze.layers import layer_table
     from cli.loading import load
     from cli.options import Mode
-    from cli.output import note
+    from cli.output import note, warn
 
     loaded = load(model, input)
     trace = loaded.trace(1, Mode.eval, None)
@@ -64,7 +64,7 @@ def draw(
     write_whole(path, to_picture(svg, path))
     note(f"wrote {path}")
     if table.uncounted:
-        note(f"{model}: uncounted, in no figure of MACs: {', '.join(sorted(table.uncounted))}")
+        warn(f"{model}: uncounted, in no figure of MACs: {', '.join(sorted(table.uncounted))}")
 
 
 def _svg(model: str, trace: Trace, table: LayerTable, style: Style | None, depth: int | None) -> str:

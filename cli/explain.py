@@ -44,7 +44,7 @@ def explain(
 
     Example: archbench explain alexnet conv1
     """
-    from cli.output import destination, note
+    from cli.output import destination, warn
 
     is_latex = format is ExplainFormat.latex or (format is None and output is not None and output.suffix == ".tex")
     plain = Format.table if is_latex else None if format is None else Format(format.value)
@@ -69,7 +69,7 @@ def explain(
     else:
         target.deliver_text(derivations.to_text(found, layers, title))
     for caveat in caveats(model, found.table, trace.real_data_reason):
-        note(caveat)
+        warn(caveat)
 
 
 def _chosen(layers: Sequence[LayerExplanation], name: str | None, model: str) -> Sequence[LayerExplanation]:

@@ -8,11 +8,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from archbench.errors import ArchbenchError
+from archbench.report.signs import STAND_INS
 from cli.bench import bench
 from cli.check import check
 from cli.compare import compare
@@ -25,7 +27,7 @@ from cli.explain import explain
 from cli.history import history
 from cli.list import list_models
 from cli.memory import memory
-from cli.output import ReaderLeftError
+from cli.output import ReaderLeftError, be_quiet, emit, warn
 from cli.plot import plot
 from cli.predict import predict
 from cli.profile import profile
@@ -38,8 +40,22 @@ from cli.verify import verify
 # The base of all complaints about the command line; typer gives it no public name.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
+
+class _Commands(TyperGroup):
+    """Commands that each take the group's --quiet behind their names, too."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        quiet = next(option for option in self.params if "--quiet" in option.opts)
+        commands = list(self.commands.values())
+        for command in commands:
+            command.params.append(quiet)
+            commands += getattr(command, "commands", {}).values()
+
+
 app = typer.Typer(
     name="archbench",
+    cls=_Commands,
     help="Analyse, compare and benchmark neural-network architectures.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
@@ -47,17 +63,31 @@ app = typer.Typer(
 )
 
 
+def _hush(quiet: bool) -> None:
+    if quiet:
+        be_quiet()
+
+
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", help="Say errors and doubts only: no notes, no progress.", callback=_hush, expose_value=False
+    ),
+]
+
+
 @app.callback()
 def _options(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    _quiet: Quiet = False,
 ) -> None:
     if version:
         from importlib.metadata import version as installed
 
-        print(f"archbench {installed('archbench')}")
+        emit(f"archbench {installed('archbench')}\n")
     elif context.invoked_subcommand is None:
-        print(context.get_help())
+        emit(f"{context.get_help()}\n")
 
 
 app.command("list")(list_models)
@@ -96,14 +126,16 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code: 0 done, 2 wrong use or bad input, 130 or 143 interrupted."""
     signal.signal(signal.SIGTERM, _terminate)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that has no × shows a ?
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=STAND_INS)
+    be_quiet(False)
     try:
         code = app(list(arguments), standalone_mode=False, prog_name="archbench")
         return code if isinstance(code, int) else 0
     except ArchbenchError as error:
         for line in error.user_lines:
-            print(line, file=sys.stderr)
+            warn(line)
         return _complain(str(error), error.exit_code)
     except _CommandLineError as error:
         return _complain(error.format_message(), 2)  # type: ignore[attr-defined]  # has it, see its name above
@@ -113,10 +145,15 @@ def run(arguments: Sequence[str]) -> int:
         return _complain("terminated", 143)
     except ReaderLeftError:
         return 0
+    except SystemExit as way_out:
+        # As typer leaves when nobody reads its help.
+        if isinstance(way_out.__context__, BrokenPipeError):
+            return 0
+        raise
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"archbench: {' '.join(message.split())}", file=sys.stderr)
+    warn(f"archbench: {' '.join(message.split())}")
     return code
 
 

@@ -1,4 +1,4 @@
-"""Where a command's result goes: printed or written, in the format asked for."""
+"""Where a command's result goes, printed or written, in the format asked for; and what is said beside it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from archbench.errors import OutputError, UsageError, nearest
 from cli.options import Format
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from archbench.report.table import Table
 
 _ENDINGS = {
@@ -22,6 +24,17 @@ _ENDINGS = {
     ".txt": Format.table,
 }
 _FILE_WIDTH = 160
+
+# Of what moves while work is done: colours that are seen on dark and on light ground.
+_STYLES = {
+    "bar.complete": "green",
+    "bar.finished": "green",
+    "bar.pulse": "green",
+    "bar.back": "dim",
+    "progress.download": "none",
+    "progress.elapsed": "none",
+    "progress.remaining": "dim",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +48,12 @@ class Destination:
         """Print or write the table; as JSON `document` is written instead, where there is one."""
         self.deliver_text(_render(self.format, table, document, sys.stdout if self.path is None else None))
         for caveat in table.caveats:
-            note(caveat)
+            warn(caveat)
 
     def deliver_text(self, text: str) -> None:
         """Print or write a text that is in the format already."""
         if self.path is None:
-            _emit(text)
+            emit(text)
         else:
             from archbench.files import write_whole
 
@@ -67,9 +80,50 @@ def destination(format: Format | None, output: Path | None, csv: Path | None) ->
     return Destination(format or Format.table, output)
 
 
+class _Voice:
+    """Whether the command that runs was asked to be quiet."""
+
+    is_quiet = False
+
+
+def be_quiet(is_quiet: bool = True) -> None:
+    """Say no notes and show no progress from now on, or do so again."""
+    _Voice.is_quiet = is_quiet
+
+
+def is_quiet() -> bool:
+    """Return whether notes and progress are unwanted."""
+    return _Voice.is_quiet
+
+
 def note(text: str) -> None:
-    """Say something that is not the result, on standard error."""
-    print(text, file=sys.stderr)
+    """Say on standard error what is no part of the result, and can be done without: --quiet does."""
+    if not is_quiet():
+        warn(text)
+
+
+def warn(text: str) -> None:
+    """Say on standard error what must be known: an error, or what makes a number doubtful."""
+    if sys.stderr is None:  # where print would take standard output, among the results
+        return
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:  # nobody listens, which is no reason not to work
+        _abandon(sys.stderr)
+
+
+def screen() -> Console | None:
+    """Return where progress is drawn: standard error, if it is a terminal that can draw over what it shows.
+
+    None where it is not, or is to be quiet.
+    """
+    if is_quiet() or sys.stderr is None or not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+    from rich.theme import Theme
+
+    console = Console(stderr=True, theme=Theme(_STYLES))
+    return None if console.is_dumb_terminal else console
 
 
 def _render(format: Format, table: Table, document: Any, stream: IO[str] | None) -> str:
@@ -90,21 +144,21 @@ def _render(format: Format, table: Table, document: Any, stream: IO[str] | None)
     return to_text(table, stream=stream, width=None if stream else _FILE_WIDTH)
 
 
-def _emit(text: str) -> None:
-    """Write a whole result to standard output. Raises ReaderLeftError or OutputError."""
+def emit(text: str) -> None:
+    """Write a whole text to standard output. Raises ReaderLeftError or OutputError."""
     if sys.stdout is None:
         raise OutputError("cannot write to standard output: it is closed")
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError as error:
-        _abandon_output()
+        _abandon(sys.stdout)
         raise ReaderLeftError from error
     except OSError as error:
-        _abandon_output()
+        _abandon(sys.stdout)
         raise OutputError(f"cannot write to standard output: {error.strerror}") from error
 
 
-def _abandon_output() -> None:
+def _abandon(stream: TextIO) -> None:
     """Send what is left in the buffer nowhere, so that it does not raise again at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -110,14 +110,14 @@ def _deliver(
     from archbench.report.layouts import caveats
     from archbench.report.profile_layout import Profiled, profile_document, profile_table
     from cli.loading import load
-    from cli.output import note
+    from cli.output import note, warn
 
     model, precision, device = request.model, find_precision(request.dtype), device_name(request.kind)
     record = load(model, request.inputs, precision).trace(request.batch, mode, _optimizer(request.kind))
     conditions = conditions_here(request.kind, precision, layout.value)
     warning = load_warning(environment("cpu"))
     if warning is not None:
-        note(warning)
+        warn(warning)
     measured = profile(
         request, record, conditions, lambda what: note(f"{model}: {what}"), wants_chrome_trace=trace is not None
     )

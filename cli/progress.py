@@ -7,12 +7,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from cli.output import note
+from cli.output import note, screen
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from archbench.store.records import Result
 
@@ -29,7 +29,8 @@ class Progress:
         self._done = 0
         self._spent_s: list[float] = []
         self._begun_s: float | None = None
-        self._screen = _Screen(total, sys.stderr) if _is_drawn_on(sys.stderr) else None
+        console = screen()
+        self._screen = None if console is None else _Screen(total, console)
 
     def __enter__(self) -> Progress:
         if self._screen is not None:
@@ -80,34 +81,25 @@ def time_left(spent_s: Sequence[float], num_left: int) -> str:
     return f"about {format_time(sum(spent_s) / len(spent_s) * num_left)} left" if spent_s and num_left else ""
 
 
-def _is_drawn_on(stream: IO[str]) -> bool:
-    """Say whether a stream is a terminal that can draw over what it shows."""
-    from rich.console import Console
-
-    return stream.isatty() and not Console(file=stream).is_dumb_terminal
-
-
 class _Screen:
     """A live table of results above what is being measured.
 
     It is drawn once a second and no oftener: what draws takes time from what is measured.
     """
 
-    def __init__(self, total: int, stream: IO[str]) -> None:
-        from rich.console import Console
+    def __init__(self, total: int, console: Console) -> None:
         from rich.live import Live
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bars
         from rich.text import Text
 
         self.what = self.phase = ""
-        self._stream = stream
         self._results: list[Result] = []
         self._table = Text()
-        self._console = Console(stderr=True)
+        self._console = console
         self._bars = Bars(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         self._task = self._bars.add_task("", total=total)
-        self._live = Live(console=self._console, get_renderable=self._picture, transient=True, refresh_per_second=1)
+        self._live = Live(console=console, get_renderable=self._picture, transient=True, refresh_per_second=1)
 
     def open(self) -> None:
         """Begin to draw."""
@@ -128,7 +120,7 @@ class _Screen:
         self._results.append(result)
         most = max(_FEWEST_ROWS, self._console.height - _OTHER_LINES)
         table = replace(bench_table(self._results[-most:]), notes=())
-        self._table = Text.from_ansi(to_text(table, stream=self._stream, width=self._console.width - 1))
+        self._table = Text.from_ansi(to_text(table, stream=sys.stderr, width=self._console.width - 1))
         self._bars.update(self._task, advance=1, description=left)
 
     def _picture(self) -> RenderableType:

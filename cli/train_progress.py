@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from archbench.train.records import Epoch, Outcome
 from archbench.train.watch import Watch
-from cli.output import note
+from cli.output import note, screen
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
+
+
+# Narrower terminals need the room for figures.
+_WIDE = 100
 
 
 class Live(Watch):
@@ -21,7 +25,8 @@ class Live(Watch):
         self._trainings = trainings
         self._is_shown = is_shown
         self._ended = 0
-        self._progress: Progress | None = _progress() if is_shown and sys.stderr.isatty() else None
+        console = screen() if is_shown else None
+        self._progress: Progress | None = None if console is None else _progress(console)
         self._task: TaskID | None = None
         self._validation = ""
 
@@ -80,15 +85,17 @@ class Live(Watch):
         self.note(outcome_line(outcome))
 
 
-def _progress() -> Progress:
-    from rich.console import Console
+def _progress(console: Console) -> Progress:
+    """Return a line a training; where it is narrow, first the bar goes, then figures are cut."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
+    figures = Column(no_wrap=True, overflow="ellipsis", ratio=1)
     return Progress(
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[figures]}", markup=False),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
+        *([BarColumn(bar_width=20)] if console.width >= _WIDE else []),
+        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=9)),
+        TextColumn("{task.fields[figures]}", markup=False, table_column=figures),
+        TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
+        console=console,
     )

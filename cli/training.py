@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli.output import note
+from cli.output import is_quiet, note
 
 if TYPE_CHECKING:
     from archbench.train.preparation import Asked, Prepared
@@ -134,6 +134,7 @@ def _launch(place: Path, manner: Manner) -> None:
     command += ["--nproc-per-node", str(manner.processes), "-m", "archbench", "train", "--resume", str(place)]
     command += ["--device", manner.kind, "--threads", str(max(1, manner.threads // manner.processes)), "--only-train"]
     command += ["--checkpoint-every", str(manner.checkpoint_s)]
+    command += ["--quiet"] if is_quiet() else []
     # With a shared store, torchrun cannot bring a killed worker back.
     variables = {**os.environ, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "OMP_NUM_THREADS": "1"}
     # In a session of its own: a Ctrl-C must reach the workers once, through torchrun, not twice.

@@ -84,10 +84,10 @@ _TRAINED = (
 
 _LIMITS = (
     Column("quantity", "Quantity", "text", 0),
-    Column("value", "Value", "integer", 1),
-    Column("limit", "Limit", "integer", 2),
-    Column("excess", "Over", "integer", 3),
-    Column("verdict", "Verdict", "text", 4),
+    Column("value", "Value", "integer", 2),
+    Column("limit", "Limit", "integer", 3),
+    Column("excess", "Over", "integer", 4),
+    Column("verdict", "Verdict", "text", 1),
     Column("source", "Limit from", "text", 5),
 )
 

@@ -45,14 +45,14 @@ _TIMELINE = (
     Column("step", "Step", "plain", 0),
     Column("phase", "Phase", "text", 1),
     Column("layer", "Layer", "text", 2),
-    Column("operator", "Operator", "text", 3),
+    Column("operator", "Operator", "text", 4),
     Column("params_bytes", "Params", "bytes", 9),
     Column("gradient_bytes", "Gradients", "bytes", 7),
     Column("optimizer_bytes", "Optimizer", "bytes", 8),
     Column("activation_bytes", "Activations", "bytes", 5),
     Column("temporary_bytes", "Temporary", "bytes", 6),
     Column("input_bytes", "Inputs", "bytes", 10),
-    Column("total_bytes", "Total", "bytes", 4),
+    Column("total_bytes", "Total", "bytes", 3),
 )
 
 

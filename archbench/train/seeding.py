@@ -22,10 +22,15 @@ def random_states() -> dict[str, Any]:
     numpy = np.random.get_state(legacy=False)
     return {
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+        "cuda": torch.cuda.get_rng_state() if _has_cuda() else None,
         "numpy": {**numpy, "state": {**numpy["state"], "key": numpy["state"]["key"].tolist()}},
         "python": [version, list(internal), gauss],
     }
+
+
+def _has_cuda() -> bool:
+    """Say whether CUDA is used; to ask for more would start it."""
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]  # torch's
 
 
 def restore(states: dict[str, Any]) -> None:

@@ -66,6 +66,8 @@ class Training:
         Raises NonFiniteError, with the last good checkpoint kept, UsageError for a checkpoint of something else,
         OutputError where a checkpoint cannot be written.
         """
+        if self._setting.plan.kind == "cuda":
+            torch.cuda.reset_peak_memory_stats()
         if not self._resume():
             self._spread = self._initial_spread()
         self._around.watch.begin(self._model, self._seed, self._steps, self._learner.step)
