@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: compare test lint results results-cpu results-gpu docs benchmark clean
+.PHONY: compare test lint results results-cpu results-gpu docs site benchmark clean
 
 compare: $(VENV)/installed
 	$(BIN)/archbench compare alexnet zfnet vgg16
@@ -37,6 +37,10 @@ docs: $(VENV)/installed
 	$(BIN)/python results/make_training_times.py
 	for model in lenet5 alexnet zfnet vgg16; do $(BIN)/archbench draw $$model --output docs/pictures/$$model.svg; done
 	$(BIN)/python results/run_docs.py
+
+# The documentation as a site in build/site, without the network; a broken link or a page in no menu is an error.
+site: $(VENV)/installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 benchmark: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py

@@ -64,8 +64,10 @@ def train(
     augment: Augment = "none",
     init: Init = None,
     vary: Vary = None,
-    device: Annotated[str | None, typer.Option("--device", metavar="cpu|cuda|mps")] = None,
-    dtype: Annotated[str, typer.Option("--dtype", metavar="fp32|tf32|amp|amp-fp16")] = "fp32",
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="cpu|cuda|mps", help="Default: a GPU if there is one.")
+    ] = None,
+    dtype: Annotated[str, typer.Option("--dtype", metavar="fp32|tf32|amp|amp-fp16", help="amp is autocast.")] = "fp32",
     layout: LayoutOption = Layout.nchw,
     compile: Annotated[bool, typer.Option("--compile", help="By torch.compile.")] = False,
     threads: Annotated[int | None, typer.Option("--threads", metavar="N", help="Default: all cores.", min=1)] = None,
@@ -85,11 +87,13 @@ def train(
 ) -> None:
     """Train models alike, briefly, and compare their accuracy.
 
-    One recipe, the same images, batch and schedule for all, several seeds. Interrupted, --resume goes on to the bit.
+    One recipe, the same images, batch and schedule for all, several seeds. Interrupted, --resume goes on where it was.
 
     Example: archbench train lenet alexnet_owt --size 64 --steps 100
     """
+    from archbench.errors import UsageError
     from archbench.measure.machine import default_kind, device_name, usable_cores
+    from archbench.report.tensorboard import require_tensorboard
     from archbench.train.preparation import Asked
     from archbench.train.world import is_first_process
     from cli.output import destination
@@ -97,6 +101,10 @@ def train(
     from cli.training import Manner, go_on, start
 
     target = destination(format, output, csv)
+    if tensorboard:
+        require_tensorboard()
+    if resume is not None and out is not None:
+        raise UsageError(f"--resume {resume} goes on in its own folder; leave out --out {out}")
     kind = device or default_kind()
     device_name(kind)  # complains of one that is not there
     manner = Manner(

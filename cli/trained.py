@@ -79,30 +79,32 @@ def _charts(run: FinishedRun) -> Iterator[tuple[str, str]]:
 
 
 def _filters(run: FinishedRun) -> Iterator[tuple[str, str]]:
-    """Yield the first two convolutions of each model, of its first seed."""
+    """Yield the first two convolutions of each model, of the first seed that came to the end."""
     from archbench.files import plain_name
     from archbench.report.filters import filter_pictures
     from archbench.train.reading import read_state
 
     for model in run.record["plan"]["models"]:
-        folder = run.folder.seed(model, 0)
-        if not (folder.initial.exists() and folder.final.exists()):
+        seed = run.first_ended(model)
+        if seed is None:
             continue
+        folder = run.folder.seed(model, seed)
         before, after = read_state(folder.initial), read_state(folder.final)
-        for layer, svg in filter_pictures(before, after, model=model, subtitle=_told(run, model)).items():
+        for layer, svg in filter_pictures(before, after, model=model, subtitle=_told(run, model, seed)).items():
             yield f"filters-{plain_name(model)}-{plain_name(layer)}", svg
 
 
 def _sheets(run: FinishedRun) -> Iterator[tuple[str, str]]:
-    """Yield test images with what each model says of them, with its first seed."""
+    """Yield test images with what each model says of them, with the first seed that came to the end."""
     from archbench.files import plain_name
     from archbench.report.prediction_sheet import choice_note, chosen, prediction_sheet
 
     data: Data | None = None
     for model in run.record["plan"]["models"]:
-        predictions = run.predictions(model, 0)
-        if not predictions:
+        seed = run.first_ended(model)
+        if seed is None:
             continue
+        predictions = run.predictions(model, seed)
         data = data or run.load_data()
         shown = chosen(predictions, _SHEET_IMAGES)
         yield (
@@ -112,18 +114,18 @@ def _sheets(run: FinishedRun) -> Iterator[tuple[str, str]]:
                 shown,
                 data.classes,
                 title=f"What {model} sees",
-                subtitle=_told(run, model),
+                subtitle=_told(run, model, seed),
                 caption=choice_note(predictions, shown),
             ),
         )
 
 
-def _told(run: FinishedRun, model: str) -> str:
+def _told(run: FinishedRun, model: str, seed: int) -> str:
     """Say what a picture of a model is of."""
     from archbench.report.train_layouts import length_words
 
     row = next(row for row in run.accuracies if row.model == model)
-    return f"{run.data_said}, {length_words(row)}, seed 0"
+    return f"{run.data_said}, {length_words(row)}, seed {seed}"
 
 
 def _write_logs(run: FinishedRun) -> None:

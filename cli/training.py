@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,8 +59,17 @@ def go_on(place: Path, given: Mapping[str, Any], manner: Manner) -> Path:
 
     _set_up(manner, read_run(place)["plan"]["dtype"])
     with joined(manner.kind) as world:
-        _train(place, _reopened(place, given, manner), manner, world)
+        prepared = _reopened(place, given, manner)
+        _require_shares(prepared, manner)
+        _train(place, prepared, manner, world)
     return place
+
+
+def _require_shares(prepared: Prepared, manner: Manner) -> None:
+    from archbench.train.batches import require_shares
+
+    for model in prepared.plan.models:
+        require_shares(prepared.plan.batch_of(model), manner.processes)
 
 
 def _begin(asked: Asked, out: Path | None, manner: Manner) -> tuple[Prepared, Path]:
@@ -68,7 +78,6 @@ def _begin(asked: Asked, out: Path | None, manner: Manner) -> tuple[Prepared, Pa
     from archbench.files import write_whole
     from archbench.measure.environment import environment
     from archbench.report.train_layouts import expectation
-    from archbench.train.batches import require_shares
     from archbench.train.folder import RunFolder, make_folder
     from archbench.train.preparation import prepare
     from archbench.train.run import describe
@@ -76,8 +85,7 @@ def _begin(asked: Asked, out: Path | None, manner: Manner) -> tuple[Prepared, Pa
     if out is not None and RunFolder(out).run.exists():
         raise UsageError(f"--out {out} holds a run already; --resume {out} goes on with it")
     prepared, seconds = prepare(asked, kind=manner.kind, threads=manner.threads, download=manner.download)
-    for model in prepared.plan.models:
-        require_shares(prepared.plan.batch_of(model), manner.processes)
+    _require_shares(prepared, manner)
     note(expectation(seconds, len(prepared.plan.seeds)))
     if not manner.is_sure and sys.stdin.isatty() and sys.stderr.isatty():
         typer.confirm("Go on?", default=True, abort=True, err=True)
@@ -100,6 +108,7 @@ def _reopened(place: Path, given: Mapping[str, Any], manner: Manner) -> Prepared
 def _train(place: Path, prepared: Prepared, manner: Manner, world: World) -> None:
     from archbench.train.folder import RunFolder
     from archbench.train.interruption import Interruption
+    from archbench.train.lock import locked
     from archbench.train.run import Run
     from cli.train_progress import Live
 
@@ -107,7 +116,8 @@ def _train(place: Path, prepared: Prepared, manner: Manner, world: World) -> Non
         _launch(place, manner)
         return
     trainings = len(prepared.plan.models) * len(prepared.plan.seeds)
-    with Interruption() as interruption, Live(trainings, is_shown=world.is_first) as live:
+    alone = locked(RunFolder(place).run) if world.is_first else nullcontext()
+    with alone, Interruption() as interruption, Live(trainings, is_shown=world.is_first) as live:
         run = Run(
             prepared.plan,
             prepared.data,
@@ -130,7 +140,7 @@ def _launch(place: Path, manner: Manner) -> None:
     """
     from archbench.errors import MeasurementError
 
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", str(_RESTARTS)]
+    command = [sys.executable, "-m", "archbench.train.together", "--standalone", "--max-restarts", str(_RESTARTS)]
     command += ["--nproc-per-node", str(manner.processes), "-m", "archbench", "train", "--resume", str(place)]
     command += ["--device", manner.kind, "--threads", str(max(1, manner.threads // manner.processes)), "--only-train"]
     command += ["--checkpoint-every", str(manner.checkpoint_s)]

@@ -9,6 +9,7 @@ over seeds holds a part of the images' noise, which is so counted twice: interva
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from archbench.train.records import Epoch, Prediction, Status
+from archbench.train.records import Prediction, Status
 
 # Of the steps after warm-up, the last part that is looked at to say whether a model is stuck at chance.
 _LAST_PART = 0.25
@@ -102,12 +103,12 @@ def compare_models(predictions: Mapping[str, Sequence[Sequence[Prediction]]]) ->
     return [_comparison(a, b, right[a], right[b], len(pairs)) for a, b in pairs]
 
 
-def outcome_of(train_losses: Sequence[float], warmup_steps: int, num_classes: int) -> Status:
+def outcome_of(train_losses: Sequence[float], warmup_steps: int, loss_of_chance: float) -> Status:
     """Return how a training ended by the losses of its steps: `diverged`, `chance`, or `ok`.
 
     It diverged if a loss is not finite. It is stuck at chance if the mean of the last quarter of the steps after
-    warm-up is within 0.01 of ln K, the loss of equal probabilities for all K classes. The mean, because the loss of one
-    batch is noise; the last quarter, because some models leave chance late. What ended within warm-up is not judged.
+    warm-up is within 0.01 of the loss of guessing. The mean, because the loss of one batch is noise; the last quarter,
+    because some models leave chance late. What ended within warm-up is not judged.
     """
     if not all(math.isfinite(loss) for loss in train_losses):
         return "diverged"
@@ -115,16 +116,18 @@ def outcome_of(train_losses: Sequence[float], warmup_steps: int, num_classes: in
     if not losses:
         return "ok"
     last = losses[-max(1, round(_LAST_PART * len(losses))) :]
-    is_chance = abs(math.fsum(last) / len(last) - math.log(num_classes)) < _CHANCE_TOLERANCE
-    return "chance" if is_chance else "ok"
+    return "chance" if abs(math.fsum(last) / len(last) - loss_of_chance) < _CHANCE_TOLERANCE else "ok"
 
 
-def time_to(epochs: Sequence[Epoch], threshold: float) -> float | None:
-    """Return after how many seconds of training steps the validation accuracy first reached a threshold; None if never.
+def chance_loss(labels: Sequence[int]) -> float:
+    """Return the least loss without a look at the images: the entropy of the classes, ln K if all are equal."""
+    shares = [count / len(labels) for count in Counter(labels).values()]
+    return -math.fsum(share * math.log(share) for share in shares)
 
-    `epochs` are those of one model and seed, in order.
-    """
-    return next((epoch.elapsed_s for epoch in epochs if epoch.validation_top1 >= threshold), None)
+
+def chance_accuracy(labels: Sequence[int], guesses: int) -> float:
+    """Return how often one of so many guesses is right at best without a look at the images: the largest classes."""
+    return sum(count for _, count in Counter(labels).most_common(guesses)) / len(labels)
 
 
 def _comparison(a: str, b: str, right_a: Rightness, right_b: Rightness, num_pairs: int) -> Comparison:

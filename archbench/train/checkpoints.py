@@ -26,9 +26,9 @@ _KEPT = 2
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A checkpoint's content, and the damaged ones that are newer than it."""
+    """The content of the newest checkpoint that is whole, None if none is, and the damaged ones that are newer."""
 
-    content: dict[str, Any]
+    content: dict[str, Any] | None
     damaged: tuple[Path, ...]
 
 
@@ -45,8 +45,8 @@ def save(folder: Path, step: int, content: dict[str, Any]) -> Path:
     return path
 
 
-def load(folder: Path) -> Loaded | None:
-    """Return the newest checkpoint that is whole, None if there is none. No code in a file is run."""
+def load(folder: Path) -> Loaded:
+    """Return the newest checkpoint that is whole, and which are not. No code in a file is run."""
     damaged: list[Path] = []
     for path in _newest_first(folder):
         data = path.read_bytes()
@@ -56,7 +56,7 @@ def load(folder: Path) -> Loaded | None:
             except (pickle.UnpicklingError, RuntimeError):
                 pass  # somebody else's file under a name of ours: as good as damaged
         damaged.append(path)
-    return None
+    return Loaded(None, tuple(damaged))
 
 
 def remove(folder: Path) -> None:

@@ -27,7 +27,7 @@ def evaluate(
     """Return how well `run`, which maps a batch to its scores, does, and what it says of each image, in order."""
     losses = 0.0
     predictions: list[Prediction] = []
-    with torch.inference_mode():
+    with torch.no_grad():
         for inputs, labels in batches:
             scores = run(inputs).float()
             losses += float(cross_entropy(scores, labels, reduction="sum"))

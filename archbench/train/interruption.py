@@ -10,14 +10,18 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Takes note of the first signal while its block runs; at the end of the block the signal has its usual effect."""
+    """Takes note of the first signal while its block runs; at the end of the block the signal has its usual effect.
+
+    A signal that is ignored stays so.
+    """
 
     def __init__(self) -> None:
         self.signal: int | None = None
         self._usual: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
-        self._usual = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        self._usual = {number: signal.signal(number, self._note) for number in heeded}
         return self
 
     def __exit__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,8 @@ from archbench.train.world import World
 
 if TYPE_CHECKING:
     from archbench.train.batches import Batches
+
+Result = TypeVar("Result")
 
 
 class NonFiniteError(Exception):
@@ -55,8 +57,8 @@ class Learner:
         self._precision, self._kind = precision, kind
         self._optimizer = _optimizer(model, recipe)
         self._scaler = torch.amp.GradScaler(kind, enabled=precision.autocast_dtype is torch.float16)
-        is_joint = world is not None and world.size > 1
-        joint: nn.Module = DistributedDataParallel(model) if is_joint else model
+        self._is_joint = world is not None and world.size > 1
+        joint: nn.Module = DistributedDataParallel(model) if self._is_joint else model
         self._run: Callable[[Tensor], Any] = torch.compile(joint) if compiled else joint
 
     @property
@@ -85,10 +87,9 @@ class Learner:
         return loss
 
     def scores(self, inputs: Tensor) -> Tensor:
-        """Return the scores of a batch as the model gives them when it is not trained."""
+        """Return the scores of a batch as the model gives them when it is not trained, in as many parts as it takes."""
         self.model.eval()
-        with torch.inference_mode(), self._autocast():
-            return scores_of(self.model(inputs))
+        return self._in_parts(len(inputs), lambda: self._scores_in_parts(inputs))
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
@@ -111,15 +112,24 @@ class Learner:
 
     def _gradients(self, inputs: Tensor, labels: Tensor) -> float:
         """Leave the gradients of the batch's mean loss, and return that."""
+        return self._in_parts(len(inputs), lambda: self._gradients_in_parts(inputs, labels))
+
+    def _in_parts(self, most: int, attempt: Callable[[], Result]) -> Result:
+        """Return what an attempt returns; one that runs out of memory is made again in twice as many parts."""
         while True:
             try:
-                return self._gradients_in_parts(inputs, labels)
+                return attempt()
             except torch.OutOfMemoryError:
-                if self.parts >= len(inputs):
+                # Where several train together, the others are in the middle of a batch of other parts.
+                if self.parts >= most or self._is_joint:
                     raise
             # Outside the except block, which holds what the failed attempt had in memory.
             self.parts *= 2
             torch.cuda.empty_cache()
+
+    def _scores_in_parts(self, inputs: Tensor) -> Tensor:
+        with torch.no_grad(), self._autocast():
+            return torch.cat([scores_of(self.model(part)) for part in inputs.chunk(self.parts)])
 
     def _gradients_in_parts(self, inputs: Tensor, labels: Tensor) -> float:
         self._optimizer.zero_grad()

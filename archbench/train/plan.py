@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from archbench.train.recipes import Recipe, find_recipe
@@ -80,6 +83,14 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for name in names
         if _plain(before.get(name)) != _plain(now.get(name))
     ]
+
+
+def source_digest(model: str) -> str:
+    """Return what tells one version of a model's code from another: the digest of its file, else the tool's version."""
+    path = Path(model.partition("?")[0].rpartition(":")[0])
+    if path.suffix == ".py" and path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return f"archbench {version('archbench')}"
 
 
 def _plain(value: Any) -> Any:

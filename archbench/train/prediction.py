@@ -42,12 +42,14 @@ def predict(run: FinishedRun, model: str, seed: int, images: Tensor) -> list[Pre
     """
     folder = run.folder.seed(model, seed)
     if not folder.final.exists():
-        raise UsageError(
-            f"{model} was not trained to the end with seed {seed}; there are {run.record['plan']['seeds']}"
-        )
+        seeds = ", ".join(str(each) for each in run.record["plan"]["seeds"])
+        raise UsageError(f"{model} was not trained to the end with seed {seed}; there are {seeds}")
     data, plan = run.record["data"], from_record(run.record["plan"])
     adapted = build(plan, model, seed, tuple(data["shape"]), len(data["classes"]))
-    adapted.model.load_state_dict(read_state(folder.final))
+    try:
+        adapted.model.load_state_dict(read_state(folder.final))
+    except RuntimeError as error:
+        raise UsageError(f"{model} is no longer what was trained: its parameters differ") from error
     adapted.model.eval()
     channels, *size = adapted.input_shape
     batches = Batches(
@@ -78,7 +80,7 @@ def _read(path: Path, shape: tuple[int, int, int]) -> Tensor:
     try:
         with Image.open(path) as file:
             picture = ImageOps.exif_transpose(file).convert("L" if channels == 1 else "RGB")
-    except UnidentifiedImageError as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise DataError(f"'{path}' is no image that can be read") from error
     except OSError as error:
         raise DataError(f"'{path}' cannot be read: {error.strerror or error}") from error

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from archbench.errors import UsageError, nearest
+from archbench.files import plain_name
 from archbench.train.augmentation import find_augmentation
 from archbench.train.data.records import Data
 from archbench.train.data.sources import load_data
 from archbench.train.folder import RunFolder
 from archbench.train.plan import Plan, differences, from_record
 from archbench.train.probe import step_time_s, steps_within, training_time_s
+from archbench.train.recipes import find_recipe
 from archbench.train.run import Size, size_of
 from archbench.train.setting import build
 
-DEFAULT_EPOCHS = 10.0
 DTYPES = ("fp32", "tf32", "amp", "amp-fp16")
 
 
@@ -68,7 +69,7 @@ def prepare(asked: Asked, *, kind: str, threads: int, download: bool = False) ->
         data_digest=data.digest,
         size=None if asked.size == "auto" else _size(asked.size),
         recipe=asked.recipe,
-        epochs=asked.epochs or (None if asked.steps else DEFAULT_EPOCHS),
+        epochs=asked.epochs or (None if asked.steps else find_recipe(asked.recipe, models[0]).epochs),
         steps=asked.steps,
         batch=asked.batch,
         augmentation=asked.augment,
@@ -79,6 +80,10 @@ def prepare(asked: Asked, *, kind: str, threads: int, download: bool = False) ->
         compiled=asked.compile,
         threads=threads,
     )
+    for model in models:
+        if plan.batch_of(model) > len(data.train):
+            said = f"a batch of {plan.batch_of(model)} is more than the {len(data.train)} training images"
+            raise UsageError(f"{said}; give a smaller --batch")
     sizes = {model: size_of(build(plan, model, 0, data.shape, data.num_classes)) for model in models}
     step_s = {model: step_time_s(plan, model, data) for model in models}
     if asked.minutes is not None:
@@ -93,10 +98,13 @@ def reopen(folder: RunFolder, given: Mapping[str, Any], *, kind: str, threads: i
     Raises UsageError for a folder without a run, or where something differs.
     """
     record = read_run(folder.path)
-    found = differences({name: record["asked"].get(name) for name in given}, given)
+    # Of the images only what they are must be the same, not where they lie.
+    held = {name: value for name, value in given.items() if name != "data"}
+    found = differences({name: record["asked"].get(name) for name in held}, held)
     if found:
         raise UsageError(f"'{folder.path}' was begun otherwise: {'; '.join(found)}")
     plan = replace(from_record(record["plan"]), kind=kind, threads=threads)
+    plan = replace(plan, data=_lasting(given["data"])) if "data" in given else plan
     data = load_data(plan.data)
     if data.digest != plan.data_digest:
         raise UsageError(f"'{folder.path}' was begun with other images than '{plan.data}' has now")
@@ -129,10 +137,27 @@ def varied(models: Sequence[str], variations: Sequence[str]) -> tuple[str, ...]:
         name, equals, values = variation.partition("=")
         if not name.isidentifier() or not equals or not all(values.split(",")):
             raise UsageError(f"--vary {variation} names no forms; write for example activation=relu,sigmoid")
-        found = [
-            f"{model}{'&' if '?' in model else '?'}{name}={value}" for model in found for value in values.split(",")
-        ]
-    return tuple(found)
+        found = [_with_argument(model, name, value) for model in found for value in values.split(",")]
+    return _told_apart(tuple(dict.fromkeys(found)))
+
+
+def _with_argument(model: str, name: str, value: str) -> str:
+    """Return a model's address with an argument, in place of the one of that name."""
+    target, _, text = model.partition("?")
+    others = [part for part in text.split("&") if part and part.partition("=")[0] != name]
+    return f"{target}?{'&'.join((*others, f'{name}={value}'))}"
+
+
+def _told_apart(models: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the models. Raises UsageError for two whose files would have one name."""
+    names: dict[str, str] = {}
+    for model in models:
+        other = names.setdefault(plain_name(model), model)
+        if other != model:
+            raise UsageError(
+                f"{other} and {model} would share the folder '{plain_name(model)}'; train them in two runs"
+            )
+    return models
 
 
 def _require_sense(asked: Asked, kind: str) -> None:

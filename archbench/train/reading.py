@@ -52,6 +52,10 @@ class FinishedRun:
             raise UsageError(f"'{self.folder.path}' was trained with other images than there are now")
         return data
 
+    def first_ended(self, model: str) -> int | None:
+        """Return the first seed with which a model was trained to the end, None if there is none."""
+        return next((one.seed for one in self.outcomes if one.model == model and one.top1 is not None), None)
+
     def complete_predictions(self) -> dict[str, list[list[Prediction]]]:
         """Return the predictions of every seed, by model, of those models whose every seed came to the end."""
         seeds = self.record["plan"]["seeds"]

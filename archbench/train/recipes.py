@@ -25,6 +25,7 @@ class Recipe:
     learning_rate: float
     batch: int
     initialisation: str
+    epochs: float = 10.0
     momentum: float = 0.9
     weight_decay: float = 5e-4
     schedule: Literal["cosine", "plateau", "constant"] = "plateau"
@@ -37,7 +38,15 @@ class Recipe:
 EQUAL = Recipe("equal", "sgd", 0.01, batch=64, initialisation="kaiming", schedule="cosine", warm_up=0.1, clip_norm=1.0)
 # As one well-known lecture trains AlexNet: what constructors draw, Adam at its usual rate, negative log-likelihood.
 LECTURE = Recipe(
-    "lecture", "adam", 1e-3, batch=512, initialisation="torch", momentum=0.0, weight_decay=0.0, schedule="constant"
+    "lecture",
+    "adam",
+    1e-3,
+    batch=512,
+    initialisation="torch",
+    epochs=5.0,
+    momentum=0.0,
+    weight_decay=0.0,
+    schedule="constant",
 )
 # By the beginning of the model's name: Krizhevsky et al. 2012, section 5; Zeiler and Fergus 2013, section 3; Simonyan
 # and Zisserman 2014, section 3.1, with the initialisation that they advise there.
@@ -62,7 +71,7 @@ def find_recipe(name: str, model: str) -> Recipe:
         raise UsageError(f"there is no recipe '{name}'; there are {', '.join(NAMES)}{nearest(name, NAMES)}")
     family = re.match(r"[a-z]*", model)
     assert family is not None, "the pattern matches nothing, too"
-    if family.group() not in PAPERS:
+    if family.group() not in PAPERS or ":" in model:  # somebody else's vgg may be anything
         known = ", ".join(PAPERS)
         raise UsageError(f"{model}: a paper's recipe is known for {known} only; --recipe equal trains any model")
     return PAPERS[family.group()]

@@ -42,9 +42,10 @@ class Accuracy:
     """One row of `accuracy.csv`: what one model came to over all its seeds.
 
     `top1_low` and `top1_high` bound the 95% interval of the mean accuracy on test images such as these; `top1_std` is
-    the standard deviation over the seeds, None for a single one. `params` and `macs` are of the model as trained, one
+    the standard deviation over the seeds, None for a single one. `seeds` are those that reached the end, of which all
+    figures are, or those that began if none did. `params` and `macs` are of the model as trained, one
     image; `images_per_s` is the median training rate, `time_s` the mean time of training steps a seed. `chance_top1`
-    and `chance_top5` are what guessing gives.
+    and `chance_top5` are what always guessing the largest classes gives.
     """
 
     model: str

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archbench.files import write_whole
-from archbench.train.accuracy import mean_interval
+from archbench.train.accuracy import chance_accuracy, mean_interval
 from archbench.train.data.records import Data
 from archbench.train.records import TOP, Accuracy, Epoch, Outcome, Prediction, Status
 
@@ -26,18 +26,20 @@ _GRAVEST: tuple[Status, ...] = ("interrupted", "failed", "diverged", "chance", "
 def accuracy_of(
     outcomes: Sequence[Outcome], data: Data, *, input_shape: str, params: int, macs: int, steps_per_epoch: int
 ) -> Accuracy:
-    """Return one model's row from how all its seeds ended; accuracies are those of the seeds that reached the end."""
+    """Return one model's row from how its seeds ended: all figures are of those that reached the end, if any did."""
     ended = [one for one in outcomes if one.top1 is not None and one.top5 is not None]
+    counted = ended or outcomes
+    labels = data.test.labels.tolist()
     top1s = [one.top1 for one in ended if one.top1 is not None]
     low, high = mean_interval(top1s, len(data.test)) if top1s else (None, None)
-    rates = [one.images_per_s for one in outcomes if one.images_per_s is not None]
+    rates = [one.images_per_s for one in counted if one.images_per_s is not None]
     peaks = [one.peak_bytes for one in outcomes if one.peak_bytes is not None]
     return Accuracy(
         model=outcomes[0].model,
         data=data.name,
         input_shape=input_shape,
-        epochs=statistics.fmean(one.steps for one in outcomes) / steps_per_epoch,
-        seeds=len(outcomes),
+        epochs=statistics.fmean(one.steps for one in counted) / steps_per_epoch,
+        seeds=len(counted),
         top1_mean=statistics.fmean(top1s) if top1s else None,
         top1_std=statistics.stdev(top1s) if len(top1s) > 1 else None,
         top1_low=low,
@@ -46,10 +48,10 @@ def accuracy_of(
         params=params,
         macs=macs,
         images_per_s=statistics.median(rates) if rates else None,
-        time_s=statistics.fmean(one.time_s for one in outcomes),
+        time_s=statistics.fmean(one.time_s for one in counted) or None,
         status=min((one.status for one in outcomes), key=_GRAVEST.index),
-        chance_top1=1 / data.num_classes,
-        chance_top5=min(1.0, TOP / data.num_classes),
+        chance_top1=chance_accuracy(labels, 1),
+        chance_top5=chance_accuracy(labels, TOP),
         peak_bytes=max(peaks, default=None),
     )
 

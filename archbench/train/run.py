@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +32,9 @@ from archbench.train.watch import Watch
 from archbench.train.world import World
 from archbench.units import format_dimensions
 
+# A training that ended so needs no checkpoint any more.
+_GOOD = ("ok", "chance")
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -42,11 +46,11 @@ class Size:
     notes: tuple[str, ...]
 
 
-def size_of(adapted: Adapted, batch: int = 1) -> Size:
+def size_of(adapted: Adapted) -> Size:
     """Return what an adapted model is."""
-    record = trace(adapted.model, torch.empty(batch, *adapted.input_shape, device="meta"))
+    record = trace(adapted.model, torch.empty(1, *adapted.input_shape, device="meta"))
     totals = layer_table(record).totals
-    return Size(adapted.input_shape, totals.params, totals.macs // batch, adapted.notes)
+    return Size(adapted.input_shape, totals.params, totals.macs, adapted.notes)
 
 
 class Run:
@@ -78,9 +82,11 @@ class Run:
             remove_unfinished(self._folder.path)
         for model, seed in self._trainings():
             folder = self._folder.seed(model, seed)
-            outcome = read_outcome(folder.outcome)
+            outcome = self._ended_before(folder)
             if outcome is None:
                 outcome = self._train(model, seed, folder)
+                gc.collect()  # before the next model needs the memory; the command line collects nothing by itself
+            assert outcome.model == model, "every model has a folder of its own"
             self._outcomes.append(outcome)
             self._write()
             self._watch.end(outcome)
@@ -104,6 +110,13 @@ class Run:
             if found
         ]
 
+    def _ended_before(self, folder: SeedFolder) -> Outcome | None:
+        """Return how a training has ended, None if it did not, or if it failed, which it may not do again."""
+        outcome = read_outcome(folder.outcome)
+        if outcome is not None and outcome.status in _GOOD and self._world.is_first:
+            checkpoints.remove(folder.path)  # whoever wrote the outcome may have been killed before this
+        return None if outcome is not None and outcome.status == "failed" else outcome
+
     def _trainings(self) -> Iterator[tuple[str, int]]:
         return ((model, seed) for model in self._plan.models for seed in self._plan.seeds)
 
@@ -115,7 +128,7 @@ class Run:
         around = Circumstances(
             folder=folder.path,
             checkpoint_s=self._checkpoint_s,
-            watch=_Recording(self._watch, self._write_metrics),
+            watch=_Recording(self._watch, lambda: self._write_metrics(training.history)),
             is_asked_to_stop=self._is_asked_to_stop,
         )
         training = Training(Setting(self._plan, model, seed, self._data, adapted, self._world), around)
@@ -131,7 +144,7 @@ class Run:
             self._watch.note(f"{model}, seed {seed}: {_first_line(error)}")
             return self._ended(folder, training.outcome("failed", _first_line(error)))
         if trained is None:
-            return training.outcome("interrupted", "asked to stop")
+            return training.outcome("interrupted", "")
         return self._keep(folder, trained)
 
     def _keep_initial(self, folder: SeedFolder, adapted: Adapted) -> None:
@@ -153,16 +166,16 @@ class Run:
         if self._world.is_first:
             make_folder(folder.path)
             write_outcome(folder.outcome, outcome)
-            if outcome.status in ("ok", "chance"):
+            if outcome.status in _GOOD:
                 checkpoints.remove(folder.path)
         return outcome
 
     def _write(self) -> None:
         if self._world.is_first:
             write_rows(self._folder.accuracy, Accuracy, self.accuracies())
-            self._write_metrics([])
+            self._write_metrics(())
 
-    def _write_metrics(self, running: list[Epoch]) -> None:
+    def _write_metrics(self, running: Sequence[Epoch]) -> None:
         if self._world.is_first:
             rows = [row for outcome in self._outcomes for row in outcome.epochs]
             write_rows(self._folder.metrics, Epoch, [*rows, *running])
@@ -171,9 +184,8 @@ class Run:
 class _Recording(Watch):
     """Passes everything on, and has each epoch written as it comes."""
 
-    def __init__(self, watch: Watch, write: Callable[[list[Epoch]], None]) -> None:
+    def __init__(self, watch: Watch, write: Callable[[], None]) -> None:
         self._watch, self._write = watch, write
-        self._rows: list[Epoch] = []
 
     def begin(self, model: str, seed: int, steps: int, done: int) -> None:
         self._watch.begin(model, seed, steps, done)
@@ -182,8 +194,7 @@ class _Recording(Watch):
         self._watch.step(step, loss, images_per_s)
 
     def epoch(self, row: Epoch) -> None:
-        self._rows.append(row)
-        self._write(self._rows)
+        self._write()
         self._watch.epoch(row)
 
     def note(self, text: str) -> None:

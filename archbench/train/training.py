@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from archbench.errors import UsageError
 from archbench.train import checkpoints
-from archbench.train.accuracy import outcome_of
+from archbench.train.accuracy import chance_loss, outcome_of
 from archbench.train.batches import Batches
 from archbench.train.clock import StepClock
 from archbench.train.evaluation import Evaluation, evaluate
-from archbench.train.plan import differences
-from archbench.train.records import Epoch, Outcome, Prediction
+from archbench.train.learner import NonFiniteError
+from archbench.train.plan import differences, source_digest
+from archbench.train.records import Epoch, Outcome, Prediction, Status
 from archbench.train.seeding import random_states, restore, seed_all
 from archbench.train.setting import Setting
 from archbench.train.watch import Watch
@@ -70,9 +71,15 @@ class Training:
             torch.cuda.reset_peak_memory_stats()
         if not self._resume():
             self._spread = self._initial_spread()
+        if not self._setting.world.is_first:  # what is dropped is to differ between processes
+            seed_all(self._seed + self._learner.step, self._setting.world.rank)
         self._around.watch.begin(self._model, self._seed, self._steps, self._learner.step)
         while self._learner.step < self._steps:
-            self._advance()
+            try:
+                self._advance()
+            except NonFiniteError:
+                self._save()  # the step was not made
+                raise
             if self._is_epoch_over():
                 self._end_epoch()
             if self._setting.world.any(self._around.is_asked_to_stop()):
@@ -82,7 +89,12 @@ class Training:
                 self._save()
         return self._tested()
 
-    def outcome(self, status: Any, reason: str, test: Evaluation | None = None) -> Outcome:
+    @property
+    def history(self) -> Sequence[Epoch]:
+        """The rows of `metrics.csv` so far."""
+        return self._history
+
+    def outcome(self, status: Status, reason: str, test: Evaluation | None = None) -> Outcome:
         """Return how it ended, or stands."""
         rates = [row.images_per_s for row in self._history if row.images_per_s is not None]
         return Outcome(
@@ -147,7 +159,7 @@ class Training:
         found, predictions = self._evaluate(self._setting.batches(self._setting.data.test))
         recipe = self._setting.plan.recipe_of(self._model)
         warm_up = round(recipe.warm_up * self._steps)
-        status = outcome_of(self._losses, warm_up, self._setting.data.num_classes)
+        status = outcome_of(self._losses, warm_up, chance_loss(self._setting.data.train.labels.tolist()))
         last = asdict(self._history[-1]) | {"test_loss": found.loss, "top1": found.top1, "top5": found.top5}
         self._history[-1] = Epoch(**last)
         return Trained(self.outcome(status, "", found), tuple(predictions), self._learner.model)
@@ -169,14 +181,16 @@ class Training:
     def _resume(self) -> bool:
         """Go on from the last whole checkpoint; say no if there is none."""
         loaded = checkpoints.load(self._around.folder)
-        if loaded is None:
-            return False
+        for path in loaded.damaged:
+            self._say(f"checkpoint {path.name} was damaged; going on from the one before, or from the start")
+            if self._setting.world.is_first:
+                path.unlink(missing_ok=True)
         content = loaded.content
+        if content is None:
+            return False
         found = differences(content["what"], self._what())
         if found:
             raise UsageError(f"cannot go on in '{self._around.folder}': {'; '.join(found)}")
-        for path in loaded.damaged:
-            self._say(f"checkpoint {path.name} is damaged; going on from the one before")
         if content["threads"] != torch.get_num_threads():
             threads = f"{content['threads']} threads, now {torch.get_num_threads()}"
             self._say(f"it was begun with {threads}: the last bits may differ")
@@ -185,10 +199,8 @@ class Training:
         self._losses = list(content["losses"])
         self._spread = content["spread"]
         self._clock.load(content["clock"])
-        if self._setting.world.is_first:
-            restore(content["random"])
-        else:
-            seed_all(self._seed + self._learner.step, self._setting.world.rank)
+        self._notes = list(dict.fromkeys((*content["notes"], *self._notes)))
+        restore(content["random"])
         return True
 
     def _save(self) -> None:
@@ -203,6 +215,7 @@ class Training:
             "history": [asdict(row) for row in self._history],
             "losses": self._losses,
             "spread": self._spread,
+            "notes": self._notes,
             "clock": self._clock.state(),
             "random": random_states(),
             "threads": torch.get_num_threads(),
@@ -213,6 +226,7 @@ class Training:
         shapes = {name: list(tensor.shape) for name, tensor in self._learner.model.state_dict().items()}
         identity = self._setting.plan.identity() | {"seeds": self._seed, "models": self._model}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in identity.items()}
+        plain["its code"] = source_digest(self._model)
         return plain | {f"the shape of {name}": shape for name, shape in shapes.items()}
 
     def _say(self, text: str) -> None:

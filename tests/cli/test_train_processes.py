@@ -175,7 +175,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_goes_on(tmp_path, refe
     newest.write_bytes(data if damage == "flipped" else data[: len(data) // 3])
     ended = gone_on(run)
     assert ended.returncode == 0, ended.stderr
-    assert f"{newest.name} is damaged" in ended.stderr
+    assert f"{newest.name} was damaged" in ended.stderr
     assert_same(run, expected)
 
 

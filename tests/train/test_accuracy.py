@@ -11,11 +11,12 @@ from scipy import stats
 
 from archbench.train.accuracy import (
     accuracy_interval,
+    chance_accuracy,
+    chance_loss,
     compare_models,
     mcnemar,
     mean_interval,
     outcome_of,
-    time_to,
 )
 from archbench.train.records import Epoch, Prediction
 
@@ -209,22 +210,24 @@ def losses(*parts):
     ],
 )
 def test_stuck_at_chance_is_told_apart(train_losses, status):
-    assert outcome_of(train_losses, 20, 10) == status
+    assert outcome_of(train_losses, 20, LN_10) == status
 
 
 def test_the_noise_of_batches_hides_no_chance():
     noisy = np.random.default_rng(0).normal(LN_10, 0.02, 200)
-    assert outcome_of(noisy.tolist(), 20, 10) == "chance"
-    assert outcome_of((noisy - LN_10 + math.log(2)).tolist(), 20, 2) == "chance"
+    assert outcome_of(noisy.tolist(), 20, LN_10) == "chance"
+    assert outcome_of((noisy - LN_10 + math.log(2)).tolist(), 20, math.log(2)) == "chance"
 
 
 def epoch(elapsed_s, validation_top1):
     return Epoch("lenet", 0, 1, 10, 1.0, None, None, None, 0.01, 100.0, elapsed_s, 1.0, validation_top1, 1.0)
 
 
-def test_the_time_to_an_accuracy_is_that_of_the_first_epoch_that_has_it():
-    epochs = [epoch(1.0, 0.5), epoch(2.0, 0.8), epoch(3.0, 0.7), epoch(4.0, 0.9)]
-    assert time_to(epochs, 0.8) == 2.0
-    assert time_to(epochs, 0.85) == 4.0
-    assert time_to(epochs, 0.95) is None
-    assert time_to([], 0.1) is None
+def test_guessing_is_judged_by_the_shares_of_the_classes():
+    # 9 of 10 in one class: always that one is right 9 times; the entropy is -(0.9 ln 0.9 + 0.1 ln 0.1) = 0.3251.
+    labels = [0] * 9 + [1]
+    assert chance_accuracy(labels, 1) == 0.9
+    assert chance_accuracy(labels, 5) == 1.0
+    assert chance_loss(labels) == pytest.approx(0.3251, abs=1e-4)
+    assert chance_loss([0, 1, 2, 3] * 5) == pytest.approx(math.log(4))
+    assert chance_accuracy([0, 1, 2, 3] * 5, 1) == 0.25

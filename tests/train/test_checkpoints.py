@@ -17,7 +17,7 @@ def _content(step: int) -> dict:
 def test_what_is_saved_comes_back(tmp_path):
     checkpoints.save(tmp_path, 3, _content(3))
     loaded = checkpoints.load(tmp_path)
-    assert loaded is not None
+    assert loaded.content is not None
     assert loaded.content["history"] == [{"loss": 0.5, "model": "a"}]
     assert torch.equal(loaded.content["weights"], torch.full((100,), 3.0))
 
@@ -29,8 +29,8 @@ def test_only_the_last_two_are_kept_and_nothing_else_lies_about(tmp_path):
 
 
 def test_an_empty_folder_and_one_that_is_not_there_have_none(tmp_path):
-    assert checkpoints.load(tmp_path) is None
-    assert checkpoints.load(tmp_path / "missing") is None
+    assert checkpoints.load(tmp_path).content is None
+    assert checkpoints.load(tmp_path / "missing") == checkpoints.Loaded(None, ())
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
@@ -42,7 +42,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_is_named(tmp_path
         data[len(data) // 2] ^= 1
     newest.write_bytes(bytes(data if damage == "flipped" else data[: len(data) // 2 if damage == "truncated" else 0]))
     loaded = checkpoints.load(tmp_path)
-    assert loaded is not None
+    assert loaded.content is not None
     assert loaded.content["step"] == 1
     assert loaded.damaged == (newest,)
 
@@ -53,7 +53,7 @@ def test_no_single_bit_goes_unnoticed(tmp_path, place):
     data = bytearray(path.read_bytes())
     data[place % len(data)] ^= 1 << (place % 8)
     path.write_bytes(bytes(data))
-    assert checkpoints.load(tmp_path) is None
+    assert checkpoints.load(tmp_path).content is None
 
 
 class _Bomb:
@@ -68,7 +68,7 @@ def test_no_code_in_a_file_is_run(tmp_path, monkeypatch):
     (tmp_path / f"checkpoint-00000009-{checkpoints._digest(data)}.pt").write_bytes(data)
     checkpoints.save(tmp_path, 1, _content(1))
     loaded = checkpoints.load(tmp_path)
-    assert loaded is not None
+    assert loaded.content is not None
     assert loaded.content["step"] == 1
     assert not (tmp_path / "exploded").exists()
 
@@ -83,7 +83,7 @@ def test_where_it_cannot_be_written_the_earlier_one_stays(tmp_path, monkeypatch)
     with pytest.raises(OutputError, match="No space left"):
         checkpoints.save(tmp_path, 2, _content(2))
     loaded = checkpoints.load(tmp_path)
-    assert loaded is not None
+    assert loaded.content is not None
     assert loaded.content["step"] == 1
     assert len(list(tmp_path.iterdir())) == 1
 

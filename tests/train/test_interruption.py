@@ -33,19 +33,37 @@ def test_a_second_signal_has_its_usual_effect_at_once(heard):
 
 
 def test_ctrl_c_becomes_a_keyboard_interrupt_at_the_end():
-    steps = 0
-    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
-        signal.raise_signal(signal.SIGINT)
-        assert interruption.is_asked_for
-        steps += 1
-    assert steps == 1
+    steps = []
+
+    def train() -> None:
+        with Interruption() as interruption:
+            signal.raise_signal(signal.SIGINT)
+            steps.append(interruption.is_asked_for)
+
+    with pytest.raises(KeyboardInterrupt):
+        train()
+    assert steps == [True]
 
 
 def test_an_error_is_not_hidden_by_a_signal(heard):
-    with pytest.raises(ValueError, match="first"), Interruption():
-        signal.raise_signal(signal.SIGTERM)
-        raise ValueError("first")
+    def train() -> None:
+        with Interruption():
+            signal.raise_signal(signal.SIGTERM)
+            raise ValueError("first")
+
+    with pytest.raises(ValueError, match="first"):
+        train()
     assert heard == []
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            signal.raise_signal(signal.SIGTERM)
+            assert not interruption.is_asked_for
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_without_a_signal_the_usual_handlers_are_back(heard):
