@@ -8,7 +8,6 @@ import typer
 
 from cli.options import (
     Algorithm,
-    Batches,
     Checkpoint,
     Csv,
     Dtype,
@@ -20,6 +19,7 @@ from cli.options import (
     Model,
     ModeOption,
     OptimizerOption,
+    OptionalBatches,
     Output,
     UpdateForm,
     UpdateFormOption,
@@ -44,7 +44,7 @@ OnDevice = Annotated[
 def memory(
     model: Model,
     input: Inputs = None,
-    batch: Batches | None = None,
+    batch: OptionalBatches = None,
     fit: Fit = None,
     mode: ModeOption = Mode.eval,
     dtype: Dtype = "fp32",

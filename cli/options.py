@@ -129,6 +129,9 @@ FormatOption = Annotated[Format | None, typer.Option("--format", help="Default: 
 Output = Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Write there instead of printing.")]
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="PATH", help="Short for --format csv --output PATH.")]
 Batches = Annotated[str, typer.Option("--batch", metavar="N", help="Samples: 32, or several: 1,8,32 or 1..512.")]
+OptionalBatches = Annotated[
+    str | None, typer.Option("--batch", metavar="N", help="Samples: 32, or several: 1,8,32 or 1..512; default: 1.")
+]
 Dtype = Annotated[
     str,
     typer.Option(

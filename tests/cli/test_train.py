@@ -211,6 +211,37 @@ def test_a_model_that_fails_is_a_row_and_the_others_go_on(archbench, tmp_path):
     assert "Traceback" not in err
 
 
+def test_a_training_that_failed_is_tried_again(archbench, tmp_path):
+    (tmp_path / "net.py").write_text(
+        "import pathlib\n"
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, num_classes=10):\n"
+        "        super().__init__()\n"
+        "        self.net, self.steps = nn.Linear(64, num_classes), 0\n"
+        "    def forward(self, x):\n"
+        "        self.steps += self.training\n"
+        "        if self.steps > 8 and (pathlib.Path(__file__).parent / 'busy').exists():\n"
+        "            raise RuntimeError('busy')\n"
+        "        return self.net(x.flatten(1))\n"
+        "def example_inputs(batch):\n"
+        "    import torch\n"
+        "    return torch.randn(batch, 1, 8, 8)\n"
+    )
+    (tmp_path / "busy").touch()
+    run = tmp_path / "run"
+    own = f"{tmp_path / 'net.py'}:Net"
+    assert (
+        archbench("train", own, "--steps", "12", "--seeds", "1", "--out", str(run), "--checkpoint-every", "0")[0] == 3
+    )
+    (tmp_path / "busy").unlink()
+    code, _, err = archbench("train", "--resume", str(run))
+    assert code == 0
+    assert "going on after step 8 of 12" in err
+    (row,) = rows(run / "accuracy.csv")
+    assert row["status"] == "ok"
+
+
 def test_tensorboard_logs_hold_the_curves(archbench, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

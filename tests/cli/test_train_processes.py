@@ -161,21 +161,23 @@ def test_where_a_checkpoint_cannot_be_written_the_last_good_one_survives(tmp_pat
     assert_same(run, expected)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_goes_on(tmp_path, reference, damage):
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "both flipped"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_goes_on_or_the_start(tmp_path, reference, damage):
     expected, asked = reference
     run = tmp_path / "run"
     process = begun(asked, run)
     wait_for_steps(run, 12)
     process.kill()
     process.communicate()
-    newest = sorted(seed_folder(run).glob("checkpoint-*.pt"))[-1]
-    data = bytearray(newest.read_bytes())
-    data[len(data) // 3] ^= 16
-    newest.write_bytes(data if damage == "flipped" else data[: len(data) // 3])
+    found = sorted(seed_folder(run).glob("checkpoint-*.pt"))
+    damaged = found if damage == "both flipped" else found[-1:]
+    for path in damaged:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 3] ^= 16
+        path.write_bytes(data[: len(data) // 3] if damage == "truncated" else data)
     ended = gone_on(run)
     assert ended.returncode == 0, ended.stderr
-    assert f"{newest.name} was damaged" in ended.stderr
+    assert all(f"{path.name} was damaged" in ended.stderr for path in damaged)
     assert_same(run, expected)
 
 

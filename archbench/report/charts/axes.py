@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _BYTES = (("B", 1.0), ("KiB", 2.0**10), ("MiB", 2.0**20), ("GiB", 2.0**30), ("TiB", 2.0**40))
 _TICKS = 5
 _MOST_LOG_TICKS = 10
+_FEWEST_LOG_TICKS = 2
 
 # A decimal prefix, capital as everywhere in the project.
 COUNT_LABELS = "replace(format(datum.value, '~s'), 'k', 'K')"
@@ -77,12 +78,14 @@ def nice_step(rough: float) -> float:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return powers of ten between two positive numbers, with 2 and 5 times them where there are few."""
+    """Return powers of ten between two positive numbers, with 2 and 5 times them, or all digits, where there are few."""
     powers = [10.0**power for power in range(floor(log10(low)), ceil(log10(high)) + 1)]
-    fine, coarse = (
+    finest, fine, coarse = (
         [power * factor for power in powers for factor in factors if low <= power * factor <= high]
-        for factors in ((1, 2, 5), (1,))
+        for factors in (range(1, 10), (1, 2, 5), (1,))
     )
+    if len(fine) < _FEWEST_LOG_TICKS:
+        return finest
     return fine if len(fine) <= _MOST_LOG_TICKS else coarse[:: ceil(len(coarse) / _MOST_LOG_TICKS)]
 
 
@@ -92,7 +95,7 @@ def time_ticks(low_s: float, high_s: float) -> list[float]:
     short = [tick for tick in log_ticks(low_s, min(high_s, 49.0)) if tick < 50] if low_s < 49 else []
     long = [60.0 * n for n in _MINUTES] + [3600.0 * n for n in _HOURS]
     ticks = short + [tick for tick in long if low_s <= tick <= high_s]
-    return ticks[:: ceil(len(ticks) / _MOST_LOG_TICKS)]
+    return ticks[:: max(1, ceil(len(ticks) / _MOST_LOG_TICKS))]
 
 
 def log_domain(numbers: Sequence[float], room: float = 0.08) -> tuple[float, float]:
