@@ -112,8 +112,8 @@ def _failure(row: Accuracy) -> str:
     if row.status == "chance":
         top1 = "" if row.top1_mean is None else f" (top-1 {row.top1_mean:.3f}, guessing gives {row.chance_top1:.3f})"
         return (
-            f"{row.model} is stuck at chance{top1}: its loss is that of equal probabilities for all classes. It did not"
-            " start to learn with this recipe in this time, which is no verdict on the architecture."
+            f"{row.model} is stuck at chance{top1}: it did not start to learn with this recipe in this time, which is"
+            " no verdict on the architecture."
         )
     if row.status == "diverged":
         return f"{row.model} diverged: its loss is no finite number any more, so there is no accuracy to compare."

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from archbench.errors import UsageError
 from archbench.train import checkpoints
-from archbench.train.accuracy import chance_loss, outcome_of
+from archbench.train.accuracy import accuracy_interval, chance_accuracy, chance_loss, outcome_of
 from archbench.train.batches import Batches
 from archbench.train.clock import StepClock
 from archbench.train.evaluation import Evaluation, evaluate
@@ -160,6 +160,8 @@ class Training:
         recipe = self._setting.plan.recipe_of(self._model)
         warm_up = round(recipe.warm_up * self._steps)
         status = outcome_of(self._losses, warm_up, chance_loss(self._setting.data.train.labels.tolist()))
+        if status == "ok" and _is_no_better_than_guessing(predictions):
+            status = "chance"
         last = asdict(self._history[-1]) | {"test_loss": found.loss, "top1": found.top1, "top5": found.top5}
         self._history[-1] = Epoch(**last)
         return Trained(self.outcome(status, "", found), tuple(predictions), self._learner.model)
@@ -232,6 +234,13 @@ class Training:
     def _say(self, text: str) -> None:
         self._notes.append(text)
         self._around.watch.note(f"{self._model}, seed {self._seed}: {text}")
+
+
+def _is_no_better_than_guessing(predictions: Sequence[Prediction]) -> bool:
+    """Say whether the 95% interval of the test accuracy reaches down to that of always guessing the largest class."""
+    right = sum(one.classes[0] == one.label for one in predictions)
+    low, _ = accuracy_interval(right, len(predictions))
+    return low <= chance_accuracy([one.label for one in predictions], 1)
 
 
 def _median(values: Sequence[float]) -> float | None:
