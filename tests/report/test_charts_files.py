@@ -153,3 +153,9 @@ def test_ticks_are_round_and_few():
     assert time_ticks(20, 8000) == [20, 60, 120, 300, 600, 1200, 1800, 3600, 7200]
     assert len(time_ticks(1e-6, 1e6)) <= 10
     assert bytes_axis("Memory", 1000).to_dict()["title"] == "Memory (B)"
+
+
+def test_a_narrow_axis_has_ticks_of_any_digit():
+    # Between 2.1 and 4.9 there is neither 2 nor 5 nor a power of ten.
+    assert log_ticks(2.1, 4.9) == [3, 4]
+    assert time_ticks(0.21, 0.49) == pytest.approx([0.3, 0.4])

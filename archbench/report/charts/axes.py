@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 _BYTES = (("B", 1.0), ("KiB", 2.0**10), ("MiB", 2.0**20), ("GiB", 2.0**30), ("TiB", 2.0**40))
 _TICKS = 5
 _MOST_LOG_TICKS = 10
-_FEWEST_LOG_TICKS = 2
 
 # A decimal prefix, capital as everywhere in the project.
 COUNT_LABELS = "replace(format(datum.value, '~s'), 'k', 'K')"
@@ -78,13 +77,13 @@ def nice_step(rough: float) -> float:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return powers of ten between two positive numbers, where they are few with 2 and 5 times them, or all digits."""
+    """Return powers of ten between two positive numbers, where they are few with 2 and 5 times them; any digit if there is no other."""
     powers = [10.0**power for power in range(floor(log10(low)), ceil(log10(high)) + 1)]
     finest, fine, coarse = (
         [power * factor for power in powers for factor in factors if low <= power * factor <= high]
         for factors in (range(1, 10), (1, 2, 5), (1,))
     )
-    if len(fine) < _FEWEST_LOG_TICKS:
+    if not fine:
         return finest
     return fine if len(fine) <= _MOST_LOG_TICKS else coarse[:: ceil(len(coarse) / _MOST_LOG_TICKS)]
 
