@@ -77,7 +77,10 @@ def nice_step(rough: float) -> float:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return powers of ten between two positive numbers, where they are few with 2 and 5 times them; any digit if there is no other."""
+    """Return powers of ten between two positive numbers, where they are few with 2 and 5 times them.
+
+    Where there are none of these, other digits times a power of ten take their places.
+    """
     powers = [10.0**power for power in range(floor(log10(low)), ceil(log10(high)) + 1)]
     finest, fine, coarse = (
         [power * factor for power in powers for factor in factors if low <= power * factor <= high]
