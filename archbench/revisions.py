@@ -20,10 +20,8 @@ def checked_out(revision: str, path: Path) -> Path:
     Raises AddressError if git is not there, the path lies in no repository, or the revision does not have it.
     """
     wanted = path.absolute()
-    folder = next(parent for parent in wanted.parents if parent.is_dir())
-    root = Path(_git(folder, "rev-parse", "--show-toplevel").decode().strip())
-    commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", what=revision)
-    key = root, commit.decode().strip()
+    folder, root = _places(wanted)
+    key = root, _commit(root, revision)
     if key not in _FOLDERS:
         folder_of_revision = tempfile.TemporaryDirectory(prefix="archbench-")
         with tarfile.open(fileobj=io.BytesIO(_git(root, "archive", key[1]))) as archive:
@@ -35,6 +33,22 @@ def checked_out(revision: str, path: Path) -> Path:
     if not found.is_file():
         raise AddressError(f"revision {revision} has no file '{inside}'")
     return found
+
+
+def commit_of(revision: str, path: Path) -> str:
+    """Return the full name of the commit that a revision is, in the repository of a file. Raises AddressError."""
+    return _commit(_places(path.absolute())[1], revision)
+
+
+def _places(path: Path) -> tuple[Path, Path]:
+    """Return the nearest folder above a path that is there, and the repository that it lies in."""
+    folder = next(parent for parent in path.parents if parent.is_dir())
+    return folder, Path(_git(folder, "rev-parse", "--show-toplevel").decode().strip())
+
+
+def _commit(root: Path, revision: str) -> str:
+    said = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", what=revision)
+    return said.decode().strip()
 
 
 def _git(folder: Path, *arguments: str, what: str | None = None) -> bytes:

@@ -2,7 +2,9 @@
 
     python benchmarks/overhead.py [--models alexnet,vgg16] [--batch 8] [--rounds 7]
 
-Engine and loop take turns, so that what drifts favours neither. Prints the ratio of the medians of each model.
+Engine and loop take turns in the order ABBA, so that what drifts favours neither, and each gives the median of as many
+blocks of as many steps. Prints the median of the ratios, and the least and the largest, which tell how noisy the
+machine was.
 """
 
 from __future__ import annotations
@@ -12,22 +14,35 @@ import statistics
 import time
 from dataclasses import replace
 
-from archbench.measure.engine import CPU, GPU, measure
+import torch
+
+from archbench.measure.engine import CPU, GPU, Measured, measure
 from archbench.measure.machine import default_kind, usable_cores
 from archbench.measure.request import Request
-from archbench.measure.step import Blocks, Step, wait
-
-_STEPS = 5
+from archbench.measure.step import Blocks, Step
 
 
-def by_hand(step: Step, kind: str) -> float:
-    """Return the seconds of a step by the plainest loop."""
-    wait(kind)
-    start = time.perf_counter()
-    for _ in range(_STEPS):
+def by_hand(step: Step, kind: str, like: Measured) -> float:
+    """Return the seconds of a step by the plainest loop: the median of as many blocks of as many steps."""
+    timed = _on_gpu if kind == "cuda" else _on_cpu
+    return statistics.median(timed(step, like.steps_per_block) for _ in like.samples_s)
+
+
+def _on_gpu(step: Step, steps: int) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]  # torch's
+    start.record()
+    for _ in range(steps):
         step.run_once()
-    wait(kind)
-    return (time.perf_counter() - start) / _STEPS
+    end.record()
+    torch.cuda.synchronize()
+    return float(start.elapsed_time(end)) / 1000 / steps
+
+
+def _on_cpu(step: Step, steps: int) -> float:
+    start = time.perf_counter()
+    for _ in range(steps):
+        step.run_once()
+    return (time.perf_counter() - start) / steps
 
 
 def main() -> None:
@@ -46,10 +61,18 @@ def main() -> None:
         )  # fmt: skip
         step = Step(request)
         blocks = Blocks(step, kind)
-        pairs = [(measure(blocks, policy).median_s, by_hand(step, kind)) for _ in range(arguments.rounds)]
-        ratio = statistics.median(engine / hand for engine, hand in pairs)
+        like = measure(blocks, policy)
+        pairs = []
+        for number in range(arguments.rounds):
+            hand_s = by_hand(step, kind, like) if number % 2 else 0.0
+            engine_s = measure(blocks, policy).median_s
+            pairs.append((engine_s, hand_s or by_hand(step, kind, like)))
+        ratios = [engine / hand for engine, hand in pairs]
         rates = [arguments.batch / statistics.median(times) for times in zip(*pairs, strict=True)]
-        print(f"{model}: engine {rates[0]:.1f} images/s, by hand {rates[1]:.1f}; median ratio of times {ratio:.4f}")
+        print(
+            f"{model}: engine {rates[0]:.1f} images/s, by hand {rates[1]:.1f}; median ratio of times "
+            f"{statistics.median(ratios):.4f} ({min(ratios):.4f} to {max(ratios):.4f})"
+        )
 
 
 if __name__ == "__main__":

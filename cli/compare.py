@@ -73,24 +73,28 @@ def compare(
 
 
 def _best(models: list[str], inputs: list[str] | None, mode: Mode, path: Path | None) -> dict[str, Result]:
-    """Return the fastest result of each model that was measured here on the same input."""
+    """Return the fastest result of each model that was measured here on the same input, and is not out of date."""
     from archbench.address import find
     from archbench.measure.machine import machine
-    from archbench.measure.sweep import input_shape, resolved
-    from archbench.store.database import Store, default_path
+    from archbench.measure.sweep import input_shape, is_current, resolved
+    from archbench.store.database import Filter, Store, default_path
 
     store = Store(path or default_path(), for_reading=True)
     if not store.exists():
         note("nothing was measured yet; archbench bench does it")
         return {}
+    best = {}
     with store:
-        found = {
-            model: store.best(
-                resolved(model), machine(), mode=mode.value, input_shape=input_shape(find(model), inputs or [])
-            )
-            for model in models
-        }
-    return {model: result for model, result in found.items() if result is not None}
+        for model in models:
+            shape = input_shape(find(model), inputs or [])
+            wanted = Filter(model=resolved(model), machine=machine(), status="ok", mode=mode.value, input_shape=shape)
+            measured = store.fastest(wanted)
+            current = [result for result in measured if is_current(result)]
+            if current:
+                best[model] = current[0]
+            elif measured:
+                note(f"{model}, or what runs it, has changed since it was measured; archbench bench measures it anew")
+    return best
 
 
 def _learned(models: list[str], path: Path | None) -> dict[str, TrainingResult]:

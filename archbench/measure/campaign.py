@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from archbench.errors import MeasurementError
-from archbench.measure.capacity import largest_here
+from archbench.measure.capacity import Largest, largest_here
 from archbench.measure.request import Request
 from archbench.measure.session import measure_configuration
-from archbench.measure.sweep import AUTO, family, is_current
+from archbench.measure.sweep import AUTO, family, suffices
 from archbench.store.database import Store
 from archbench.store.records import Configuration, Result, described
 from archbench.units import format_bytes
@@ -45,7 +45,7 @@ class Campaign:
         self._machine = machine
         self._rerun = rerun
         self._phases = phases
-        self._kept = {what: result for _, what in todo if (result := self._before(what))}
+        self._kept = {planned[1]: result for planned in todo if (result := self._before(planned))}
 
     @property
     def num_kept(self) -> int:
@@ -64,40 +64,63 @@ class Campaign:
 
     def _measured(self, planned: Planned, watcher: Watcher, found: dict[Configuration, Result]) -> Result:
         watcher.begin(described(planned[1]))
-        request, configuration = self._with_batch(planned, watcher)
-        same = found.get(configuration) or (self._before(configuration) if planned[1].batch == AUTO else None)
+        (request, configuration), doubts = self._with_batch(planned, watcher)
+        same = found.get(configuration)
+        if same is None and planned[1].batch == AUTO:
+            same = self._before((request, configuration))
         if same is not None:
             return same
         siblings = [one for one in found.values() if family(one.configuration.model) == family(configuration.model)]
         result = measure_configuration(
             request, configuration, self._machine, watcher.say, siblings, phases=self._phases
         )
+        result = replace(result, flags=(*doubts, *result.flags))
         self._store.add(result)
         return result
 
-    def _with_batch(self, planned: Planned, watcher: Watcher) -> Planned:
-        """Return what is planned with the largest safe batch, if that is what was asked for.
+    def _with_batch(self, planned: Planned, watcher: Watcher) -> tuple[Planned, tuple[str, ...]]:
+        """Return what is planned with the largest safe batch, if that is what was asked for, and what is doubtful.
 
         Where there is none, a single sample is what shows why.
         """
         request, configuration = planned
         if request.batch != AUTO:
-            return planned
+            return planned, ()
+        doubts: tuple[str, ...] = ()
         try:
             largest = largest_here(request, watcher.say)
-        except MeasurementError:
-            return replace(request, batch=1), replace(configuration, batch=1)
-        batch = max(1, largest.batch)
+        except MeasurementError as error:
+            batch, doubts = 1, (f"batch: the largest was not found, as {error}",)
+            said = doubts[0]
+        else:
+            batch, said = max(1, steady(largest.batch)), _in_words(largest, request.kind)
         configuration = replace(configuration, batch=batch)
-        taken, limit = format_bytes(largest.needed_bytes), format_bytes(largest.limit_bytes)
-        how = f"the largest that is tried on a {request.kind}" if largest.is_capped else "the largest that is safe"
-        watcher.remark(f"{described(configuration)}: {how} ({taken} of {limit})")
-        return replace(request, batch=batch), configuration
+        watcher.remark(f"{described(configuration)}: {said}")
+        return (replace(request, batch=batch), configuration), doubts
 
-    def _before(self, configuration: Configuration) -> Result | None:
+    def _before(self, planned: Planned) -> Result | None:
         """Return the kept result of a configuration, if it is still true and has all that is asked for."""
+        request, configuration = planned
         result = None if self._rerun else self._store.latest(configuration, self._machine)
-        if result is None or not is_current(result):
+        if result is None or not suffices(result, request):
             return None
-        lacks = self._phases and configuration.mode == "train" and result.status != "oom" and not result.phases_s
+        lacks = self._phases and configuration.mode == "train" and not result.phases_s
         return None if lacks else result
+
+
+def steady(batch: int) -> int:
+    """Return a batch with all but its five leading binary digits zero: at most a sixteenth less.
+
+    How much memory is free differs a little from one time to another; what is then found should not.
+    """
+    dropped = max(0, batch.bit_length() - 5)
+    return batch >> dropped << dropped
+
+
+def _in_words(largest: Largest, kind: str) -> str:
+    limit = format_bytes(largest.limit_bytes)
+    if largest.batch == 0:
+        return f"not even one sample is safe with {limit}"
+    taken = f"{largest.batch:,} take {format_bytes(largest.needed_bytes)} of {limit}"
+    how = f"the largest that is tried on a {kind}" if largest.is_capped else "the largest that is safe, rounded down"
+    return f"{how} ({taken})"

@@ -19,6 +19,10 @@ SAFE_SHARE = 0.9
 # More is of no use to throughput; on a CPU, where a batch of a large network takes minutes, much less.
 MOST = {"cuda": 2**16, "cpu": 2**8, "mps": 2**10}
 _SMALL, _LARGE = 8, 64
+# Each is a process that starts, and for one that takes too much the next is to be less by more than noise.
+_MOST_TRIALS = 10
+_LEAST_STEP = 32
+_CLOSE = 8
 
 
 class Memory(Protocol):
@@ -53,7 +57,9 @@ class _Point:
 def find_largest(memory: Memory, most: int) -> Largest:
     """Return the largest safe batch, at most `most`.
 
-    A batch that does not fit is halved; one that fits, but takes more than it may, is a new point of the line.
+    The first that is tried is where the line reaches the limit, and it is what is sought if it fits. After one that
+    takes more than it may, the line to it says what is next; after one that does not fit, and so tells nothing, what is
+    sought is narrowed down from both sides, to an eighth.
     """
     small = _that_fits(memory, min(_SMALL, most), 0)
     if small is None:
@@ -61,18 +67,37 @@ def find_largest(memory: Memory, most: int) -> Largest:
     # Where nothing larger fits, something smaller is the other end of the line.
     other = _that_fits(memory, min(_LARGE, most), small.batch) or _that_fits(memory, small.batch // 2, 0)
     limit = memory.limit_bytes()
-    points = _in_order([point for point in (small, other) if point is not None])
+    points = sorted((point for point in (small, other) if point is not None), key=lambda point: point.batch)
     batch = _predicted(points, limit, most)
-    while batch > 0:
+    below = max((point for point in points if point.needed_bytes <= limit), key=lambda point: point.batch, default=None)
+    best = _tried(memory, batch, below or _Point(0, 0), limit)
+    if best is None and below is not None:
+        best = _tried(memory, below.batch, _Point(0, 0), limit)
+    if best is None:
+        return Largest(0, 0, limit, is_capped=False)
+    return Largest(best.batch, best.needed_bytes, limit, is_capped=best.batch == most)
+
+
+def _tried(memory: Memory, batch: int, below: _Point, limit: int) -> _Point | None:
+    """Return the largest batch that was tried and is safe, beginning with one; `below` is a smaller one that may be."""
+    best: _Point | None = None
+    above = batch + 1
+    for _ in range(_MOST_TRIALS):
+        if batch <= below.batch:
+            return best
         tried = memory.tried_bytes(batch)
-        if tried is not None and tried <= limit:
-            return Largest(batch, tried, limit, is_capped=batch == most)
+        if tried is not None and tried > limit:
+            above = batch
+            batch = min(_between(below, _Point(batch, tried), limit), above - max(1, above // _LEAST_STEP))
+            continue
         if tried is None:
-            batch //= 2
+            above = batch
         else:
-            points = _in_order([*points, _Point(batch, tried)])
-            batch = min(batch - 1, _predicted(points[-2:], limit, most))
-    return Largest(0, 0, limit, is_capped=False)
+            best = below = _Point(batch, tried)
+        if best is not None and above - best.batch <= max(1, best.batch // _CLOSE):
+            return best
+        batch = (below.batch + above) // 2
+    return best
 
 
 def _that_fits(memory: Memory, batch: int, above: int) -> _Point | None:
@@ -85,10 +110,6 @@ def _that_fits(memory: Memory, batch: int, above: int) -> _Point | None:
     return None
 
 
-def _in_order(points: list[_Point]) -> list[_Point]:
-    return sorted(points, key=lambda point: point.batch)
-
-
 def _predicted(points: list[_Point], limit: int, most: int) -> int:
     """Return the batch at which the line through two points reaches the limit, or through one and the origin."""
     (last, first) = (points[-1], points[0] if len(points) > 1 else _Point(0, 0))
@@ -98,6 +119,12 @@ def _predicted(points: list[_Point], limit: int, most: int) -> int:
     return max(0, min(most, last.batch + (limit - last.needed_bytes) * (last.batch - first.batch) // rise))
 
 
+def _between(below: _Point, above: _Point, limit: int) -> int:
+    """Return the batch at which the line from one that takes at most the limit to one that takes more reaches it."""
+    rise = above.needed_bytes - below.needed_bytes
+    return below.batch + (limit - below.needed_bytes) * (above.batch - below.batch) // rise
+
+
 class MeasuredMemory:
     """A GPU's: what the steps of a batch take from the device is measured, each batch in a process of its own."""
 
@@ -105,14 +132,20 @@ class MeasuredMemory:
         self._request = replace(request, task="memory", processes=1)
         self._on_progress = on_progress
         self._free_bytes = 0
+        self._most_run = 0
 
     def needed_bytes(self, batch: int) -> int | None:
-        """Return what three steps took, None if they ran out of memory. Raises MeasurementError if they failed."""
+        """Return what three steps took, None if they ran out of memory, or failed where those of a smaller batch ran.
+
+        Libraries say in many words that a batch is too large for them: that an index has more than 32 bits, say.
+        Raises MeasurementError if steps failed and none of a smaller batch ran.
+        """
         said = ask(replace(self._request, batch=batch), self._on_progress)
         if isinstance(said, Ended):
-            if said.status == "oom":
+            if said.status == "oom" or batch > self._most_run > 0:
                 return None
             raise MeasurementError(f"{self._request.model}: {said.reason}")
+        self._most_run = max(self._most_run, batch)
         self._free_bytes = int(said["free_bytes"])
         return int(said["peak_bytes"])
 

@@ -135,6 +135,8 @@ class _ServedArm:
                 return said
             if said["event"] == "oom":
                 raise MeasurementError(f"{self._request.model}: out of memory")
+            if said["event"] == "failed":
+                raise MeasurementError(f"{self._request.model}: {said['reason']}")
         raise self._failure()
 
     def _failure(self) -> MeasurementError:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import torch
 
 from archbench.devices.cpu import cpu_name
+from archbench.units import format_bytes
 
 # Those of CUDA and its libraries, of torch and its compiler, and of whatever starts threads or hands out memory.
 _PREFIXES = (
@@ -35,9 +36,13 @@ _PREFIXES = (
     ),
     *("ATEN_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "ONEDNN_", "DNNL_", "MALLOC_", "LD_PRELOAD"),
 )
+# Where compilers keep what they made changes no step, and a sweep chooses it itself.
+_PLACES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 # A record may be published.
 _SECRETS = ("TOKEN", "KEY", "SECRET", "PASSWORD")
 _GIT_LIMIT_S = 5
+# What CUDA itself takes of a GPU for this process and for a desktop is less.
+_OWN_BYTES = 2**31
 
 T = TypeVar("T")
 
@@ -71,7 +76,7 @@ def relevant_variables(variables: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in sorted(variables.items())
-        if name.startswith(_PREFIXES) and not any(word in name for word in _SECRETS)
+        if name.startswith(_PREFIXES) and name not in _PLACES and not any(word in name for word in _SECRETS)
     }
 
 
@@ -81,6 +86,14 @@ def load_warning(record: Mapping[str, Any]) -> str | None:
     if load is None or cores is None or load <= cores / 2:
         return None
     return f"load: {load:.1f} on {cores} cores"
+
+
+def shared_flags(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say that others have much of the GPU's memory, and so may use it, at the start of this process."""
+    free, total = record.get("gpu_free_bytes"), record.get("gpu_total_bytes")
+    if free is None or total is None or total - free <= _OWN_BYTES:
+        return ()
+    return (f"shared: {format_bytes(total - free)} of the GPU's memory were in use before",)
 
 
 def _known(ask: Callable[[], T]) -> T | None:

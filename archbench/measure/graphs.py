@@ -29,6 +29,10 @@ class Replay:
             for _ in range(_WARM_UP_STEPS):
                 step.run_once()
         torch.cuda.current_stream().wait_stream(stream)
+        # What was kept for either stream is of no use to the graph, whose memory is its own.
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
             # Held, for its memory is the graph's.
@@ -58,8 +62,8 @@ def replay_s(step: Step, policy: Policy) -> float | None:
         return None
 
 
-def launch_flags(eager_s: float, replayed_s: float | None) -> tuple[str, ...]:
-    """Say by how much an eager step is slower than its replay, if it is by more than a tenth."""
-    if replayed_s is None or replayed_s <= 0 or eager_s <= LAUNCH_BOUND * replayed_s:
+def launch_flags(step_s: float, replayed_s: float | None) -> tuple[str, ...]:
+    """Say by how much a step is slower than its replay, if it is by more than a tenth."""
+    if replayed_s is None or replayed_s <= 0 or step_s <= LAUNCH_BOUND * replayed_s:
         return ()
-    return (f"launch-bound: eager takes {eager_s / replayed_s:.2f} times a graph replay",)
+    return (f"launch-bound: the step takes {step_s / replayed_s:.2f} times its replay as a graph",)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from statistics import median
@@ -40,13 +42,24 @@ def measure_configuration(
         status="failed",
     )
     answers = []
-    for number in range(request.processes):
-        said = ask(replace(request, seed=number), on_progress)
-        if isinstance(said, Ended):
-            return replace(result, status=said.status, reason=said.reason)
-        answers.append(said)
+    with _compilers_place(request) as variables:
+        for number in range(request.processes):
+            said = ask(replace(request, seed=number), on_progress, variables)
+            if isinstance(said, Ended):
+                return replace(result, status=said.status, reason=said.reason, environment=said.environment)
+            answers.append(said)
     result = _result(result, request, answers, siblings)
     return _with_phases(result, request, on_progress) if phases and request.mode == "train" else result
+
+
+@contextmanager
+def _compilers_place(request: Request) -> Iterator[dict[str, str]]:
+    """Let what is compiled be kept for the further processes alone, so that the first compiles all of it."""
+    if not request.compiled:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield {"TORCHINDUCTOR_CACHE_DIR": folder, "TRITON_CACHE_DIR": f"{folder}/triton"}
 
 
 def _with_phases(result: Result, request: Request, on_progress: Progress) -> Result:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -22,7 +22,8 @@ from archbench.inputs import InputSpec, specs_of
 from archbench.measure.request import Request
 from archbench.precision import find_precision
 
-# Inputs together are to be larger than the caches of today's CPUs and GPUs; more than so many are not needed.
+# What lies in a cache from the last step makes a step faster than it is in use. Where a step's weights and input are
+# larger than the caches of today's CPUs and GPUs, nothing does; elsewhere, no input is what the last step had.
 _CACHE_BYTES = 2**27
 _MOST_INPUTS = 16
 
@@ -32,7 +33,10 @@ def _nothing(_phase: str) -> None:
 
 
 class Step:
-    """A step that can be run again and again; `first_s` is how long the first took, compilation included."""
+    """A step that can be run again and again; `first_s` is how long the first took, compilation included.
+
+    `spare_bytes` is what inputs take that wait for their turn.
+    """
 
     def __init__(self, request: Request) -> None:
         torch.manual_seed(request.seed)
@@ -49,11 +53,15 @@ class Step:
             self._model = self._model.to(memory_format=layout)
         if request.layout == "nhwc" and not any(t.dim() == 4 for t in _tensors(self._inputs(source, layout))):
             raise InputError("nhwc is a layout of images; no input has four dimensions")
-        inputs = [self._inputs(source, layout) for _ in range(_copies(self._inputs(source, layout)))]
+        inputs = [self._inputs(source, layout)]
+        one_bytes = _size_bytes(_tensors(inputs[0]))
+        inputs += [self._inputs(source, layout) for _ in range(_copies(self._model, one_bytes) - 1)]
+        self.spare_bytes = one_bytes * (len(inputs) - 1)
         self._feed = itertools.cycle(inputs)
         self._optimizer = self._make_optimizer()
         self._run: Callable[..., Any] = torch.compile(self._model) if request.compiled else self._model
         self._targets: Tensor | None = None
+        wait(request.kind)
         start = time.perf_counter()
         output = self.run_once()
         wait(request.kind)
@@ -194,9 +202,14 @@ def _require_sense(request: Request) -> None:
         raise InputError(f"tf32 is a dtype of NVIDIA GPUs; a {request.kind} has none")
 
 
-def _copies(inputs: Any) -> int:
-    size = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(inputs))
-    return max(1, min(_MOST_INPUTS, _CACHE_BYTES // max(size, 1)))
+def _copies(model: torch.nn.Module, input_bytes: int) -> int:
+    """Return how many inputs take turns."""
+    weights_bytes = _size_bytes(list(model.parameters()))
+    return _MOST_INPUTS if weights_bytes + _MOST_INPUTS * input_bytes < _CACHE_BYTES else 1
+
+
+def _size_bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def _tensors(value: Any) -> list[Tensor]:

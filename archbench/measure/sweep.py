@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
 from archbench.address import Source, find
 from archbench.inputs import specs_of
 from archbench.measure.request import Request
+from archbench.revisions import commit_of
 from archbench.store.records import Configuration, Result
 from archbench.units import format_dimensions
 
@@ -83,21 +85,42 @@ def input_shape(source: Source, inputs: Sequence[str]) -> str:
 
 
 def resolved(address: str) -> str:
-    """Return an address under which a model is the same wherever the command runs: a file by its whole path."""
+    """Return an address under which a model is the same wherever and whenever the command runs.
+
+    A file is named by its whole path, a git revision by its commit. Raises AddressError for one that is not there.
+    """
     place, colon, name = address.rpartition(":")
-    return f"{Path(place).resolve()}{colon}{name}" if place.endswith(".py") and ":" not in place else address
+    if place.startswith("git:"):
+        _, revision, path = place.split(":", 2)
+        return f"git:{commit_of(revision, Path(path))}:{Path(path).resolve()}{colon}{name}"
+    return f"{Path(place).resolve()}{colon}{name}" if place.endswith(".py") else address
 
 
 def is_current(result: Result) -> bool:
-    """Say whether a kept result is still that of its configuration: no other torch, its file not written to since."""
+    """Say whether a kept result is still that of its model: no other torch or archbench, its file not written since."""
     import torch
 
     place = result.configuration.model.rpartition(":")[0]
-    if place.endswith(".py"):
+    if place.endswith(".py") and ":" not in place:
         written = datetime.fromtimestamp(Path(place).stat().st_mtime, UTC).isoformat(timespec="seconds")
         if written >= result.started_at:
             return False
-    return result.status != "failed" and result.environment.get("torch", torch.__version__) == torch.__version__
+    now = {"torch": torch.__version__, "tool": version("archbench")}
+    return all(result.environment.get(name, value) == value for name, value in now.items())
+
+
+def suffices(result: Result, request: Request) -> bool:
+    """Say whether a kept result is what measuring anew would give, so that it need not be done.
+
+    What failed or was out of memory may be otherwise now. What was measured by fewer processes, or did not converge in
+    less time than there is now, is no answer to what is asked.
+    """
+    if not is_current(result) or result.status in ("failed", "oom"):
+        return False
+    if len(result.samples_per_process) < request.processes:
+        return False
+    had_s = result.environment.get("max_seconds", 0.0)
+    return result.status != "not_converged" or had_s >= request.seconds * request.processes
 
 
 def family(model: str) -> str:

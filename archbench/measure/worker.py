@@ -7,6 +7,7 @@ then `done`, with what is to be added, or `oom`.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -19,12 +20,13 @@ import torch
 from archbench.measure.card import Card, open_card
 from archbench.measure.clocks import Sampler, clock_record, throttle_flags
 from archbench.measure.engine import CPU, GPU, Measured, Policy, measure
-from archbench.measure.environment import environment
+from archbench.measure.environment import environment, shared_flags
 from archbench.measure.foresight import Foresight, foresee
 from archbench.measure.graphs import launch_flags, replay_s, subject_of
 from archbench.measure.phases import phase_medians_s
+from archbench.measure.processes import end_with_parent, failure
 from archbench.measure.request import Request, from_json
-from archbench.measure.step import Blocks, Runnable, Step, wait
+from archbench.measure.step import Blocks, Runnable, Step, set_flags, wait
 
 _LATENCY_SHARE = 0.2
 _LATENCY_STEPS = 1000
@@ -55,11 +57,12 @@ class Answer:
 def answer(request: Request) -> tuple[Step, Answer]:
     """Return what is measured, and of what. Raises torch.OutOfMemoryError, and whatever the model raises."""
     say("phase", what="building")
-    at_start = environment(request.kind, request.seed)
+    set_flags(request)  # which the environment tells of
+    at_start = {**environment(request.kind, request.seed), "max_seconds": request.seconds * request.processes}
+    say("environment", **at_start)
     foreseen = foresee(request) if request.seed == 0 else None
     step = Step(request)
-    if request.kind == "cuda":
-        torch.cuda.reset_peak_memory_stats()
+    _forget_peaks(request.kind)
     subject = subject_of(step, graphs=request.graphs)
     say("phase", what="measuring")
     blocks, card = Counted(Blocks(subject, request.kind)), open_card(request.kind)
@@ -69,7 +72,7 @@ def answer(request: Request) -> tuple[Step, Answer]:
     energy_j = _difference(before_j, _energy_j(card))
     say("phase", what="latency")
     latencies = _latencies(subject, request, measured)
-    allocated, reserved = _peaks_bytes(request.kind)
+    allocated, reserved = _peaks_bytes(request.kind, step)
     return step, Answer(
         measured=measured,
         latencies_s=latencies,
@@ -79,7 +82,7 @@ def answer(request: Request) -> tuple[Step, Answer]:
         energy_j=energy_j,
         energy_steps=blocks.steps,
         foreseen=foreseen,
-        flags=throttle_flags(sampler.readings),
+        flags=(*shared_flags(at_start), *throttle_flags(sampler.readings)),
         environment={**at_start, "gpu_while_measuring": clock_record(sampler.readings)},
     )
 
@@ -116,11 +119,12 @@ def memory(request: Request) -> dict[str, int | None]:
     """Return what was free before three steps, and what they took; None of a device that does not tell."""
     say("phase", what=f"trying batch {request.batch}")
     free = _free_bytes(request.kind)
-    subject = subject_of(Step(request), graphs=request.graphs)
+    step = Step(request)
+    subject = subject_of(step, graphs=request.graphs)
     for _ in range(_MEMORY_STEPS):
         subject.run_once()
     wait(request.kind)
-    return {"free_bytes": free, "peak_bytes": _peaks_bytes(request.kind)[1]}
+    return {"free_bytes": free, "peak_bytes": _peaks_bytes(request.kind, step)[1]}
 
 
 def _policy(request: Request) -> Policy:
@@ -162,13 +166,31 @@ def _difference(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else after - before
 
 
+def _free_again_bytes(kind: str) -> int | None:
+    """Return what is free once what torch keeps for later is given back."""
+    if kind == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
+    return _free_bytes(kind)
+
+
 def _free_bytes(kind: str) -> int | None:
     return torch.cuda.mem_get_info()[0] if kind == "cuda" else None
 
 
-def _peaks_bytes(kind: str) -> tuple[int, int] | tuple[None, None]:
-    """Return the most that tensors took, and that torch took for them from the device."""
-    return (torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()) if kind == "cuda" else (None, None)
+def _forget_peaks(kind: str) -> None:
+    """Let peaks be those of what comes: building a model takes more than running it may."""
+    if kind == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peaks_bytes(kind: str, step: Step) -> tuple[int, int] | tuple[None, None]:
+    """Return the most that tensors took, and that torch took for them from the device, for a step with one input."""
+    if kind != "cuda":
+        return None, None
+    allocated, reserved = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
+    return allocated - step.spare_bytes, reserved - step.spare_bytes
 
 
 def say(event: str, **values: Any) -> None:
@@ -184,13 +206,18 @@ def main() -> None:
     """Answer the request on standard input."""
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     request = from_json(sys.stdin.readline())
+    if request.task != "serve":  # which reads what comes itself, and ends when nothing does
+        end_with_parent()
     try:
         _do(request)
     except torch.OutOfMemoryError:
         pass  # its frames, and what they hold, are let go of before anything else is done
+    except Exception as error:  # whatever a model, a compiler or a driver raises is a row of the sweep
+        say("failed", reason=failure(error))
+        return
     else:
         return
-    say("oom", needed_bytes=foresee(request).needed_bytes, free_bytes=_free_bytes(request.kind))
+    say("oom", needed_bytes=foresee(request).needed_bytes, free_bytes=_free_again_bytes(request.kind))
 
 
 def _do(request: Request) -> None:

@@ -135,11 +135,9 @@ class Store:
             raise UsageError(f"{len(found)} runs begin with '{run_id}', such as {several}; write more of one")
         return self._select({"run_id": found[0]}, _NEWEST, limit=1)[0]
 
-    def best(self, model: str, machine: str, *, mode: str = "eval", input_shape: str | None = None) -> Result | None:
-        """Return the fastest result of a model on a machine among those of status ok, None if there is none."""
-        wanted = Filter(model=model, machine=machine, mode=mode, input_shape=input_shape, status="ok").wanted()
-        found = self._select(wanted, "ORDER BY images_per_s DESC, started_at DESC", limit=1)
-        return found[0] if found else None
+    def fastest(self, wanted: Filter) -> list[Result]:
+        """Return the results asked for, the fastest first, of the same rate the newest."""
+        return self._select(wanted.wanted(), "ORDER BY images_per_s DESC, started_at DESC", limit=-1)
 
     def import_from(self, path: Path) -> int:
         """Take over all results of another store, or none if it is damaged, and return how many were new.

@@ -80,14 +80,17 @@ def mean_interval(top1s: Sequence[float], num_images: int) -> Interval:
     return max(0.0, mean - math.hypot(spread, mean - low)), min(1.0, mean + math.hypot(spread, high - mean))
 
 
-def mcnemar(labels: Sequence[int], a: Sequence[int], b: Sequence[int]) -> McNemar:
-    """Return McNemar's exact test (1947) of two networks' classes of the same images.
+def mcnemar(right_a: Rightness, right_b: Rightness) -> McNemar:
+    """Return McNemar's exact test (1947) of two networks, given for each image whether a network has it right.
 
     Images that both have right, or both wrong, say nothing of a difference. Of the others each is as likely to be A's
     as B's if there is none, so their number is binomial.
     """
-    truth = np.asarray(labels)
-    return _mcnemar(np.asarray(a) == truth, np.asarray(b) == truth)
+    from scipy.stats import binomtest
+
+    a_only, b_only = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))
+    p_value = float(binomtest(a_only, a_only + b_only).pvalue) if a_only + b_only else 1.0
+    return McNemar(p_value, a_only, b_only)
 
 
 def compare_models(predictions: Mapping[str, Sequence[Sequence[Prediction]]]) -> list[Comparison]:
@@ -138,7 +141,7 @@ def _comparison(a: str, b: str, right_a: Rightness, right_b: Rightness, num_pair
     p_value = None
     is_shown = not low <= 0 <= high
     if len(right_a) == len(right_b) == 1:
-        p_value = min(1.0, num_pairs * _mcnemar(right_a[0], right_b[0]).p_value)
+        p_value = min(1.0, num_pairs * mcnemar(right_a[0], right_b[0]).p_value)
         is_shown = p_value < 1 - _CONFIDENCE
     standing: Standing = "undecided" if not is_shown else "better" if difference > 0 else "worse"
     return Comparison(
@@ -173,14 +176,6 @@ def _rightness(seeds: Sequence[Sequence[Prediction]]) -> Rightness:
     for seed in seeds:
         assert [(prediction.image, prediction.label) for prediction in seed] == first, "seeds see the same images"
     return np.array([[prediction.classes[0] == prediction.label for prediction in seed] for seed in seeds])
-
-
-def _mcnemar(right_a: Rightness, right_b: Rightness) -> McNemar:
-    from scipy.stats import binomtest
-
-    a_only, b_only = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))
-    p_value = float(binomtest(a_only, a_only + b_only).pvalue) if a_only + b_only else 1.0
-    return McNemar(p_value, a_only, b_only)
 
 
 def _wilson(share: float, total: int, confidence: float) -> Interval:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from archbench.store.database import Filter, Store
@@ -184,16 +185,19 @@ def test_whatever_ends_it_what_was_finished_is_kept(home, how, code):
     assert sorted(result.configuration.batch for result in stored(home)) == [1, 2]
 
 
-def test_no_worker_is_left_behind(home):
-    process = start(home, "bench", "lenet", *QUICK)
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_is_left_behind(home, how):
+    process = start(home, "bench", "lenet", "--device", "cpu", "--max-seconds", "60", "--processes", "1")
     for line in process.stderr:
         if line.startswith("[1/1]"):
             break
-    time.sleep(0.5)
-    process.send_signal(signal.SIGTERM)
+    until = time.monotonic() + 30
+    while not (workers := psutil.Process(process.pid).children(recursive=True)) and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(how)
     process.communicate(timeout=30)
-    children = subprocess.run(["ps", "-eo", "ppid,args"], capture_output=True, text=True, check=True).stdout
-    assert f"{process.pid} {sys.executable} -m archbench.measure.worker" not in children
+    assert workers
+    assert not psutil.wait_procs(workers, timeout=30)[1]
 
 
 def test_a_model_against_another_in_pairs(home):

@@ -33,7 +33,7 @@ def script(monkeypatch):
 
     def use(code):
         @contextmanager
-        def worker(errors):
+        def worker(errors, variables):
             command = [sys.executable, "-c", f"{SAYS}\n{code}"]
             pipe = subprocess.PIPE
             with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, text=True) as process:
@@ -61,6 +61,21 @@ def test_a_process_that_ends_without_an_answer_is_told_with_its_reason(script):
     assert ask(REQUEST, print) == Ended("failed", "ValueError: no such kernel", 1)
     script("os.kill(os.getpid(), signal.SIGSEGV)")
     assert ask(REQUEST, print) == Ended("failed", "the process was ended by SIGSEGV", -11)
+
+
+def test_a_process_that_tells_itself_what_failed_is_believed_and_so_is_its_environment(script):
+    script('say("environment", torch="2"); say("failed", reason="Odd: no kernel"); print("warning", file=sys.stderr)')
+    assert ask(REQUEST, print) == Ended("failed", "Odd: no kernel", environment={"torch": "2"})
+
+
+def test_a_line_that_was_cut_off_is_no_answer(script):
+    script('print("{", flush=True); os.kill(os.getpid(), signal.SIGKILL)')
+    assert ask(REQUEST, print).reason.startswith("the process was ended by SIGKILL")
+
+
+def test_a_process_that_says_nothing_more_is_ended(script):
+    script('say("phase", what="measuring"); import time; time.sleep(60)')
+    assert ask(REQUEST, lambda _: None, silence_s=3.0).reason == "the process said nothing for 3 s"
 
 
 def test_what_is_out_of_memory_says_what_it_needs(script):

@@ -39,7 +39,7 @@ def answers(monkeypatch):
     asked = []
 
     def use(answer):
-        def ask(request, on_progress):
+        def ask(request, on_progress, variables=None):
             asked.append((request.task, request.seed))
             return answer(request)
 
@@ -84,6 +84,8 @@ def test_phases_that_fail_take_nothing_with_them(answers):
 
 
 def test_a_process_that_ends_is_the_result(answers):
-    asked = answers(lambda request: Ended("oom", "out of memory") if request.seed == 1 else said(request.seed))
+    ended = Ended("oom", "out of memory", environment={"torch": "2"})
+    asked = answers(lambda request: ended if request.seed == 1 else said(request.seed))
     found = measure_configuration(REQUEST, WHAT, "here", print, phases=True)
     assert (found.status, found.reason, len(asked)) == ("oom", "out of memory", 2)
+    assert found.environment == {"torch": "2"}

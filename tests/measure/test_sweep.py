@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 
 import pytest
 
 from archbench.errors import AddressError, InputError
 from archbench.measure.request import from_json
-from archbench.measure.sweep import AUTO, Sweep, family
-from archbench.store.records import described
+from archbench.measure.sweep import AUTO, Sweep, family, is_current, resolved
+from archbench.store.records import Result, described
 
 SWEEP = Sweep(
     models=["vgg11", "lenet"],
@@ -55,6 +56,31 @@ def test_nothing_is_yielded_if_one_model_is_not_there():
 def test_the_input_that_was_given_is_part_of_what_is_measured():
     _, configuration = next(replace(SWEEP, inputs=["3x64x64"]).configurations())
     assert configuration.input_shape == "3x64x64"
+
+
+def test_a_revision_is_kept_as_the_commit_that_it_is(tmp_path, monkeypatch):
+    def git(*arguments):
+        who = ("-c", "user.name=A", "-c", "user.email=a@b.c")
+        done = subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    (tmp_path / "net.py").write_text("from torch.nn import ReLU as Net")
+    git("init")
+    git("add", "net.py")
+    git("commit", "--message", "First")
+    monkeypatch.chdir(tmp_path)
+    name = f"git:{git('rev-parse', 'HEAD')}:{tmp_path / 'net.py'}:Net?inplace=True"
+    assert resolved("git:HEAD:net.py:Net?inplace=True") == name
+    ((_, configuration),) = replace(
+        SWEEP,
+        models=["git:HEAD:net.py:Net"],
+        inputs=["4"],
+        modes=["eval"],
+        batches=[1],
+        dtypes=["fp32"],
+        layouts=["nchw"],
+    ).configurations()
+    assert is_current(Result("a", "2000-01-01T00:00:00+00:00", "here", configuration, "ok"))
 
 
 def test_a_family_differs_in_size_alone():

@@ -216,10 +216,11 @@ def test_the_best_is_the_fastest_that_can_be_trusted(path):
         store.add(result("other", images_per_s=50.0, what=configuration(model="alexnet")))
         store.add(result("training", images_per_s=60.0, what=configuration(mode="train")))
         store.add(result("small", images_per_s=70.0, what=small))
-        assert store.best("vgg16", "here", input_shape="3x224x224").run_id == "fast"
-        assert store.best("vgg16", "here").run_id == "small"
-        assert store.best("vgg16", "here", mode="train").run_id == "training"
-        assert store.best("vgg19", "here") is None
+        here = Filter(model="vgg16", machine="here", status="ok", mode="eval")
+        assert [found.run_id for found in store.fastest(here)][:3] == ["small", "fast", "slow"]
+        assert store.fastest(replace(here, input_shape="3x224x224"))[0].run_id == "fast"
+        assert store.fastest(replace(here, mode="train"))[0].run_id == "training"
+        assert store.fastest(replace(here, model="vgg19")) == []
 
 
 def test_a_run_is_found_by_the_beginning_of_its_id(path):
