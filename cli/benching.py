@@ -67,6 +67,7 @@ def duel_of(sweep: Sweep, other: str) -> tuple[Table, list[dict[str, Any]]]:
     if len(ones) != 1 or sweep.batches == [AUTO]:
         raise UsageError(f"--versus {other} compares one configuration; name one model, batch, dtype, layout and mode")
     (request, configuration), (against, _) = ones[0], others[0]
+    _warn_of_load()
     found = duel(request, against, note)
     table = duel_table(found, configuration=configuration, other=other)
     return table, duel_document(table, found)
@@ -75,18 +76,23 @@ def duel_of(sweep: Sweep, other: str) -> tuple[Table, list[dict[str, Any]]]:
 def measured(sweep: Sweep, path: Path | None, *, rerun: bool, phases: bool) -> list[Result]:
     """Return a result for each configuration: kept ones, and those measured now, which are kept as they come."""
     from archbench.measure.campaign import Campaign
-    from archbench.measure.environment import environment, load_warning
     from archbench.measure.machine import machine
     from archbench.store.database import Store, default_path
     from cli.progress import Progress
 
     todo = list(sweep.configurations())
-    warning = load_warning(environment("cpu"))
-    if warning is not None:
-        warn(warning)
+    _warn_of_load()
     with Store(path or default_path()) as store:
         campaign = Campaign(todo, store, machine(), rerun=rerun, phases=phases)
         if campaign.num_kept:
             note(f"{campaign.num_kept} of {len(todo)} were measured before; --rerun measures them anew")
-        with Progress(len(todo)) as progress:
+        with Progress(len(todo), campaign.num_kept) as progress:
             return list(campaign.run(progress))
+
+
+def _warn_of_load() -> None:
+    from archbench.measure.environment import environment, load_warning
+
+    warning = load_warning(environment("cpu"))
+    if warning is not None:
+        warn(warning)

@@ -32,12 +32,13 @@ def devices(
         return
     from archbench.devices.ceilings import measure_devices
     from archbench.devices.measured import require_place, store_devices
+    from archbench.measure.machine import usable_cores
 
     require_place()
 
     note("measuring a copy and matrix products; leave the machine alone for half a minute")
     measured = []
-    for device in measure_devices():
+    for device in measure_devices(usable_cores()):
         measured.append(device)
         path = store_devices([device])
         note(f"measured {device.name}, kept in {path}")

@@ -114,7 +114,7 @@ def _deliver(
 
     model, precision, device = request.model, find_precision(request.dtype), device_name(request.kind)
     record = load(model, request.inputs, precision).trace(request.batch, mode, _optimizer(request.kind))
-    conditions = conditions_here(request.kind, precision, layout.value)
+    conditions = conditions_here(request.kind, request.threads, precision, layout.value)
     warning = load_warning(environment("cpu"))
     if warning is not None:
         warn(warning)

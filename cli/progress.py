@@ -24,8 +24,10 @@ _FEWEST_ROWS = 3
 class Progress:
     """Tells what is measured now, how many are done and how long the rest may take; a terminal also sees results."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, num_kept: int = 0) -> None:
+        """Begin with none done of `total`, of which `num_kept` were measured before and take no time."""
         self._total = total
+        self._num_to_measure = total - num_kept
         self._done = 0
         self._spent_s: list[float] = []
         self._begun_s: float | None = None
@@ -69,9 +71,9 @@ class Progress:
             self._spent_s.append(time.monotonic() - self._begun_s)
             self._begun_s = None
         if self._screen is not None:
-            self._screen.add(result, time_left(self._spent_s, self._total - self._done))
+            self._screen.add(result, time_left(self._spent_s, self._num_to_measure - len(self._spent_s)))
         elif result.status != "ok":
-            note(f"[{self._done}/{self._total}] {result.status}")
+            note(f"[{self._done}/{self._total}] {': '.join(filter(None, (result.status, result.reason)))}")
 
 
 def time_left(spent_s: Sequence[float], num_left: int) -> str:

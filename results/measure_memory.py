@@ -1,77 +1,150 @@
 """Predicted against measured peak memory on this machine's GPU: `results/memory_NAME.csv`, NAME being the GPU's.
 
-    python results/measure_memory.py [--models vgg16,...] [--output PATH]
+    python results/measure_memory.py [--minutes 9] [--models vgg16,...] [--rerun] [--output PATH] [--list]
 
-Each configuration runs in a process of its own: a forward pass or a training step with SGD and momentum, three times.
-Measured is `torch.cuda.max_memory_allocated` of the last, predicted what `archbench memory --device` adds up.
+Every model of the zoo and ResNet-50 once, in inference; four of them in both dtypes and layouts, and in training at two
+batches. Each runs in a process of its own, though that takes seconds to start: workspaces that libraries keep would be
+in the peak of the next. It is a forward pass or a training step with SGD and momentum, three times. Measured is
+`torch.cuda.max_memory_allocated` of the last, predicted what `archbench memory --device` adds up. Each row is written
+when it is there, nothing is begun after `--minutes`, and the same command goes on with what is missing, last with what
+failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import io
 import json
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 import torch
 
 from archbench.address import find, model_names
 from archbench.analyze.footprint import Footprint, footprint
 from archbench.analyze.roofline import Conditions, Layout
 from archbench.devices.catalogue import Device
+from archbench.errors import DeviceError
 from archbench.files import write_whole
-from archbench.precision import PRECISIONS
+from archbench.measure.machine import device_name
+from archbench.measure.processes import reason
+from archbench.precision import PRECISIONS, Precision
 from archbench.trace.tracer import Mode, trace
 
 FOLDER = Path(__file__).parent
-BATCHES = {"eval": 32, "train": 32}
+OTHERS = ("torchvision:resnet50",)
+STUDIED = ("alexnet", "vgg16", "vgg16_bn", *OTHERS)
+DTYPES, LAYOUTS = ("fp32", "amp"), ("nchw", "nhwc")
+WHAT = ("model", "mode", "dtype", "layout", "batch")
+COLUMNS = (
+    *(*WHAT, "status", "reason", "predicted_bytes", "tensor_bytes", "workspace_bytes", "rounding_bytes"),
+    *("measured_bytes", "error", "gpu", "torch", "cuda", "cudnn"),
+)
+
+# A configuration by the values of WHAT, and the rows that there are, all as a table has them: as text.
+What = tuple[str, ...]
+Rows = dict[What, dict[str, str]]
 
 
 def main() -> None:
-    """Measure every configuration and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", default=",".join([*model_names(), "torchvision:resnet50"]))
+    """Measure what is missing, and write each row when it is there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=9.0)
+    parser.add_argument("--models", help="only these")
+    parser.add_argument("--rerun", action="store_true", help="measure anew what was measured before")
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--one", nargs=4, metavar=("MODEL", "MODE", "DTYPE", "LAYOUT"), help=argparse.SUPPRESS)
+    parser.add_argument("--list", action="store_true", help="print the configurations and measure nothing")
+    parser.add_argument("--one", nargs=len(WHAT), metavar=WHAT, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if not torch.cuda.is_available():
-        sys.exit("there is no GPU here")
     if arguments.one:
         print(json.dumps(measure(*arguments.one)))
         return
-    rows = []
-    for one in product(arguments.models.split(","), ("eval", "train"), ("fp32", "amp"), ("nchw", "nhwc")):
-        command = [sys.executable, __file__, "--one", *one]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            print(f"{' '.join(one)}: failed: {done.stderr.strip().splitlines()[-1]}")
-            continue
-        rows.append(json.loads(done.stdout))
-        print(f"{' '.join(one)}: {rows[-1]['error']:+.1%}", flush=True)
+    models = arguments.models.split(",") if arguments.models else [*model_names(), *OTHERS]
+    todo = [what for what in grid() if what[0] in models]
+    if arguments.list:
+        print("\n".join(map(", ".join, todo)))
+        return
+    try:
+        gpu = device_name("cuda")
+    except DeviceError as error:
+        sys.exit(str(error))
+    name = re.sub(r"\W+", "_", gpu.lower())
+    go_on(todo, arguments.output or FOLDER / f"memory_{name}.csv", gpu, arguments.minutes, rerun=arguments.rerun)
+
+
+def grid() -> list[What]:
+    """Return what is to be measured, each configuration once."""
+    todo = [
+        *product([*model_names(), *OTHERS], ["eval"], ["fp32"], ["nchw"], ["32"]),
+        *product(STUDIED, ["eval"], DTYPES, LAYOUTS, ["32"]),
+        *product(STUDIED, ["train"], DTYPES, LAYOUTS, ["32", "128"]),
+    ]
+    return list(dict.fromkeys(todo))
+
+
+def go_on(todo: Sequence[What], path: Path, gpu: str, minutes: float, *, rerun: bool) -> None:
+    """Measure what is missing or failed until the time is up, and write the table after each."""
+    until_s = time.monotonic() + 60 * minutes
+    rows = {what: row for what, row in kept(path, gpu).items() if not rerun or what not in todo}
+    left = [what for what in todo if what not in rows or rows[what]["status"] != "ok"]
+    left.sort(key=lambda what: what in rows)
+    for number, what in enumerate(left):
+        if time.monotonic() > until_s:
+            print(f"{len(left) - number} of {len(todo)} are missing; the same command goes on")
+            return
+        answer = ask(what)
+        row = {**dict(zip(WHAT, what, strict=True)), "gpu": gpu, "torch": torch.__version__, **answer}
+        rows[what] = {name: str(value) for name, value in row.items()}
+        write(path, rows)
+        said = f"{answer['error']:+.1%}" if answer["status"] == "ok" else f"failed: {answer['reason']}"
+        print(f"{', '.join(what)}: {said}", flush=True)
+    print(f"all {len(todo)} were measured, {sum(rows[what]['status'] != 'ok' for what in todo)} failed")
+
+
+def kept(path: Path, gpu: str) -> Rows:
+    """Return the rows of an earlier call that still hold: of the same GPU and torch."""
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if (row["gpu"], row["torch"]) == (gpu, torch.__version__)]
+    return {tuple(row[name] for name in WHAT): row for row in rows}
+
+
+def write(path: Path, rows: Mapping[What, Mapping[str, str]]) -> None:
+    """Write the table."""
     stream = io.StringIO()
-    pd.DataFrame(rows).to_csv(stream, index=False)
-    name = re.sub(r"\W+", "_", torch.cuda.get_device_name().lower())
-    write_whole(arguments.output or FOLDER / f"memory_{name}.csv", stream.getvalue())
+    writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows.values())
+    write_whole(path, stream.getvalue())
 
 
-def measure(name: str, mode: Mode, dtype: str, layout: Layout) -> dict[str, object]:
+def ask(what: What) -> dict[str, Any]:
+    """Return what a fresh process measures, or why it does not."""
+    done = subprocess.run([sys.executable, __file__, "--one", *what], capture_output=True, text=True, check=False)
+    if done.returncode:
+        return {"status": "failed", "reason": reason(done.returncode, done.stderr)}
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return {"status": "ok", **answer}
+
+
+def measure(name: str, mode: Mode, dtype: str, layout: Layout, batch: str) -> dict[str, object]:
     """Return one configuration's predicted and measured peak."""
-    batch, precision = BATCHES[mode], PRECISIONS[dtype]
-    source = find(name)
-    shape = (batch, *(source.input_shape or (3, 224, 224)))
+    shape = (int(batch), *(find(name).input_shape or (3, 224, 224)))
     predicted = predict(name, shape, mode, dtype, layout)
     measured = run(name, shape, mode, dtype, layout)
     return {
-        "model": name, "mode": mode, "dtype": precision.name, "layout": layout, "batch": batch,
         "predicted_bytes": predicted.needed_bytes, "tensor_bytes": predicted.peak_bytes,
         "workspace_bytes": predicted.workspace_bytes, "rounding_bytes": predicted.rounding_bytes,
         "measured_bytes": measured, "error": predicted.needed_bytes / measured - 1,
-        "gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "cuda": torch.version.cuda,
+        "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]  # torch's
     }  # fmt: skip
 
@@ -91,18 +164,20 @@ def predict(name: str, shape: tuple[int, ...], mode: Mode, dtype: str, layout: L
 
 
 def run(name: str, shape: tuple[int, ...], mode: str, dtype: str, layout: str) -> int:
-    """Return the most that three steps allocate on the GPU."""
-    source, memory_format = find(name), torch.channels_last if layout == "nhwc" else torch.contiguous_format
-    model = source.builder(**source.arguments).cuda().to(memory_format=memory_format).train(mode == "train")
-    images = torch.randn(shape, device="cuda").to(memory_format=memory_format)
+    """Return the most that the last of three steps allocates on the GPU."""
+    source, precision = find(name), PRECISIONS[dtype]
+    round_products(precision)
+    memory_format = torch.channels_last if layout == "nhwc" else torch.contiguous_format
+    with torch.device("cuda"):
+        model = source.builder(**source.arguments).to(memory_format=memory_format).train(mode == "train")
+        images = torch.randn(shape).to(memory_format=memory_format)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, foreach=True)
-    autocast_dtype = PRECISIONS[dtype].autocast_dtype
     for _ in range(3):
         torch.cuda.reset_peak_memory_stats()
         optimizer.zero_grad()
         with (
             torch.set_grad_enabled(mode == "train"),
-            torch.autocast("cuda", autocast_dtype, enabled=autocast_dtype is not None),
+            torch.autocast("cuda", precision.autocast_dtype, enabled=precision.autocast_dtype is not None),
         ):
             outputs = model(images)
         if mode == "train":
@@ -111,6 +186,12 @@ def run(name: str, shape: tuple[int, ...], mode: str, dtype: str, layout: str) -
         del outputs
         torch.cuda.synchronize()
     return int(torch.cuda.max_memory_allocated())
+
+
+def round_products(precision: Precision) -> None:
+    """Let 32-bit products be rounded to TF32 where that is the precision, and only there: torch rounds convolutions."""
+    torch.backends.cuda.matmul.allow_tf32 = precision.tf32
+    torch.backends.cudnn.allow_tf32 = precision.tf32
 
 
 if __name__ == "__main__":

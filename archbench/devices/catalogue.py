@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ from typing import Any, Literal
 from archbench.errors import DeviceError, nearest
 
 _GIB = 2**30
+# What a GPU's driver names beside the card's model: its maker, and how it is mounted.
+_USUAL = re.compile(r"nvidia|geforce|tesla|amd|instinct|sxm\d?|hbm\d[a-z]?")
+_SIZE = re.compile(r"(\d+)gb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,8 @@ class Device:
 
     `peak_flop_per_s` maps a dtype to the rate of dense matrix products, 2 FLOPs a MAC. `interconnect_bytes_per_s` is
     one direction of the fastest link between devices of the kind, None where there is none. `sources` says where each
-    figure is from. `is_measured` marks ceilings that were reached on this machine, which published ones are not.
+    figure is from. `is_measured` marks ceilings that were reached on this machine, which published ones are not; those
+    of a CPU were reached with so many `threads`, with all cores where that is not known.
     """
 
     name: str
@@ -33,6 +38,7 @@ class Device:
     power_w: float | None = None
     compute_capability: float | None = None
     is_measured: bool = False
+    threads: int | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -58,6 +64,23 @@ def published_devices() -> dict[str, Device]:
     table = tomllib.loads((files("archbench.devices") / "catalogue.toml").read_text("utf-8"))
     devices = [_device(name, entry) for name, entry in table.items()]
     return {device.name: device for device in sorted(devices, key=lambda device: (device.year, device.name))}
+
+
+def published_device(own_name: str) -> Device | None:
+    """Return the published device that a GPU is, by the name that its driver gives it; None if it is none of them.
+
+    A word that is neither the model's nor usual makes it another card: a part of one (MIG), another form of it (PCIe,
+    NVL, Laptop, Max-Q) or a larger one (Ti). So does another size of its memory.
+    """
+    words = [word for word in re.findall(r"[a-z0-9]+", own_name.lower()) if not _USUAL.fullmatch(word)]
+    model = "".join(word for word in words if not _SIZE.fullmatch(word))
+    sizes = [int(found[1]) for word in words if (found := _SIZE.fullmatch(word))]
+    for device in published_devices().values():
+        # Of what makers state the driver shows a little less.
+        is_as_large = all(abs(_GIB * size - device.memory_bytes) < _GIB for size in sizes)
+        if is_as_large and device.name.replace("_", "") == model:
+            return device
+    return None
 
 
 def _device(name: str, entry: Mapping[str, Any]) -> Device:

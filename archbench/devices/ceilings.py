@@ -30,23 +30,42 @@ _DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16,
 Kind = Literal["cpu", "cuda", "mps"]
 
 
-def measure_devices() -> Iterator[Device]:
-    """Yield each of this machine's devices as it is measured, under the name `this_cpu`, `this_cuda` or `this_mps`."""
-    yield _measure("cpu")
+def measure_devices(threads: int) -> Iterator[Device]:
+    """Yield each of this machine's devices as it is measured, under the name `this_cpu`, `this_cuda` or `this_mps`.
+
+    The CPU is measured with so many threads.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        cpu = _measure("cpu")
+    finally:
+        torch.set_num_threads(before)
+    yield cpu
     if torch.cuda.is_available():
         yield _measure("cuda")
     if torch.backends.mps.is_available():
         yield _measure("mps")
 
 
+def title_here(kind: str) -> str:
+    """Return what this machine's device of a kind is called, as its measured ceilings are titled."""
+    if kind == "cuda":
+        return torch.cuda.get_device_name()
+    if kind == "mps":
+        return f"Apple {platform.processor()}"
+    return f"{cpu_name()}, {os.cpu_count()} logical cores"
+
+
 def _measure(kind: Kind) -> Device:
     copy_bytes = _COPY_BYTES[kind]
     dtypes = [name for name in _DTYPES if name != "tf32" or kind == "cuda"]
     said = f"measured on {datetime.now(UTC):%Y-%m-%d} with torch {torch.__version__}"
-    threads = f", {torch.get_num_threads()} threads" if kind == "cpu" else ""
+    threads = torch.get_num_threads() if kind == "cpu" else None
+    how = said if threads is None else f"{said}, {threads} threads"
     return Device(
         name=f"this_{kind}",
-        title=_title(kind),
+        title=title_here(kind),
         year=datetime.now(UTC).year,
         memory_bytes=_memory_bytes(kind),
         bandwidth_bytes_per_s=_copy_rate(kind, copy_bytes),
@@ -54,9 +73,10 @@ def _measure(kind: Kind) -> Device:
         kind="cpu" if kind == "cpu" else "gpu",
         compute_capability=_capability() if kind == "cuda" else None,
         is_measured=True,
+        threads=threads,
         sources={
-            "bandwidth_gb_per_s": f"copy of {copy_bytes} bytes, {said}{threads}",
-            "peak_tflop_per_s": f"product of square matrices of up to {_PRODUCT_SIZES[kind][1]}, {said}{threads}",
+            "bandwidth_gb_per_s": f"copy of {copy_bytes} bytes, {how}",
+            "peak_tflop_per_s": f"product of square matrices of up to {_PRODUCT_SIZES[kind][1]}, {how}",
         },
     )
 
@@ -112,14 +132,6 @@ def _wait(kind: Kind) -> None:
         torch.cuda.synchronize()
     elif kind == "mps":
         torch.mps.synchronize()
-
-
-def _title(kind: Kind) -> str:
-    if kind == "cuda":
-        return torch.cuda.get_device_name()
-    if kind == "mps":
-        return f"Apple {platform.processor()}"
-    return f"{cpu_name()}, {os.cpu_count()} logical cores"
 
 
 def _memory_bytes(kind: Kind) -> int:

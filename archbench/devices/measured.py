@@ -36,7 +36,7 @@ def measured_devices() -> dict[str, Device]:
 
 def _device(entry: dict[str, Any]) -> Device:
     """Return the device of one entry, its figures being numbers. Raises one of Python's errors for anything else."""
-    capability = entry["compute_capability"]
+    capability, threads = entry["compute_capability"], entry.get("threads")
     return Device(
         name=entry["name"],
         title=entry["title"],
@@ -47,6 +47,7 @@ def _device(entry: dict[str, Any]) -> Device:
         kind="cpu" if entry["kind"] == "cpu" else "gpu",
         compute_capability=None if capability is None else float(capability),
         is_measured=True,
+        threads=None if threads is None else int(threads),
         sources=dict(entry["sources"]),
     )
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
-
-import torch
 
 from archbench.address import Source, find
 from archbench.analyze.efficiency import stated_efficiency
 from archbench.analyze.footprint import footprint
 from archbench.analyze.roofline import Conditions, Layout, time_s
-from archbench.devices.catalogue import Device, all_devices
+from archbench.devices.catalogue import Device, published_device
+from archbench.devices.ceilings import title_here
+from archbench.devices.measured import measured_devices
 from archbench.errors import DeviceError
 from archbench.inputs import specs_of
+from archbench.measure.machine import usable_cores
 from archbench.measure.request import Request
-from archbench.precision import find_precision
+from archbench.precision import Precision, find_precision
 from archbench.trace.records import Operation, Trace
 from archbench.trace.structures import map_tensors
 from archbench.trace.tracer import Mode, trace
@@ -27,6 +27,7 @@ class Foresight:
     """FLOPs of a step, the peak of its tensors, and the rate and peak FLOP/s by the ceilings that are known, if any.
 
     `winograd_share` is the part of the FLOPs that Winograd's algorithm may save on: 3x3 convolutions of stride 1.
+    `published_flop_per_s` is the peak that the device's maker states, also where a measured one is known.
     """
 
     flops: int
@@ -34,16 +35,14 @@ class Foresight:
     needed_bytes: int
     images_per_s: float | None
     peak_flop_per_s: float | None
+    published_flop_per_s: float | None
 
 
 def foresee(request: Request) -> Foresight:
     """Return what is expected of a request on this machine's device."""
     record = _trace(request)
-    precision, device = find_precision(request.dtype), device_here(request.kind)
-    try:
-        peak = None if device is None else device.peak(precision.product_dtype)
-    except DeviceError:
-        peak = None  # the device is known, but not in this dtype
+    precision, device = find_precision(request.dtype), device_here(request.kind, request.threads)
+    peak = _peak(device, precision)
     conditions = None
     if device is not None and peak is not None:
         efficiency = stated_efficiency(device, is_fused=request.compiled)
@@ -57,27 +56,36 @@ def foresee(request: Request) -> Foresight:
         needed_bytes=footprint(request.model, record, request.dtype, conditions).needed_bytes,
         images_per_s=request.batch / step_s if step_s else None,
         peak_flop_per_s=peak,
+        published_flop_per_s=_peak(_published_here(request.kind), precision),
     )
 
 
-def device_here(kind: str) -> Device | None:
-    """Return this machine's ceilings: as measured, else as published for the GPU's name, else None."""
-    devices = all_devices()
-    measured = devices.get(f"this_{kind}")
-    if measured is not None or kind != "cuda":
-        return measured
-    name = _plain(torch.cuda.get_device_name())
-    known = [device for key, device in devices.items() if _plain(key) in name]
-    return max(known, key=lambda device: len(device.name), default=None)
+def device_here(kind: str, threads: int) -> Device | None:
+    """Return the ceilings of this machine's device: as measured of this very one, else as published, else None.
+
+    Those of a CPU are measured with some number of threads, and say nothing of another.
+    """
+    measured = measured_devices().get(f"this_{kind}")
+    if measured is None or measured.title != title_here(kind):
+        return _published_here(kind)
+    return measured if kind != "cpu" or threads == (measured.threads or usable_cores()) else None
+
+
+def _published_here(kind: str) -> Device | None:
+    return published_device(title_here(kind)) if kind == "cuda" else None
+
+
+def _peak(device: Device | None, precision: Precision) -> float | None:
+    """Return the peak in FLOP/s, None where the device is not known, or not in this dtype."""
+    try:
+        return None if device is None else device.peak(precision.product_dtype)
+    except DeviceError:
+        return None
 
 
 def _may_be_winograd(operation: Operation) -> bool:
     window = operation.window
     return window is not None and window.groups is not None and (window.kernel, set(window.stride)) == ((3, 3), {1})
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _trace(request: Request) -> Trace:

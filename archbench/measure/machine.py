@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 
 from archbench.devices.cpu import cpu_name
 from archbench.errors import DeviceError
+from archbench.measure.processes import reason
 
 KINDS = ("cpu", "cuda", "mps")
+
+_TELL_GPU = "import torch; print(torch.cuda.get_device_name())"
 
 
 def machine() -> str:
@@ -32,18 +36,16 @@ def default_kind() -> str:
 
 
 def _gpu_name() -> str:
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0] or "0"
-    command = ["nvidia-smi", f"--id={first}", "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0].strip()
-    except (OSError, subprocess.CalledProcessError, IndexError) as error:
-        raise DeviceError("the GPU's driver does not say its name: nvidia-smi fails") from error
+    done = subprocess.run([sys.executable, "-c", _TELL_GPU], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise DeviceError(f"the GPU does not tell its name: {reason(done.returncode, done.stderr)}")
+    return done.stdout.strip()
 
 
 def device_name(kind: str) -> str:
     """Return a device's own name. Raises DeviceError for one that this machine does not have.
 
-    A GPU is asked for through its driver's tool: asking CUDA would take memory from what is then measured.
+    A GPU is asked in a process that ends: to ask CUDA here would take memory from what is then measured.
     """
     import torch
 

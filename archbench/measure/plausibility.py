@@ -22,11 +22,13 @@ _FASTER = 1.01
 class Limits:
     """What the device can do at most, and what one step must at least do; None is not known.
 
-    The peak is that of the dtype of most products. `least_bytes` is what a step moves at least, such as all its
-    weights; `winograd_share` the part of its FLOPs that are 3x3 convolutions of stride 1.
+    Peaks are those of the dtype of most products: what the device's maker states, and what was measured of it, which
+    something else may have slowed. `least_bytes` is what a step moves at least, such as all its weights;
+    `winograd_share` the part of its FLOPs that are 3x3 convolutions of stride 1.
     """
 
     peak_flop_per_s: float | None = None
+    measured_flop_per_s: float | None = None
     bandwidth_bytes_per_s: float | None = None
     least_bytes: int = 0
     winograd_share: float = 0.0
@@ -34,9 +36,12 @@ class Limits:
     @property
     def most_flop_per_s(self) -> float | None:
         """The peak in FLOPs of the direct algorithm, if Winograd's were used wherever it can be."""
-        if self.peak_flop_per_s is None:
-            return None
-        return self.peak_flop_per_s / (1 - self.winograd_share + self.winograd_share / WINOGRAD)
+        return None if self.peak_flop_per_s is None else self.peak_flop_per_s * self.winograd_gain
+
+    @property
+    def winograd_gain(self) -> float:
+        """How many FLOPs of the direct algorithm are done in the time of one, if Winograd's is used where it can be."""
+        return 1 / (1 - self.winograd_share + self.winograd_share / WINOGRAD)
 
 
 def plausibility(result: Result, limits: Limits, siblings: Sequence[Result] = ()) -> tuple[str, ...]:
@@ -50,10 +55,16 @@ def plausibility(result: Result, limits: Limits, siblings: Sequence[Result] = ()
 
 def remarks(result: Result, limits: Limits) -> tuple[str, ...]:
     """Return what must be said of a result that is surprising, but plausible."""
-    rate, peak, most = result.flop_per_s, limits.peak_flop_per_s, limits.most_flop_per_s
-    if rate is None or peak is None or most is None or not peak < rate <= most:
+    rate, peak, measured = result.flop_per_s, limits.peak_flop_per_s, limits.measured_flop_per_s
+    by_winograd = "as 3x3 convolutions by Winograd's algorithm can reach"
+    if rate is not None and peak is not None and peak < rate <= peak * limits.winograd_gain:
+        return (f"peak: {rate / peak:.2f} times the hardware's, {by_winograd}",)
+    if rate is None or measured is None or rate <= measured:
         return ()
-    return (f"peak: {rate / peak:.2f} times the hardware's, as 3x3 convolutions by Winograd's algorithm can reach",)
+    times = f"peak: {rate / measured:.2f} times what was measured of this machine"
+    if rate <= measured * limits.winograd_gain:
+        return (f"{times}, {by_winograd}",)
+    return (f"{times}; 'archbench devices --measure' measures it anew",)
 
 
 def _clock(result: Result) -> Iterator[str]:

@@ -39,10 +39,8 @@ _PARTS = 4
 _VARIANT = "out"
 
 # torch's numbers for what a record is of (RecordScope).
-_BACKWARD, _USER = 1, 7
+_FUNCTION, _BACKWARD, _USER = 0, 1, 7
 _NODE = "autograd::engine::evaluate_function"
-# Calls of the driver are no operators; their numbers may be those of operators that they have nothing to do with.
-_DRIVER = ("cuda", "cuLaunch", "cuMem", "hip")
 
 
 def profile_steps(request: Request, job: Job) -> tuple[list[StepTimes], list[float]]:
@@ -93,7 +91,16 @@ def _profiled(step: Step, kind: str, count: int, trace: str | None) -> list[Even
 
 
 def _is_on_host(event: Any) -> bool:
-    return event.device_type == DeviceType.CPU and not event.is_async and not event.name.startswith(_DRIVER)
+    return event.device_type == DeviceType.CPU and not event.is_async and not _is_of_driver(event)
+
+
+def _is_of_driver(event: Any) -> bool:
+    """Say whether a record is of no operator, but of a call of the driver or of what recording takes.
+
+    Its number may be that of an operator which it has nothing to do with; before torch 2.15 it then has that one's
+    kernels too, and they would be counted twice.
+    """
+    return event.scope == _FUNCTION and "::" not in event.name
 
 
 def _event(event: Any) -> Event:

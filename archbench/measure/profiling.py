@@ -51,9 +51,9 @@ class Profile:
         return self.step_s / self.plain_s - 1
 
 
-def conditions_here(kind: str, precision: Precision, layout: Layout) -> Conditions | None:
+def conditions_here(kind: str, threads: int, precision: Precision, layout: Layout) -> Conditions | None:
     """Return by which ceilings this machine's device is judged, None where none are known in that precision."""
-    device = device_here(kind)
+    device = device_here(kind, threads)
     if device is None:
         return None
     try:
@@ -73,13 +73,15 @@ def profile(
 ) -> Profile:
     """Return the profile of one configuration; `trace` is the model's, of the same mode and batch.
 
-    Raises MeasurementError if the process fails, InputError if it refuses the configuration.
+    Raises MeasurementError if the process fails or sees nothing of a GPU, InputError if it refuses the configuration.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
         said = _ask(request, Job(places_of(trace), str(path) if wants_chrome_trace else None), on_progress)
         chrome_trace = path.read_bytes() if wants_chrome_trace else None
     steps = said["steps"]
+    if request.kind == "cuda":
+        _require_kernels(request.model, steps)
     times = median_times(steps)
     return Profile(
         rows=tuple(profile_rows(times, trace, conditions)),
@@ -90,6 +92,14 @@ def profile(
         doubts=spread_flags([step["total_ns"] for step in steps]),
         chrome_trace=chrome_trace,
     )
+
+
+def _require_kernels(model: str, steps: Sequence[Mapping[str, Any]]) -> None:
+    """Raise MeasurementError if not one kernel was recorded: all of the step would seem to be gaps."""
+    if not any(step["rows"] or step["update_ns"] or any(step["outside"].values()) for step in steps):
+        raise MeasurementError(
+            f"{model}: the profiler recorded no kernel; CUPTI, by which it sees a GPU's, is missing, barred or in use"
+        )
 
 
 def _gaps_ns(step: Mapping[str, Any], mode: str) -> int:

@@ -103,7 +103,12 @@ def _result(result: Result, request: Request, answers: list[dict[str, Any]], sib
         latencies_s=tuple(latencies),
         environment=first["environment"],
     )
-    limits = Limits(peak_flop_per_s=foreseen["peak_flop_per_s"], winograd_share=foreseen["winograd_share"])
+    # Where nothing was measured both peaks are what the maker states.
+    limits = Limits(
+        peak_flop_per_s=foreseen["published_flop_per_s"],
+        measured_flop_per_s=foreseen["peak_flop_per_s"],
+        winograd_share=foreseen["winograd_share"],
+    )
     return _judged(found, siblings, limits)
 
 

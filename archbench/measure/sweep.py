@@ -10,10 +10,9 @@ from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
-from archbench.address import Source, find
+from archbench.address import Source, find, resolved
 from archbench.inputs import specs_of
 from archbench.measure.request import Request
-from archbench.revisions import commit_of
 from archbench.store.records import Configuration, Result
 from archbench.units import format_dimensions
 
@@ -84,18 +83,6 @@ def input_shape(source: Source, inputs: Sequence[str]) -> str:
     return format_dimensions(specs[0].shape) if specs else "example"
 
 
-def resolved(address: str) -> str:
-    """Return an address under which a model is the same wherever and whenever the command runs.
-
-    A file is named by its whole path, a git revision by its commit. Raises AddressError for one that is not there.
-    """
-    place, colon, name = address.rpartition(":")
-    if place.startswith("git:"):
-        _, revision, path = place.split(":", 2)
-        return f"git:{commit_of(revision, Path(path))}:{Path(path).resolve()}{colon}{name}"
-    return f"{Path(place).resolve()}{colon}{name}" if place.endswith(".py") else address
-
-
 def is_current(result: Result) -> bool:
     """Say whether a kept result is still that of its model: no other torch or archbench, its file not written since."""
     import torch
@@ -124,5 +111,8 @@ def suffices(result: Result, request: Request) -> bool:
 
 
 def family(model: str) -> str:
-    """Return what models that differ in their size alone have in common: vgg11 and vgg16 are one family."""
-    return re.sub(r"\d+", "#", model)
+    """Return what models that differ in their size alone have in common: vgg11 and vgg16 are one family.
+
+    A number in an address of another kind may mean anything: groups, or a version.
+    """
+    return re.sub(r"\d+", "#", model) if re.fullmatch(r"\w+", model) else model

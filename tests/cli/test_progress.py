@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pty
 import re
@@ -13,13 +14,14 @@ import time
 import pytest
 
 from archbench.store.records import Configuration, Result
+from cli import progress as module
 from cli.progress import Progress, time_left
 
 WHAT = Configuration("lenet", "1x32x32", "cpu", "Some CPU", "eval", 1, "fp32", "nchw", False, False, 2)
 
 
-def result(status="ok"):
-    return Result("a" * 32, "2026-01-01", "here", WHAT, status, images_per_s=12.5)
+def result(status="ok", reason=""):
+    return Result("a" * 32, "2026-01-01", "here", WHAT, status, reason, images_per_s=12.5)
 
 
 def test_where_nothing_can_be_drawn_over_a_configuration_is_a_line(capsys):
@@ -29,9 +31,12 @@ def test_where_nothing_can_be_drawn_over_a_configuration_is_a_line(capsys):
         progress.say("measuring")
         progress.remark("beside")
         progress.end(result("not_converged"))
+        progress.end(result("failed", "RuntimeError: no kernel"))
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err == "[2/3] lenet, eval, batch 8\nbeside\n[2/3] not_converged\n"
+    assert captured.err == (
+        "[2/3] lenet, eval, batch 8\nbeside\n[2/3] not_converged\n[3/3] failed: RuntimeError: no kernel\n"
+    )
 
 
 def test_an_interruption_says_what_is_kept(capsys):
@@ -49,6 +54,29 @@ def test_what_is_left_takes_what_others_took():
     # 10 s each, four to go.
     assert time_left([8.0, 12.0], 4) == "about 40.0 s left"
     assert time_left([], 4) == time_left([8.0], 0) == ""
+
+
+def test_what_was_measured_before_takes_no_time(monkeypatch):
+    shown = []
+
+    class Screen:
+        def __init__(self, total, console):
+            self.open = self.close = lambda: None
+
+        def add(self, result, left):
+            shown.append(left)
+
+    monkeypatch.setattr(module, "screen", lambda: "a terminal")
+    monkeypatch.setattr(module, "_Screen", Screen)
+    monkeypatch.setattr(module.time, "monotonic", itertools.count(step=10).__next__)
+    with Progress(5, num_kept=2) as progress:
+        progress.end(result())  # one of the two
+        for _ in range(3):
+            progress.begin("another")
+            progress.end(result())
+        progress.end(result())
+    # Each takes 10 s; after the first of three two are left to measure, whatever of the kept is still to come.
+    assert shown == ["", "about 20.0 s left", "about 10.0 s left", "", ""]
 
 
 SCRIPT = """

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from archbench.devices.catalogue import all_devices, find_device, published_devices
+from archbench.devices.catalogue import all_devices, find_device, published_device, published_devices
 from archbench.devices.measured import measured_devices, require_place, store_devices
 from archbench.errors import DeviceError, OutputError
 
@@ -51,13 +51,54 @@ def test_an_unknown_device_or_dtype_names_the_nearest():
         find_device("v100").peak("bf16")
 
 
+# As drivers name them.
+CARDS = {
+    "NVIDIA H200": "h200",
+    "NVIDIA H100 80GB HBM3": "h100",
+    "NVIDIA A100-SXM4-80GB": "a100",
+    "Tesla V100-SXM2-32GB": "v100",
+    "Tesla P100-SXM2-16GB": "p100",
+    "Tesla T4": "t4",
+    "NVIDIA L4": "l4",
+    "NVIDIA L40S": "l40s",
+    "NVIDIA GeForce RTX 4090": "rtx4090",
+    "GeForce RTX 3090": "rtx3090",
+    "AMD Instinct MI300X": "mi300x",
+}
+OTHER_CARDS = [
+    *("NVIDIA H200 NVL", "NVIDIA H200 MIG 1g.18gb", "NVIDIA GH200 480GB", "NVIDIA GB200", "NVIDIA L40"),
+    *("NVIDIA H100 PCIe", "NVIDIA H100 NVL", "NVIDIA H100 80GB HBM3 MIG 3g.40gb", "NVIDIA A100 80GB PCIe"),
+    *("NVIDIA A100-SXM4-40GB", "NVIDIA A100-40C", "Tesla V100-PCIE-32GB", "Tesla V100-SXM2-16GB"),
+    *("NVIDIA GeForce RTX 4090 Laptop GPU", "NVIDIA GeForce RTX 4090 D", "NVIDIA GeForce RTX 3090 Ti"),
+    *("NVIDIA GeForce RTX 3090 with Max-Q Design", "NVIDIA GeForce GTX 1080", ""),
+]
+
+
+@pytest.mark.parametrize(("own_name", "name"), CARDS.items())
+def test_a_card_is_found_by_its_driver_s_name(own_name, name):
+    assert published_device(own_name) == published_devices()[name]
+
+
+@pytest.mark.parametrize("own_name", OTHER_CARDS)
+def test_no_part_and_no_other_form_of_a_card_is_taken_for_it(own_name):
+    assert published_device(own_name) is None
+
+
 def test_what_was_measured_is_kept_and_found():
-    device = replace(find_device("cpu"), name="this_cpu", is_measured=True, power_w=None)
+    device = replace(find_device("cpu"), name="this_cpu", is_measured=True, power_w=None, threads=3)
     path = store_devices([device])
     assert measured_devices() == {"this_cpu": device}
     assert json.loads(path.read_text())[0]["name"] == "this_cpu"
     store_devices([find_device("t4")])
     assert list(measured_devices()) == ["this_cpu", "t4"]
+
+
+def test_a_file_from_before_threads_were_kept_is_read():
+    path = store_devices([replace(find_device("cpu"), is_measured=True, threads=3)])
+    (entry,) = json.loads(path.read_text())
+    del entry["threads"]
+    path.write_text(json.dumps([entry]))
+    assert measured_devices()["cpu"].threads is None
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,11 @@ def test_this_machine_is_measured(monkeypatch):
     monkeypatch.setattr(ceilings, "_PRODUCT_SIZES", {"cpu": (32, 64)})
     monkeypatch.setattr(ceilings, "_BLOCK_S", {"cpu": 0.001})
     monkeypatch.setattr(ceilings.torch.cuda, "is_available", lambda: False)
-    (device,) = ceilings.measure_devices()
+    before = ceilings.torch.get_num_threads()
+    (device,) = ceilings.measure_devices(threads=1)
     assert (device.name, device.kind, device.is_measured) == ("this_cpu", "cpu", True)
+    assert (device.title, device.threads) == (ceilings.title_here("cpu"), 1)
+    assert ceilings.torch.get_num_threads() == before
     assert set(device.peak_flop_per_s) == {"fp32", "bf16", "fp16"}
     assert min(device.peak_flop_per_s.values()) > 0
     assert device.bandwidth_bytes_per_s > 0

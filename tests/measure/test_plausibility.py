@@ -74,6 +74,20 @@ def test_winograd_is_allowed_for_as_far_as_it_can_be_used():
     assert remarks(RESULT, limits) == ()
 
 
+def test_more_than_what_was_measured_is_only_said():
+    # 31 TFLOP/s where 25 were measured, and 40 are published or nothing is.
+    for limits in (Limits(measured_flop_per_s=25e12), Limits(peak_flop_per_s=40e12, measured_flop_per_s=25e12)):
+        assert plausibility(RESULT, limits) == ()
+        assert remarks(RESULT, limits) == (
+            "peak: 1.24 times what was measured of this machine; 'archbench devices --measure' measures it anew",
+        )
+    (remark,) = remarks(RESULT, Limits(measured_flop_per_s=25e12, winograd_share=1.0))
+    assert remark == (
+        "peak: 1.24 times what was measured of this machine, as 3x3 convolutions by Winograd's algorithm can reach"
+    )
+    assert remarks(RESULT, Limits(measured_flop_per_s=32e12)) == ()
+
+
 def test_more_than_the_bandwidth_is_implausible_unless_a_cache_may_hold_it():
     # Ten steps a second of a gigabyte are 10 GB/s.
     (flag,) = plausibility(RESULT, Limits(bandwidth_bytes_per_s=5e9, least_bytes=10**9))

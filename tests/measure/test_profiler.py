@@ -2,21 +2,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from math import fsum
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.autograd import DeviceType
 
 from archbench.analyze.layer_times import PassTimes, Times, profile_rows, top_rows
 from archbench.analyze.layers import layer_table
 from archbench.analyze.roofline import Conditions
 from archbench.devices.catalogue import Device
+from archbench.errors import MeasurementError
+from archbench.measure import profiling
 from archbench.measure.marking import marked
 from archbench.measure.profile_job import Job, job_from_json
 from archbench.measure.profiler import Event, Places, Spent, attribute, places_of
 from archbench.measure.profiling import median_times
+from archbench.measure.request import Request
 from archbench.precision import find_precision
 from archbench.trace.tracer import trace
 
@@ -343,6 +348,44 @@ def test_the_median_is_of_each_row_and_pass():
     assert times.step_s == 200e-9
     assert times.rows == {"conv": PassTimes(3e-9, 30e-9), "fc": PassTimes(0.0, 0.0)}
     assert (times.update_s, times.outside) == (7e-9, PassTimes(1e-9, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "scope", "is_counted"),
+    [
+        ("aten::conv2d", 0, True),
+        ("mine::op", 0, True),
+        ("autograd::engine::evaluate_function: AddmmBackward0", 0, True),
+        ("AddmmBackward0", 1, True),
+        ("layer conv", 7, True),
+        ("cudaLaunchKernel", 0, False),
+        ("cuKernelGetFunction", 0, False),
+        ("hipLaunchKernel", 0, False),
+        ("Activity Buffer Request", 0, False),
+    ],
+)
+def test_calls_of_the_driver_are_no_operators(name, scope, is_counted):
+    from archbench.measure.profile_worker import _is_on_host
+
+    record = SimpleNamespace(name=name, scope=scope, device_type=DeviceType.CPU, is_async=False)
+    assert _is_on_host(record) == is_counted
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_a_gpu_of_which_no_kernel_was_recorded_is_no_profile(monkeypatch, mode):
+    none = {"forward_ns": 0, "backward_ns": 0}
+    steps = [{"total_ns": 1000, "rows": {}, "update_ns": 0, "outside": none}] * 2
+    monkeypatch.setattr(profiling, "_ask", lambda *_: {"steps": steps, "plain_s": [1e-6]})
+    request = Request(
+        model="lenet", inputs=(), kind="cuda", mode=mode, batch=1, dtype="fp32", layout="nchw", compiled=False,
+        graphs=False, threads=1, processes=1, seconds=1.0,
+    )  # fmt: skip
+    with pytest.raises(MeasurementError, match="lenet: the profiler recorded no kernel"):
+        profiling.profile(request, traced(mode), None, print)
+    # On a CPU an empty model has no operators either.
+    assert profiling.profile(replace(request, kind="cpu"), traced(mode), None, print).step_s == 1e-6
+    steps[1] = {**steps[1], "rows": {"conv": {"forward_ns": 1, "backward_ns": 0}}}
+    assert profiling.profile(request, traced(mode), None, print).steps == 2
 
 
 def test_a_marked_model_is_given_back_as_it_was_also_when_it_raises():

@@ -25,7 +25,10 @@ def said(seed, flags=()):
         "samples_s": [0.1 + 0.01 * seed] * 5, "steps_per_block": 1, "warm_up_s": 1.0, "warm_up_steps": 3,
         "status": "ok", "median_s": 0.1, "low_s": 0.1, "high_s": 0.1, "flags": [],
     }  # fmt: skip
-    foreseen = {"flops": 1000, "winograd_share": 0.0, "needed_bytes": 1, "images_per_s": 50.0, "peak_flop_per_s": None}
+    foreseen = {
+        "flops": 1000, "winograd_share": 0.0, "needed_bytes": 1, "images_per_s": 50.0, "peak_flop_per_s": None,
+        "published_flop_per_s": None,
+    }  # fmt: skip
     return {
         "measured": measured, "latencies_s": [0.1], "first_step_s": 0.5, **({"replay_s": 0.05} if seed == 0 else {}),
         "peak_allocated_bytes": None, "peak_reserved_bytes": None, "energy_j": None, "energy_steps": 5,
@@ -65,6 +68,28 @@ def test_what_any_process_flags_is_said_once(answers):
     found = measure_configuration(REQUEST, WHAT, "here", print)
     assert found.flags == ("throttled: thermal in 1 of 9 readings",)
     assert found.status == "ok"
+
+
+@pytest.mark.parametrize(("published", "status"), [(None, "ok"), (20_000.0, "ok"), (8000.0, "implausible")])
+def test_a_rate_above_what_was_measured_is_told_and_one_above_the_published_peak_is_implausible(
+    answers, published, status
+):
+    def answer(request):
+        found = said(request.seed)
+        if found["foreseen"] is not None:
+            found["foreseen"] |= {"peak_flop_per_s": 5000.0, "published_flop_per_s": published}
+        return found
+
+    answers(answer)
+    found = measure_configuration(REQUEST, WHAT, "here", print)
+    # 1000 FLOPs in 0.11 s are 9091 a second: 1.82 times 5000, and 1.14 times 8000.
+    assert found.status == status
+    assert found.utilisation == pytest.approx(1000 / 0.11 / 5000)
+    if status == "ok":
+        said_of = "peak: 1.82 times what was measured of this machine; 'archbench devices --measure' measures it anew"
+        assert found.flags == (said_of,)
+    else:
+        assert found.reason == "peak: 1.14 times what the hardware can do"
 
 
 def test_phases_are_a_run_of_their_own(answers):

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from archbench.address import resolved
 from archbench.errors import AddressError, InputError
 from archbench.measure.request import from_json
-from archbench.measure.sweep import AUTO, Sweep, family, is_current, resolved
+from archbench.measure.sweep import AUTO, Sweep, family, is_current
 from archbench.store.records import Result, described
 
 SWEEP = Sweep(
@@ -85,4 +86,6 @@ def test_a_revision_is_kept_as_the_commit_that_it_is(tmp_path, monkeypatch):
 
 def test_a_family_differs_in_size_alone():
     assert family("vgg11") == family("vgg16") != family("vgg16_bn")
-    assert family("torchvision:resnet18") == family("torchvision:resnet152")
+    # Fewer groups are more work, and a second version may be a faster one.
+    for one, other in (("net.py:Net?groups=1", "net.py:Net?groups=32"), ("v1.py:Net", "v2.py:Net")):
+        assert family(one) != family(other)
