@@ -12,13 +12,13 @@ from cli.options import (
     Algorithm,
     Inputs,
     Mode,
+    StorePath,
     complete_device,
     complete_model,
     complete_precision,
     parse_amount,
     parse_batch_size,
 )
-from cli.results import StorePath
 
 
 def complete_kind(incomplete: str) -> list[tuple[str, str]]:
@@ -63,7 +63,7 @@ File = Annotated[
 ]
 Width = Annotated[int | None, typer.Option("--width", metavar="N", help="Pixels of the plot.", parser=parse_pixels)]
 Height = Annotated[int | None, typer.Option("--height", metavar="N", help="Pixels of the plot.", parser=parse_pixels)]
-Scale = Annotated[float, typer.Option("--scale", metavar="X", help="Of PNG.", parser=parse_scale)]
+Scale = Annotated[float | None, typer.Option("--scale", metavar="X", help="Of PNG; default: 2.", parser=parse_scale)]
 Samples = Annotated[int | None, typer.Option("--batch", metavar="N", help="Samples.", parser=parse_batch_size)]
 ModeChoice = Annotated[Mode | None, typer.Option("--mode", help="Default: eval, or any that was measured.")]
 DtypeChoice = Annotated[
@@ -92,7 +92,7 @@ def plot(
     output: File = None,
     width: Width = None,
     height: Height = None,
-    scale: Scale = 2.0,
+    scale: Scale = None,
     input: Inputs = None,
     batch: Samples = None,
     mode: ModeChoice = None,
@@ -106,6 +106,7 @@ def plot(
 
     Example: archbench plot layers vgg16 --output vgg16.png
     """
+    from archbench.errors import UsageError
     from archbench.report.charts.kinds import find_kind
     from archbench.report.charts.save import require_ending, require_libraries, save
     from cli.output import note
@@ -114,6 +115,8 @@ def plot(
     chosen = find_kind(kind)
     path = output or Path(f"{chosen.name}.svg")
     require_ending(path)
+    if scale is not None and path.suffix.lower() != ".png":
+        raise UsageError(f"--scale {scale:g} says nothing to '{path}'; it is for .png")
     require_libraries()
     options = {
         "input": input,
@@ -125,5 +128,5 @@ def plot(
         "store": store,
         "threshold": threshold,
     }
-    save(chart(Asked(chosen, tuple(of or ()), options, width, height)), path, scale)
+    save(chart(Asked(chosen, tuple(of or ()), options, width, height)), path, scale or 2.0)
     note(f"wrote {path}")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archbench.errors import UsageError, nearest
-from cli.options import Algorithm, Layout, Mode, UpdateForm
-from cli.output import note
+from cli.options import Algorithm, Layout, Mode, UpdateForm, result_filter
+from cli.output import note, warn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from archbench.report.charts.accuracy import Published
     from archbench.report.charts.kinds import Kind
     from archbench.report.charts.theme import Chart
     from archbench.store.records import Result
@@ -72,13 +73,14 @@ def _layers(asked: Asked) -> Chart:
         raise UsageError(f"'plot {asked.kind.name}' needs a model, such as 'archbench plot {asked.kind.name} vgg16'")
     batch = asked.option("batch", 1)
     models = {}
+    doubts: list[str] = []
     for address in asked.of:
         summary = count(address, asked.options["input"], batch, Mode.eval).summary
         if not any(row.params or row.macs for row in summary.rows):
             raise UsageError(f"nothing to plot: {address} has neither parameters nor MACs")
         models[address] = summary.rows
-        _note_all(summary.caveats)
-    return layers_chart(models, batch=batch, **asked.size)
+        doubts += summary.caveats
+    return layers_chart(models, batch=batch, notes=_warned(doubts), **asked.size)
 
 
 def _memory(asked: Asked) -> Chart:
@@ -88,8 +90,7 @@ def _memory(asked: Asked) -> Chart:
     address = _one(asked)
     run, title = _run(address, asked, device=None)
     trace = run.trace(asked.option("batch", 1))
-    _note_all(run.caveats(trace))
-    return memory_chart(timeline(trace), title=title, **asked.size)
+    return memory_chart(timeline(trace), title=title, notes=_warned(run.caveats(trace)), **asked.size)
 
 
 def _roofline(asked: Asked) -> Chart:
@@ -106,9 +107,9 @@ def _roofline(asked: Asked) -> Chart:
     rows = roofline_rows(trace, run.conditions)
     if not any(row.flops for row in rows):
         raise UsageError(f"nothing to plot: {address} does no arithmetic")
-    _note_all(run.caveats(trace))
     place, precision = run.conditions.device, run.conditions.precision
-    return roofline_chart(rows, place, precision.product_dtype, title=title, **asked.size)
+    doubts = _warned(run.caveats(trace))
+    return roofline_chart(rows, place, precision.product_dtype, title=title, notes=doubts, **asked.size)
 
 
 def _run(address: str, asked: Asked, device: str | None) -> tuple[Run, str]:
@@ -119,6 +120,8 @@ def _run(address: str, asked: Asked, device: str | None) -> tuple[Run, str]:
 
     mode, dtype = asked.option("mode", Mode.eval), asked.option("dtype", "fp32")
     optimizer = asked.option("optimizer", Algorithm.momentum)
+    if asked.options["optimizer"] is not None and mode is not Mode.train:
+        raise UsageError(f"--optimizer {optimizer.value} says nothing to --mode {mode.value}; add --mode train")
     place = None if device is None else find_device(device)
     run = prepare(
         address,
@@ -146,40 +149,46 @@ def _accuracy(asked: Asked) -> Chart:
             f"'{folders[0]}' is a folder: what was measured is not comparable with published errors; give it alone"
         )
     if not folders:
-        return published_error_chart(_published(asked.of or tuple(names)), **asked.size)
+        rows, doubts = _published(asked.of or tuple(names))
+        return published_error_chart(rows, notes=_warned(doubts), **asked.size)
     run = _training_run(folders[0])
     if all(row.top1_mean is None for row in run.accuracies):
         raise UsageError(f"nothing to plot: no model of '{folders[0]}' has an accuracy yet; it has at the run's end")
     return measured_accuracy_chart(run.accuracies, data=run.data_said, **asked.size)
 
 
-def _published(addresses: tuple[str, ...]) -> list[Any]:
-    """Return the models of which an error is published. Raises UsageError if there is none."""
-    from archbench.address import find
-    from archbench.report.charts.accuracy import Published
-    from cli.loading import count
+def _published(addresses: tuple[str, ...]) -> tuple[list[Published], list[str]]:
+    """Return the models of which an error is published, and what makes their counts doubtful.
 
-    found, without = [], []
-    for address in addresses:
-        card = find(address).card
-        if card is None or card.reported_top5_error_percent is None:
-            without.append(address)
-            continue
-        totals = count(address, None, 1, Mode.eval).summary.totals
-        error, protocol = card.reported_top5_error_percent, card.reported_protocol or ""
-        found.append(Published(address, card.title, totals.params, totals.macs, error, protocol))
+    Raises UsageError if there is none.
+    """
+    rows = {address: _published_row(address) for address in addresses}
+    found = [row for row, _ in rows.values() if row is not None]
+    without = [address for address, (row, _) in rows.items() if row is None]
     if not found:
         known = "'archbench plot accuracy' alone plots all that are known, a run's folder what was trained"
         raise UsageError(f"nothing to plot: no error of {', '.join(without)} is published on a card; {known}")
     if without:
         note(f"without a published error: {', '.join(without)}")
-    return found
+    return found, [doubt for row, doubts in rows.values() if row is not None for doubt in doubts]
+
+
+def _published_row(address: str) -> tuple[Published | None, tuple[str, ...]]:
+    from archbench.address import find
+    from archbench.report.charts.accuracy import published
+    from cli.loading import count
+
+    if find(address).card is None:
+        return None, ()
+    counted = count(address, None, 1, Mode.eval)
+    summary = counted.summary
+    return published(address, counted.card, summary.inputs[0][1:], summary.totals), summary.caveats
 
 
 def _throughput(asked: Asked) -> Chart:
     from archbench.report.charts.throughput import throughput_chart
 
-    return throughput_chart(_stored(asked, lambda result: result.images_per_s is not None), **asked.size)
+    return throughput_chart(_stored(asked, lambda result: bool(result.images_per_s)), **asked.size)
 
 
 def _latency(asked: Asked) -> Chart:
@@ -190,32 +199,25 @@ def _latency(asked: Asked) -> Chart:
 
 def _stored(asked: Asked, is_usable: Callable[[Result], bool]) -> list[Result]:
     """Return the stored results that are asked for, of status ok. Raises UsageError if there is none."""
-    from archbench.precision import find_precision
-    from archbench.store.database import Filter, Store, default_path
+    from archbench.address import resolved
+    from archbench.store.database import Store, default_path
 
     path = asked.option("store", default_path())
-    mode, dtype, device = (asked.options[name] for name in ("mode", "dtype", "device"))
-    is_kind = device in ("cpu", "cuda", "mps")
-    wanted = Filter(
-        mode=mode and mode.value,
-        kind=device if is_kind else None,
-        device=None if is_kind else device,
-        dtype=dtype and find_precision(dtype).name,
-        batch=asked.options["batch"],
-    )
+    wanted = result_filter(**{name: asked.options[name] for name in ("mode", "device", "dtype", "batch")})
     stored = Store(path, for_reading=True)
     if not stored.exists():
         raise UsageError(f"nothing to plot: there is no store '{path}' yet; 'archbench bench MODEL' fills it")
     with stored:
         found = stored.results(wanted)
     models = dict.fromkeys(result.configuration.model for result in found)
-    missing = [model for model in asked.of if model not in models]
+    typed = {resolved(address): address for address in asked.of}
+    missing = [address for name, address in typed.items() if name not in models]
     if missing or not found:
         what = f"of {missing[0]} " if missing else ""
         hint = nearest(missing[0], models) if missing else ""
         listed = f"{hint}; 'archbench results' lists what there is"
         raise UsageError(f"nothing to plot: no result {what}in '{path}' is as asked for{listed}")
-    mine = [result for result in found if not asked.of or result.configuration.model in asked.of]
+    mine = [_as_typed(result, typed) for result in found if not typed or result.configuration.model in typed]
     good = [result for result in mine if result.status == "ok" and is_usable(result)]
     if not good:
         raise UsageError(f"nothing to plot: none of {len(mine)} results is ok; 'archbench results' says why")
@@ -224,11 +226,17 @@ def _stored(asked: Asked, is_usable: Callable[[Result], bool]) -> list[Result]:
     return good
 
 
+def _as_typed(result: Result, typed: Mapping[str, str]) -> Result:
+    """Return a result under the address that the user typed: the whole path of a file is too long for a legend."""
+    model = result.configuration.model
+    return replace(result, configuration=replace(result.configuration, model=typed.get(model, model)))
+
+
 def _training(asked: Asked) -> Chart:
     from archbench.report.charts.training import training_chart
 
     run = _training_run(_one(asked))
-    return training_chart(run.epochs, data=run.data_said, num_classes=_num_classes(run), **asked.size)
+    return training_chart(run.epochs, data=run.data_said, chance=run.chance, **asked.size)
 
 
 def _time(asked: Asked) -> Chart:
@@ -236,7 +244,7 @@ def _time(asked: Asked) -> Chart:
 
     run = _training_run(_one(asked))
     levels = asked.option("threshold", ())
-    return elapsed_chart(run.epochs, data=run.data_said, num_classes=_num_classes(run), thresholds=levels, **asked.size)
+    return elapsed_chart(run.epochs, data=run.data_said, chance=run.chance, thresholds=levels, **asked.size)
 
 
 def _training_run(folder: str) -> FinishedRun:
@@ -256,13 +264,11 @@ def _training_run(folder: str) -> FinishedRun:
     return run
 
 
-def _num_classes(run: FinishedRun) -> int:
-    return len(run.record["data"]["classes"])
-
-
-def _note_all(sentences: tuple[str, ...]) -> None:
-    for sentence in sentences:
-        note(sentence)
+def _warned(doubts: Sequence[str]) -> Sequence[str]:
+    """Say what makes numbers doubtful, and return it for the picture to say, too."""
+    for doubt in doubts:
+        warn(doubt)
+    return doubts
 
 
 _CHARTS: dict[str, Callable[[Asked], Chart]] = {

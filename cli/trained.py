@@ -70,10 +70,10 @@ def _charts(run: FinishedRun) -> Iterator[tuple[str, str]]:
     from archbench.report.charts.save import to_svg
     from archbench.report.charts.training import training_chart
 
-    data, num_classes = run.data_said, len(run.record["data"]["classes"])
+    data = run.data_said
     if run.epochs:
-        yield "training", to_svg(training_chart(run.epochs, data=data, num_classes=num_classes).to_dict())
-        yield "time", to_svg(elapsed_chart(run.epochs, data=data, num_classes=num_classes).to_dict())
+        yield "training", to_svg(training_chart(run.epochs, data=data, chance=run.chance).to_dict())
+        yield "time", to_svg(elapsed_chart(run.epochs, data=data, chance=run.chance).to_dict())
     if any(row.top1_mean is not None for row in run.accuracies):
         yield "accuracy", to_svg(measured_accuracy_chart(run.accuracies, data=data).to_dict())
 

@@ -109,12 +109,17 @@ def _reservations(used: Sequence[Comparison]) -> list[str]:
 
 
 def _failure(row: Accuracy) -> str:
+    """Say what became of a model that is not compared; its status is the gravest of its seeds'."""
     if row.status == "chance":
         top1 = "" if row.top1_mean is None else f" (top-1 {row.top1_mean:.3f}, guessing gives {row.chance_top1:.3f})"
         return (
             f"{row.model} is stuck at chance{top1}: it did not start to learn with this recipe in this time, which is"
             " no verdict on the architecture."
         )
+    ended = "was interrupted" if row.status == "interrupted" else row.status
+    if row.top1_mean is not None:
+        seeds = several(row.seeds, "seed")
+        return f"{row.model} {ended}, but not with all seeds: its accuracy is of {seeds}, and is not compared."
     if row.status == "diverged":
         return f"{row.model} diverged: its loss is no finite number any more, so there is no accuracy to compare."
-    return f"{row.model} {'was interrupted' if row.status == 'interrupted' else 'failed'} and is not compared."
+    return f"{row.model} {ended} and is not compared."

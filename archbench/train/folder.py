@@ -1,7 +1,7 @@
 """Where a training run keeps what: every path below `--out`, in one place.
 
 OUT/
-    run.json            what was asked for, the data's name, classes and digest
+    run.json            what was asked for, the data's name, classes, digest and chance
     environment.json    what the figures depend on
     metrics.csv         one row an epoch of every model and seed
     accuracy.csv        one row a model

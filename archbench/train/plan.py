@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from archbench.errors import UsageError
 from archbench.train.recipes import Recipe, find_recipe
 
 # A run goes on elsewhere: on another device, or with other threads, the last bits of its figures may differ.
@@ -71,7 +72,13 @@ class Plan:
 
 
 def from_record(record: Mapping[str, Any]) -> Plan:
-    """Return the plan that `to_record` returned, after a journey through JSON."""
+    """Return the plan that `to_record` returned, after a journey through JSON.
+
+    Raises UsageError for one that another version of archbench wrote.
+    """
+    differing = sorted(record.keys() ^ {field.name for field in fields(Plan)})
+    if differing:
+        raise UsageError(f"another version of archbench planned this run: plans differ in {', '.join(differing)}")
     return Plan(**{**record, "models": tuple(record["models"]), "seeds": tuple(record["seeds"])})
 
 

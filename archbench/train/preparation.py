@@ -18,8 +18,29 @@ from archbench.train.folder import RunFolder
 from archbench.train.plan import Plan, differences, from_record
 from archbench.train.probe import step_time_s, steps_within, training_time_s
 from archbench.train.recipes import find_recipe
+from archbench.train.results import as_written
 from archbench.train.run import Size, size_of
 from archbench.train.setting import build
+
+# What `run.json` must say for whoever reads a run, and besides for who goes on with it.
+_RECORD = {
+    "asked": {},
+    "plan": {"models": ["string"], "seeds": ["integer"], "data": "string", "recipe": "string", "dtype": "string"},
+    "data": {
+        "name": "string",
+        "caveat": "string",
+        "classes": ["string"],
+        "shape": ["integer"],
+        "mean": ["number"],
+        "std": ["number"],
+        "digest": "string",
+        "images": {"train": "integer", "validation": "integer", "test": "integer"},
+    },
+}
+_IDENTITY = {"run_id": "string", "started_at": "string", "machine": "string"}
+# Runs of earlier versions do not say it.
+_CHANCE = {"loss": "number", "top1": "number"}
+_TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "integer": int, "number": (int, float)}
 
 DTYPES = ("fp32", "tf32", "amp", "amp-fp16")
 
@@ -98,6 +119,7 @@ def reopen(folder: RunFolder, given: Mapping[str, Any], *, kind: str, threads: i
     Raises UsageError for a folder without a run, or where something differs.
     """
     record = read_run(folder.path)
+    _require(folder.run, record, _IDENTITY)
     # Of the images only what they are must be the same, not where they lie.
     held = {name: value for name, value in given.items() if name != "data"}
     found = differences({name: record["asked"].get(name) for name in held}, held)
@@ -113,16 +135,38 @@ def reopen(folder: RunFolder, given: Mapping[str, Any], *, kind: str, threads: i
 
 
 def read_run(path: Path) -> dict[str, Any]:
-    """Return what a folder's `run.json` says. Raises UsageError if there is none, or it is damaged."""
+    """Return what a folder's `run.json` says, all that anybody reads of it being there.
+
+    Raises UsageError if there is none, or it is damaged.
+    """
     place = RunFolder(path).run
-    if not place.is_file():
+    with as_written(place):
+        is_there = place.is_file()
+        record: Any = json.loads(place.read_text(encoding="utf-8")) if is_there else None
+    if not is_there:
         raise UsageError(f"'{path}' holds no training run: there is no {place.name} in it")
-    try:
-        record: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
-        record["plan"], record["data"], record["asked"]
-    except (ValueError, KeyError) as error:
-        raise UsageError(f"'{place}' is damaged: it is not what 'archbench train' writes") from error
-    return record
+    _require(place, record, _RECORD)
+    if "chance" in record["data"]:
+        _require(place, record["data"]["chance"], _CHANCE, "data.chance")
+    return dict(record)
+
+
+def _require(place: Path, value: Any, expected: Any, name: str = "") -> None:
+    """Raise UsageError, naming the first value of a record that is not of the kind that is expected."""
+    if isinstance(expected, dict):
+        kind, is_right = "object", isinstance(value, dict)
+    elif isinstance(expected, list):
+        (of,) = expected
+        kind = f"list of {of}s"
+        is_right = isinstance(value, list) and all(isinstance(one, _TYPES[of]) for one in value)
+    else:
+        kind, is_right = expected, isinstance(value, _TYPES[expected])
+    if not is_right:
+        what = f"no {name} ({kind})" if name else f"no {kind}"
+        raise UsageError(f"'{place}' is damaged: there is {what} in it, as 'archbench train' writes it")
+    if isinstance(expected, dict):
+        for key, inner in expected.items():
+            _require(place, value.get(key), inner, f"{name}.{key}" if name else key)
 
 
 def varied(models: Sequence[str], variations: Sequence[str]) -> tuple[str, ...]:

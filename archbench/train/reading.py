@@ -6,18 +6,21 @@ import csv
 import pickle
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 
+from archbench.address import resolved
 from archbench.errors import UsageError
 from archbench.store.trainings import TrainingResult
+from archbench.train.accuracy import chance_loss
 from archbench.train.data.records import Data
 from archbench.train.data.sources import load_data
 from archbench.train.folder import RunFolder
 from archbench.train.preparation import read_run
-from archbench.train.records import Accuracy, Epoch, Outcome, Prediction
-from archbench.train.results import read_outcome, read_predictions
+from archbench.train.records import Accuracy, Chance, Epoch, Outcome, Prediction
+from archbench.train.results import as_written, read_outcome, read_predictions
 
 Row = TypeVar("Row", Epoch, Accuracy)
 
@@ -33,17 +36,32 @@ class FinishedRun:
     outcomes: tuple[Outcome, ...]
 
     def to_store(self) -> list[TrainingResult]:
-        """Return a row a model as the store keeps it."""
+        """Return a row a model as the store keeps it, by an address that names it from any folder."""
         known = {"recipe": self.record["plan"]["recipe"], "folder": str(self.folder.path.resolve())}
         known |= {name: self.record[name] for name in ("run_id", "started_at", "machine")}
-        kept = {field.name for field in fields(TrainingResult)} - known.keys()
-        return [TrainingResult(**known, **{name: getattr(row, name) for name in kept}) for row in self.accuracies]
+        kept = {field.name for field in fields(TrainingResult)} - known.keys() - {"model"}
+        return [
+            TrainingResult(model=resolved(row.model), **known, **{name: getattr(row, name) for name in kept})
+            for row in self.accuracies
+        ]
 
     @property
     def data_said(self) -> str:
         """The data's name as everything must say it that shows figures of it: `digits (digits, not CIFAR)`."""
         name, caveat = self.record["data"]["name"], self.record["data"]["caveat"]
         return caveat if caveat.startswith(name) else f"{name} ({caveat})" if caveat else str(name)
+
+    @property
+    def chance(self) -> Chance:
+        """What guessing gives; a run of an earlier version tells it of the test images, if any were predicted."""
+        told = self.record["data"].get("chance")
+        if told is not None:
+            return Chance(told["loss"], told["top1"])
+        plan = self.record["plan"]
+        trainings = (self.predictions(model, seed) for model in plan["models"] for seed in plan["seeds"])
+        labels = [one.label for one in next(filter(None, trainings), [])]
+        top1 = next((row.chance_top1 for row in self.accuracies), None)
+        return Chance(chance_loss(labels) if labels else None, top1)
 
     def load_data(self) -> Data:
         """Return the images again. Raises DataError if they are no longer there, UsageError if they are others."""
@@ -63,9 +81,14 @@ class FinishedRun:
         return {model: of_seeds for model, of_seeds in found.items() if all(of_seeds)}
 
     def predictions(self, model: str, seed: int) -> list[Prediction]:
-        """Return what was said of each test image, nothing if that training did not end."""
+        """Return what was said of each test image, nothing if that training did not end. Raises UsageError."""
         path = self.folder.seed(model, seed).predictions
-        return read_predictions(path) if path.exists() else []
+        if not path.exists():
+            return []
+        found, images = read_predictions(path), self.record["data"]["images"]["test"]
+        if len(found) != images:
+            raise UsageError(f"'{path}' is damaged: it is of {len(found)} test images, and there were {images}")
+        return found
 
 
 def read_finished(path: Path) -> FinishedRun:
@@ -86,6 +109,8 @@ def read_state(path: Path) -> dict[str, Any]:
     """Return the parameters and buffers of a file; no code in it is run. Raises UsageError for a damaged one."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise UsageError(f"'{path}' cannot be read: {error.strerror or error}") from error
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise UsageError(f"'{path}' is damaged: it is not what 'archbench train' writes") from error
     return state
@@ -93,22 +118,21 @@ def read_state(path: Path) -> dict[str, Any]:
 
 def read_rows(path: Path, kind: type[Row]) -> tuple[Row, ...]:
     """Return the records of a CSV file that `write_rows` wrote, none if it is not there. Raises UsageError."""
-    if not path.exists():
-        return ()
     hints = get_type_hints(kind)
     readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
-    with path.open(newline="", encoding="utf-8") as file:
-        try:
+    with as_written(path):
+        if not path.exists():
+            return ()
+        with path.open(newline="", encoding="utf-8") as file:
             return tuple(
                 kind(**{name: read(row[name]) for name, read in readers.items()}) for row in csv.DictReader(file)
             )
-        except (KeyError, ValueError, TypeError) as error:
-            raise UsageError(f"'{path}' is not what 'archbench train' writes: {error}") from error
 
 
 def _reader(hint: Any) -> Any:
     """Return what makes a field's value of its text: an empty text is None where that may be."""
-    kinds = [kind for kind in (int, float) if kind is hint or kind in getattr(hint, "__args__", ())]
+    kinds = [kind for kind in (int, float) if kind is hint or kind in get_args(hint)]
     if not kinds:
         return str
-    return lambda text: None if text == "" else kinds[0](text)
+    may_be_none = NoneType in get_args(hint)
+    return lambda text: None if may_be_none and text == "" else kinds[0](text)

@@ -69,6 +69,17 @@ class Accuracy:
 
 
 @dataclass(frozen=True, slots=True)
+class Chance:
+    """What can be had without a look at the images, by how many are of each class; None is not known.
+
+    `loss` is the entropy of the training images' classes, `top1` the share of the validation images' largest class.
+    """
+
+    loss: float | None
+    top1: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """One test image: its place in the test set, its class, and the most probable classes with their probabilities.
 

@@ -6,11 +6,13 @@ import csv
 import io
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archbench.errors import UsageError
 from archbench.files import write_whole
 from archbench.train.accuracy import chance_accuracy, mean_interval
 from archbench.train.data.records import Data
@@ -78,14 +80,16 @@ def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
 
 
 def read_predictions(path: Path) -> list[Prediction]:
-    """Return what `write_predictions` wrote."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    kept = (len(rows[0]) - 2) // 2
-    return [
-        Prediction(int(row[0]), int(row[1]), tuple(map(int, row[2 : 2 + kept])), tuple(map(float, row[2 + kept :])))
-        for row in rows[1:]
-    ]
+    """Return what `write_predictions` wrote. Raises UsageError."""
+    with as_written(path), path.open(newline="", encoding="utf-8") as file:
+        heading, *rows = csv.reader(file)
+        kept = (len(heading) - 2) // 2
+        if kept < 1 or any(len(row) != len(heading) for row in rows):
+            raise ValueError("a row was cut short")
+        return [
+            Prediction(int(row[0]), int(row[1]), tuple(map(int, row[2 : 2 + kept])), tuple(map(float, row[2 + kept :])))
+            for row in rows
+        ]
 
 
 def write_outcome(path: Path, outcome: Outcome) -> None:
@@ -94,9 +98,21 @@ def write_outcome(path: Path, outcome: Outcome) -> None:
 
 
 def read_outcome(path: Path) -> Outcome | None:
-    """Return how a training ended, None if it did not yet."""
-    if not path.exists():
-        return None
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    epochs = tuple(Epoch(**row) for row in record["epochs"])
-    return Outcome(**{**record, "epochs": epochs, "notes": tuple(record["notes"])})
+    """Return how a training ended, None if it did not yet. Raises UsageError."""
+    with as_written(path):
+        if not path.exists():
+            return None
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        epochs = tuple(Epoch(**row) for row in record["epochs"])
+        return Outcome(**{**record, "epochs": epochs, "notes": tuple(record["notes"])})
+
+
+@contextmanager
+def as_written(path: Path) -> Iterator[None]:
+    """Tell of a file that is read inside: UsageError if it cannot be, or does not hold what was written to it."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"'{path}' cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, IndexError, TypeError, csv.Error) as error:
+        raise UsageError(f"'{path}' is damaged: it is not what 'archbench train' writes") from error

@@ -19,12 +19,13 @@ from archbench.files import remove_unfinished, write_whole
 from archbench.measure.machine import machine
 from archbench.trace.tracer import trace
 from archbench.train import checkpoints
+from archbench.train.accuracy import chance_accuracy, chance_loss
 from archbench.train.adapt import Adapted
 from archbench.train.data.records import Data
 from archbench.train.folder import RunFolder, SeedFolder, make_folder
 from archbench.train.learner import NonFiniteError
 from archbench.train.plan import Plan
-from archbench.train.records import Accuracy, Epoch, Outcome
+from archbench.train.records import Accuracy, Chance, Epoch, Outcome
 from archbench.train.results import accuracy_of, read_outcome, write_outcome, write_predictions, write_rows
 from archbench.train.setting import Setting, build
 from archbench.train.training import Circumstances, Trained, Training
@@ -205,6 +206,7 @@ def describe(plan: Plan, data: Data, sizes: Mapping[str, Size], asked: Mapping[s
     """Return what `run.json` says: an id, what was asked, the plan, the data, and the models as they are trained."""
     counts = {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
     told = {name: getattr(data, name) for name in ("name", "caveat", "classes", "shape", "mean", "std", "digest")}
+    chance = Chance(chance_loss(data.train.labels.tolist()), chance_accuracy(data.validation.labels.tolist(), 1))
     models = {model: asdict(size) for model, size in sizes.items()}
     record = {
         "run_id": uuid4().hex,
@@ -212,7 +214,7 @@ def describe(plan: Plan, data: Data, sizes: Mapping[str, Size], asked: Mapping[s
         "machine": machine(),
         "asked": asked,
         "plan": plan.to_record(),
-        "data": told | {"images": counts},
+        "data": told | {"images": counts, "chance": asdict(chance)},
         "models": models,
     }
     plain: dict[str, Any] = json.loads(json.dumps(record))

@@ -17,7 +17,7 @@ from archbench.report.charts.kinds import KINDS
 from archbench.store.database import Store, default_path
 from archbench.train.records import Accuracy, Epoch
 from archbench.train.results import write_rows
-from tests.report.chart_specs import accuracy, epoch, result
+from tests.report.chart_specs import accuracy, epoch, result, run_record
 
 
 @pytest.fixture(autouse=True)
@@ -49,12 +49,7 @@ def run_folder(tmp_path):
     """Return the folder of a run of two models and two seeds."""
     folder = tmp_path / "run"
     folder.mkdir()
-    record = {
-        "asked": {},
-        "plan": {"models": ["lenet", "alexnet_owt"], "seeds": [0, 1], "data": "digits"},
-        "data": {"name": "digits", "caveat": "digits, not CIFAR", "classes": [str(i) for i in range(10)]},
-    }
-    (folder / "run.json").write_text(json.dumps(record))
+    (folder / "run.json").write_text(json.dumps(run_record(["lenet", "alexnet_owt"], [0, 1])))
     epochs = [
         epoch(model, seed, number, top1=0.3 * number)
         for model in ("lenet", "alexnet_owt")
@@ -106,8 +101,8 @@ def test_the_roofline_is_of_a_device_in_a_dtype(plot):
 
 
 def test_accuracy_of_models_is_what_was_published(plot):
-    code, _, err = plot("accuracy", "lenet", "alexnet", "vgg16")
-    assert (code, err) == (0, "without a published error: lenet\nwrote accuracy.svg\n")
+    code, _, err = plot("accuracy", "lenet", "alexnet", "vgg16@10", "vgg16")
+    assert (code, err) == (0, "without a published error: lenet, vgg16@10\nwrote accuracy.svg\n")
     svg = Path("accuracy.svg").read_text()
     assert "Published, not measured here" in svg
     assert ">alexnet<" in svg
@@ -134,6 +129,41 @@ def test_stored_results_are_drawn_and_what_is_left_out_is_said(plot, filled):
     assert "Some GPU, eval, fp32" in Path("throughput.svg").read_text()
 
 
+@pytest.fixture
+def net():
+    """Write a model with an operator that has no rule, and a card that gives it an error."""
+    Path("net.py").write_text(
+        "from types import SimpleNamespace\n"
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    card = SimpleNamespace(title='Net', year=2026, paper='', input_shape=(5,), differences='',\n"
+        "        reported_top5_error_percent=10.0, reported_protocol='one crop')\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.fc = nn.Linear(5, 3)\n"
+        "    def forward(self, x):\n"
+        "        return self.fc(x).sort()[0]\n"
+    )
+    return "net.py:Net"
+
+
+@pytest.mark.parametrize("kind", ["layers", "memory", "accuracy", "roofline --device h200"])
+def test_what_was_not_counted_is_said_even_quietly_and_in_the_picture(plot, net, kind):
+    said = "net.py:Net: uncounted, their cost is in no figure: aten.sort (1×)"
+    assert plot(*kind.split(), net, "--quiet", "--output", "a.svg") == (0, "", f"{said}\n")
+    assert said in texts(Path("a.svg").read_text("utf-8"))
+
+
+def test_results_of_a_model_in_a_file_are_found_from_wherever_it_is_named(plot, net):
+    with Store(default_path()) as store:
+        store.add(result(f"{Path('net.py').resolve()}:Net", 1, 100.0))
+        store.add(result("vgg16", 1, 100.0))
+    assert plot("throughput", net)[0] == 0
+    svg = Path("throughput.svg").read_text()
+    assert ">net.py:Net<" in svg
+    assert "vgg16" not in svg
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -147,6 +177,10 @@ def test_stored_results_are_drawn_and_what_is_left_out_is_said(plot, filled):
         (["layers", "lenet", "--mode", "train"], "--mode says nothing to 'plot layers'; it is for memory, roofline"),
         (["layers", "lenet", "--width", "5"], "pixels from 100"),
         (["layers", "lenet", "--scale", "0"], "scale"),
+        (["layers", "lenet", "--scale", "2"], "--scale 2 says nothing to 'layers.svg'; it is for .png"),
+        (["layers", "lenet", "--output", "a.html", "--scale", "1"], "--scale 1 says nothing to 'a.html'"),
+        (["layers", "lenet", "--output", "a.png", "--width", "9999", "--scale", "9.9"], "give a smaller --scale"),
+        (["memory", "lenet", "--optimizer", "adam"], "--optimizer adam says nothing to --mode eval; add --mode train"),
         (["memory", "lenet", "vgg16"], "'plot memory' is of one MODEL, and 2 are given"),
         (["memory"], "none is given"),
         (["memory", "lenet", "--batch", "0"], "no batch size"),
@@ -206,11 +240,12 @@ def test_a_damaged_run_is_refused(plot, run_folder):
     assert "no epoch of the run" in plot("training", run_folder)[2]
     metrics.write_text("model,epoch\nlenet,x\n")
     assert "metrics.csv" in plot("training", run_folder)[2]
-    Path(run_folder, "run.json").write_text("{}")
-    code, _, err = plot("training", run_folder)
-    assert code == 2
-    assert "run.json" in err
-    assert err.count("\n") == 1
+    for text in ("{}", "[]", "{"):
+        Path(run_folder, "run.json").write_text(text)
+        code, _, err = plot("training", run_folder)
+        assert code == 2
+        assert "run.json' is damaged" in err
+        assert err.count("\n") == 1
 
 
 def test_without_the_drawing_library_it_says_what_to_install(plot, monkeypatch):

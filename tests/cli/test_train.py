@@ -10,6 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from archbench.store.database import Store
+from archbench.store.trainings import TrainingResult
 from archbench.train.data.records import Data, Images
 from archbench.train.data.sources import load_data
 
@@ -162,6 +164,7 @@ def test_predict_tells_bad_input_in_one_line(archbench, run_folder, tmp_path, mo
         (("lenet", "--epochs", "0"), "--epochs 0.0 is no length"),
         (("lenet", "--size", "big"), "--size big is no size"),
         (("lenet", "--size", "4"), "4"),
+        (("lenet", "--device", "gpu"), "--device gpu is none of its choices; did you mean 'cpu'?"),
         (("lenet", "--dtype", "bf16"), "amp computes so"),
         (("lenet", "--dtype", "fp31"), "fp32"),
         (("lenet", "--augment", "crp"), "did you mean 'crop'?"),
@@ -304,6 +307,26 @@ def test_what_cannot_learn_is_said_to_be_at_chance(archbench, tmp_path):
     assert code == 0, err
     assert [row["status"] for row in rows(run / "accuracy.csv")] == ["chance", "chance"]
     assert " ".join(out.split()).count("stuck at chance") == 2
+
+
+def test_compare_shows_what_this_folders_file_has_learned(archbench, tmp_path, monkeypatch):
+    net = "from torch import nn\nclass Net(nn.Linear):\n    def __init__(self):\n        super().__init__(4, 2)\n"
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "net.py").write_text(net)
+    store = tmp_path / "results.sqlite"
+    figures = (0.9, None, 0.8, 0.95, 1.0, 100.0, 1.0, "ok")
+    learned = ("1", "2026-01-02T03:04:05+00:00", "here", "run", f"{tmp_path / 'a' / 'net.py'}:Net", "digits", "equal")
+    with Store(store) as kept:
+        kept.add_trainings([TrainingResult(*learned, "4", 1.0, 1, *figures)])
+    found = []
+    for name in ("a", "b"):
+        monkeypatch.chdir(tmp_path / name)
+        arguments = ("net.py:Net", "--input", "4", "--trained", "--store", str(store), "--format", "json")
+        code, out, err = archbench("compare", *arguments)
+        assert code == 0, err
+        found += [row["top1_mean"] for row in json.loads(out)]
+    assert found == [0.9, None]
 
 
 def test_results_and_compare_know_the_run(archbench, run_folder):

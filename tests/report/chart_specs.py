@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from archbench.store.records import Configuration, Result
 from archbench.train.records import Accuracy, Epoch
 
@@ -50,6 +52,24 @@ def epoch(model, seed, number, *, loss=1.0, top1=0.5, elapsed_s=None):
     )
 
 
+def run_record(models, seeds):
+    """Return what `run.json` says, of data that two classes share and that has four test images."""
+    return {
+        "asked": {},
+        "plan": {"models": list(models), "seeds": list(seeds), "data": "digits", "recipe": "equal", "dtype": "fp32"},
+        "data": {
+            "name": "digits",
+            "caveat": "digits, not CIFAR",
+            "classes": ["0", "1"],
+            "shape": [1, 8, 8],
+            "mean": [0.5],
+            "std": [0.25],
+            "digest": "d",
+            "images": {"train": 20, "validation": 4, "test": 4},
+        },
+    }
+
+
 def accuracy(model, top1, *, macs=1_000_000, params=60_000, low=None, high=None, status="ok", seeds=3):
     """Return what a model came to."""
     return Accuracy(
@@ -60,15 +80,15 @@ def accuracy(model, top1, *, macs=1_000_000, params=60_000, low=None, high=None,
     )
 
 
-def result(model, batch, images_per_s, *, day=1, latencies_s=(), status="ok", **more):
-    """Return what measuring a model gave, with an interval of 2% to both sides."""
+def result(model, batch, images_per_s, *, day=1, machine="here", setting=None, latencies_s=(), status="ok", **more):
+    """Return what measuring a model gave, with an interval of 2% to both sides; `setting` is what else was set."""
     device, dtype, mode = more.pop("device", "NVIDIA H200"), more.pop("dtype", "bf16"), more.pop("mode", "eval")
-    what = Configuration(model, "3x224x224", "cuda", device, mode, batch, dtype, "nhwc", False, False, 16)
+    what = Configuration(model, "3x224x224", "cuda", device, mode, batch, dtype, "nhwc", False, False, 0)
     return Result(
-        run_id=f"{model}-{batch}-{dtype}-{mode}-{day}",
+        run_id=f"{model}-{batch}-{dtype}-{mode}-{day}-{machine}",
         started_at=f"2026-11-{day:02}T12:00:00+00:00",
-        machine="here",
-        configuration=what,
+        machine=machine,
+        configuration=replace(what, **(setting or {})),
         status=status,
         images_per_s=images_per_s,
         images_per_s_low=None if images_per_s is None else 0.98 * images_per_s,

@@ -21,14 +21,15 @@ from archbench.report.charts.memory import _CATEGORIES
 from archbench.report.charts.save import save, to_html, to_svg
 from archbench.report.charts.throughput import throughput_chart
 from archbench.report.charts.training import training_chart
+from archbench.train.records import Chance
 from tests.report.chart_specs import accuracy, epoch, result
 
 EPOCHS = [epoch("lenet", seed, number, top1=0.3 * number) for seed in range(2) for number in (1, 2, 3)]
 CHARTS = {
     "accuracy": lambda: measured_accuracy_chart([accuracy("lenet", 0.9)], data="digits"),
     "throughput": lambda: throughput_chart([result("vgg16", 1, 10.0), result("vgg16", 8, 60.0)]),
-    "training": lambda: training_chart(EPOCHS, data="digits", num_classes=10),
-    "time": lambda: elapsed_chart(EPOCHS, data="digits", num_classes=10),
+    "training": lambda: training_chart(EPOCHS, data="digits", chance=Chance(2.3, 0.1)),
+    "time": lambda: elapsed_chart(EPOCHS, data="digits", chance=Chance(2.3, 0.1)),
 }
 
 
@@ -103,6 +104,25 @@ def test_whatever_a_model_is_called_stays_inside_its_script():
     assert "</script><b>x" not in page
     assert "\\u003c/script>" in page
     ElementTree.fromstring(to_svg(spec))
+
+
+def test_a_legend_names_every_series():
+    svg = to_svg(throughput_chart([result(f"model{i}", 1, 10.0 + i) for i in range(35)]).to_dict())
+    assert all(f">model{i}<" in svg for i in range(35))
+
+
+def test_a_png_of_too_many_pixels_is_refused(tmp_path):
+    huge = throughput_chart([result("vgg16", 1, 10.0)], width=10_000, height=1_000)
+    # At 10 pixels for each, 100,000 by 10,000 for what is between the axes alone.
+    size = r"10\d,\d{3} x 1\d,\d{3} pixels, more than 100,000,000"
+    with pytest.raises(UsageError, match=f"^the picture would have {size}; give a smaller --scale"):
+        save(huge, tmp_path / "a.png", 10.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_drawn_is_told_in_one_line():
+    with pytest.raises(OutputError, match=r"^cannot draw the chart: [^\n]*Invalid specification[^\n]*$"):
+        to_svg({"bar": 1})
 
 
 def test_the_same_records_give_the_same_file():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from statistics import median
 
+import pytest
+
 from archbench.measure.statistics import percentile
 from archbench.report.charts.latency import latency_chart
 from archbench.report.charts.throughput import throughput_chart
@@ -37,7 +39,7 @@ def test_throughput_has_each_batch_with_its_interval():
         ("vgg16", 8, 900.0, 882.0, 918.0),
     ]
     assert axis_titles(spec) == {"Batch (images)", "Throughput (images/s)"}
-    assert subtitle(spec).startswith("NVIDIA H200, eval, bf16, nhwc, eager.")
+    assert subtitle(spec).startswith("NVIDIA H200, eval, bf16, nhwc, 3x224x224, eager.")
 
 
 def test_of_one_configuration_the_newest_result_counts():
@@ -51,7 +53,54 @@ def test_series_are_named_for_what_differs_and_the_rest_is_said_once():
     assert {row["series"] for row in records(spec, "low")} == {
         *("vgg16, eval, bf16", "vgg16, eval, fp32", "vgg16, train, bf16"),
     }
-    assert subtitle(spec).startswith("NVIDIA H200, nhwc, eager.")
+    assert subtitle(spec).startswith("NVIDIA H200, nhwc, 3x224x224, eager.")
+
+
+def series_of(results):
+    """Return the names of a chart's series, sorted."""
+    return sorted({row["series"] for row in records(throughput_chart(results).to_dict(), "low")})
+
+
+def test_a_device_that_two_machines_have_is_a_series_each():
+    both = [result("vgg16", batch, 100.0, machine=machine) for batch in (1, 8) for machine in ("a", "b")]
+    assert series_of(both) == ["vgg16, a", "vgg16, b"]
+    # Where the device tells them apart, the machine need not.
+    other = result("vgg16", 1, 100.0, machine="b", device="NVIDIA T4")
+    assert series_of([both[0], other]) == ["vgg16, NVIDIA H200", "vgg16, NVIDIA T4"]
+
+
+def test_ways_to_run_are_series():
+    ways = [{}, {"compiled": True}, {"graphs": True}, {"compiled": True, "graphs": True}]
+    assert series_of([result("vgg16", 1, 1.0, setting=way) for way in ways]) == [
+        *("vgg16, CUDA graphs", "vgg16, compiled", "vgg16, compiled, CUDA graphs", "vgg16, eager"),
+    ]
+    threads = [result("vgg16", 1, 1.0, setting={"threads": count}) for count in (1, 2)]
+    assert series_of(threads) == ["vgg16, 1 thread", "vgg16, 2 threads"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"graphs": True}, "nhwc, 3x224x224, CUDA graphs."),
+        ({"threads": 2}, "nhwc, 3x224x224, eager, 2 threads."),
+        ({"input_shape": "3x32x32", "compiled": True}, "nhwc, 3x32x32, compiled."),
+    ],
+)
+def test_what_all_results_share_is_said(setting, said):
+    spec = throughput_chart([result("vgg16", batch, 1.0, setting=setting) for batch in (1, 8)]).to_dict()
+    assert subtitle(spec).startswith(f"NVIDIA H200, eval, bf16, {said}")
+
+
+def test_an_input_that_not_all_models_have_is_not_said():
+    spec = throughput_chart([result("a", 1, 1.0), result("b", 1, 1.0, setting={"input_shape": "1x32x32"})]).to_dict()
+    assert subtitle(spec).startswith("NVIDIA H200, eval, bf16, nhwc, eager.")
+    assert {row["series"] for row in records(spec, "low")} == {"a", "b"}
+
+
+@pytest.mark.parametrize("rate", [0.0, None])
+def test_a_result_without_a_rate_has_no_place_on_a_logarithmic_axis(rate):
+    spec = throughput_chart([result("vgg16", 1, rate), result("vgg16", 8, 600.0)]).to_dict()
+    assert [row["batch"] for row in records(spec, "low")] == [8]
 
 
 def test_series_differ_in_shape_and_dashes_too():
@@ -66,6 +115,18 @@ def test_series_differ_in_shape_and_dashes_too():
     # No two of nine series agree in more than one of the three.
     agreements = [sum(x == y for x, y in zip(a, b, strict=True)) for i, a in enumerate(looks) for b in looks[i + 1 :]]
     assert max(agreements) == 1
+
+
+def test_no_legend_of_a_series_contradicts_another():
+    found = [
+        encoding[channel].get("legend", "by default")
+        for encoding in encodings(throughput_chart([result("vgg16", 1, 10.0)]).to_dict())
+        for channel in ("color", "shape", "strokeDash")
+        if channel in encoding
+    ]
+    # Of legends that are merged into one, Vega warns if some are switched off.
+    assert found
+    assert None not in found
 
 
 def test_latency_shows_the_percentiles_that_samples_allow():
@@ -88,6 +149,13 @@ def test_latency_shows_the_percentiles_that_samples_allow():
         assert (row["fastest_s"], row["slowest_s"]) == (min(one.latencies_s), max(one.latencies_s))
         assert row["latency_s_median"] == one.latency_s_median
     assert "p99" not in drawn[2]["said"]
+
+
+def test_of_many_latencies_the_newest_40_are_shown():
+    newest_first = [result("vgg16", batch, 1.0, latencies_s=(0.1, 0.2)) for batch in range(1, 46)]
+    spec = latency_chart([result("vgg16", 99, 1.0), *newest_first], notes=["Doubtful."]).to_dict()
+    assert [row["batch"] for row in records(spec, "num_samples")] == list(range(1, 41))
+    assert subtitle(spec).endswith("The newest 40 of 45 configurations are shown. Doubtful.")
 
 
 def test_latency_is_a_logarithmic_axis_of_time():

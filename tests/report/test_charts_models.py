@@ -44,8 +44,28 @@ def test_the_layers_chart_says_where_parameters_and_macs_are(vgg16_layers):
 def test_parameters_grow_to_the_left_and_macs_to_the_right(vgg16_layers):
     _, spec = vgg16_layers
     assert axis_titles(spec) == {"Parameters", "MACs"}
-    scales = {encoding["x"]["field"]: encoding["x"]["scale"] for encoding in encodings(spec)}
+    scales = {each["x"]["field"]: each["x"]["scale"] for each in encodings(spec) if "field" in each["x"]}
     assert (scales["params"]["reverse"], scales["macs"]["reverse"]) == (True, False)
+
+
+def test_kinds_of_layers_differ_in_shape_too(vgg16_layers):
+    _, spec = vgg16_layers
+    (shape,) = [encoding["shape"] for encoding in encodings(spec) if "shape" in encoding]
+    assert shape["scale"] == {"domain": ["convolution", "fully connected"], "range": ["circle", "square"]}
+
+
+def test_doubts_stand_below_the_title_in_four_lines_at_most(zoo_summary):
+    doubt = f"lenet: uncounted, their cost is in no figure: {', '.join(f'aten.operator_{i} (1×)' for i in range(40))}"
+    rows = zoo_summary("lenet").rows
+    one = layers_chart({"lenet": rows}).to_dict()["title"]["subtitle"]
+    for models in ({"lenet": rows}, {"lenet": rows, "again": rows}):
+        spec = layers_chart(models, notes=[doubt]).to_dict()
+        said = spec["title"]["subtitle"]
+        (first,) = [i for i, line in enumerate(said) if line.startswith("lenet: uncounted")]
+        assert len(said) == first + 4
+        assert said[-1].endswith(" …")
+        assert doubt in spec["description"]
+    assert not any("uncounted" in line for line in one)
 
 
 def test_several_models_stand_below_each_other_with_their_totals(zoo_summary):
@@ -172,6 +192,16 @@ def test_names_do_not_cover_each_other_or_marks():
     assert len({(place.dx, place.dy) for place in found}) == 3
     # To the right of the first one is the second.
     assert found[0].dx <= 0
+
+
+def test_a_name_that_finds_nothing_free_stays_in_the_picture_where_it_covers_least():
+    everything = (0.0, 0.0, 400.0, 200.0)
+    # Ten letters are 66 pixels, more than there are to the right.
+    (place,) = places([Spot(380.0, 100.0, 25.0, "ten letter")], 400, 200, obstacles=[everything], all_shown=True)
+    assert (place.is_shown, place.align) == (True, "right")
+    upper = (0.0, 0.0, 400.0, 106.0)
+    (place,) = places([Spot(200.0, 100.0, 25.0, "name")], 400, 200, obstacles=[everything, upper], all_shown=True)
+    assert place.dy > 6
 
 
 def test_a_name_without_a_place_is_left_out_or_stands_off():

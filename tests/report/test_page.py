@@ -19,6 +19,7 @@ from archbench.analyze.layers import layer_table
 from archbench.report.csv import to_csv
 from archbench.report.layouts import summary_table
 from archbench.report.page.build import report_page
+from archbench.report.page.compared import page_sentences
 from archbench.report.page.data import Data
 from archbench.report.page.material import Material, Subject
 from archbench.report.page.models import anchors
@@ -26,6 +27,7 @@ from archbench.report.page.workings import workings
 from archbench.report.table import Column, Table
 from archbench.store.records import Configuration, Result
 from archbench.trace.tracer import trace
+from archbench.units import format_dimensions
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 VOID = {"meta", "link", "img", "br", "input"}
@@ -68,8 +70,9 @@ class Reader(HTMLParser):
 
 def subject(address, model=None, shape=None):
     source = None if model is not None else find(address)
-    record = trace(model or source.build(), torch.empty(1, *(shape or source.input_shape), device="meta"))
-    return Subject(address, address, source.card if source else None, record)
+    shape = shape or source.input_shape
+    record = trace(model or source.build(), torch.empty(1, *shape, device="meta"))
+    return Subject(address, address, format_dimensions(shape), source.card if source else None, record)
 
 
 def material(*subjects, **more):
@@ -184,6 +187,34 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(lenet):
     assert "claims" not in page.data["views"]
 
 
+def test_commands_that_make_what_is_missing_have_the_inputs_of_the_report(lenet):
+    text = "".join(Reader(report_page(material(lenet, inputs=["1x33x33"]))).text)
+    assert "archbench bench lenet --input 1x33x33" in text
+    assert "archbench report lenet --input 1x33x33 --device NAME" in text
+    assert "archbench report lenet --input 1x33x33 --run DIR" in text
+
+
+@pytest.mark.parametrize(("shape", "is_published"), [((3, 227, 227), True), ((3, 229, 229), False)])
+def test_an_error_is_shown_on_the_input_that_it_was_published_for(shape, is_published):
+    page = Reader(report_page(material(subject("alexnet", shape=shape))))
+    assert ("Reported top-5 error: 18.2%" in "".join(page.text)) == is_published
+    assert any("Published" in chart["description"] for chart in page.data["charts"].values()) == is_published
+    table = page.data["tables"]["overview"]
+    cells = dict(zip([column["field"] for column in table["columns"]], table["rows"][0], strict=True))
+    assert cells["reported_top5_error_percent"] == (18.2 if is_published else None)
+
+
+def test_a_model_that_needed_real_data_is_said_to_have_had_it(lenet):
+    real = replace(lenet, address="real", trace=replace(lenet.trace, real_data_reason="it reads values"))
+    begins = [next(page_sentences(material(*each))) for each in ([lenet], [lenet, real], [real])]
+    assert "on tensors without data, one sample" in begins[0]
+    assert "on tensors without data (real: on real data), one sample" in begins[1]
+    assert "on real data, one sample" in begins[2]
+    # Below the overview, and in the model's own section.
+    text = "".join(Reader(report_page(material(lenet, real))).text)
+    assert text.count("real: run on real data, because it reads values") == 2
+
+
 def test_a_rate_that_is_not_to_be_believed_is_flagged_and_its_reason_said(lenet):
     flagged = result("lenet", status="implausible", reason="faster than the device")
     page = Reader(report_page(material(lenet, results=[flagged])))
@@ -191,6 +222,14 @@ def test_a_rate_that_is_not_to_be_believed_is_flagged_and_its_reason_said(lenet)
     cells = dict(zip([column["field"] for column in table["columns"]], table["rows"][0], strict=True))
     assert cells["images_per_s"] == [100.0, "flagged"]
     assert "faster than the device" in "".join(page.text)
+
+
+def test_of_more_measurements_than_fit_the_page_says_how_many_there_are(lenet):
+    page = Reader(report_page(material(lenet, results=[result("lenet")], num_older_results=4999)))
+    assert "Measured on A CPU (1 result); these are the newest 1 of 5,000." in "".join(page.text)
+    captions = {name: view["caption"] for name, view in page.data["views"].items()}
+    assert captions["measured"] == "Measurements, the newest 1 of 5,000"
+    assert captions["model-lenet-measured"] == "Measurements of lenet among the newest 1 of 5,000"
 
 
 def test_measurements_stand_with_their_model_too(full):

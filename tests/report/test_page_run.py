@@ -12,19 +12,10 @@ from archbench.report.page.run_folder import read_training
 from archbench.train.folder import RunFolder
 from archbench.train.records import Accuracy, Epoch, Outcome, Prediction
 from archbench.train.results import write_outcome, write_predictions, write_rows
+from tests.report.chart_specs import run_record
 from tests.report.test_page import Reader, material, report_page, subject
 
 MODELS = ("lenet", "lenet-wide")
-RUN = {
-    "asked": {},
-    "plan": {"models": list(MODELS), "seeds": [0]},
-    "data": {
-        "name": "digits",
-        "caveat": "digits, not CIFAR",
-        "classes": ["0", "1"],
-        "images": {"train": 20, "validation": 4, "test": 4},
-    },
-}
 
 
 def png(size=(4, 3)):
@@ -38,7 +29,7 @@ def folder(tmp_path):
     """A run of two models, of which one has learned; as training writes it."""
     run = RunFolder(tmp_path)
     run.pictures.mkdir()
-    run.run.write_text(json.dumps(RUN))
+    run.run.write_text(json.dumps(run_record(MODELS, [0])))
     run.environment.write_text(json.dumps({"torch": "2.9", "flags": {"mkldnn": True}}))
     accuracies, epochs = [], []
     for model, top1, status in zip(MODELS, (0.75, 0.5), ("ok", "chance"), strict=True):
@@ -83,6 +74,14 @@ def test_a_run_is_shown_with_its_models_its_curves_and_its_circumstances(folder)
     # One picture with its model, one of a model that has no section.
     shown = [attributes["alt"] for tag, attributes in page.elements if tag == "img"]
     assert shown == [f"Filters of conv1 of {model} before and after training" for model in MODELS]
+
+
+def test_a_run_of_which_no_epoch_has_ended_has_no_table_of_epochs(folder):
+    write_rows(RunFolder(folder).metrics, Epoch, [])
+    page = Reader(report_page(material(subject("lenet"), run=read_training(folder))))
+    assert "Epochs" not in "".join(page.text)
+    # The script fills every place that it finds.
+    assert set(page.all("data-view")) <= set(page.data["views"])
 
 
 def test_a_picture_that_is_none_is_told(folder):

@@ -80,6 +80,17 @@ def test_what_did_not_end_is_not_compared(status, said):
     assert verdict([lost], []) == (said,)
 
 
+@pytest.mark.parametrize(
+    ("status", "began"),
+    [("diverged", "lenet diverged"), ("interrupted", "lenet was interrupted"), ("failed", "lenet failed")],
+)
+def test_an_accuracy_of_some_seeds_is_said_to_be_theirs(status, began):
+    lost = replace(LENET, status=status, seeds=2)
+    assert verdict([lost, ALEXNET], []) == (
+        f"{began}, but not with all seeds: its accuracy is of 2 seeds, and is not compared.",
+    )
+
+
 def test_a_single_model_has_no_verdict():
     assert verdict([LENET], []) == ()
 

@@ -7,21 +7,26 @@ from dataclasses import dataclass
 from math import log10
 from typing import TYPE_CHECKING, Any
 
+from archbench.address import reported_error
 from archbench.report.charts.axes import COUNT_LABELS, log_count_axis, log_domain, percent_axis
 from archbench.report.charts.labels import Box, Spot, places
 from archbench.report.charts.theme import COLOURS, WIDTH, finished, layered, values
 from archbench.report.charts.training import chance_line
+from archbench.report.svg import text_width
 from archbench.units import format_percent
 
 if TYPE_CHECKING:
     import altair as alt
 
+    from archbench.address import Card
+    from archbench.analyze.layers import Totals
     from archbench.report.charts.theme import Chart
     from archbench.train.records import Accuracy
 
 _HEIGHT = 400
 _LARGEST = 1100.0  # square pixels: the mark of the model with most parameters
 _DOT = 25.0  # in the middle of every mark, so that small models are seen
+_TICK = 9.0  # pixels: how wide the ends of intervals are
 # A line of chance farther away than this would press all else together; then it is only said.
 _NEAR_CHANCE = 0.25
 
@@ -36,6 +41,14 @@ class Published:
     macs: int
     top5_error_percent: float
     protocol: str
+
+
+def published(model: str, card: Card | None, input_shape: Sequence[int], totals: Totals) -> Published | None:
+    """Return a model that was counted on a sample of a shape, with its error; None where none is published for it."""
+    error = reported_error(card, input_shape)
+    if card is None or error is None:
+        return None
+    return Published(model, card.title, totals.params, totals.macs, error, card.reported_protocol or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +95,8 @@ def measured_accuracy_chart(
 ) -> Chart:
     """Return what a training run came to, with 95% intervals; models without an accuracy are named, not shown.
 
-    `data` says what was trained on, with its caveat. At least one row has an accuracy.
+    A status that is not ok stands behind the model's name. `data` says what was trained on, with its caveat. At least
+    one row has an accuracy.
     """
     import altair as alt
 
@@ -101,14 +115,16 @@ def measured_accuracy_chart(
         colour=COLOURS[0],
         shape="circle",
     )
-    y = plane.place(1, chance)[1]
-    marks, names = _marks(records, plane, [(0, y - 3, width, y + 3)] if is_near else [])
+    obstacles = _interval_boxes(records, plane)
+    if is_near:
+        obstacles += _chance_boxes(chance, plane)
+    marks, names = _marks(records, plane, obstacles)
     base = alt.Chart(values(records)).encode(x=plane.across())
-    tick = base.mark_tick(style="label", orient="horizontal", size=9, thickness=1.5)
+    tick = base.mark_tick(style="label", orient="horizontal", size=_TICK, thickness=1.5)
     ends = (tick.encode(y=plane.up(bound)) for bound in ("low", "high"))
     bars = base.mark_rule(style="label", strokeWidth=1.5).encode(y=plane.up("low"), y2="high:Q")
     chart = layered(
-        *(chance_line(chance, f"chance {format_percent(chance)}", is_left=True) if is_near else ()),
+        *(chance_line(chance, _chance_said(chance), is_left=True) if is_near else ()),
         marks,
         bars,
         *ends,
@@ -118,7 +134,7 @@ def measured_accuracy_chart(
     missing = [f"{row.model} ({row.status})" for row in rows if row.top1_mean is None]
     said = [
         f"Measured on {data}; mean of {seeds} seed{'' if seeds == '1' else 's'}, 95% interval; "
-        f"chance {format_percent(chance)}. Area is parameters.",
+        f"{_chance_said(chance)}. Area is parameters.",
         *([f"Without an accuracy: {', '.join(missing)}."] if missing else []),
         *notes,
     ]
@@ -134,6 +150,7 @@ def published_error_chart(
     records = [
         {
             "model": row.model,
+            "label": row.model,
             "title": row.title,
             "macs": row.macs,
             "params": row.params,
@@ -168,6 +185,7 @@ def published_error_chart(
 def _measured(row: Accuracy) -> dict[str, Any]:
     return {
         "model": row.model,
+        "label": row.model if row.status == "ok" else f"{row.model} ({row.status})",
         "macs": row.macs,
         "params": row.params,
         "top1_mean": row.top1_mean,
@@ -177,6 +195,26 @@ def _measured(row: Accuracy) -> dict[str, Any]:
         "status": row.status,
         "origin": "measured",
     }
+
+
+def _chance_said(chance: float) -> str:
+    return f"chance {format_percent(chance)}"
+
+
+def _chance_boxes(chance: float, plane: _Plane) -> list[Box]:
+    """Return the room that the line of chance takes, and what is written on its left end."""
+    y = plane.place(plane.macs[0], chance)[1]
+    return [(0, y - 3, plane.width, y + 3), (0, y - 18, text_width(_chance_said(chance), 12), y)]
+
+
+def _interval_boxes(records: Sequence[dict[str, Any]], plane: _Plane) -> list[Box]:
+    """Return the room that the bars of intervals take, each with its ends."""
+    boxes = []
+    for record in records:
+        x, top = plane.place(max(1, record["macs"]), record["high"])
+        bottom = plane.place(max(1, record["macs"]), record["low"])[1]
+        boxes.append((x - _TICK / 2, top, x + _TICK / 2, bottom))
+    return boxes
 
 
 def _macs_domain(records: Sequence[dict[str, Any]]) -> tuple[float, float]:
@@ -198,7 +236,7 @@ def _marks(records: list[dict[str, Any]], plane: _Plane, obstacles: Sequence[Box
         Spot(
             *plane.place(max(1, record["macs"]), record[plane.field]),
             area=max(_DOT, _LARGEST * record["params"] / most),
-            text=record["model"],
+            text=record["label"],
         )
         for record in records
     ]
@@ -219,7 +257,7 @@ def _marks(records: list[dict[str, Any]], plane: _Plane, obstacles: Sequence[Box
     )
     far = base.transform_filter("isValid(datum.name_macs)").mark_rule(style="reference")
     lines = far.encode(x2="name_macs:Q", y2="name_value:Q")
-    return layered(lines, areas, dots), names.encode(text="model:N")
+    return layered(lines, areas, dots), names.encode(text="label:N")
 
 
 def _tooltip(*, is_measured: bool) -> list[alt.Tooltip]:

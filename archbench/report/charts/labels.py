@@ -49,8 +49,9 @@ def places(
 ) -> list[Place]:
     """Return a place for each name, the first ones choosing first.
 
-    A name that finds none beside its point is not shown, or with `all_shown` stands off from it, joined by a line, and
-    if nothing is free covers another. An empty name needs no place. `obstacles` are what else is in the picture.
+    A name that finds none beside its point is not shown, or with `all_shown` stands off from it, joined by a line; if
+    nothing is free, it stands where it covers least. An empty name needs no place. `obstacles` are what else is in the
+    picture.
     """
     solid = [*(_mark(spot) for spot in spots), *obstacles]
     written: list[Box] = []
@@ -60,18 +61,24 @@ def places(
             found.append(Place())
             continue
         others = [*solid[:own], *solid[own + 1 :], *written]
+        candidates = list(_candidates(spot, may_stand_off=all_shown))
         free = (
             (place, box)
-            for place, box in _candidates(spot, may_stand_off=all_shown)
+            for place, box in candidates
             # A line may pass over marks, but not over what is written.
-            if _is_inside(box, width, height)
+            if not _outside(box, width, height)
             and not _hits(box, others)
             and not any(_hits(piece, written) for piece in _line(spot, place))
         )
-        forced = _candidates(spot, may_stand_off=False) if all_shown else iter(())
-        place, box = next(free, None) or next(forced, (Place(), None))
+        chosen = next(free, None)
+        if chosen is None and all_shown:
+            chosen = min(candidates, key=lambda each: (_outside(each[1], width, height), _covered(each[1], others)))
+        if chosen is None:
+            found.append(Place())
+            continue
+        place, box = chosen
         found.append(place)
-        written += _line(spot, place) if box is None else [box, *_line(spot, place)]
+        written += [box, *_line(spot, place)]
     return found
 
 
@@ -116,8 +123,18 @@ def _around(spot: Spot, away: float, *, is_near: bool) -> Iterator[tuple[Place, 
         yield Place(dx, dy, align, True, is_near), (left, middle - _SIZE / 2, left + length, middle + _SIZE / 2)
 
 
-def _is_inside(box: Box, width: float, height: float) -> bool:
-    return box[0] >= 0 and box[1] >= 0 and box[2] <= width and box[3] <= height
+def _outside(box: Box, width: float, height: float) -> float:
+    """Return by how many pixels a box is out of the frame."""
+    return max(0.0, -box[0]) + max(0.0, -box[1]) + max(0.0, box[2] - width) + max(0.0, box[3] - height)
+
+
+def _covered(box: Box, others: Sequence[Box]) -> float:
+    """Return how many square pixels of others a box covers."""
+    return sum(
+        (min(box[2], other[2]) - max(box[0], other[0])) * (min(box[3], other[3]) - max(box[1], other[1]))
+        for other in others
+        if _overlap(box, other)
+    )
 
 
 def _overlap(a: Box, b: Box) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from archbench.store.records import Result
 
 _ROW = 24  # pixels
+_MOST_ROWS = 40
 _NUMBERS = 240
 # Column of the result -> its word, colour and shape.
 _PERCENTILES = {
@@ -27,13 +28,15 @@ _PERCENTILES = {
 def latency_chart(
     results: Sequence[Result], *, width: int = WIDTH, height: int | None = None, notes: Sequence[str] = ()
 ) -> Chart:
-    """Return one row a model and batch; `results` are the newest first, of status ok and with latencies, at least one.
+    """Return one row a model and batch; `results` are the newest first, of status ok, at least one with latencies.
 
-    A percentile that a result does not have, because its samples are too few to tell, is left out.
+    Those without are left out, of more than 40 rows the oldest. A percentile that a result does not have, because its
+    samples are too few to tell, is left out.
     """
     import altair as alt
 
-    kept = newest(results)
+    found = newest([result for result in results if result.latencies_s])
+    kept = found[:_MOST_ROWS]
     records = _records(kept)
     rows = [record["row"] for record in records]
     ends = [time for record in records for time in (record["fastest_s"], record["slowest_s"])]
@@ -70,12 +73,11 @@ def latency_chart(
     numbers = base.mark_text(align="left", dx=12, style="note").encode(
         x=alt.X("slowest_s:Q", scale=scale, axis=axis), text="said:N"
     )
-    said = (
-        f"{shared(kept)}. Lines reach from the fastest step to the slowest; a p90 needs 64 steps, a p99 662.",
-        *notes,
-    )
+    said = [f"{shared(kept)}. Lines reach from the fastest step to the slowest; a p90 needs 64 steps, a p99 662."]
+    if len(kept) < len(found):
+        said.append(f"The newest {len(kept)} of {len(found)} configurations are shown.")
     chart = layered(ranges, marks, numbers).properties(width=width, height=height or max(120, _ROW * len(records)))
-    return finished(chart, "Measured latency", said, width)
+    return finished(chart, "Measured latency", [*said, *notes], width)
 
 
 def _records(results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -36,10 +36,10 @@ def kind_colour(kinds: Collection[str], **more: Any) -> alt.Color:
     return alt.Color("kind:N", title="Kind of layer", scale=scale, **more)
 
 
-def kind_shape(kinds: Collection[str]) -> alt.Shape:
+def kind_shape(kinds: Collection[str], **more: Any) -> alt.Shape:
     """Return the shape of each kind, which tells it apart where there is no colour."""
     import altair as alt
 
     names = [name for name in _LOOKS if name in kinds]
     scale = alt.Scale(domain=names, range=[_LOOKS[name][1] for name in names])
-    return alt.Shape("kind:N", title="Kind of layer", scale=scale)
+    return alt.Shape("kind:N", title="Kind of layer", scale=scale, **more)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from archbench.report.charts.axes import count_axis
-from archbench.report.charts.layer_kinds import kind_colour, kind_of
+from archbench.report.charts.layer_kinds import kind_colour, kind_of, kind_shape
 from archbench.report.charts.theme import finished, layered, values
 from archbench.report.svg import text_width
 from archbench.units import format_count, format_integer, format_percent
@@ -22,12 +22,18 @@ _WIDTH = 740  # of all: there is nothing beside the bars
 _MOST_BARS = 40
 _ROW = 20  # pixels
 _LABEL = 12
+_MARK = 18  # of room for the shape of a layer's kind, between its name and its bar
 # So much of the axis stays free for what is written at the end of the longest bar.
 _ROOM = 1.55
 
 
 def layers_chart(
-    models: Mapping[str, Sequence[LayerRow]], *, width: int = _WIDTH, height: int | None = None, batch: int = 1
+    models: Mapping[str, Sequence[LayerRow]],
+    *,
+    width: int = _WIDTH,
+    height: int | None = None,
+    batch: int = 1,
+    notes: Sequence[str] = (),
 ) -> Chart:
     """Return one pair of bars a layer; several models stand below each other, each on its own scale.
 
@@ -42,13 +48,13 @@ def layers_chart(
     panels = [_panel(found, kinds, names, width, height) for found in bars.values()]
     if len(bars) == 1:
         (model, rows), found = next(iter(models.items())), next(iter(bars.values()))
-        return finished(panels[0], f"Parameters and MACs of {model}", _said(found, rows, batch), width)
+        return finished(panels[0], f"Parameters and MACs of {model}", (*_said(found, rows, batch), *notes), width)
     named = [
         panel.properties(title=alt.TitleParams(_heading(model, models[model]), fontSize=14))
         for model, panel in zip(bars, panels, strict=True)
     ]
     said = (f"Where {', '.join(bars)} have them, layer by layer; each model on its own scale.", _of_batch(batch))
-    return finished(alt.vconcat(*named, spacing=28), "Parameters and MACs by layer", said, width)
+    return finished(alt.vconcat(*named, spacing=28), "Parameters and MACs by layer", (*said, *notes), width)
 
 
 def _bars(model: str, rows: Sequence[LayerRow]) -> list[dict[str, Any]]:
@@ -98,12 +104,17 @@ def _panel(
 ) -> alt.HConcatChart:
     import altair as alt
 
-    size = {"width": max(120, int(width - names) // 2), "height": height or _ROW * max(1, len(bars))}
+    size = {"width": max(120, int(width - names - _MARK) // 2), "height": height or _ROW * max(1, len(bars))}
     centred = alt.Axis(
-        title=None, labelAlign="center", labelPadding=names / 2 + 6, minExtent=names + 12, ticks=False, domain=False
+        title=None,
+        labelAlign="center",
+        labelPadding=names / 2 + 6 + _MARK,
+        minExtent=names + 12 + _MARK,
+        ticks=False,
+        domain=False,
     )
     left = _side(bars, kinds, "params", "Parameters", None).properties(**size)
-    right = _side(bars, kinds, "macs", "MACs", centred).properties(**size)
+    right = layered(_side(bars, kinds, "macs", "MACs", centred), _shapes(bars, kinds)).properties(**size)
     return alt.hconcat(left, right, spacing=0)
 
 
@@ -130,6 +141,24 @@ def _side(
     )
     written = base.mark_text(align="right" if is_left else "left", dx=-5 if is_left else 5, style="label")
     return layered(drawn, written.encode(text=f"{field}_label:N"))
+
+
+def _shapes(bars: Sequence[dict[str, Any]], kinds: set[str]) -> alt.Chart:
+    """Return the shape of each layer's kind to the left of its bar: without colour, it tells kinds apart."""
+    import altair as alt
+
+    legend = alt.Legend(orient="bottom")
+    marks: alt.Chart = (
+        alt.Chart(values(bars))
+        .mark_point(filled=True, opacity=1, size=60, aria=False)
+        .encode(
+            x=alt.value(-_MARK / 2),
+            y=alt.Y("layer:N", sort=[bar["layer"] for bar in bars]),
+            color=kind_colour(kinds, legend=legend),
+            shape=kind_shape(kinds, legend=legend),
+        )
+    )
+    return marks
 
 
 def _heading(model: str, rows: Sequence[LayerRow]) -> str:

@@ -71,7 +71,7 @@ def roofline_chart(
     `dtype` is that of matrix products, by the device's names of peaks; all other arithmetic is under the peak of fp32,
     which is drawn too. Rows without arithmetic have no place on logarithmic axes and are left out.
     """
-    shown = sorted((row for row in rows if row.flops and row.intensity), key=lambda row: -row.time_s)
+    shown = sorted((row for row in rows if _computes(row)), key=lambda row: -row.time_s)
     ridge, peak = device.ridge(dtype), device.peak(dtype)
     plane = _Plane(
         x=log_domain([*(row.intensity or ridge for row in shown), ridge]),
@@ -80,7 +80,7 @@ def roofline_chart(
         height=height or _HEIGHT,
     )
     roofs = {name: device.peak(name) for name in dict.fromkeys((dtype, "fp32"))}
-    left_out = sum(1 for row in rows if row.time_s and row not in shown)
+    left_out = sum(1 for row in rows if row.time_s and not _computes(row))
     said = [f"Predicted, not measured: {device.title}, {dtype}. Area is a layer's part of the time.", *notes]
     if left_out:
         said.append(f"{left_out} without arithmetic {'is' if left_out == 1 else 'are'} left out: they only move bytes.")
@@ -90,6 +90,10 @@ def roofline_chart(
     )
     chart = layered(*layers).properties(width=plane.width, height=plane.height)
     return finished(chart, f"Roofline of {title}", said, width)
+
+
+def _computes(row: RooflineRow) -> bool:
+    return bool(row.flops and row.intensity)
 
 
 def _part(value: float, domain: tuple[float, float]) -> float:

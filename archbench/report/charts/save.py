@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archbench.errors import UsageError, nearest
+from archbench.errors import OutputError, UsageError, nearest
 from archbench.files import write_whole
 from archbench.report.charts.theme import FONT
 from archbench.report.svg import BACKGROUND, to_png
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from archbench.report.charts.theme import Chart
 
 _CLIP = re.compile(r"""(id="|url\(#)clip(\d+)("|\))""")
+_SIZE = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"')
+_MOST_PIXELS = 100_000_000  # of 4 bytes each, while they are drawn
 
 ENDINGS = (".png", ".svg", ".html")
 
@@ -40,7 +42,8 @@ def require_ending(path: Path) -> None:
 def save(chart: Chart, path: Path, scale: float = 2.0) -> None:
     """Write a chart, whole or not at all, as its path's ending says; PNG has `scale` pixels for each of the chart's.
 
-    Raises UsageError for an ending that is not written, OutputError if the file cannot be.
+    Raises UsageError for an ending that is not written or a PNG of too many pixels, OutputError if the file cannot be
+    drawn or written.
     """
     require_ending(path)
     spec = chart.to_dict()
@@ -49,15 +52,32 @@ def save(chart: Chart, path: Path, scale: float = 2.0) -> None:
         write_whole(path, to_html(spec))
     else:
         svg = to_svg(spec)
+        if ending == ".png":
+            _require_pixels(svg, scale)
         write_whole(path, to_png(svg, scale) if ending == ".png" else svg)
 
 
+def _require_pixels(svg: str, scale: float) -> None:
+    """Raise UsageError for a picture that would have more pixels than there may be memory for."""
+    size = _SIZE.match(svg)
+    assert size is not None, "Vega begins a picture with its size"
+    width, height = (round(float(each) * scale) for each in size.groups())
+    if width * height > _MOST_PIXELS:
+        raise UsageError(
+            f"the picture would have {width:,} x {height:,} pixels, more than {_MOST_PIXELS:,}; "
+            "give a smaller --scale, --width or --height, or write .svg"
+        )
+
+
 def to_svg(spec: dict[str, Any]) -> str:
-    """Return a specification drawn as SVG; the same one gives the same text."""
+    """Return a specification drawn as SVG; the same one gives the same text. Raises OutputError if it cannot be."""
     import vl_convert
 
-    # Not from the network, not from the disk: all data is in the specification.
-    svg = str(vl_convert.vegalite_to_svg(spec, vl_version=_version(), allowed_base_urls=[]))
+    try:
+        # Not from the network, not from the disk: all data is in the specification.
+        svg = str(vl_convert.vegalite_to_svg(spec, vl_version=_version(), allowed_base_urls=[]))
+    except ValueError as error:
+        raise OutputError(f"cannot draw the chart: {_reason(error)}") from error
     # Vega numbers what it clips through all pictures of a process.
     numbers: dict[str, int] = {}
     return _CLIP.sub(lambda found: f"{found[1]}clip{numbers.setdefault(found[2], len(numbers))}{found[3]}", svg)
@@ -80,6 +100,11 @@ def to_html(spec: dict[str, Any]) -> str:
         spec=_script(spec),
         options=_script(options),
     )
+
+
+def _reason(error: Exception) -> str:
+    """Return what the drawing library says as one line, without its own calls that led there."""
+    return " ".join(str(error).splitlines()[:2])
 
 
 def _title(spec: dict[str, Any]) -> str:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from archbench.store.records import Configuration, Result
 
-_FIELDS = ("device", "mode", "dtype", "layout", "input_shape", "compiled", "graphs", "threads")
+_FIELDS = ("device", "machine", "mode", "dtype", "layout", "input_shape", "execution", "threads")
+# What belongs to something else: it tells series apart only where one such thing has several.
+_WITHIN = {"machine": "device", "input_shape": "model"}
 
 
 def newest(results: Sequence[Result]) -> list[Result]:
@@ -21,33 +23,48 @@ def newest(results: Sequence[Result]) -> list[Result]:
 
 def names(results: Sequence[Result]) -> list[str]:
     """Return for each result its model, and whatever else differs among them, but for the batch."""
-    varying = _varying(results)
-    return [
-        ", ".join((result.configuration.model, *(_word(result.configuration, field) for field in varying)))
-        for result in results
-    ]
+    fields = ("model", *(field for field in _FIELDS if _tells_apart(results, field)))
+    return [_joined(result, fields) for result in results]
 
 
 def shared(results: Sequence[Result]) -> str:
-    """Return what all results have in common: `NVIDIA H200, eval, bf16, nhwc`."""
-    varying, first = _varying(results), results[0].configuration
-    said = ("device", "mode", "dtype", "layout", "compiled")
-    return ", ".join(_word(first, field) for field in said if field not in varying)
+    """Return what all results have in common but their machine: `NVIDIA H200, eval, bf16, nhwc, 3x224x224, eager`."""
+    fields = [field for field in _FIELDS if field != "machine" and len(_words(results, field)) == 1]
+    return _joined(results[0], fields)
 
 
-def _varying(results: Sequence[Result]) -> list[str]:
-    """Return the fields in which results differ; sizes of inputs only where one model has several."""
-    varying = [field for field in _FIELDS if len({getattr(result.configuration, field) for result in results}) > 1]
-    inputs = {(result.configuration.model, result.configuration.input_shape) for result in results}
-    if len(inputs) == len({model for model, _ in inputs}):
-        varying = [field for field in varying if field != "input_shape"]
-    return varying
+def _tells_apart(results: Sequence[Result], field: str) -> bool:
+    """Say whether results differ in a field, and not only because what it belongs to differs."""
+    owner = _WITHIN.get(field)
+    if owner is None:
+        return len(_words(results, field)) > 1
+    owned = {(_word(result, owner), _word(result, field)) for result in results}
+    return len(owned) > len(_words(results, owner))
 
 
-def _word(configuration: Configuration, field: str) -> str:
-    value = getattr(configuration, field)
-    return {
-        "compiled": "compiled" if value else "eager",
-        "graphs": "CUDA graphs" if value else "no graphs",
-        "threads": f"{value} threads",
-    }.get(field, str(value))
+def _words(results: Sequence[Result], field: str) -> set[str]:
+    return {_word(result, field) for result in results}
+
+
+def _joined(result: Result, fields: Sequence[str]) -> str:
+    return ", ".join(filter(None, (_word(result, field) for field in fields)))
+
+
+def _word(result: Result, field: str) -> str:
+    """Return a field in a word, empty for threads where there are none to choose: on a GPU."""
+    configuration = result.configuration
+    if field == "machine":
+        return result.machine
+    if field == "execution":
+        return _execution(configuration)
+    if field == "threads":
+        count = configuration.threads
+        return f"{count} thread{'' if count == 1 else 's'}" if count else ""
+    return str(getattr(configuration, field))
+
+
+def _execution(configuration: Configuration) -> str:
+    """Return how a model is run: `eager`, `compiled`, by replaying `CUDA graphs`, or both of these."""
+    if configuration.graphs:
+        return "compiled, CUDA graphs" if configuration.compiled else "CUDA graphs"
+    return "compiled" if configuration.compiled else "eager"

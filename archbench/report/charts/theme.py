@@ -27,6 +27,7 @@ SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 DASHES = ((1, 0), (7, 3), (2, 2), (9, 3, 2, 3))
 
 _SUBTITLE_SIZE = 13
+_MOST_LINES = 4  # of one sentence of the subtitle; the description has all of it
 _DARK = {"ink": "#eeeeee", "faint": "#b5b5b5", "grid": "#3a3a3a", "paper": "transparent"}
 _LIGHT = {"ink": INK, "faint": FAINT, "grid": "#e3e3e3", "paper": BACKGROUND}
 
@@ -58,7 +59,8 @@ def config(*, dark: bool = False) -> dict[str, Any]:
             "titlePadding": 8,
         },
         "header": {**text, "labelFontSize": 14, "labelFontWeight": "bold"},
-        "legend": {**text, "labelLimit": 300, "symbolSize": 120, "symbolStrokeWidth": 2},
+        # Vega drops what is beyond 30 symbols, unless the limit is 0.
+        "legend": {**text, "labelLimit": 300, "symbolLimit": 0, "symbolSize": 120, "symbolStrokeWidth": 2},
         "range": {"category": list(COLOURS), "symbol": list(SHAPES)},
         "style": {
             "reference": {"color": faint, "strokeWidth": 1.2},
@@ -83,7 +85,8 @@ def finished(chart: Chart, title: str, subtitle: Sequence[str], width: int) -> C
 
 def _fitted(sentence: str, width: int) -> list[str]:
     # Long lines of prose come closer to half an em a letter; beside the plot there are axis and legend.
-    return wrap(sentence, max(20, int(1.4 * width / text_width("x", _SUBTITLE_SIZE))))
+    letters = max(20, int(1.4 * width / text_width("x", _SUBTITLE_SIZE)))
+    return wrap(sentence, letters, max_lines=_MOST_LINES, placeholder=" …")
 
 
 def layered(*parts: alt.Chart | alt.LayerChart) -> alt.LayerChart:
@@ -122,17 +125,19 @@ def shape_of(field: str, names: Sequence[str], title: str | None) -> alt.Shape:
 
     scale = alt.Scale(domain=list(names), range=cycled(SHAPES, len(names)))
     # A legend would draw outlines with the dashes of lines that share it.
-    legend = alt.Legend(symbolStrokeWidth=0)
+    legend = alt.Legend(symbolStrokeWidth=0, symbolOpacity=1)
     return alt.Shape(f"{field}:N", title=title, scale=scale, sort=list(names), legend=legend)
 
 
 def dash_of(field: str, names: Sequence[str], title: str | None) -> alt.StrokeDash:
     """Return the dashes of each name's line, which tell it apart where there is no colour.
 
-    Without a title they are in no legend, which has the shapes then.
+    Without a title they have no legend of their own: they are in that of the shapes, which does not show them.
     """
     import altair as alt
 
     scale = alt.Scale(domain=list(names), range=[list(dash) for dash in cycled(DASHES, len(names))])
-    legend = alt.Legend(symbolType="stroke", symbolOpacity=1, symbolSize=500) if title else None
+    if title is None:  # one that is switched off would contradict that of the colour
+        return alt.StrokeDash(f"{field}:N", scale=scale, sort=list(names))
+    legend = alt.Legend(symbolType="stroke", symbolOpacity=1, symbolSize=500)
     return alt.StrokeDash(f"{field}:N", title=title, scale=scale, sort=list(names), legend=legend)

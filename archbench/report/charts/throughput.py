@@ -19,10 +19,13 @@ _HEIGHT = 380
 def throughput_chart(
     results: Sequence[Result], *, width: int = WIDTH, height: int | None = None, notes: Sequence[str] = ()
 ) -> Chart:
-    """Return one line a series; `results` are the newest first of status ok and with a rate, at least one."""
+    """Return one line a series; `results` are the newest first, of status ok, at least one with a rate above 0.
+
+    Those without have no place on a logarithmic axis and are left out.
+    """
     import altair as alt
 
-    kept = newest(results)
+    kept = newest([result for result in results if result.images_per_s])
     records = _records(kept)
     series = list(dict.fromkeys(record["series"] for record in records))
     batches = sorted({record["batch"] for record in records})
