@@ -23,7 +23,7 @@ import re
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -31,7 +31,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from archbench.errors import AddressError, ArchbenchError, nearest
-from archbench.revisions import checked_out
+from archbench.revisions import checked_out, commit_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -140,6 +140,28 @@ def find(address: str) -> Source:
     card = _card(found.builder, arguments)
     usual = found.input_shape if card is None else card.input_shape
     return Source(address, found.builder, arguments, card, usual, found.example_inputs, found.home)
+
+
+def resolved(address: str) -> str:
+    """Return an address under which a model is the same wherever and whenever the command runs.
+
+    A file is named by its whole path, a git revision by its commit. Raises AddressError for one that is not there.
+    """
+    place, colon, name = address.rpartition(":")
+    if place.startswith("git:"):
+        revision, path = _parse_revision(place, address)
+        return f"git:{commit_of(revision, path)}:{path.resolve()}{colon}{name}"
+    return f"{Path(place).resolve()}{colon}{name}" if place.endswith(".py") else address
+
+
+def reported_error(card: Card | None, input_shape: Sequence[int]) -> float | None:
+    """Return the published top-5 error, in percent, of a model on samples of a shape.
+
+    None where none was published, and on any shape but the card's: there it was not measured.
+    """
+    if card is None or tuple(input_shape) != tuple(card.input_shape):
+        return None
+    return card.reported_top5_error_percent
 
 
 def _card(builder: object, arguments: dict[str, Any]) -> Card | None:

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Csv, FormatOption, Inputs, Models, Output, complete_precision
-from cli.results import StorePath
+from cli.options import Csv, FormatOption, Inputs, Models, Output, StorePath, complete_precision
 
 Kind = Annotated[str | None, typer.Option("--device", metavar="cpu|cuda|mps", help="Default: a GPU if there is one.")]
 Dtypes = Annotated[

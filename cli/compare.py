@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Batch, Csv, FormatOption, Inputs, Mode, Models, ModeOption, Output
+from cli.options import Batch, Csv, FormatOption, Inputs, Mode, Models, ModeOption, Output, StorePath
 from cli.output import note
-from cli.results import StorePath
 
 if TYPE_CHECKING:
     from archbench.store.records import Result
@@ -52,9 +51,9 @@ def compare(
     all_counted = [count(model, input, batch, mode) for model in models]
     rows = [counted.row() for counted in all_counted]
     protocols = [
-        f"{counted.summary.model}: reported error on {counted.card.reported_protocol}."
-        for counted in all_counted
-        if counted.card and counted.card.reported_protocol
+        f"{row.model}: reported error on {counted.card.reported_protocol}."
+        for counted, row in zip(all_counted, rows, strict=True)
+        if counted.card and counted.card.reported_protocol and row.reported_top5_error_percent is not None
     ]
     first = models.index(baseline) if baseline else 0
     said = [caveat for counted in all_counted for caveat in counted.summary.caveats]
@@ -74,9 +73,9 @@ def compare(
 
 def _best(models: list[str], inputs: list[str] | None, mode: Mode, path: Path | None) -> dict[str, Result]:
     """Return the fastest result of each model that was measured here on the same input, and is not out of date."""
-    from archbench.address import find
+    from archbench.address import find, resolved
     from archbench.measure.machine import machine
-    from archbench.measure.sweep import input_shape, is_current, resolved
+    from archbench.measure.sweep import input_shape, is_current
     from archbench.store.database import Filter, Store, default_path
 
     store = Store(path or default_path(), for_reading=True)
@@ -99,6 +98,7 @@ def _best(models: list[str], inputs: list[str] | None, mode: Mode, path: Path | 
 
 def _learned(models: list[str], path: Path | None) -> dict[str, TrainingResult]:
     """Return what each model came to in the newest run that has it, whatever it was trained on."""
+    from archbench.address import resolved
     from archbench.store.database import Store, default_path
 
     store = Store(path or default_path(), for_reading=True)
@@ -106,5 +106,5 @@ def _learned(models: list[str], path: Path | None) -> dict[str, TrainingResult]:
         note("nothing was trained yet; archbench train does it")
         return {}
     with store:
-        found = {model: store.trainings(model, limit=1) for model in models}
+        found = {model: store.trainings(resolved(model), limit=1) for model in models}
     return {model: results[0] for model, results in found.items() if results}

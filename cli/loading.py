@@ -36,16 +36,18 @@ class Counted:
 
     def row(self) -> ModelRow:
         """Return the model's row in a comparison."""
+        from archbench.address import reported_error
         from archbench.analyze.comparison import comparison_row
 
         summary, card = self.summary, self.card
+        shape = summary.inputs[0] if summary.inputs else ()
         return comparison_row(
             summary.model,
             summary.totals,
             title=card.title if card else "",
             year=card.year if card else None,
-            input_shape=summary.inputs[0] if summary.inputs else (),
-            reported_top5_error_percent=card.reported_top5_error_percent if card else None,
+            input_shape=shape,
+            reported_top5_error_percent=reported_error(card, shape[1:]),
         )
 
 

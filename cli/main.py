@@ -42,14 +42,14 @@ _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 class _Commands(TyperGroup):
-    """Commands that each take the group's --quiet behind their names, too."""
+    """Commands that each take the group's --quiet and --help behind their names, too."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        quiet = next(option for option in self.params if "--quiet" in option.opts)
+        shared = [option for option in self.params if option.opts[0] in ("--quiet", "--help")]
         commands = list(self.commands.values())
         for command in commands:
-            command.params.append(quiet)
+            command.params += shared
             commands += getattr(command, "commands", {}).values()
 
 
@@ -68,11 +68,22 @@ def _hush(quiet: bool) -> None:
         be_quiet()
 
 
+def _show_help(context: typer.Context, is_wanted: bool) -> None:
+    # Typer's own writes without a word on what hinders it.
+    if is_wanted and not context.resilient_parsing:
+        emit(f"{context.get_help()}\n")
+        raise typer.Exit
+
+
 Quiet = Annotated[
     bool,
     typer.Option(
         "--quiet", help="Say errors and doubts only: no notes, no progress.", callback=_hush, expose_value=False
     ),
+]
+Help = Annotated[
+    bool,
+    typer.Option("--help", help="Show this message and exit.", callback=_show_help, is_eager=True, expose_value=False),
 ]
 
 
@@ -81,6 +92,7 @@ def _options(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
     _quiet: Quiet = False,
+    _help: Help = False,
 ) -> None:
     if version:
         from importlib.metadata import version as installed
@@ -146,7 +158,7 @@ def run(arguments: Sequence[str]) -> int:
     except ReaderLeftError:
         return 0
     except SystemExit as way_out:
-        # As typer leaves when nobody reads its help.
+        # As typer leaves when nobody reads its script for completion.
         if isinstance(way_out.__context__, BrokenPipeError):
             return 0
         raise

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from archbench.store.database import Filter
 
 
 class Format(StrEnum):
@@ -112,6 +115,37 @@ def parse_amount(text: str | float) -> float:
     return value
 
 
+def result_filter(
+    *,
+    mode: Mode | None,
+    device: str | None,
+    dtype: str | None,
+    batch: int | None,
+    model: str | None = None,
+    status: str | None = None,
+) -> Filter:
+    """Return which stored results options ask for; a device is a kind of device, or one's own name.
+
+    Raises UsageError for a dtype or a status that is none.
+    """
+    from archbench.address import resolved
+    from archbench.measure.machine import KINDS
+    from archbench.precision import find_precision
+    from archbench.store.database import Filter
+    from archbench.store.records import find_status
+
+    is_kind = device in KINDS
+    return Filter(
+        model=model and resolved(model),
+        status=status and find_status(status),
+        mode=mode and mode.value,
+        kind=device if is_kind else None,
+        device=None if is_kind else device,
+        dtype=dtype and find_precision(dtype).name,
+        batch=batch,
+    )
+
+
 _ADDRESS_HELP = "vgg16, vgg16@10, lenet?activation=relu, torchvision:resnet50, net.py:Net (runs the file)"
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help=_ADDRESS_HELP, autocompletion=complete_model)]
@@ -128,6 +162,9 @@ ModeOption = Annotated[Mode, typer.Option("--mode", help="How the model is run; 
 FormatOption = Annotated[Format | None, typer.Option("--format", help="Default: by the ending of --output, or table.")]
 Output = Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Write there instead of printing.")]
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="PATH", help="Short for --format csv --output PATH.")]
+StorePath = Annotated[
+    Path | None, typer.Option("--store", metavar="PATH", help="The store; default: in the user's data directory.")
+]
 Batches = Annotated[str, typer.Option("--batch", metavar="N", help="Samples: 32, or several: 1,8,32 or 1..512.")]
 OptionalBatches = Annotated[
     str | None, typer.Option("--batch", metavar="N", help="Samples: 32, or several: 1,8,32 or 1..512; default: 1.")

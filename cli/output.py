@@ -72,11 +72,12 @@ def destination(format: Format | None, output: Path | None, csv: Path | None) ->
             raise UsageError(f"--csv {csv} is short for --format csv --output {csv}; leave the others out")
         return Destination(Format.csv, csv)
     if format is None and output is not None:
-        if output.suffix not in _ENDINGS:
-            hint = nearest(output.suffix, _ENDINGS) if output.suffix else ""
+        ending = output.suffix.lower()
+        if ending not in _ENDINGS:
+            hint = nearest(ending, _ENDINGS) if ending else ""
             endings = ", ".join(_ENDINGS)
             raise UsageError(f"--output {output} has none of the endings {endings}{hint or '; name a --format'}")
-        return Destination(_ENDINGS[output.suffix], output)
+        return Destination(_ENDINGS[ending], output)
     return Destination(format or Format.table, output)
 
 

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Inputs, Models, complete_device
-from cli.results import StorePath
+from cli.options import Inputs, Models, StorePath, complete_device
 
 Page = Annotated[Path, typer.Option("--output", metavar="PATH", help="A file that ends in .html.")]
 OnDevice = Annotated[
@@ -35,7 +34,9 @@ def report(
     from archbench.errors import UsageError
 
     if output.suffix.lower() != ".html":
-        raise UsageError(f"--output {output} does not end in .html; try {output.with_suffix('.html')}")
+        # `.`, `..` and `/` are folders that have no name of their own.
+        fitting = output.with_suffix(".html") if output.name.strip(".") else output / "report.html"
+        raise UsageError(f"--output {output} does not end in .html; try {fitting}")
 
     from archbench.files import write_whole
     from archbench.report.page.build import report_page

@@ -32,17 +32,23 @@ def gather(
     from archbench.devices.catalogue import find_device
     from archbench.measure.environment import environment
     from archbench.report.page.material import Material
+    from cli.output import note
 
     place = None if device is None else find_device(device)
     # What is quickly found out to be wrong comes before what takes a while.
     trained = None if run is None else _training(run)
     subjects = [_subject(model, inputs, place) for model in models]
+    results, num_results = _results(subjects, store)
+    if num_results > len(results):
+        note(f"the newest {len(results)} of {num_results} results are shown")
     return Material(
         subjects=subjects,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         environment=environment("cpu"),
         device=place,
-        results=_results([subject.kept_as for subject in subjects], store),
+        inputs=inputs or (),
+        results=results,
+        num_older_results=num_results - len(results),
         claims=_claims(set(models)),
         run=trained,
     )
@@ -55,10 +61,11 @@ def _training(folder: Path) -> TrainingRun:
 
 
 def _subject(model: str, inputs: Sequence[str] | None, place: Device | None) -> Subject:
+    from archbench.address import resolved
     from archbench.analyze.efficiency import stated_efficiency
     from archbench.analyze.estimate import roofline_rows
     from archbench.analyze.roofline import Conditions
-    from archbench.measure.sweep import resolved
+    from archbench.measure.sweep import input_shape
     from archbench.precision import PRECISIONS
     from archbench.report.page.material import Subject
     from cli.loading import load
@@ -69,23 +76,27 @@ def _subject(model: str, inputs: Sequence[str] | None, place: Device | None) -> 
     if place is not None:
         efficiency = stated_efficiency(place, is_fused=False).value
         rows = roofline_rows(trace, Conditions(place, PRECISIONS["fp32"], efficiency))
-    return Subject(model, resolved(model), loaded.source.card, trace, rows)
+    kept_input = input_shape(loaded.source, inputs or ())
+    return Subject(model, resolved(model), kept_input, loaded.source.card, trace, rows)
 
 
-def _results(names: Sequence[str], path: Path | None) -> list[Result]:
-    """Return what is measured of models, the newest first; a store that was named must be there."""
+def _results(subjects: Sequence[Subject], path: Path | None) -> tuple[list[Result], int]:
+    """Return the newest results of models on their inputs, the newest first, and how many there are of all ages.
+
+    A store that was named must be there.
+    """
     from archbench.store.database import Filter, Store, default_path
-    from cli.output import note
 
     store = Store(path or default_path(), for_reading=True)
     if path is None and not store.exists():
-        return []
+        return [], 0
+    # Once each: two addresses may name one model.
+    wanted = dict.fromkeys(Filter(model=subject.kept_as, input_shape=subject.kept_input) for subject in subjects)
     with store:
-        found = [result for name in names for result in store.results(Filter(model=name), limit=MOST_RESULTS)]
+        found = [result for each in wanted for result in store.results(each, limit=MOST_RESULTS)]
+        num_results = sum(map(store.count, wanted))
     found.sort(key=lambda result: result.started_at, reverse=True)
-    if len(found) > MOST_RESULTS:
-        note(f"the newest {MOST_RESULTS} of {len(found)} results are shown")
-    return found[:MOST_RESULTS]
+    return found[:MOST_RESULTS], num_results
 
 
 def _claims(models: set[str]) -> list[Judged]:

@@ -7,11 +7,18 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Csv, Format, FormatOption, Mode, Output, complete_model, complete_precision, parse_batch_size
-
-StorePath = Annotated[
-    Path | None, typer.Option("--store", metavar="PATH", help="The store; default: in the user's data directory.")
-]
+from cli.options import (
+    Csv,
+    Format,
+    FormatOption,
+    Mode,
+    Output,
+    StorePath,
+    complete_model,
+    complete_precision,
+    parse_batch_size,
+    result_filter,
+)
 
 
 def complete_status(incomplete: str) -> list[str]:
@@ -75,30 +82,18 @@ def list_results(
         _require_no_options(context)
         return
     from archbench.errors import UsageError
-    from archbench.precision import find_precision
     from archbench.report.bench_layouts import bench_table, raw_document
-    from archbench.store.database import Filter, Store, default_path
-    from archbench.store.records import find_status
+    from archbench.store.database import Store, default_path, import_store
     from cli.output import destination, note
 
     target = destination(format, output, csv)
     if raw and target.format is not Format.json:
         raise UsageError("--raw adds what no table has room for; it goes with --format json")
-    is_kind = device in ("cpu", "cuda", "mps")
-    wanted = Filter(
-        model=model,
-        status=status and find_status(status),
-        mode=mode and mode.value,
-        kind=device if is_kind else None,
-        device=None if is_kind else device,
-        dtype=dtype and find_precision(dtype).name,
-        batch=batch,
-    )
+    wanted = result_filter(model=model, status=status, mode=mode, device=device, dtype=dtype, batch=batch)
     path = store or default_path()
     if import_ is not None:
-        with Store(path) as own:
-            new = own.import_from(import_)
-        note(f"imported {new} new result{'' if new == 1 else 's'} from {import_}")
+        new, learned = import_store(import_, path)
+        note(f"imported {_counted(new, 'new result')} and {_counted(learned, 'new training')} from {import_}")
     found = []
     stored = Store(path, for_reading=True)
     if stored.exists():
@@ -106,8 +101,8 @@ def list_results(
             found = stored.results(wanted, limit=limit)
     else:
         note(f"there is no store '{path}' yet; 'archbench bench' fills it")
-    title = f"{len(found)} result{'' if len(found) == 1 else 's'}"
-    target.deliver(bench_table(found, title=title), raw_document(found) if raw else None)
+    table = bench_table(found, title=_counted(len(found), "result"))
+    target.deliver(table, raw_document(found) if raw else None)
 
 
 @results.command()
@@ -152,6 +147,7 @@ def trainings(
 
     Example: archbench results trainings --model lenet
     """
+    from archbench.address import resolved
     from archbench.report.train_layouts import trainings_table
     from archbench.store.database import Store, default_path
     from cli.output import destination, note
@@ -163,9 +159,15 @@ def trainings(
         note(f"there is no store '{path}' yet; 'archbench train' fills it")
         target.deliver(trainings_table([]))
         return
+    # Earlier versions kept a file's model as it was typed.
+    names = [] if model is None else [model, resolved(model)]
     with stored:
-        found = stored.trainings(model, limit=limit)
+        found = stored.trainings(*names, limit=limit)
     target.deliver(trainings_table(found))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _require_no_options(context: typer.Context) -> None:

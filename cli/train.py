@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Csv, FormatOption, Layout, LayoutOption, Output, complete_model, parse_batch_size
-from cli.results import StorePath
+from cli.options import Csv, FormatOption, Layout, LayoutOption, Output, StorePath, complete_model, parse_batch_size
 
 if TYPE_CHECKING:
     from archbench.train.preparation import Asked
@@ -92,10 +91,11 @@ def train(
     Example: archbench train lenet alexnet_owt --size 64 --steps 100
     """
     from archbench.errors import UsageError
-    from archbench.measure.machine import default_kind, device_name, usable_cores
+    from archbench.measure.machine import KINDS, default_kind, device_name, usable_cores
     from archbench.report.tensorboard import require_tensorboard
     from archbench.train.preparation import Asked
     from archbench.train.world import is_first_process
+    from cli.benching import one_of
     from cli.output import destination
     from cli.trained import finish
     from cli.training import Manner, go_on, start
@@ -105,7 +105,7 @@ def train(
         require_tensorboard()
     if resume is not None and out is not None:
         raise UsageError(f"--resume {resume} goes on in its own folder; leave out --out {out}")
-    kind = device or default_kind()
+    kind = one_of("--device", device, KINDS) if device else default_kind()
     device_name(kind)  # complains of one that is not there
     manner = Manner(
         kind=kind,

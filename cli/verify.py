@@ -81,7 +81,8 @@ def _text(path: Path | None) -> tuple[str, str]:
     if path is None:
         return (files("zoo") / "claims.csv").read_text(encoding="utf-8"), "claims.csv"
     try:
-        return path.read_text(encoding="utf-8"), str(path)
+        # Spreadsheets begin a CSV file in UTF-8 with a mark that says so.
+        return path.read_text(encoding="utf-8-sig"), str(path)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read '{path}': {getattr(error, 'strerror', None) or 'it is no text'}") from error
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+import archbench
 from archbench import errors
 
 
@@ -23,3 +24,7 @@ def test_every_error_is_a_builtin_too_and_bad_input_is_exit_code_2():
     assert len(subclasses) == 9
     assert all(issubclass(cls, (ValueError, LookupError, RuntimeError, OSError)) for cls in subclasses)
     assert {cls.__name__: cls.exit_code for cls in subclasses if cls.exit_code != 2} == {"MeasurementError": 3}
+
+
+def test_every_error_is_public():
+    assert {cls.__name__ for cls in errors.ArchbenchError.__subclasses__()} <= set(archbench.__all__)

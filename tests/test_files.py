@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import resource
 import stat
@@ -29,6 +30,14 @@ def _umask():
 def test_bytes_are_written_as_they_are(tmp_path):
     write_whole(tmp_path / "a.png", b"\x89PNG\r\n\xff")
     assert (tmp_path / "a.png").read_bytes() == b"\x89PNG\r\n\xff"
+
+
+def test_a_byte_of_a_name_that_is_no_utf8_is_written_as_json_escapes_it(tmp_path):
+    name = os.fsdecode(b"net\xe9.py")
+    write_whole(tmp_path / "a.json", f'"{name}"')
+    written = (tmp_path / "a.json").read_bytes()
+    assert written == rb'"net\udce9.py"'
+    assert json.loads(written) == name
 
 
 def test_an_earlier_file_keeps_its_permissions_and_a_link_stays_a_link(tmp_path):

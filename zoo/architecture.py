@@ -15,7 +15,7 @@ from zoo.choices import require_count
 from zoo.initialisation import Scheme, initialise
 from zoo.switches import Switches, switched
 
-# Arguments that leave a network what it was published as.
+# Arguments that leave a network what it was published as; of the classes, as many as the paper's.
 _AS_PUBLISHED = {"num_classes", "init"}
 
 
@@ -68,8 +68,9 @@ class Architecture:
         return initialise(sequence(table, shape), init, self.paper_init)
 
     def card_of(self, **arguments: Any) -> Card:
-        """Return the card of the module that the same arguments give: its own input, and no error of the paper's."""
-        if arguments.keys() <= _AS_PUBLISHED:
+        """Return the card of the module that the same arguments give: of a variant its own input, and no error."""
+        has_paper_classes = arguments.get("num_classes") in (None, self.num_classes)
+        if has_paper_classes and arguments.keys() <= _AS_PUBLISHED:
             return self.card
         return replace(
             self.card,

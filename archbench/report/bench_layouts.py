@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from archbench.measure.duel import Duel
@@ -38,6 +38,7 @@ _BENCH = (
     Column("compile_s", "Compiling", "time", 15),
     Column("energy_j_per_image", "J/image", "measure", 15),
     Column("predicted_images_per_s", "Predicted", "measure", 8),
+    Column("first_step_s", "First step", "time", 17),
 )
 
 # Only where a step was replayed: by the contract a table of results has no such column.
@@ -74,6 +75,9 @@ _RUNS = (
     Column("differences", "Differing"),
 )
 
+# What follows from both runs of a comparison.
+_RATIO = ("ratio", "low", "high")
+
 # What follows from the times: in an implausible result it is no fact.
 _TIMED = frozenset(
     (
@@ -104,13 +108,20 @@ class BenchTable(Table):
 
 
 class RunsTable(Table):
-    """A comparison of two runs: people see the beginning of an id, CSV has what differs in one cell."""
+    """A comparison of two runs: people see the beginning of an id, and no rate that is not to be believed.
+
+    CSV has what differs in one cell. `flagged` of a row are the fields that are not to be believed.
+    """
 
     __slots__ = ()
 
     def text(self, column: Column, row: Mapping[str, Any]) -> str:
-        """Return a cell as people read it."""
-        return str(row[column.field])[:_SHORT_ID] if column.field in ("a", "b") else super().text(column, row)
+        """Return a cell as people read it: `flagged` for what is not to be believed, nothing for its ratio."""
+        if column.field in ("a", "b"):
+            return str(row[column.field])[:_SHORT_ID]
+        if column.field in row["flagged"]:
+            return "" if column.field in _RATIO else "flagged"
+        return super().text(column, row)
 
     def raw(self, column: Column, row: Mapping[str, Any]) -> Any:
         """Return a cell as CSV has it."""
@@ -162,10 +173,12 @@ def duel_document(table: Table, found: Duel) -> list[dict[str, Any]]:
 def runs_table(found: RunComparison, a: Result, b: Result) -> Table:
     """Return the one row of a comparison of two stored runs, and below it in what else they differ."""
     low, high = format_ratio(found.low), format_ratio(found.high)
+    flagged = _flagged(a, b)
     row = {
         **{"a": a.run_id, "b": b.run_id, "verdict": found.verdict, "ratio": found.ratio, "low": found.low},
         **{"high": found.high, "images_per_s_a": a.images_per_s, "images_per_s_b": b.images_per_s},
         "differences": [asdict(one) for one in found.differences],
+        "flagged": flagged,
     }
     doubtful = [result for result in (a, b) if result.status != "ok"]
     return RunsTable(
@@ -173,14 +186,28 @@ def runs_table(found: RunComparison, a: Result, b: Result) -> Table:
         rows=[row],
         title=f"A: {described(a.configuration)}, {a.started_at}\nB: {described(b.configuration)}, {b.started_at}",
         notes=(
-            f"{_said(found.verdict, found.ratio)} (95% interval of the ratio {low} to {high}).",
+            "A flagged rate is not to be believed, nor what follows from it; CSV and JSON have the numbers."
+            if flagged
+            else f"{_said(found.verdict, found.ratio)} (95% interval of the ratio {low} to {high}).",
             "They differ in " + ", ".join(map(_difference, found.differences)) + "."
             if found.differences
             else "Nothing else that is known differs.",
-            "Measured one after the other, not in turns: less sure than 'archbench bench A --versus B'.",
+            _how_measured(a, b),
         ),
         caveats=_remarks(doubtful),
     )
+
+
+def _how_measured(a: Result, b: Result) -> str:
+    is_by_one = any(len(run.samples_per_process) == 1 for run in (a, b))
+    by_one = ", and by one process alone, of which another may differ by more than the interval" if is_by_one else ""
+    return f"Measured one after the other, not in turns{by_one}: less sure than 'archbench bench A --versus B'."
+
+
+def _flagged(a: Result, b: Result) -> list[str]:
+    """Return the fields of a comparison that are not to be believed, for a run is implausible."""
+    rates = [f"images_per_s_{name}" for name, run in (("a", a), ("b", b)) if run.status == "implausible"]
+    return [*rates, "verdict", *_RATIO] if rates else []
 
 
 def raw_document(results: Sequence[Result]) -> list[dict[str, Any]]:
@@ -193,8 +220,9 @@ def raw_document(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 
 def _record(result: Result) -> dict[str, Any]:
-    values = asdict(result)
-    return {**values.pop("configuration"), **values}
+    # asdict would copy the samples too, which are thousands.
+    values = {field.name: getattr(result, field.name) for field in fields(result)}
+    return {**asdict(values.pop("configuration")), **values}
 
 
 def _remarks(results: Iterable[Result]) -> tuple[str, ...]:

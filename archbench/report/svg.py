@@ -10,6 +10,7 @@ from textwrap import wrap
 from typing import Literal
 
 from archbench.errors import UsageError
+from archbench.report.signs import as_shown
 
 Point = tuple[float, float]
 
@@ -149,7 +150,8 @@ def to_png(svg: str, scale: float = 2.0) -> bytes:
         import vl_convert
     except ImportError as error:
         raise UsageError("PNG needs vl-convert-python (pip install vl-convert-python), or write .svg") from error
-    return bytes(vl_convert.svg_to_png(svg, scale=scale))
+    # A file's name may hold what is no UTF-8, and the library takes nothing else.
+    return bytes(vl_convert.svg_to_png(as_shown(svg, "utf-8"), scale=scale))
 
 
 def _points(points: Iterable[Point]) -> str:

@@ -113,6 +113,14 @@ class Store:
         # To SQLite a negative limit is none.
         return self._select(wanted.wanted(), _NEWEST, limit=-1 if limit is None else limit)
 
+    def count(self, wanted: Filter = _ANY) -> int:
+        """Return how many results are wanted, without reading them."""
+        where, values = _condition(wanted.wanted())
+        with self._told("read"):
+            if self._is_empty():
+                return 0
+            return int(self._connection.execute(f"SELECT COUNT(*) FROM results WHERE {where}", values).fetchone()[0])
+
     def latest(self, configuration: Configuration, machine: str) -> Result | None:
         """Return the newest result of a configuration on a machine, of whatever status; None if it was not tried."""
         found = self._select({**asdict(configuration), "machine": machine}, _NEWEST, limit=1)
@@ -139,38 +147,35 @@ class Store:
         """Return the results asked for, the fastest first, of the same rate the newest."""
         return self._select(wanted.wanted(), "ORDER BY images_per_s DESC, started_at DESC", limit=-1)
 
-    def import_from(self, path: Path) -> int:
-        """Take over all results of another store, or none if it is damaged, and return how many were new.
-
-        A result whose run_id is here already is left as it is.
-        """
-        with Store(path, for_reading=True) as other:
-            theirs, learned = other.results(), other.trainings()
+    def add_new(self, results: Sequence[Result], learned: Sequence[TrainingResult]) -> tuple[int, int]:
+        """Keep all, oldest last, of which nothing is here yet; return how many results and trainings these were."""
         with self._told("write to"), self._transaction():
             before = self._connection.total_changes
             # The oldest first, so that of two that began at once the later row stays the later.
-            rows = (to_row(result) for result in reversed(theirs))
+            rows = (to_row(result) for result in reversed(results))
             self._connection.executemany(f"{_ADD} ON CONFLICT (run_id) DO NOTHING", rows)
+            between = self._connection.total_changes
             self._connection.executemany(trainings.ADD_NEW, [trainings.to_row(one) for one in reversed(learned)])
-            return self._connection.total_changes - before
+            return between - before, self._connection.total_changes - between
 
     def add_trainings(self, results: Sequence[TrainingResult]) -> None:
         """Keep what the models of a run came to, in place of what they had come to before."""
         with self._told("write to"), self._transaction():
             self._connection.executemany(trainings.ADD, [trainings.to_row(result) for result in results])
 
-    def trainings(self, model: str | None = None, *, limit: int | None = None) -> list[TrainingResult]:
-        """Return what models, or one, came to, the newest run first, at most `limit` rows."""
+    def trainings(self, *models: str, limit: int | None = None) -> list[TrainingResult]:
+        """Return what all models, or those named, came to, the newest run first, at most `limit` rows."""
+        where = f"model IN ({', '.join('?' * len(models))})" if models else "TRUE"
+        values = [*map(plain, models), -1 if limit is None else limit]
         with self._told("read"):
             if self._is_empty() or self._pragma("user_version") < _WITH_TRAININGS:
                 return []
-            query = f"{trainings.SELECT} WHERE :model IS NULL OR model = :model {_NEWEST} LIMIT :limit"
-            rows = self._connection.execute(query, {"model": model, "limit": -1 if limit is None else limit}).fetchall()
+            query = f"{trainings.SELECT} WHERE {where} {_NEWEST} LIMIT ?"
+            rows = self._connection.execute(query, values).fetchall()
         return [trainings.from_row(row) for row in rows]
 
     def _select(self, wanted: Mapping[str, Any], order: str, *, limit: int) -> list[Result]:
-        where = " AND ".join(f"{name} = :{name}" for name in wanted) or "TRUE"
-        values = {name: plain(value) for name, value in wanted.items()}
+        where, values = _condition(wanted)
         with self._told("read"):
             there = ", ".join(columns(self._pragma("user_version")))
             query = f"SELECT {there} FROM results WHERE {where} {order} LIMIT :limit"
@@ -286,6 +291,24 @@ class Store:
             raise StoreError(f"cannot {what} the store '{self.path}': it has that result already") from error
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"cannot {what} the store '{self.path}': {_reason(error)}") from error
+
+
+def import_store(source: Path, target: Path) -> tuple[int, int]:
+    """Take over all that another store has, or nothing if it is damaged.
+
+    Returns how many results and how many trainings were new; what the target has already is left as it is. It is made
+    where there is none, once the source is read. Raises StoreError.
+    """
+    with Store(source, for_reading=True) as other:
+        results, learned = other.results(), other.trainings()
+    with Store(target) as own:
+        return own.add_new(results, learned)
+
+
+def _condition(wanted: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the condition in SQL that columns have these values, and the values that it names."""
+    condition = " AND ".join(f"{name} = :{name}" for name in wanted) or "TRUE"
+    return condition, {name: plain(value) for name, value in wanted.items()}
 
 
 def _reason(error: Exception) -> str:

@@ -76,12 +76,26 @@ def test_far_figures_are_contradicted_and_near_ones_close(stated, value):
         (HEADER + "a,b,lenet,,params,3,0,\n", "the precision '0' is not above 0"),
         (HEADER + "a,b,lenet,,params,3,,\n", "'params' needs the precision of its figure"),
         (HEADER + "a,b,lenet,,params_ratio,3,1,\n", "'params_ratio' needs two models, written a/b"),
+        (HEADER + "a,b,lenet,,params,1/0,1,\n", "'1/0' is no number"),
+        (HEADER + "a,b,lenet,,params,3,1/0,\n", "'1/0' is no number"),
+        (HEADER + "a,b,vgg16/lenet,,top5_error_percent_ratio,3,1,\n", "no quantity 'top5_error_percent_ratio'"),
+        (HEADER + "a,b,vgg16/lenet,conv1,kernel_ratio,3,1,\n", "there is no quantity 'kernel_ratio' of 'conv1'"),
+        (HEADER + "a,b,vgg16-lenet,input,inputs_difference,3,1,\n", "no quantity 'inputs_difference' of 'input'"),
+        (HEADER + "a,b,vgg16/lenet,*conv,stride_ratio,3,1,\n", "there is no quantity 'stride_ratio' of '*conv'"),
+        (HEADER + "a,b,lenet,input,neurons,3,1,\n", "there is no quantity 'neurons' of 'input'"),
     ],
 )
 def test_a_file_that_is_wrong_is_told(text, message):
     with pytest.raises(InputError) as error:
         read_claims(text, "mine.csv")
     assert message in str(error.value)
+
+
+def test_a_ratio_to_nothing_is_told(zoo_summary):
+    facts = {"lenet": Facts(zoo_summary("lenet").table, (1, 32, 32), None)}
+    claim = Claim("mine", "b", "lenet/lenet", "conv1", "padding_ratio", "1", "1", "")  # LeNet's conv1 pads nothing
+    with pytest.raises(InputError, match="claim 'mine': padding of lenet is 0, and nothing is a ratio to 0"):
+        judge(claim, facts)
 
 
 def test_a_layer_that_is_not_there_is_told(zoo_summary):

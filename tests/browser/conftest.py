@@ -70,20 +70,29 @@ def report(tmp_path_factory):
 
 
 def measured(number):
-    """A result whose rate follows from its number, and whose device asks for quotes in CSV."""
+    """A result whose rate follows from its number, and whose device asks for quotes in CSV.
+
+    Number 7 is implausible, and its rate by far the largest.
+    """
     configuration = Configuration(
         "lenet", "1x32x32", "cpu", 'A "fast" CPU, 2 cores', "eval", number + 1, "fp32", "nchw", False, False, 2
     )
-    rate = float(1 + number)
+    status, rate = ("implausible", 987654.0) if number == 7 else ("ok", float(1 + number))
     return Result(
         run_id=f"r{number:03d}",
         started_at=f"2026-01-01T00:{number // 60:02d}:{number % 60:02d}+00:00",
         machine="here",
         configuration=configuration,
-        status="ok",
+        status=status,
+        reason="faster than the device" if status == "implausible" else "",
         images_per_s=rate,
         images_per_s_low=0.9 * rate,
         images_per_s_high=1.1 * rate,
+        latency_s_median=1 / rate,
+        latency_s_p90=1.1 / rate,
+        latency_s_p99=1.2 / rate,
+        flop_per_s=1e6 * rate,
+        peak_allocated_bytes=1_000_000 + number,
     )
 
 
@@ -101,6 +110,8 @@ class Visit:
         part = self.page.locator(selector).first
         part.evaluate("part => { const model = part.closest('details'); if (model) model.open = true; }")
         part.scroll_into_view_if_needed()
+        if part.get_attribute("data-view"):
+            part.locator("tbody tr").first.wait_for()
         return part
 
 

@@ -168,6 +168,42 @@ def test_exact_values_take_the_place_of_texts(visit):
     assert "60.97M" in place.inner_text()
 
 
+def test_workings_that_are_open_stay_so_when_exact_values_are_shown(visit):
+    opened = visit()
+    place = opened.to(LAYERS)
+    place.get_by_role("button", name="All workings").click()
+    place.get_by_role("button", name="Exact values").click()
+    assert place.get_by_role("button", name="All workings").get_attribute("aria-pressed") == "true"
+    assert place.locator(".working").count() == 12
+    number = place.get_by_role("button", name="117600", exact=True)
+    number.click()
+    assert number.get_attribute("aria-expanded") == "true"
+    place.get_by_role("button", name="All workings").click()
+    assert place.locator(".working").count() == 0
+
+
+def test_a_rate_that_is_not_to_be_believed_is_shown_nowhere_and_shortens_no_bar(visit):
+    opened = visit()
+    place = opened.to(MEASURED)
+    rate = place.locator("th", has_text="Images/s")
+    rate.get_by_role("button").click()
+    # 150 images/s is the largest rate of the others, and what is not known is last.
+    largest = place.locator("tbody tr").first.locator("td.bar")
+    assert largest.inner_text() == "150"
+    assert largest.evaluate("cell => cell.style.getPropertyValue('--share')") == "1"
+    place.get_by_role("button", name="Show all").click()
+    flagged = place.locator("tbody tr").last
+    assert flagged.locator("td.bar").count() == 0
+    place.get_by_role("button", name="Exact values").click()
+    assert "flagged" in flagged.inner_text()
+    for text in (flagged.inner_text(), flagged.inner_html()):
+        assert "987654" not in text.replace(",", "")
+    place.get_by_role("button", name="Exact values").click()
+    assert "987654" not in flagged.inner_html()
+    opened.page.get_by_role("searchbox", name="Filter Measurements, the newest first").fill("987654")
+    assert column(opened, MEASURED, 0) == []
+
+
 def test_a_models_name_leads_to_its_section_and_opens_it(visit):
     opened = visit()
     section = opened.page.locator("#model-alexnet")
@@ -243,6 +279,17 @@ def test_printed_everything_is_open_and_nothing_is_a_control(visit):
     assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     opened.page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert opened.page.locator("details.model:not([open])").count() == 3
+    assert len(column(opened, MEASURED, 0)) == 60
+
+
+def test_on_paper_no_table_is_wider_than_the_page(visit):
+    # A4 across is 297 mm, less 12 mm at each side: 273 mm at 96 pixels an inch.
+    opened = visit(width=1031)
+    opened.page.emulate_media(media="print")
+    opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == 1031
+    widths = opened.page.locator("table").evaluate_all("all => all.map(one => one.getBoundingClientRect().width)")
+    assert max(widths) <= 1031
 
 
 def test_without_scripts_the_page_says_what_is_missing(browser, report):

@@ -57,23 +57,18 @@ class Talks(Net):
 
 
 @pytest.fixture
-def home(tmp_path):
+def home(tmp_path, monkeypatch):
+    """Where the command works, with models that misbehave, and keeps what it measures."""
     (tmp_path / "odd.py").write_text(ODD)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def start(home, *arguments):
-    environment = {**os.environ, "XDG_DATA_HOME": str(home)}
+def start(*arguments):
+    """Start the command in a process of its own, for what is done to it from outside."""
     command = [sys.executable, "-m", "archbench", *arguments]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=home
-    )
-
-
-def archbench(home, *arguments):
-    process = start(home, *arguments)
-    out, err = process.communicate(timeout=200)
-    return process.returncode, out, err
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def stored(home):
@@ -81,8 +76,8 @@ def stored(home):
         return store.results(Filter())
 
 
-def test_a_sweep_is_measured_kept_and_not_measured_again(home):
-    code, out, err = archbench(home, "bench", "lenet", "--batch", "1,2", "--format", "json", *QUICK)
+def test_a_sweep_is_measured_kept_and_not_measured_again(archbench, home):
+    code, out, err = archbench("bench", "lenet", "--batch", "1,2", "--format", "json", *QUICK)
     assert code in (0, 3)
     rows = json.loads(out)
     assert [row["batch"] for row in rows] == [1, 2]
@@ -94,24 +89,24 @@ def test_a_sweep_is_measured_kept_and_not_measured_again(home):
     results = stored(home)
     assert len(results) == 2
     assert all(result.samples_s and result.environment["torch"] for result in results)
-    again = archbench(home, "bench", "lenet", "--batch", "1,2", "--format", "json", *QUICK)
+    again = archbench("bench", "lenet", "--batch", "1,2", "--format", "json", *QUICK)
     assert "2 of 2 were measured before; --rerun measures them anew" in again[2]
     assert "batch 1, fp32" not in again[2]
     assert json.loads(again[1]) == rows
-    assert "[1/1]" in archbench(home, "bench", "lenet", "--rerun", *QUICK)[2]
+    assert "[1/1]" in archbench("bench", "lenet", "--rerun", *QUICK)[2]
 
 
-def test_a_training_step_in_half_precision_in_two_processes(home):
+def test_a_training_step_in_half_precision_in_two_processes(archbench, home):
     two = ("--device", "cpu", "--max-seconds", "0.2", "--processes", "2", "--threads", "1")
-    code, out, _ = archbench(home, "bench", "lenet", "--mode", "train", "--dtype", "amp", "--format", "csv", *two)
+    code, out, _ = archbench("bench", "lenet", "--mode", "train", "--dtype", "amp", "--format", "csv", *two)
     assert code in (0, 3)
     (row,) = csv.DictReader(io.StringIO(out))
     assert (row["mode"], row["dtype"]) == ("train", "amp")
     assert row["status"] in MEASURED
 
 
-def test_the_phases_of_a_training_step_are_timed_in_a_run_of_their_own(home):
-    code, out, err = archbench(home, "bench", "lenet", "--mode", "eval,train", "--phases", *QUICK)
+def test_the_phases_of_a_training_step_are_timed_in_a_run_of_their_own(archbench, home):
+    code, out, err = archbench("bench", "lenet", "--mode", "eval,train", "--phases", *QUICK)
     assert code in (0, 3), err
     assert "each phase waited for: zero_grad" in " ".join(out.split())
     phases = {result.configuration.mode: result.phases_s for result in stored(home)}
@@ -120,10 +115,8 @@ def test_the_phases_of_a_training_step_are_timed_in_a_run_of_their_own(home):
     assert min(phases["train"].values()) > 0
 
 
-def test_the_largest_batch_is_found_tried_and_measured(home):
-    code, out, err = archbench(
-        home, "bench", "odd.py:Net", "--input", "4", "--batch", "auto", "--format", "json", *QUICK
-    )
+def test_the_largest_batch_is_found_tried_and_measured(archbench, home):
+    code, out, err = archbench("bench", "odd.py:Net", "--input", "4", "--batch", "auto", "--format", "json", *QUICK)
     assert code in (0, 3), err
     # So small a network meets no limit but that of what is tried.
     assert [row["batch"] for row in json.loads(out)] == [256]
@@ -131,17 +124,15 @@ def test_the_largest_batch_is_found_tried_and_measured(home):
     assert "batch 256, fp32, nchw: the largest that is tried on a cpu" in err
 
 
-def test_a_model_that_fails_in_the_search_for_its_largest_batch_is_a_row(home):
-    code, out, _ = archbench(
-        home, "bench", "odd.py:Raises", "--input", "4", "--batch", "auto", "--format", "json", *QUICK
-    )
+def test_a_model_that_fails_in_the_search_for_its_largest_batch_is_a_row(archbench, home):
+    code, out, _ = archbench("bench", "odd.py:Raises", "--input", "4", "--batch", "auto", "--format", "json", *QUICK)
     assert code == 3
     assert [(row["batch"], row["status"]) for row in json.loads(out)] == [(1, "failed")]
 
 
-def test_what_fails_is_a_row_and_the_sweep_goes_on(home):
+def test_what_fails_is_a_row_and_the_sweep_goes_on(archbench, home):
     models = [f"odd.py:{name}" for name in ("Dies", "Raises", "Infinite", "Talks")]
-    code, out, _ = archbench(home, "bench", *models, "--input", "4", "--format", "json", *QUICK)
+    code, out, _ = archbench("bench", *models, "--input", "4", "--format", "json", *QUICK)
     assert code == 3
     assert [row["status"] for row in json.loads(out)][:3] == ["failed", "failed", "failed"]
     reasons = {result.configuration.model.rpartition(":")[2]: result.reason for result in stored(home)}
@@ -152,28 +143,28 @@ def test_what_fails_is_a_row_and_the_sweep_goes_on(home):
     assert json.loads(out)[3]["status"] in MEASURED
 
 
-def test_a_file_that_was_changed_is_measured_again_and_another_of_its_name_too(home):
+def test_a_file_that_was_changed_is_measured_again_and_another_of_its_name_too(archbench, home):
     arguments = ("bench", "odd.py:Net", "--input", "4", *QUICK)
     os.utime(home / "odd.py", (1, 1))
-    archbench(home, *arguments)
-    assert "were measured before" in archbench(home, *arguments)[2]
+    archbench(*arguments)
+    assert "were measured before" in archbench(*arguments)[2]
     (home / "odd.py").write_text(ODD)
-    assert "were measured before" not in archbench(home, *arguments)[2]
+    assert "were measured before" not in archbench(*arguments)[2]
     (home / "elsewhere").mkdir()
     (home / "elsewhere" / "odd.py").write_text(ODD)
-    archbench(home, "bench", "elsewhere/odd.py:Net", "--input", "4", *QUICK)
+    archbench("bench", "elsewhere/odd.py:Net", "--input", "4", *QUICK)
     assert len({result.configuration.model for result in stored(home)}) == 2
 
 
-def test_an_example_of_the_users_own_is_run_in_the_dtype_asked_for(home):
+def test_an_example_of_the_users_own_is_run_in_the_dtype_asked_for(archbench, home):
     (home / "odd.py").write_text(f"{ODD}\ndef example_inputs(batch):\n    return torch.randn(batch, 4)\n")
-    _, out, _ = archbench(home, "bench", "odd.py:Net", "--dtype", "bf16", "--format", "json", *QUICK)
+    _, out, _ = archbench("bench", "odd.py:Net", "--dtype", "bf16", "--format", "json", *QUICK)
     assert json.loads(out)[0]["status"] in MEASURED
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_whatever_ends_it_what_was_finished_is_kept(home, how, code):
-    process = start(home, "bench", "lenet", "--batch", "1,2,4,8", *QUICK)
+    process = start("bench", "lenet", "--batch", "1,2,4,8", *QUICK)
     for line in process.stderr:
         if line.startswith("[3/4] lenet"):
             break
@@ -187,7 +178,7 @@ def test_whatever_ends_it_what_was_finished_is_kept(home, how, code):
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_no_worker_is_left_behind(home, how):
-    process = start(home, "bench", "lenet", "--device", "cpu", "--max-seconds", "60", "--processes", "1")
+    process = start("bench", "lenet", "--device", "cpu", "--max-seconds", "60", "--processes", "1")
     for line in process.stderr:
         if line.startswith("[1/1]"):
             break
@@ -200,9 +191,9 @@ def test_no_worker_is_left_behind(home, how):
     assert not psutil.wait_procs(workers, timeout=30)[1]
 
 
-def test_a_model_against_another_in_pairs(home):
+def test_a_model_against_another_in_pairs(archbench, home):
     quick = ("--device", "cpu", "--max-seconds", "0.2", "--threads", "1")
-    code, out, err = archbench(home, "bench", "lenet", "--versus", "alexnet_owt", "--format", "json", *quick)
+    code, out, err = archbench("bench", "lenet", "--versus", "alexnet_owt", "--format", "json", *quick)
     assert code == 0, err
     (row,) = json.loads(out)
     assert (row["a"], row["b"], row["num_pairs"], row["verdict"]) == ("lenet", "alexnet_owt", 21, "faster")
@@ -210,21 +201,21 @@ def test_a_model_against_another_in_pairs(home):
     assert row["floor"] >= 0
     assert len(row["a_s"]) == len(row["b_s"]) == len(row["again_s"]) == 21
     assert statistics.median(b / a for a, b in zip(row["a_s"], row["b_s"], strict=True)) == pytest.approx(row["ratio"])
-    code, _, err = archbench(home, "bench", "odd.py:Net", "--versus", "odd.py:Raises", "--input", "4", *quick)
+    code, _, err = archbench("bench", "odd.py:Net", "--versus", "odd.py:Raises", "--input", "4", *quick)
     assert code == 3
     assert "odd.py:Raises: RuntimeError: no kernel for this" in err
-    code, _, err = archbench(home, "bench", "lenet", "--versus", "alexnet", "--batch", "1,2", *quick)
+    code, _, err = archbench("bench", "lenet", "--versus", "alexnet", "--batch", "1,2", *quick)
     assert code == 2
     assert "compares one configuration" in err
 
 
-def test_compare_shows_the_best_rate_of_this_machine(home):
-    _, out, err = archbench(home, "compare", "lenet", "--measured", "--format", "json")
+def test_compare_shows_the_best_rate_of_this_machine(archbench, home):
+    _, out, err = archbench("compare", "lenet", "--measured", "--format", "json")
     assert json.loads(out)[0]["images_per_s"] is None
     assert "nothing was measured yet" in err
-    archbench(home, "bench", "lenet", "--batch", "1", *QUICK)
+    archbench("bench", "lenet", "--batch", "1", *QUICK)
     status = stored(home)[0].status
-    _, out, _ = archbench(home, "compare", "lenet", "--measured", "--format", "json")
+    _, out, _ = archbench("compare", "lenet", "--measured", "--format", "json")
     row = json.loads(out)[0]
     assert (row["images_per_s"] is not None) == (status == "ok")
     assert {"device", "dtype", "measured_batch"} <= set(row)
@@ -248,8 +239,8 @@ def test_compare_shows_the_best_rate_of_this_machine(home):
         (["lenet", "--batch", "1,atuo"], "'1,atuo' is no batch size"),
     ],
 )
-def test_bad_use_is_told_before_anything_is_measured(home, arguments, message):
-    code, out, err = archbench(home, "bench", *arguments)
+def test_bad_use_is_told_before_anything_is_measured(archbench, home, arguments, message):
+    code, out, err = archbench("bench", *arguments)
     assert (code, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1

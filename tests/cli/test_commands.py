@@ -3,8 +3,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+from pathlib import Path
 
 import pytest
+
+from cli.main import run
 
 
 def rows_of(text):
@@ -36,10 +40,26 @@ def test_the_format_follows_the_ending_unless_said(archbench, tmp_path):
     assert json.loads((tmp_path / "a.json").read_text())["model"] == "lenet"
     assert "| conv1 |" in (tmp_path / "a.md").read_text()
     assert "conv1 " in (tmp_path / "a.txt").read_text()
+    archbench("summary", "lenet", "--output", str(tmp_path / "B.CSV"))
+    assert (tmp_path / "B.CSV").read_text() == (tmp_path / "a.csv").read_text()
     archbench("summary", "lenet", "--output", str(tmp_path / "b.dat"), "--format", "json")
     assert json.loads((tmp_path / "b.dat").read_text())["model"] == "lenet"
     archbench("summary", "lenet", "--csv", str(tmp_path / "c"))
     assert len(rows_of((tmp_path / "c").read_text())) == 12
+
+
+def test_a_model_whose_path_is_no_utf8_is_written_to_files_of_every_kind(archbench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    net = os.fsdecode(b"net\xe9.py")
+    Path(net).write_text("from torch import nn\ndef Net():\n    return nn.Linear(3, 4)\n")
+    for name in ("a.csv", "a.json", "a.md", "a.txt"):
+        code, _, _ = archbench("compare", f"{net}:Net", "--input", "3", "--output", name)
+        assert code == 0
+        assert r"net\udce9.py" in Path(name).read_text()
+    assert json.loads(Path("a.json").read_text())[0]["model"] == f"{net}:Net"
+    for name in ("a.svg", "a.png"):
+        assert archbench("draw", f"{net}:Net", "--input", "3", "--output", name)[0] == 0
+    assert r"net\udce9.py" in Path("a.svg").read_text()
 
 
 def test_inputs_are_taken_from_the_command_line(archbench):
@@ -75,6 +95,13 @@ def test_compare_as_csv_and_json_has_raw_numbers(archbench):
     documents = json.loads(archbench("compare", "alexnet", "lenet", "--format", "json")[1])
     assert documents[1]["params"] == 61_706
     assert documents[1]["input_shape"] == [1, 1, 32, 32]
+
+
+@pytest.mark.parametrize("other", [["alexnet@10"], ["alexnet", "--input", "3x229x229"]])
+def test_a_published_error_is_of_the_classes_and_the_input_it_was_published_for(archbench, other):
+    (row,) = rows_of(archbench("compare", *other, "--format", "csv")[1])
+    assert row["reported_top5_error_percent"] == ""
+    assert "reported error on" not in archbench("compare", *other)[1]
 
 
 def test_list_names_every_model_of_the_zoo(archbench):
@@ -178,3 +205,23 @@ def test_bad_use_is_one_line_and_exit_code_2(archbench, arguments, message):
     assert message in err
     assert err.startswith("archbench: ")
     assert err.count("\n") == 1
+
+
+HELP = ("--help", "bench --help", "results --help", "results compare --help")
+
+
+@pytest.mark.parametrize("arguments", HELP)
+def test_help_is_shown_whatever_else_is_missing(archbench, arguments):
+    code, out, err = archbench(*arguments.split())
+    assert (code, err) == (0, "")
+    assert out.startswith(f"Usage: archbench {arguments.removesuffix('--help')}")
+    assert out.count("Show this message and exit.") == 1
+
+
+@pytest.mark.parametrize("arguments", HELP)
+def test_help_that_cannot_be_written_is_one_line(capsys, monkeypatch, arguments):
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        code = run(arguments.split())
+    assert code == 2
+    assert capsys.readouterr().err == "archbench: cannot write to standard output: No space left on device\n"

@@ -112,10 +112,13 @@ def test_the_layer_that_does_most_comes_first(archbench, home):
 @pytest.mark.slow
 def test_known_ceilings_give_bounds_and_the_profilers_trace_is_written(archbench, home):
     from archbench.devices.catalogue import Device
+    from archbench.devices.ceilings import title_here
     from archbench.devices.measured import require_place, store_devices
 
     require_place()
-    store_devices([Device("this_cpu", "a CPU", 2026, 2**30, 1e10, {"fp32": 1e11}, kind="cpu", is_measured=True)])
+    peaks = {"fp32": 1e11}
+    here = Device("this_cpu", title_here("cpu"), 2026, 2**30, 1e10, peaks, kind="cpu", is_measured=True, threads=1)
+    store_devices([here])
     code, out, err = archbench("profile", "lenet", "--trace", "lenet.json", "--csv", "lenet.csv", *QUICK)
     assert (code, out) == (0, "")
     rows = list(csv.DictReader(io.StringIO((home / "lenet.csv").read_text())))
@@ -147,6 +150,19 @@ def test_a_process_that_fails_is_told_and_nothing_is_written(archbench, home):
     code, _, err = archbench("profile", "nets.py:Uneven", "--input", "128", "--layout", "nhwc", *QUICK)
     assert code == 2
     assert "nhwc is a layout of images" in err
+
+
+def test_a_gpu_whose_kernels_are_not_seen_is_told_and_nothing_is_written(archbench, home, monkeypatch):
+    from archbench.measure import machine, profiling
+
+    step = {"total_ns": 1000, "rows": {}, "update_ns": 0, "outside": {"forward_ns": 0, "backward_ns": 0}}
+    monkeypatch.setattr(machine, "device_name", lambda kind: "NVIDIA H200")
+    monkeypatch.setattr(profiling, "device_here", lambda kind, threads: None)
+    monkeypatch.setattr(profiling, "_ask", lambda *_: {"steps": [step], "plain_s": [1e-6]})
+    code, out, err = archbench("profile", "lenet", "--device", "cuda", "--csv", "rows.csv")
+    assert (code, out) == (3, "")
+    assert "lenet: the profiler recorded no kernel" in err
+    assert not (home / "rows.csv").exists()
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,42 @@ import pytest
 
 from archbench.store.database import Store, default_path
 from archbench.store.records import Configuration, Result
+from archbench.store.trainings import TrainingResult
 
 CONTRACT = (
     "run_id started_at model device mode batch dtype layout compiled status images_per_s images_per_s_low "
     "images_per_s_high latency_s_median latency_s_p90 latency_s_p99 flop_per_s utilisation peak_allocated_bytes "
     "peak_reserved_bytes compile_s energy_j_per_image predicted_images_per_s"
 ).split()
+COLUMNS = [*CONTRACT, "first_step_s"]
 
 
 @pytest.fixture(autouse=True)
 def data_home(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "160")
+
+
+TRAINED = TrainingResult(
+    run_id="t1",
+    started_at="2026-11-01T12:00:00+00:00",
+    machine="here",
+    folder="/runs/a",
+    model="lenet",
+    data="digits",
+    recipe="equal",
+    input_shape="1x32x32",
+    epochs=10.0,
+    seeds=1,
+    top1_mean=0.9,
+    top1_std=None,
+    top1_low=None,
+    top1_high=None,
+    top5_mean=None,
+    images_per_s=None,
+    time_s=None,
+    status="ok",
+)
 
 
 def result(
@@ -60,7 +84,7 @@ def test_results_has_the_contracts_columns_and_raw_values_newest_first(archbench
     code, out, err = archbench("results", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert code == 0
-    assert list(rows[0]) == CONTRACT
+    assert list(rows[0]) == COLUMNS
     assert ids(out) == ["e5", "d4", "c3", "b2", "a1"]
     assert rows[3]["images_per_s"] == "987654.0"
     assert rows[2]["images_per_s"] == ""
@@ -69,7 +93,7 @@ def test_results_has_the_contracts_columns_and_raw_values_newest_first(archbench
 
 def test_results_as_json_are_objects_with_the_contracts_fields(archbench, filled):
     rows = json.loads(archbench("results", "--format", "json")[1])
-    assert all(list(row) == CONTRACT for row in rows)
+    assert all(list(row) == COLUMNS for row in rows)
     assert (rows[4]["batch"], rows[4]["images_per_s"], rows[4]["compiled"]) == (256, 14000.0, True)
     assert rows[4]["latency_s_p99"] is None
 
@@ -110,9 +134,30 @@ def test_a_device_can_be_named_by_its_own_name(archbench, filled):
     assert ids(archbench("results", "--device", "Some CPU", "--format", "csv")[1]) == ["d4"]
 
 
+def test_a_users_file_is_found_wherever_it_is_named_from(archbench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kept_as = f"{tmp_path / 'net.py'}:Net?width=2"
+    with Store(default_path()) as store:
+        store.add(result("a1", 1, model=kept_as))
+        store.add(result("b2", 2, model="/elsewhere/net.py:Net?width=2"))
+        # As it is kept, as it once was kept, and another's.
+        names = (kept_as, "net.py:Net?width=2", "/elsewhere/net.py:Net?width=2")
+        store.add_trainings([replace(TRAINED, model=name) for name in names])
+    assert ids(archbench("results", "--model", "net.py:Net?width=2", "--format", "csv")[1]) == ["a1"]
+    out = archbench("results", "trainings", "--model", "net.py:Net?width=2", "--format", "json")[1]
+    assert {row["model"] for row in json.loads(out)} == set(names[:2])
+
+
+def test_a_training_of_a_file_whose_name_is_no_utf8_is_found(archbench, tmp_path):
+    name = os.fsdecode(b"/net\xe9.py:Net")
+    with Store(default_path()) as store:
+        store.add_trainings([replace(TRAINED, model=name)])
+    assert len(json.loads(archbench("results", "trainings", "--model", name, "--format", "json")[1])) == 1
+
+
 def test_raw_adds_everything_that_is_known(archbench, filled):
     newest = json.loads(archbench("results", "--raw", "--format", "json")[1])[0]
-    assert list(newest)[: len(CONTRACT)] == CONTRACT
+    assert list(newest)[: len(COLUMNS)] == COLUMNS
     assert newest["environment"] == {"driver": "570", "x": [1]}
     assert (newest["flags"], newest["reason"], newest["samples_s"]) == (["throttled: power"], "", [])
     assert (newest["input_shape"], newest["threads"], newest["machine"]) == ("3x224x224", 16, "here")
@@ -132,7 +177,7 @@ def test_raw_is_for_json(archbench, filled):
 
 def test_no_store_yet_is_an_empty_table_and_a_word_on_how_to_fill_it(archbench, tmp_path):
     code, out, err = archbench("results", "--format", "csv")
-    assert (code, out) == (0, ",".join(CONTRACT) + "\n")
+    assert (code, out) == (0, ",".join(COLUMNS) + "\n")
     assert err == f"there is no store '{default_path()}' yet; 'archbench bench' fills it\n"
     assert archbench("results")[1].startswith("0 results\n")
     assert json.loads(archbench("results", "--format", "json")[1]) == []
@@ -167,10 +212,12 @@ def test_another_store_is_imported_once(archbench, filled, tmp_path):
     with Store(other) as store:
         store.add(RESULTS[0])
         store.add(result("f6", 6))
+        store.add_trainings([TRAINED, replace(TRAINED, model="vgg16")])
     code, out, err = archbench("results", "--import", str(other), "--format", "csv", "--limit", "2")
     assert (code, ids(out)) == (0, ["f6", "e5"])
-    assert err.startswith(f"imported 1 new result from {other}\n")
-    assert archbench("results", "--import", str(other), "--limit", "2")[2] == f"imported 0 new results from {other}\n"
+    assert err.startswith(f"imported 1 new result and 2 new trainings from {other}\n")
+    again = archbench("results", "--import", str(other), "--limit", "2")[2]
+    assert again == f"imported 0 new results and 0 new trainings from {other}\n"
 
 
 def test_an_import_may_be_the_first_that_a_store_gets(archbench, filled, tmp_path):
@@ -178,6 +225,13 @@ def test_an_import_may_be_the_first_that_a_store_gets(archbench, filled, tmp_pat
         "results", "--store", str(tmp_path / "new" / "a.sqlite"), "--import", str(filled), "--format", "csv"
     )
     assert (code, len(ids(out))) == (0, len(RESULTS))
+
+
+def test_an_import_of_what_is_not_there_makes_no_store(archbench, tmp_path):
+    missing = tmp_path / "missing.sqlite"
+    code, out, err = archbench("results", "--import", str(missing))
+    assert (code, out, err) == (2, "", f"archbench: there is no store '{missing}'\n")
+    assert not default_path().exists()
 
 
 @pytest.mark.parametrize("option", ["--store", "--import"])
@@ -196,7 +250,7 @@ def test_a_replay_has_a_column_of_its_own_where_there_is_one(archbench, filled):
         store.add(replace(result("f6", 6), configuration=replace(RESULTS[0].configuration, graphs=True)))
     out = archbench("results", "--format", "csv")[1]
     rows = list(csv.DictReader(io.StringIO(out)))
-    assert list(rows[0]) == [*CONTRACT, "graphs"]
+    assert list(rows[0]) == [*COLUMNS, "graphs"]
     assert [row["graphs"] for row in rows] == ["True", *["False"] * len(RESULTS)]
 
 
@@ -247,6 +301,21 @@ def test_a_comparison_of_runs_as_json_and_csv(archbench, two_runs):
     assert row["differences"] == "torch: 2.15.0, 2.11.0"
 
 
+def test_people_see_no_figure_of_a_comparison_with_a_run_that_cannot_be(archbench, two_runs):
+    with Store(default_path()) as store:
+        store.add(result("dddd4444", 4, "implausible", images_per_s=2e6, samples_s=(1e-4,) * 30, reason="too fast"))
+    code, out, err = archbench("results", "compare", "dddd", "a")
+    assert (code, "too fast" in err) == (0, True)
+    said = " ".join(out.split())
+    # Neither verdict nor ratio, and A's rate is flagged too.
+    assert "dddd4444 aaaa1111 flagged flagged" in said
+    assert "A flagged rate is not to be believed, nor what follows from it" in said
+    assert "×" not in said
+    (row,) = csv.DictReader(io.StringIO(archbench("results", "compare", "dddd", "a", "--format", "csv")[1]))
+    assert (row["verdict"], float(row["images_per_s_a"])) == ("faster", 2e6)
+    assert float(row["ratio"]) == pytest.approx(0.101 / 1e-4)
+
+
 def test_a_run_against_itself_shows_no_difference(archbench, two_runs):
     said = " ".join(archbench("results", "compare", "a", "a")[1].split())
     assert "No difference above the noise" in said
@@ -281,10 +350,10 @@ def test_results_imports_neither_torch_nor_pandas(filled, tmp_path):
     for name in ("torch", "pandas"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n")
     process = subprocess.run(
-        [sys.executable, "-m", "archbench", "results", "--status", "ok", "--format", "csv"],
+        [sys.executable, "-m", "archbench", "results", "--model", "vgg16", "--status", "ok", "--format", "csv"],
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
     )
     assert (process.returncode, process.stderr) == (0, "")
-    assert ids(process.stdout) == ["e5", "d4", "a1"]
+    assert ids(process.stdout) == ["e5", "a1"]

@@ -45,6 +45,17 @@ def test_users_bring_their_own_claims(verify, tmp_path):
     assert (row["computed"], row["verdict"]) == (11_689_512, "rounds")
 
 
+def test_a_file_that_a_spreadsheet_saved_is_read(verify, tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text(
+        "id,source,model,layer,quantity,claimed,precision,note\nmine,a slide,lenet,,params,61706,1,\n",
+        encoding="utf-8-sig",  # with the mark that Excel begins with
+        newline="\r\n",
+    )
+    (row,) = json.loads(verify("--claims", str(path), "--format", "json")[1])
+    assert (row["id"], row["verdict"]) == ("mine", "exact")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archbench.errors import StoreError, UsageError
-from archbench.store.database import Filter, Store
+from archbench.store.database import Filter, Store, import_store
 from archbench.store.records import Configuration, Result
 from archbench.store.rows import COLUMNS, SCHEMA, VERSION, columns, to_row
 
@@ -172,8 +172,8 @@ def test_the_newest_come_first_also_after_an_import(path, tmp_path):
         other.add(result("old", "2026-01-01T00:00:00+00:00"))
         other.add(result("new", "2026-03-01T00:00:00+00:00"))
         other.add(result("newer", "2026-03-01T00:00:00+00:00"))
+    import_store(tmp_path / "other.sqlite", path)
     with Store(path) as store:
-        store.import_from(tmp_path / "other.sqlite")
         assert ids(store.results()) == ["newer", "new", "middle", "old"]
         assert ids(store.results(limit=2)) == ["newer", "new"]
 
@@ -191,6 +191,7 @@ def test_results_are_found_by_what_was_measured(path, field, value):
         store.add(result("sought", what=configuration(**{field: value})))
         assert ids(store.results(Filter(**{field: value}))) == ["sought"]
         assert ids(store.results(Filter(**{field: value}, status="failed"))) == []
+        assert (store.count(Filter(**{field: value})), store.count()) == (1, 2)
 
 
 def test_a_sweep_learns_what_it_has_on_this_machine_whatever_came_of_it(path):
@@ -250,9 +251,9 @@ def test_an_import_takes_what_is_new_and_leaves_duplicates_alone(path, tmp_path)
         other.add(result("theirs"))
     with Store(path) as store:
         store.add(result("both", reason="ours"))
-        assert store.import_from(tmp_path / "other.sqlite") == 1
-        assert store.import_from(tmp_path / "other.sqlite") == 0
-        assert store.import_from(path) == 0
+        assert import_store(tmp_path / "other.sqlite", path) == (1, 0)
+        assert import_store(tmp_path / "other.sqlite", path) == (0, 0)
+        assert import_store(path, path) == (0, 0)
         assert {(kept.run_id, kept.reason) for kept in store.results()} == {("both", "ours"), ("theirs", "")}
 
 
@@ -265,10 +266,12 @@ def test_a_damaged_store_is_imported_not_even_in_part(filled, tmp_path):
     with connection:
         connection.execute("UPDATE results SET samples_s = '[1, ' WHERE run_id = 'damaged'")
     connection.close()
-    with Store(filled) as store:
+    for target in (filled, tmp_path / "new.sqlite"):
         with pytest.raises(StoreError, match="is damaged: result 'damaged' cannot be read"):
-            store.import_from(other)
+            import_store(other, target)
+    with Store(filled) as store:
         assert ids(store.results()) == ["a"]
+    assert not (tmp_path / "new.sqlite").exists()
 
 
 def test_an_import_that_finds_no_room_takes_nothing(filled, tmp_path):
@@ -277,11 +280,11 @@ def test_an_import_that_finds_no_room_takes_nothing(filled, tmp_path):
             other.add(result(str(i), samples_s=(0.123456789,) * 200))
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        f"with Store(Path({str(filled)!r})) as store:\n"
-        "    try:\n"
-        f"        store.import_from(Path({str(tmp_path / 'other.sqlite')!r}))\n"
-        "    except StoreError as error:\n"
-        "        print(error)\n"
+        "from archbench.store.database import import_store\n"
+        "try:\n"
+        f"    import_store(Path({str(tmp_path / 'other.sqlite')!r}), Path({str(filled)!r}))\n"
+        "except StoreError as error:\n"
+        "    print(error)\n"
     )
     out, err = start(code).communicate(timeout=60)
     assert out.startswith(f"cannot write to the store '{filled}': "), err
@@ -290,9 +293,10 @@ def test_an_import_that_finds_no_room_takes_nothing(filled, tmp_path):
 
 
 def test_importing_what_is_not_there_says_so_and_makes_nothing(path, tmp_path):
-    with Store(path) as store, pytest.raises(StoreError, match=r"there is no store '.*nothing.sqlite'"):
-        store.import_from(tmp_path / "nothing.sqlite")
+    with pytest.raises(StoreError, match=r"there is no store '.*nothing.sqlite'"):
+        import_store(tmp_path / "nothing.sqlite", path)
     assert not (tmp_path / "nothing.sqlite").exists()
+    assert not path.exists()
 
 
 def test_a_result_is_stored_once(filled):
@@ -387,8 +391,8 @@ def test_a_store_of_the_first_version_is_read_and_imported_as_it_is(first_versio
     with Store(first_version, for_reading=True) as store:
         assert store.results() == [OLD]
         assert store.latest(configuration(), "here") == store.find("ol") == OLD
+    assert import_store(first_version, path) == (1, 0)
     with Store(path) as store:
-        assert store.import_from(first_version) == 1
         assert store.results() == [OLD]
     assert first_version.read_bytes() == before
 
@@ -426,7 +430,7 @@ def test_a_store_whose_making_was_cut_short_has_no_results_yet(tmp_path):
     path = tmp_path / "a.sqlite"
     path.touch()
     with Store(path, for_reading=True) as store:
-        assert store.results() == []
+        assert (store.results(), store.count()) == ([], 0)
     with Store(path) as store:
         store.add(result())
         assert ids(store.results()) == ["a"]

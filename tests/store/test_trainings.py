@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from archbench.store.database import Store
+from archbench.store.database import Store, import_store
 from archbench.store.trainings import TrainingResult
 
 LENET = TrainingResult(
@@ -43,6 +43,7 @@ def test_what_is_kept_comes_back_with_unknown_figures_as_none(store):
     assert store.trainings("lenet") == [LENET]
     assert store.trainings("vgg16") == [failed]
     assert store.trainings("alexnet") == []
+    assert store.trainings("lenet", "vgg16", "alexnet") == [failed, LENET]
 
 
 def test_a_run_that_went_on_replaces_what_it_had_come_to(store):
@@ -64,5 +65,5 @@ def test_another_stores_trainings_are_taken_over_once(store, tmp_path):
         other.add_trainings([LENET, replace(LENET, model="vgg16")])
     store.add_trainings([LENET])
     for new in (1, 0):
-        assert store.import_from(tmp_path / "other.sqlite") == new
+        assert import_store(tmp_path / "other.sqlite", store.path) == (0, new)
     assert len(store.trainings()) == 2

@@ -227,11 +227,12 @@ def test_another_number_of_channels_changes_the_first_layer_only():
 
 
 def test_a_variant_has_no_published_error():
-    assert find("alexnet@10?init=paper").card == find("alexnet").card
-    variant = find("alexnet?activation=sigmoid").card
-    assert variant.title == "AlexNet"
-    assert variant.reported_top5_error_percent is None
-    assert variant.reported_protocol is None
+    assert find("alexnet@1000?init=paper").card == find("alexnet").card
+    for address in ("alexnet?activation=sigmoid", "alexnet@10"):
+        variant = find(address).card
+        assert (variant.title, variant.input_shape) == ("AlexNet", (3, 227, 227))
+        assert variant.reported_top5_error_percent is None
+        assert variant.reported_protocol is None
 
 
 def test_switches_can_be_joined():

@@ -84,9 +84,10 @@ def _other_pictures(material: Material) -> Sequence[Picture]:
 
 def _hints(material: Material) -> Mapping[str, Hint]:
     models = " ".join(shlex.quote(subject.address) for subject in material.subjects)
-    run = f"archbench train {models} --out DIR; archbench report {models} --run DIR"
+    same = f"{models}{material.input_options}"
+    run = f"archbench train {models} --out DIR; archbench report {same} --run DIR"
     return {
-        "measured": Hint("Nothing of these models is measured yet:", f"archbench bench {models}"),
+        "measured": Hint("Nothing of these models is measured yet:", f"archbench bench {same}"),
         "training": Hint("No training run is shown:", run),
         "claims": Hint("No published figures of these models are known here:", "archbench verify --claims PATH"),
     }

@@ -9,13 +9,12 @@ from archbench.analyze.explanation import Explanation
 from archbench.analyze.layers import LayerTable
 from archbench.analyze.memory import timeline
 from archbench.devices.catalogue import Device
-from archbench.report.charts.accuracy import Published, measured_accuracy_chart, published_error_chart
+from archbench.report.charts.accuracy import measured_accuracy_chart, published, published_error_chart
 from archbench.report.charts.elapsed import elapsed_chart
 from archbench.report.charts.latency import latency_chart
 from archbench.report.charts.layers import layers_chart
 from archbench.report.charts.memory import memory_chart
 from archbench.report.charts.roofline import roofline_chart
-from archbench.report.charts.series import newest
 from archbench.report.charts.throughput import throughput_chart
 from archbench.report.charts.training import training_chart
 from archbench.report.page.material import Material, Subject
@@ -41,28 +40,21 @@ def model_charts(subject: Subject, table: LayerTable, device: Device | None) -> 
 
 def overview_charts(material: Material, explanations: Sequence[Explanation]) -> Iterator[Spec]:
     """Yield published errors against MACs, of the models that have one."""
-    rows = [
-        Published(
-            model=subject.address,
-            title=subject.card.title,
-            params=explanation.table.totals.params,
-            macs=explanation.table.totals.macs,
-            top5_error_percent=subject.card.reported_top5_error_percent,
-            protocol=subject.card.reported_protocol or "",
-        )
+    rows = (
+        published(subject.address, subject.card, subject.input_shape, explanation.table.totals)
         for subject, explanation in zip(material.subjects, explanations, strict=True)
-        if subject.card is not None and subject.card.reported_top5_error_percent is not None
-    ]
-    if rows:
-        yield _spec(published_error_chart(rows))
+    )
+    known = [row for row in rows if row is not None]
+    if known:
+        yield _spec(published_error_chart(known))
 
 
 def measured_charts(material: Material) -> Iterator[Spec]:
     """Yield what is drawn of measurements that are ok: rates against batch, percentiles of latencies."""
     good = [result for result in material.results if result.status == "ok"]
-    if any(result.images_per_s is not None for result in good):
+    if any(result.images_per_s for result in good):
         yield _spec(throughput_chart(good))
-    if any(result.latencies_s for result in newest(good)):
+    if any(result.latencies_s for result in good):
         yield _spec(latency_chart(good))
 
 
@@ -71,12 +63,12 @@ def training_charts(material: Material) -> Iterator[Spec]:
     if material.run is None:
         return
     run = material.run.figures
-    data, num_classes = run.data_said, len(run.record["data"]["classes"])
+    data = run.data_said
     if any(row.top1_mean is not None for row in run.accuracies):
         yield _spec(measured_accuracy_chart(run.accuracies, data=data))
     if run.epochs:
-        yield _spec(training_chart(run.epochs, data=data, num_classes=num_classes))
-        yield _spec(elapsed_chart(run.epochs, data=data, num_classes=num_classes))
+        yield _spec(training_chart(run.epochs, data=data, chance=run.chance))
+        yield _spec(elapsed_chart(run.epochs, data=data, chance=run.chance))
 
 
 def _spec(chart: Chart) -> Spec:

@@ -29,7 +29,7 @@ def page_facts(material: Material, explanations: Sequence[Explanation]) -> Itera
     yield _range("parameters", [total.params for total in totals], format_count)
     yield _range("MACs of one sample", [total.macs for total in totals], format_count)
     if material.results:
-        yield Fact("measurements", format_integer(len(material.results)))
+        yield Fact("measurements", format_integer(len(material.results) + material.num_older_results))
     if material.run is not None:
         yield Fact("models trained", format_integer(len(material.run.figures.accuracies)))
     if material.claims:
@@ -47,13 +47,14 @@ def page_sentences(material: Material) -> Iterator[str]:
     """Yield on what everything was counted, measured and trained."""
     here = material.environment
     yield (
-        "Counted from one run of each model on tensors without data, one sample, in inference; by archbench"
+        f"Counted from one run of each model on {_run_on(material)}, one sample, in inference; by archbench"
         f" {here.get('tool')} and torch {here.get('torch')}, Python {here.get('python')}."
     )
     yield f"Made on {here.get('cpu_name')} with {here.get('cpu_cores')} logical cores; counts do not depend on it."
     if material.results:
         devices = Counter(result.configuration.device for result in material.results)
-        yield f"Measured on {', '.join(f'{device} ({_times(count)})' for device, count in devices.items())}."
+        cut = f"; these are {material.newest_of}" if material.newest_of else ""
+        yield f"Measured on {', '.join(f'{device} ({_times(count)})' for device, count in devices.items())}{cut}."
     if material.run is not None:
         images = material.run.figures.record["data"]["images"]
         yield (
@@ -63,6 +64,16 @@ def page_sentences(material: Material) -> Iterator[str]:
     if material.device is not None:
         kind = "measured" if material.device.is_measured else "published"
         yield f"Rooflines are of {material.device.title}, {kind} ceilings."
+
+
+def _run_on(material: Material) -> str:
+    """Say on what the models were run; some need real data to run at all."""
+    real = [subject.address for subject in material.subjects if subject.trace.real_data_reason]
+    if not real:
+        return "tensors without data"
+    if len(real) == len(material.subjects):
+        return "real data"
+    return f"tensors without data ({', '.join(real)}: on real data)"
 
 
 def _times(count: int) -> str:

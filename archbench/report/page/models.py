@@ -91,6 +91,7 @@ def add_model(data: Data, subject: Subject, id: str, explanation: Explanation, m
         more={"workings": workings(explanation.layers)},
     )
     results = [i for i, result in enumerate(material.results) if result.configuration.model == subject.kept_as]
+    among = f" among {material.newest_of}" if material.newest_of else ""
     trained = (
         [i for i, row in enumerate(material.run.figures.accuracies) if row.model == address] if material.run else []
     )
@@ -104,13 +105,13 @@ def add_model(data: Data, subject: Subject, id: str, explanation: Explanation, m
         drawing=_drawing(subject, table, id),
         charts=[data.add_chart(chart) for chart in model_charts(subject, table, material.device)],
         layers=data.add_view(f"{id}-layers", id, f"Layers of {address}"),
-        measured=data.add_view(f"{id}-measured", "measured", f"Measurements of {address}", results),
+        measured=data.add_view(f"{id}-measured", "measured", f"Measurements of {address}{among}", results),
         training=data.add_view(f"{id}-training", "training", f"Training of {address}", trained),
         claims=data.add_view(f"{id}-claims", "claims", f"Published figures of {address}", claims),
         pictures=[picture for picture in material.run.pictures if picture.model == address] if material.run else [],
         hints=[],
     )
-    return replace(found, hints=list(_hints(found, subject)))
+    return replace(found, hints=list(_hints(found, subject, material.input_options)))
 
 
 def _layers(table: Table) -> Table:
@@ -152,9 +153,9 @@ def _about(subject: Subject) -> Iterator[str]:
     yield card.paper
     if card.differences:
         yield f"Differences: {card.differences}"
-    if card.reported_top5_error_percent is not None:
+    if subject.reported_error is not None:
         protocol = f" on {card.reported_protocol}" if card.reported_protocol else ""
-        yield f"Reported top-5 error: {card.reported_top5_error_percent}%{protocol}."
+        yield f"Reported top-5 error: {subject.reported_error}%{protocol}."
 
 
 def _remarks(subject: Subject, explanation: Explanation) -> Iterable[str]:
@@ -176,13 +177,14 @@ def _drawing(subject: Subject, table: LayerTable, id: str) -> str:
     return head + mark + rest.replace('marker-end="url(#head)"', f'marker-end="url(#{id}-head)"')
 
 
-def _hints(section: Section, subject: Subject) -> Iterator[Hint]:
+def _hints(section: Section, subject: Subject, input_options: str) -> Iterator[Hint]:
     model = shlex.quote(section.address)
+    same = f"{model}{input_options}"
     if subject.roofline is None:
-        yield Hint("No roofline, for no device is named:", f"archbench report {model} --device NAME")
+        yield Hint("No roofline, for no device is named:", f"archbench report {same} --device NAME")
     if section.measured is None:
-        yield Hint("Not measured yet:", f"archbench bench {model}")
+        yield Hint("Not measured yet:", f"archbench bench {same}")
     if section.training is None:
-        yield Hint("Not trained here:", f"archbench train {model} --out DIR; archbench report {model} --run DIR")
+        yield Hint("Not trained here:", f"archbench train {model} --out DIR; archbench report {same} --run DIR")
     if section.claims is None:
         yield Hint("No published figure of it is known here:", f"archbench verify {model} --claims PATH")

@@ -50,7 +50,9 @@ function beforePrint() {
   }
   for (const place of document.querySelectorAll(".table")) {
     fillTable(place);
-    showAll(filled.get(place));
+    const state = filled.get(place);
+    state.limitOnScreen ??= state.limit;
+    showAll(state);
   }
   document.querySelectorAll(".chart").forEach((figure) => drawChart(figure, "light"));
 }
@@ -59,6 +61,12 @@ function afterPrint() {
   for (const details of document.querySelectorAll("details[data-closed]")) {
     details.open = false;
     delete details.dataset.closed;
+  }
+  for (const place of document.querySelectorAll(".table")) {
+    const state = filled.get(place);
+    state.limit = state.limitOnScreen;
+    state.limitOnScreen = null;
+    refresh(state);
   }
   if (isDark()) showTheme();
 }

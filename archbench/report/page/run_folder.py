@@ -43,14 +43,11 @@ def read_training(path: Path) -> TrainingRun:
     figures = read_finished(path)
     if not figures.accuracies:
         raise UsageError(f"no training of the run '{path}' has ended yet; 'archbench train --resume {path}' goes on")
-    models, seeds = figures.record["plan"]["models"], figures.record["plan"]["seeds"]
-    said = {model: [figures.predictions(model, seed) for seed in seeds] for model in models}
-    complete = {model: of_seeds for model, of_seeds in said.items() if all(of_seeds)}
     return TrainingRun(
         name=path.resolve().name,
         figures=figures,
-        verdict=verdict(figures.accuracies, compare_models(complete)),
-        pictures=_pictures(figures.folder, models),
+        verdict=verdict(figures.accuracies, compare_models(figures.complete_predictions())),
+        pictures=_pictures(figures.folder, figures.record["plan"]["models"]),
         environment=_environment(figures.folder.environment),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from archbench.analyze.comparison import ModelRow, comparison_row
 from archbench.analyze.explanation import Explanation
 from archbench.report.bench_layouts import bench_table
-from archbench.report.layouts import claims_table, comparison_table
+from archbench.report.layouts import caveats, claims_table, comparison_table
 from archbench.report.page.data import Data
 from archbench.report.page.material import Material, Subject
 from archbench.report.table import Column, Table
@@ -24,10 +24,17 @@ def add_overview(
     data: Data, material: Material, explanations: Sequence[Explanation], anchors: Mapping[str, str]
 ) -> Table:
     """Keep the comparison, one row a model with the way to its section, and return it."""
-    rows = [_row(subject, explanation) for subject, explanation in zip(material.subjects, explanations, strict=True)]
+    counted = list(zip(material.subjects, explanations, strict=True))
+    rows = [_row(subject, explanation) for subject, explanation in counted]
+    said = [
+        caveat
+        for subject, explanation in counted
+        for caveat in caveats(subject.address, explanation.table, subject.trace.real_data_reason)
+    ]
     notes = [_ERRORS] if any(row.reported_top5_error_percent is not None for row in rows) else []
     # Ratios to the first model would be one more number in every cell; bars say as much.
-    table = replace(comparison_table(rows, baseline=0, batch=1, mode="eval", notes=notes), baseline=None)
+    table = comparison_table(rows, baseline=0, batch=1, mode="eval", notes=notes, caveats=said)
+    table = replace(table, baseline=None)
     links = [anchors[subject.address] for subject in material.subjects]
     data.add_table("overview", table, bars=_BARS, more={"links": links})
     data.add_view("overview", "overview", "All models")
@@ -42,7 +49,7 @@ def _row(subject: Subject, explanation: Explanation) -> ModelRow:
         title=card.title if card else "",
         year=card.year if card else None,
         input_shape=inputs[0].shape if inputs else (),
-        reported_top5_error_percent=card.reported_top5_error_percent if card else None,
+        reported_top5_error_percent=subject.reported_error,
     )
 
 
@@ -56,7 +63,7 @@ def add_measured(data: Data, material: Material) -> Table | None:
     table = replace(table, columns=(*table.columns, machine))
     unsaid = () if any(result.configuration.compiled for result in material.results) else ("compiled",)
     data.add_table("measured", table, bars=("images_per_s",), hidden=("run_id", "started_at", *unsaid))
-    data.add_view("measured", "measured", "Measurements, the newest first")
+    data.add_view("measured", "measured", f"Measurements, {material.newest_of or 'the newest first'}")
     return table
 
 

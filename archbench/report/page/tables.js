@@ -29,6 +29,9 @@ function say(text) {
 const rawOf = (cell) => (Array.isArray(cell) ? cell[0] : cell);
 const textOf = (cell) => String((Array.isArray(cell) ? cell[1] : cell) ?? "");
 const exactOf = (cell) => String(rawOf(cell) ?? "");
+/* A number that people read in words or not at all is not to be believed: only CSV has it, else it is as not known. */
+const isDoubted = (cell) => Array.isArray(cell) && typeof cell[0] === "number" && !/\d/.test(cell[1]);
+const knownOf = (cell) => (isDoubted(cell) ? null : rawOf(cell));
 
 function fillTable(place) {
   if (filled.has(place)) return;
@@ -40,7 +43,7 @@ function fillTable(place) {
     name: place.dataset.view,
     caption: view.caption,
     shown: columns.filter((column) => !column.hidden),
-    rows: (view.rows ?? table.rows.map((_, index) => index)).map((index) => ({ index, cells: table.rows[index] })),
+    rows: (view.rows ?? table.rows.map((_, index) => index)).map((index) => ({ index, cells: table.rows[index], opened: null })),
     sorted: null, words: [], isExact: false, limit: someRows,
   };
   filled.set(place, state);
@@ -59,7 +62,7 @@ function fillTable(place) {
 function largestOf(state) {
   const largest = {};
   for (const { index } of state.shown.filter((column) => column.bar))
-    largest[index] = Math.max(...state.rows.map((row) => Number(rawOf(row.cells[index])) || 0));
+    largest[index] = Math.max(...state.rows.map((row) => Number(knownOf(row.cells[index])) || 0));
   return largest;
 }
 
@@ -105,7 +108,10 @@ function tools(state) {
 }
 
 function rowOf(state, row) {
-  row.element ??= made("tr", {}, ...state.shown.map((column, place) => cellOf(state, row, column, place)));
+  if (!row.element) {
+    row.element = made("tr", {}, ...state.shown.map((column, place) => cellOf(state, row, column, place)));
+    if (row.opened !== null) openWorking(state, row, row.opened);
+  }
   return row.element;
 }
 
@@ -116,8 +122,8 @@ function cellOf(state, row, column, place) {
   element.className = classOf(state, row, column, cell);
   if (element.classList.contains("bar"))
     element.style.setProperty("--share", Number(rawOf(cell) || 0) / state.largest[column.index]);
-  const text = state.isExact ? exactOf(cell) : textOf(cell);
-  if (!state.isExact && Array.isArray(cell)) element.title = `${column.field} ${cell[0]}`;
+  const text = state.isExact && !isDoubted(cell) ? exactOf(cell) : textOf(cell);
+  if (!state.isExact && Array.isArray(cell) && !isDoubted(cell)) element.title = `${column.field} ${cell[0]}`;
   element.append(contentOf(state, row, column, place, text));
   return element;
 }
@@ -133,16 +139,15 @@ function classOf(state, row, column, cell) {
   return names.join(" ");
 }
 
-/* A number that is shown in words, for it is not to be believed, has no bar. */
 function hasBar(state, column, cell) {
-  return state.largest[column.index] > 0 && /\d/.test(textOf(cell));
+  return state.largest[column.index] > 0 && knownOf(cell) !== null;
 }
 
 function contentOf(state, row, column, place, text) {
   const links = state.table.links;
   if (place === 0 && links && row.index !== undefined) return made("a", { href: `#${links[row.index]}` }, ...breakable(text));
   if (row.index === undefined || !text || !linesOf(state, row, column, place).length) return text;
-  const why = button("", { class: "why", "aria-expanded": "false" }, () => toggleWorking(state, row, column, place, why));
+  const why = button("", { class: "why", "aria-expanded": "false" }, () => toggleWorking(state, row, place, why));
   why.append(...breakable(text));
   return why;
 }
@@ -191,14 +196,14 @@ function showAll(state) {
 
 function passes(state, row) {
   if (!state.words.length) return true;
-  row.words ??= state.shown.map(({ index }) => `${textOf(row.cells[index])} ${exactOf(row.cells[index])}`).join(" ").toLowerCase();
+  row.words ??= state.shown.map(({ index }) => `${textOf(row.cells[index])} ${knownOf(row.cells[index]) ?? ""}`).join(" ").toLowerCase();
   return state.words.every((word) => row.words.includes(word));
 }
 
 function comparison({ column, direction }) {
   const sign = direction === "ascending" ? 1 : -1;
   return (one, other) => {
-    const [a, b] = [rawOf(one.cells[column.index]), rawOf(other.cells[column.index])];
+    const [a, b] = [knownOf(one.cells[column.index]), knownOf(other.cells[column.index])];
     if (a === null || b === null) return (a === null) - (b === null) || one.index - other.index; // what is not known is last
     const order = typeof a === "number" && typeof b === "number" ? a - b : collator.compare(a, b);
     return sign * order || one.index - other.index;
@@ -229,10 +234,8 @@ function filterBy(state, text) {
 function showExact(state, pressed) {
   state.isExact = !state.isExact;
   pressed.setAttribute("aria-pressed", state.isExact);
-  for (const row of state.rows) {
-    row.element = null;
-    row.working = null;
-  }
+  // Workings that are open are opened again with the new rows.
+  for (const row of state.rows) row.element = row.working = null;
   const [previous, next] = [state.foot, ...foot(state)];
   previous?.replaceWith(next);
   refresh(state);

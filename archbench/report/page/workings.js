@@ -9,19 +9,21 @@ function linesOf(state, row, column, place) {
   return lines.filter(([field]) => field === column.field);
 }
 
-function toggleWorking(state, row, column, place, pressed) {
+function toggleWorking(state, row, place, pressed) {
   const wasOpen = pressed.getAttribute("aria-expanded") === "true";
   closeWorking(row);
-  if (!wasOpen) openWorking(state, row, column, place, pressed);
+  if (!wasOpen) openWorking(state, row, place);
 }
 
-function openWorking(state, row, column, place, pressed) {
+function openWorking(state, row, place) {
   const id = `${state.name}-working-${row.index}`;
+  const lines = linesOf(state, row, state.shown[place], place);
   row.working = made("tr", { class: "working", id },
-    made("td", { colspan: state.shown.length }, made("div", {}, ...written(linesOf(state, row, column, place)))));
-  row.pressed = pressed;
-  pressed.setAttribute("aria-expanded", "true");
-  pressed.setAttribute("aria-controls", id);
+    made("td", { colspan: state.shown.length }, made("div", {}, ...written(lines))));
+  row.opened = place;
+  row.pressed = row.element.children[place].querySelector(".why");
+  row.pressed.setAttribute("aria-expanded", "true");
+  row.pressed.setAttribute("aria-controls", id);
   row.element.after(row.working);
 }
 
@@ -29,7 +31,7 @@ function closeWorking(row) {
   row.working?.remove();
   row.pressed?.setAttribute("aria-expanded", "false");
   row.pressed?.removeAttribute("aria-controls");
-  row.working = row.pressed = null;
+  row.working = row.pressed = row.opened = null;
 }
 
 function written(lines) {
@@ -45,8 +47,7 @@ function showWorkings(state, pressed) {
   showAll(state);
   for (const row of state.visible) {
     closeWorking(row);
-    const name = row.element.firstChild.querySelector(".why");
-    if (isOpening && name) openWorking(state, row, state.shown[0], 0, name);
+    if (isOpening && row.element.firstChild.querySelector(".why")) openWorking(state, row, 0);
   }
 }
 
