@@ -11,16 +11,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archbench.api import Summary, compare, summarize
-    from archbench.errors import AddressError, ArchbenchError, ForwardError, InputError, OutputError, UsageError
+    from archbench.errors import (
+        AddressError,
+        ArchbenchError,
+        DataError,
+        DeviceError,
+        ForwardError,
+        InputError,
+        MeasurementError,
+        OutputError,
+        StoreError,
+        UsageError,
+    )
     from archbench.trace.costs import Cost, register_cost
 
 __all__ = [
     "AddressError",
     "ArchbenchError",
     "Cost",
+    "DataError",
+    "DeviceError",
     "ForwardError",
     "InputError",
+    "MeasurementError",
     "OutputError",
+    "StoreError",
     "Summary",
     "UsageError",
     "compare",

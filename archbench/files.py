@@ -17,9 +17,10 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Write text, as UTF-8, or bytes to `path` so that at every moment there is the old file or the new one.
 
     A link is followed, permissions of an earlier file are kept, and what is no regular file (a pipe, a terminal) is
-    written to directly. Raises OutputError, with nothing changed, if it cannot be written.
+    written to directly. A byte of a file's name that is no UTF-8 becomes the escape that JSON has for it, as on
+    standard output. Raises OutputError, with nothing changed, if it cannot be written.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(data)

@@ -1,6 +1,6 @@
 """How far five invocations of one configuration are apart, and how often A is called different from A.
 
-    python benchmarks/repeatability.py [--model lenet] [--batch 32] [--trials 100] [--output results/repeatability.csv]
+    python benchmarks/repeatability.py [--model lenet] [--batch 32] [--threads 2] [--trials 100] [--output PATH]
 
 An invocation is `archbench bench MODEL` in a store of its own, a trial `archbench bench MODEL --versus MODEL`: 21 pairs
 of blocks in ABBA order, seven in each of three rounds, and as many of A against A again for the floor. To start nine
@@ -35,7 +35,7 @@ from archbench.measure.pairs import SIGNIFICANCE
 from archbench.measure.request import Request
 
 FIELDS = (
-    *("kind", "number", "model", "batch", "device", "status", "images_per_s", "low", "high"),
+    *("kind", "number", "model", "batch", "threads", "device", "status", "images_per_s", "low", "high"),
     *("ratio", "floor", "p_value", "verdict"),
 )
 Row = dict[str, Any]
@@ -47,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="lenet")
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--threads", type=int, default=usable_cores())
     parser.add_argument("--invocations", type=int, default=5)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--trials-a-set", type=int, default=10)
@@ -55,7 +56,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("results/repeatability.csv"))
     arguments = parser.parse_args()
     kind = default_kind()
-    same: Row = {"model": arguments.model, "batch": str(arguments.batch), "device": device_name(kind)}
+    same: Row = {
+        **{"model": arguments.model, "batch": str(arguments.batch), "threads": str(arguments.threads)},
+        "device": device_name(kind),
+    }
     rows = _read(arguments.output)
     until_s = time.monotonic() + 60 * arguments.minutes
     while (done := _done(rows, "invocation", same)) < arguments.invocations and time.monotonic() < until_s:
@@ -76,7 +80,8 @@ def main() -> None:
 def invoke(arguments: argparse.Namespace) -> Row:
     """Return the result of one invocation of the command, in a store of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        options = ["--batch", str(arguments.batch), "--max-seconds", str(arguments.max_seconds), "--format", "json"]
+        options = ["--batch", str(arguments.batch), "--threads", str(arguments.threads)]
+        options += ["--max-seconds", str(arguments.max_seconds), "--format", "json"]
         command = [sys.executable, "-m", "archbench", "bench", arguments.model, "--store", f"{folder}/a", *options]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode not in (0, 3):
@@ -90,7 +95,7 @@ def request(arguments: argparse.Namespace, kind: str) -> Request:
     """Return what each process of a trial serves."""
     return Request(
         model=arguments.model, inputs=(), kind=kind, mode="eval", batch=arguments.batch, dtype="fp32", layout="nchw",
-        compiled=False, graphs=False, threads=usable_cores(), processes=1, seconds=arguments.max_seconds,
+        compiled=False, graphs=False, threads=arguments.threads, processes=1, seconds=arguments.max_seconds,
     )  # fmt: skip
 
 

@@ -34,7 +34,8 @@ def options_table(name: str) -> str:
     """Return one row an argument or option of a command that `--help` shows, but `--help` itself."""
     command = find_command(name)
     context = typer.Context(command, info_name=name)
-    rows = [_row(param, context) for param in command.params if not getattr(param, "hidden", False)]
+    shown = [param for param in command.params if not getattr(param, "hidden", False) and "--help" not in param.opts]
+    rows = [_row(param, context) for param in shown]
     return "\n".join(["| option | value | default | meaning |", "|---|---|---|---|", *rows, ""])
 
 

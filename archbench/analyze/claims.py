@@ -84,8 +84,11 @@ def models_of(claim: Claim) -> list[str]:
 
 
 def judge(claim: Claim, facts: Mapping[str, Facts]) -> Judged:
-    """Return the verdict on a claim from the facts of its models. Raises InputError for a layer that is not there."""
-    if claim.quantity == "top5_error_percent":
+    """Return the verdict on a claim from the facts of its models.
+
+    Raises InputError for a layer that is not there, or a ratio to 0.
+    """
+    if claim.quantity == _REPORTED:
         return _judged(claim, facts[claim.model].top5_error_percent, "shown")
     computed = _compute(claim, facts)
     if isinstance(computed, str):
@@ -127,7 +130,12 @@ def _compute(claim: Claim, facts: Mapping[str, Facts]) -> Value:
     if len(values) == 1:
         return values[0]
     first, second = (Fraction(value) for value in values)
-    return first / second if _separator(claim) == "/" else first - second
+    if _separator(claim) == "-":
+        return first - second
+    if second == 0:
+        what = f"{_base(claim)} of {models_of(claim)[1]}"
+        raise InputError(f"claim '{claim.id}': {what} is 0, and nothing is a ratio to 0")
+    return first / second
 
 
 def _quantity(name: str, layer: str, model: str, facts: Facts) -> Value:
@@ -167,6 +175,8 @@ def _towers(rows: Iterable[LayerRow]) -> int:
 
 # Quantities that are compared as text, to the letter.
 _SHAPES = ("kernel", "output_shape")
+# The quantity that is shown and never judged.
+_REPORTED = "top5_error_percent"
 
 OF_LAYERS: dict[str, Callable[[LayerRow, tuple[LayerRow, ...]], Value]] = {
     "output_shape": lambda row, _: format_dimensions((row.output_shape or ())[1:]),
@@ -194,22 +204,31 @@ OF_MODELS: dict[str, Callable[[LayerTable], Value]] = {
 }
 
 
+def _known(claim: Claim) -> list[str]:
+    """Return what can be claimed of a claim's layer or model; a ratio or difference is of two computed numbers."""
+    names = ["output_shape"] if claim.layer == "input" else [*(OF_LAYERS if claim.layer else OF_MODELS), _REPORTED]
+    if not _separator(claim):
+        return names
+    return [] if claim.layer == "*conv" else [name for name in names if name not in (*_SHAPES, _REPORTED)]
+
+
 def _check(claim: Claim, where: str) -> None:
     """Raise InputError for a quantity that is not known, or a number that is none."""
-    known = [*(OF_LAYERS if claim.layer else OF_MODELS), "top5_error_percent"]
+    known = _known(claim)
     if _base(claim) not in known:
-        raise InputError(f"{where}: there is no quantity '{claim.quantity}'{nearest(_base(claim), known)}")
+        of_layer = f" of '{claim.layer}'" if claim.layer else ""
+        raise InputError(f"{where}: there is no quantity '{claim.quantity}'{of_layer}{nearest(_base(claim), known)}")
     separator = _separator(claim)
     if separator and len(models_of(claim)) != 2:
         raise InputError(f"{where}: '{claim.quantity}' needs two models, written a{separator}b")
-    if _base(claim) in _SHAPES or claim.quantity == "top5_error_percent":
+    if _base(claim) in (*_SHAPES, _REPORTED):
         return
     if not claim.precision:
         raise InputError(f"{where}: '{claim.quantity}' needs the precision of its figure")
     for number in (claim.claimed, claim.precision):
         try:
             Fraction(number)
-        except ValueError as error:
+        except (ValueError, ZeroDivisionError) as error:  # the latter for 1/0
             raise InputError(f"{where}: '{number}' is no number") from error
     if Fraction(claim.precision) <= 0:
         raise InputError(f"{where}: the precision '{claim.precision}' is not above 0")
