@@ -4,7 +4,9 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
+import torch
 
+from archbench import inputs
 from archbench.address import find
 from archbench.api import Summary, summarize
 from archbench.inputs import InputSpec
@@ -35,6 +37,19 @@ def zoo_trace() -> Callable[..., Trace]:
         return trace(source.build(), InputSpec(source.card.input_shape).tensor(batch), mode=mode)
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_machine():
+    """Leave cores to the tests beside: threads that wait for one another on a busy core take many times as long.
+
+    A search that gives up after two seconds is to find what it finds on a quiet machine.
+    """
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setattr(inputs, "_SEARCH_S", 60.0)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
