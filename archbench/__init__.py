@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archbench.api import Summary, compare, summarize
+    from archbench.api.summary import Summary, compare, summarize
     from archbench.errors import (
         AddressError,
         ArchbenchError,
@@ -52,7 +52,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'archbench' has no attribute '{name}'")
     if name in _API:
-        from archbench import api as module
+        from archbench.api import summary as module
     elif name in _COSTS:
         from archbench.trace import costs as module  # type: ignore[no-redef]
     else:

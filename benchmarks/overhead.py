@@ -16,10 +16,10 @@ from dataclasses import replace
 
 import torch
 
-from archbench.measure.engine import CPU, GPU, Measured, measure
-from archbench.measure.machine import default_kind, usable_cores
-from archbench.measure.request import Request
-from archbench.measure.step import Blocks, Step
+from archbench.measure.bench.timing import CPU, GPU, Measured, measure
+from archbench.host.machine import default_kind, usable_cores
+from archbench.measure.worker.request import Request
+from archbench.measure.worker.step import Blocks, Step
 
 
 def by_hand(step: Step, kind: str, like: Measured) -> float:

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archbench.address import model_names
+from archbench.models.address import model_names
 from archbench.store.database import Store
 from archbench.store.records import Configuration, Result
 

@@ -14,7 +14,7 @@ import torch
 import torchvision
 
 import archbench
-from archbench.address import find
+from archbench.models.address import find
 
 
 def measure(name: str, job: Callable[[], object], rounds: int) -> None:

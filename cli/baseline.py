@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archbench.analyze.budget import Limit, baseline_limits
+from archbench.analyze.limits import Limit, baseline_limits
 from archbench.errors import InputError
 
 

@@ -58,10 +58,10 @@ def bench(
     Example: archbench bench alexnet vgg16 --batch 1,32 --dtype fp32,amp
     """
     from archbench.errors import UsageError
-    from archbench.measure.machine import KINDS, default_kind, device_name, usable_cores
-    from archbench.measure.sweep import Sweep
+    from archbench.host.machine import KINDS, default_kind, device_name, usable_cores
+    from archbench.measure.bench.sweep import Sweep
     from archbench.precision import PRECISIONS
-    from archbench.report.bench_layouts import bench_table
+    from archbench.reporting.tables.bench import bench_table
     from cli.benching import duel_of, list_of, measured, one_of, parse_batches, require_sense
     from cli.output import destination
 

@@ -12,14 +12,14 @@ from cli.output import note, warn
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from archbench.measure.sweep import Sweep
-    from archbench.report.table import Table
+    from archbench.measure.bench.sweep import Sweep
+    from archbench.reporting.table import Table
     from archbench.store.records import Result
 
 
 def parse_batches(text: str) -> list[int]:
     """Return the batch sizes that are listed; `auto` is the one that is to be found."""
-    from archbench.measure.sweep import AUTO
+    from archbench.measure.bench.sweep import AUTO
 
     words = text.split(",")
     numbers = [word for word in words if word != "auto"]
@@ -59,9 +59,9 @@ def require_sense(sweep: Sweep, *, phases: bool) -> None:
 def duel_of(sweep: Sweep, other: str) -> tuple[Table, list[dict[str, Any]]]:
     """Return how the one model compares with the other, everything else alike: the table, and with it all samples."""
     from archbench.errors import UsageError
-    from archbench.measure.duel import duel
-    from archbench.measure.sweep import AUTO
-    from archbench.report.bench_layouts import duel_document, duel_table
+    from archbench.measure.bench.ab_test import duel
+    from archbench.measure.bench.sweep import AUTO
+    from archbench.reporting.tables.bench import duel_document, duel_table
 
     ones, others = ([*each.configurations()] for each in (sweep, replace(sweep, models=[other])))
     if len(ones) != 1 or sweep.batches == [AUTO]:
@@ -75,8 +75,8 @@ def duel_of(sweep: Sweep, other: str) -> tuple[Table, list[dict[str, Any]]]:
 
 def measured(sweep: Sweep, path: Path | None, *, rerun: bool, phases: bool) -> list[Result]:
     """Return a result for each configuration: kept ones, and those measured now, which are kept as they come."""
-    from archbench.measure.campaign import Campaign
-    from archbench.measure.machine import machine
+    from archbench.measure.bench.runner import Campaign
+    from archbench.host.machine import machine
     from archbench.store.database import Store, default_path
     from cli.progress import Progress
 
@@ -91,7 +91,7 @@ def measured(sweep: Sweep, path: Path | None, *, rerun: bool, phases: bool) -> l
 
 
 def _warn_of_load() -> None:
-    from archbench.measure.environment import environment, load_warning
+    from archbench.host.environment import environment, load_warning
 
     warning = load_warning(environment("cpu"))
     if warning is not None:

@@ -35,11 +35,11 @@ def check(
 
     Example: archbench check net.py:Net --max-params 5M --max-macs 600M --against baseline.json
     """
-    from archbench.analyze.budget import Limit, check_limits
+    from archbench.analyze.limits import Limit, check_limits
     from archbench.errors import UsageError
     from archbench.files import write_whole
-    from archbench.report.json import to_json
-    from archbench.report.layouts import limits_table
+    from archbench.reporting.export.json import to_json
+    from archbench.reporting.tables.model import limits_table
     from archbench.units import parse_bytes, parse_count
     from cli.baseline import read_baseline
     from cli.loading import count

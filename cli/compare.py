@@ -45,7 +45,7 @@ def compare(
     if baseline is not None and baseline not in models:
         raise UsageError(f"--baseline {baseline} is not one of {', '.join(models)}{nearest(baseline, models)}")
 
-    from archbench.report.layouts import comparison_table
+    from archbench.reporting.tables.model import comparison_table
     from cli.loading import count
 
     all_counted = [count(model, input, batch, mode) for model in models]
@@ -73,9 +73,9 @@ def compare(
 
 def _best(models: list[str], inputs: list[str] | None, mode: Mode, path: Path | None) -> dict[str, Result]:
     """Return the fastest result of each model that was measured here on the same input, and is not out of date."""
-    from archbench.address import find, resolved
-    from archbench.measure.machine import machine
-    from archbench.measure.sweep import input_shape, is_current
+    from archbench.models.address import find, resolved
+    from archbench.host.machine import machine
+    from archbench.measure.bench.sweep import input_shape, is_current
     from archbench.store.database import Filter, Store, default_path
 
     store = Store(path or default_path(), for_reading=True)
@@ -98,7 +98,7 @@ def _best(models: list[str], inputs: list[str] | None, mode: Mode, path: Path | 
 
 def _learned(models: list[str], path: Path | None) -> dict[str, TrainingResult]:
     """Return what each model came to in the newest run that has it, whatever it was trained on."""
-    from archbench.address import resolved
+    from archbench.models.address import resolved
     from archbench.store.database import Store, default_path
 
     store = Store(path or default_path(), for_reading=True)

@@ -16,7 +16,7 @@ def costs(format: FormatOption = None, output: Output = None, csv: Csv = None) -
 
     target = destination(format, output, csv)
 
-    from archbench.report.layouts import costs_table
+    from archbench.reporting.tables.model import costs_table
     from archbench.trace.costs import all_rules
 
     target.deliver(costs_table([{"operator": rule.operator, "rule": rule.text} for rule in all_rules()]))

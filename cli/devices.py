@@ -22,17 +22,17 @@ def devices(
 
     Example: archbench devices --measure
     """
-    from archbench.devices.catalogue import all_devices
-    from archbench.report.estimate_layouts import devices_table
+    from archbench.hardware.catalogue import all_devices
+    from archbench.reporting.tables.estimate import devices_table
     from cli.output import destination, note
 
     target = destination(format, output, csv)
     if not measure:
         target.deliver(devices_table(all_devices().values()))
         return
-    from archbench.devices.ceilings import measure_devices
-    from archbench.devices.measured import require_place, store_devices
-    from archbench.measure.machine import usable_cores
+    from archbench.hardware.ceilings import measure_devices
+    from archbench.hardware.measured import require_place, store_devices
+    from archbench.host.machine import usable_cores
 
     require_place()
 

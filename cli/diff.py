@@ -33,9 +33,9 @@ def diff(
 
     Example: archbench diff alexnet zfnet
     """
-    from archbench.analyze.difference import difference
+    from archbench.analyze.diff import difference
     from archbench.errors import InputError
-    from archbench.report.difference_layout import difference_table
+    from archbench.reporting.tables.diff import difference_table
     from cli.output import destination
 
     target = destination(format, output, csv)

@@ -45,7 +45,7 @@ def draw(
     """
     from archbench.errors import UsageError
     from archbench.files import plain_name, write_whole
-    from archbench.report.svg import require_picture, to_picture
+    from archbench.reporting.drawings.canvas import require_picture, to_picture
 
     path = output or Path(f"{plain_name(model)}.svg")
     require_picture(path)
@@ -69,11 +69,11 @@ def draw(
 
 def _svg(model: str, trace: Trace, table: LayerTable, style: Style | None, depth: int | None) -> str:
     """Return the picture in the style asked for, or in the one that suits the model. Raises UsageError."""
-    from archbench.analyze.blocks import block_tree
-    from archbench.analyze.volumes import volume_chain
+    from archbench.analyze.diagram.blocks import block_tree
+    from archbench.analyze.diagram.volumes import volume_chain
     from archbench.errors import UsageError
-    from archbench.report.blocks_svg import blocks_svg
-    from archbench.report.volumes_svg import volumes_svg
+    from archbench.reporting.drawings.blocks import blocks_svg
+    from archbench.reporting.drawings.volumes import volumes_svg
 
     if style is not Style.blocks:
         chain = volume_chain(table.rows, trace)

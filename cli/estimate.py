@@ -88,8 +88,8 @@ def estimate(
 
     Example: archbench estimate vgg16 --device h200 --batch 256 --dtype bf16 --dataset imagenet --epochs 74
     """
-    from archbench.analyze.estimate import Job
-    from archbench.devices.catalogue import find_device
+    from archbench.analyze.performance.estimate import Job
+    from archbench.hardware.catalogue import find_device
     from archbench.errors import UsageError
     from cli.estimating import assumed_efficiency, images_in, layers_table, link_rate, parallel_table, rates_table
     from cli.output import destination

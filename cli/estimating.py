@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from archbench.analyze.efficiency import Efficiency
-    from archbench.analyze.estimate import Job
-    from archbench.devices.catalogue import Device
-    from archbench.report.table import Table
+    from archbench.analyze.performance.efficiency import Efficiency
+    from archbench.analyze.performance.estimate import Job
+    from archbench.hardware.catalogue import Device
+    from archbench.reporting.table import Table
     from cli.predicting import Run
 
 
 def images_in(dataset: str) -> int:
     """Return how many images an epoch has."""
-    from archbench.analyze.estimate import DATASETS
+    from archbench.analyze.performance.estimate import DATASETS
     from archbench.errors import UsageError, nearest
     from archbench.units import parse_count
 
@@ -31,7 +31,7 @@ def images_in(dataset: str) -> int:
 
 def assumed_efficiency(given: float | None, place: Device, fused: bool) -> Efficiency:
     """Return the efficiency that the user gave, or else the one that is stated for the device."""
-    from archbench.analyze.efficiency import Efficiency, stated_efficiency
+    from archbench.analyze.performance.efficiency import Efficiency, stated_efficiency
     from archbench.errors import UsageError
 
     if given is None:
@@ -68,11 +68,11 @@ def rates_table(
     job: Job,
 ) -> Table:
     """Return one row a number of devices."""
-    from archbench.analyze.estimate import estimate_row
-    from archbench.analyze.roofline import time_s
-    from archbench.analyze.scaling import data_parallel
+    from archbench.analyze.performance.estimate import estimate_row
+    from archbench.analyze.performance.roofline import time_s
+    from archbench.analyze.performance.parallelism import data_parallel
     from archbench.errors import UsageError
-    from archbench.report.estimate_layouts import estimates_table
+    from archbench.reporting.tables.estimate import estimates_table
 
     assert run.conditions is not None, "a device was named"
     conditions = run.conditions
@@ -120,8 +120,8 @@ def _positive(time_s: float, run: Run) -> float:
 
 def layers_table(run: Run, batch: int, efficiency: Efficiency) -> Table:
     """Return the roofline of each layer."""
-    from archbench.analyze.estimate import roofline_rows
-    from archbench.report.estimate_layouts import roofline_table
+    from archbench.analyze.performance.estimate import roofline_rows
+    from archbench.reporting.tables.estimate import roofline_table
 
     assert run.conditions is not None, "a device was named"
     trace = run.trace(batch)
@@ -134,9 +134,9 @@ def layers_table(run: Run, batch: int, efficiency: Efficiency) -> Table:
 
 def parallel_table(run: Run, batch: int, count: int, link: float, efficiency: Efficiency) -> Table:
     """Return what each layer sends under each kind of parallelism."""
-    from archbench.analyze.roofline import time_s
-    from archbench.analyze.scaling import layer_traffic, planned
-    from archbench.report.estimate_layouts import plans_table
+    from archbench.analyze.performance.roofline import time_s
+    from archbench.analyze.performance.parallelism import layer_traffic, planned
+    from archbench.reporting.tables.estimate import plans_table
 
     assert run.conditions is not None, "a device was named"
     trace = run.trace(batch)

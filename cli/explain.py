@@ -12,7 +12,7 @@ from cli.options import Batch, Csv, Format, Inputs, Mode, Model, Output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archbench.analyze.explanation import LayerExplanation
+    from archbench.analyze.explain.explain import LayerExplanation
 
 
 class ExplainFormat(StrEnum):
@@ -50,9 +50,10 @@ def explain(
     plain = Format.table if is_latex else None if format is None else Format(format.value)
     target = destination(plain, output, csv)
 
-    from archbench.analyze.explanation import explain as derive
-    from archbench.report import derivations, derivations_latex
-    from archbench.report.layouts import caveats
+    from archbench.analyze.explain.explain import explain as derive
+    from archbench.reporting.tables import explain as derivations
+    from archbench.reporting.export import latex as derivations_latex
+    from archbench.reporting.tables.model import caveats
     from cli.loading import load
 
     loaded = load(model, input)

@@ -13,8 +13,8 @@ def history(format: FormatOption = None, output: Output = None, csv: Csv = None)
     from csv import DictReader
     from importlib.resources import files
 
-    from archbench.analyze.chronicle import chronicle
-    from archbench.report.layouts import history_table
+    from archbench.analyze.imagenet_history import chronicle
+    from archbench.reporting.tables.model import history_table
     from cli.loading import count
     from cli.options import Mode
     from cli.output import destination

@@ -16,8 +16,8 @@ def list_models(format: FormatOption = None, output: Output = None, csv: Csv = N
 
     target = destination(format, output, csv)
 
-    from archbench.address import find, model_names
-    from archbench.report.layouts import models_table
+    from archbench.models.address import find, model_names
+    from archbench.reporting.tables.model import models_table
 
     fields = (
         "title",

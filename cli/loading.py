@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from archbench.address import Card, Source
-    from archbench.analyze.comparison import ModelRow
-    from archbench.api import Summary
-    from archbench.inputs import InputSpec
+    from archbench.models.address import Card, Source
+    from archbench.analyze.compare import ModelRow
+    from archbench.api.summary import Summary
+    from archbench.models.inputs import InputSpec
     from archbench.trace.records import Trace
-    from archbench.trace.update import Optimizer
+    from archbench.trace.optimizer_step import Optimizer
     from cli.options import Mode
 
 Result = TypeVar("Result")
@@ -36,8 +36,8 @@ class Counted:
 
     def row(self) -> ModelRow:
         """Return the model's row in a comparison."""
-        from archbench.address import reported_error
-        from archbench.analyze.comparison import comparison_row
+        from archbench.models.address import reported_error
+        from archbench.analyze.compare import comparison_row
 
         summary, card = self.summary, self.card
         shape = summary.inputs[0] if summary.inputs else ()
@@ -62,7 +62,7 @@ class Loaded:
 
     def summary(self, batch: int, mode: Mode) -> Summary:
         """Return its summary under its address."""
-        from archbench.api import summarize
+        from archbench.api.summary import summarize
 
         summary = self._run(lambda inputs: summarize(self.model, inputs, mode.value), batch)
         return replace(summary, model=self.source.address)
@@ -78,7 +78,7 @@ class Loaded:
 
     def _run(self, job: Callable[[Any], Result], batch: int) -> Result:
         """Do something with the inputs of a batch. Raises ForwardError with advice on what input would work."""
-        from archbench.inputs import advice
+        from archbench.models.inputs import advice
 
         source = self.source
         try:
@@ -93,7 +93,7 @@ class Loaded:
         """Return the inputs with floating-point numbers in the model's precision."""
         if self.precision.model == "float32":
             return inputs
-        from archbench.trace.structures import map_tensors
+        from archbench.trace.pytree import map_tensors
 
         dtype = self.precision.model_dtype
         return map_tensors(inputs, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
@@ -106,8 +106,8 @@ def load(
 
     Raises AddressError, InputError or UsageError.
     """
-    from archbench.address import find
-    from archbench.inputs import specs_of
+    from archbench.models.address import find
+    from archbench.models.inputs import specs_of
 
     _collect_garbage_from_now_on()
     source = find(address)
@@ -118,7 +118,7 @@ def load(
     if precision.model != "float32":
         model = model.to(precision.model_dtype)
     if checkpoint is not None:
-        from archbench.trace.checkpointing import checkpoint_modules
+        from archbench.trace.activation_checkpointing import checkpoint_modules
 
         checkpoint_modules(model, checkpoint)
     return Loaded(source, specs, model, precision)

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from archbench.errors import ArchbenchError
-from archbench.report.signs import STAND_INS
+from archbench.reporting.export.encoding import STAND_INS
 from cli.bench import bench
 from cli.check import check
 from cli.compare import compare

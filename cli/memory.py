@@ -29,7 +29,7 @@ from cli.options import (
 )
 
 if TYPE_CHECKING:
-    from archbench.devices.catalogue import Device
+    from archbench.hardware.catalogue import Device
 
 Fit = Annotated[
     str | None,
@@ -74,8 +74,8 @@ def memory(
     if (layers or timeline) and (len(batches) > 1 or fit is not None or (layers and timeline)):
         raise UsageError("--layers and --timeline show one batch; give one --batch, no --fit, and one of the two")
 
-    from archbench.devices.catalogue import find_device
-    from archbench.report import memory_layouts as layouts
+    from archbench.hardware.catalogue import find_device
+    from archbench.reporting.tables import memory as layouts
     from cli.predicting import chosen_optimizer, prepare
 
     limit, place = _limit(fit)
@@ -96,11 +96,11 @@ def memory(
     said = run.caveats(traces[-1])
     title = f"{model}, {mode.value}, batch {batches[0]}, {dtype}"
     if layers:
-        from archbench.analyze.layer_memory import layer_memory
+        from archbench.analyze.memory.layers import layer_memory
 
         target.deliver(layouts.layer_memory_table(layer_memory(traces[0]), title=title, caveats=said))
     elif timeline:
-        from archbench.analyze.memory import timeline as moments
+        from archbench.analyze.memory.timeline import timeline as moments
 
         target.deliver(layouts.timeline_table(moments(traces[0]), title=title, caveats=said))
     else:
@@ -113,7 +113,7 @@ def memory(
 
 def _limit(fit: str | None) -> tuple[int | None, Device | None]:
     """Return the bytes that `--fit` names, and the device if it names one."""
-    from archbench.devices.catalogue import find_device
+    from archbench.hardware.catalogue import find_device
     from archbench.units import parse_bytes
 
     if fit is None:

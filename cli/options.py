@@ -55,7 +55,7 @@ class UpdateForm(StrEnum):
 
 def complete_model(incomplete: str) -> list[str]:
     """Return the bare model names that begin so; reads installed metadata, imports no torch."""
-    from archbench.address import model_names
+    from archbench.models.address import model_names
 
     return [name for name in model_names() if name.startswith(incomplete)]
 
@@ -69,7 +69,7 @@ def parse_batch_size(text: str | int) -> int:
 
 def complete_device(incomplete: str) -> list[str]:
     """Return the devices whose names begin so."""
-    from archbench.devices.catalogue import all_devices
+    from archbench.hardware.catalogue import all_devices
 
     return [name for name in all_devices() if name.startswith(incomplete)]
 
@@ -128,8 +128,8 @@ def result_filter(
 
     Raises UsageError for a dtype or a status that is none.
     """
-    from archbench.address import resolved
-    from archbench.measure.machine import KINDS
+    from archbench.models.address import resolved
+    from archbench.host.machine import KINDS
     from archbench.precision import find_precision
     from archbench.store.database import Filter
     from archbench.store.records import find_status

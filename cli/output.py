@@ -14,7 +14,7 @@ from cli.options import Format
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from archbench.report.table import Table
+    from archbench.reporting.table import Table
 
 _ENDINGS = {
     ".csv": Format.csv,
@@ -129,18 +129,18 @@ def screen() -> Console | None:
 
 def _render(format: Format, table: Table, document: Any, stream: IO[str] | None) -> str:
     if format is Format.csv:
-        from archbench.report.csv import to_csv
+        from archbench.reporting.export.csv import to_csv
 
         return to_csv(table)
     if format is Format.json:
-        from archbench.report.json import to_json
+        from archbench.reporting.export.json import to_json
 
         return to_json(table if document is None else document)
     if format is Format.markdown:
-        from archbench.report.markdown import to_markdown
+        from archbench.reporting.export.markdown import to_markdown
 
         return to_markdown(table)
-    from archbench.report.text import to_text
+    from archbench.reporting.export.text import to_text
 
     return to_text(table, stream=stream, width=None if stream else _FILE_WIDTH)
 

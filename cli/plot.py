@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from archbench.report.charts.kinds import KINDS
+from archbench.reporting.charts.catalogue import KINDS
 from cli.options import (
     Algorithm,
     Inputs,
@@ -107,8 +107,8 @@ def plot(
     Example: archbench plot layers vgg16 --output vgg16.png
     """
     from archbench.errors import UsageError
-    from archbench.report.charts.kinds import find_kind
-    from archbench.report.charts.save import require_ending, require_libraries, save
+    from archbench.reporting.charts.catalogue import find_kind
+    from archbench.reporting.charts.save import require_ending, require_libraries, save
     from cli.output import note
     from cli.plotting import Asked, chart
 

@@ -13,11 +13,11 @@ from cli.output import note, warn
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from archbench.report.charts.accuracy import Published
-    from archbench.report.charts.kinds import Kind
-    from archbench.report.charts.theme import Chart
+    from archbench.reporting.charts.accuracy import Published
+    from archbench.reporting.charts.catalogue import Kind
+    from archbench.reporting.charts.theme import Chart
     from archbench.store.records import Result
-    from archbench.train.reading import FinishedRun
+    from archbench.training.run_dir.load import FinishedRun
     from cli.predicting import Run
 
 
@@ -48,7 +48,7 @@ def chart(asked: Asked) -> Chart:
 
     And whatever the models, the store or the folder that are asked for raise.
     """
-    from archbench.report.charts.kinds import KINDS
+    from archbench.reporting.charts.catalogue import KINDS
 
     for name, value in asked.options.items():
         if value is not None and name not in asked.kind.options:
@@ -66,7 +66,7 @@ def _one(asked: Asked) -> str:
 
 
 def _layers(asked: Asked) -> Chart:
-    from archbench.report.charts.layers import layers_chart
+    from archbench.reporting.charts.layers import layers_chart
     from cli.loading import count
 
     if not asked.of:
@@ -84,8 +84,8 @@ def _layers(asked: Asked) -> Chart:
 
 
 def _memory(asked: Asked) -> Chart:
-    from archbench.analyze.memory import timeline
-    from archbench.report.charts.memory import memory_chart
+    from archbench.analyze.memory.timeline import timeline
+    from archbench.reporting.charts.memory import memory_chart
 
     address = _one(asked)
     run, title = _run(address, asked, device=None)
@@ -94,8 +94,8 @@ def _memory(asked: Asked) -> Chart:
 
 
 def _roofline(asked: Asked) -> Chart:
-    from archbench.analyze.estimate import roofline_rows
-    from archbench.report.charts.roofline import roofline_chart
+    from archbench.analyze.performance.estimate import roofline_rows
+    from archbench.reporting.charts.roofline import roofline_chart
 
     address = _one(asked)
     device = asked.options["device"]
@@ -114,7 +114,7 @@ def _roofline(asked: Asked) -> Chart:
 
 def _run(address: str, asked: Asked, device: str | None) -> tuple[Run, str]:
     """Return a model as it would be run, and what that is in words."""
-    from archbench.devices.catalogue import find_device
+    from archbench.hardware.catalogue import find_device
     from cli.estimating import assumed_efficiency
     from cli.predicting import chosen_optimizer, prepare
 
@@ -139,8 +139,8 @@ def _run(address: str, asked: Asked, device: str | None) -> tuple[Run, str]:
 
 
 def _accuracy(asked: Asked) -> Chart:
-    from archbench.address import model_names
-    from archbench.report.charts.accuracy import measured_accuracy_chart, published_error_chart
+    from archbench.models.address import model_names
+    from archbench.reporting.charts.accuracy import measured_accuracy_chart, published_error_chart
 
     names = model_names()
     folders = [target for target in asked.of if target not in names and Path(target).is_dir()]
@@ -174,8 +174,8 @@ def _published(addresses: tuple[str, ...]) -> tuple[list[Published], list[str]]:
 
 
 def _published_row(address: str) -> tuple[Published | None, tuple[str, ...]]:
-    from archbench.address import find
-    from archbench.report.charts.accuracy import published
+    from archbench.models.address import find
+    from archbench.reporting.charts.accuracy import published
     from cli.loading import count
 
     if find(address).card is None:
@@ -186,20 +186,20 @@ def _published_row(address: str) -> tuple[Published | None, tuple[str, ...]]:
 
 
 def _throughput(asked: Asked) -> Chart:
-    from archbench.report.charts.throughput import throughput_chart
+    from archbench.reporting.charts.throughput import throughput_chart
 
     return throughput_chart(_stored(asked, lambda result: bool(result.images_per_s)), **asked.size)
 
 
 def _latency(asked: Asked) -> Chart:
-    from archbench.report.charts.latency import latency_chart
+    from archbench.reporting.charts.latency import latency_chart
 
     return latency_chart(_stored(asked, lambda result: bool(result.latencies_s)), **asked.size)
 
 
 def _stored(asked: Asked, is_usable: Callable[[Result], bool]) -> list[Result]:
     """Return the stored results that are asked for, of status ok. Raises UsageError if there is none."""
-    from archbench.address import resolved
+    from archbench.models.address import resolved
     from archbench.store.database import Store, default_path
 
     path = asked.option("store", default_path())
@@ -233,14 +233,14 @@ def _as_typed(result: Result, typed: Mapping[str, str]) -> Result:
 
 
 def _training(asked: Asked) -> Chart:
-    from archbench.report.charts.training import training_chart
+    from archbench.reporting.charts.training import training_chart
 
     run = _training_run(_one(asked))
     return training_chart(run.epochs, data=run.data_said, chance=run.chance, **asked.size)
 
 
 def _time(asked: Asked) -> Chart:
-    from archbench.report.charts.elapsed import elapsed_chart
+    from archbench.reporting.charts.time_to_accuracy import elapsed_chart
 
     run = _training_run(_one(asked))
     levels = asked.option("threshold", ())
@@ -249,14 +249,14 @@ def _time(asked: Asked) -> Chart:
 
 def _training_run(folder: str) -> FinishedRun:
     """Return a run of which something can be plotted. Raises UsageError for a folder without one."""
-    from archbench.train.folder import RunFolder
+    from archbench.training.run_dir.paths import RunFolder
 
     metrics = RunFolder(Path(folder)).metrics
     if not metrics.is_file():
         what = f"'{folder}' has no {metrics.name}" if Path(folder).is_dir() else f"there is no folder '{folder}'"
         raise UsageError(f"nothing to plot: {what}; 'archbench train MODEL --out {folder}' makes a run")
 
-    from archbench.train.reading import read_finished
+    from archbench.training.run_dir.load import read_finished
 
     run = read_finished(Path(folder))
     if not run.epochs:

@@ -33,11 +33,11 @@ def predict(
     Example: archbench predict runs/lenet-digits three.png --sheet three-predicted.png
     """
     from archbench.files import write_whole
-    from archbench.report.prediction_layout import prediction_table
-    from archbench.report.prediction_sheet import prediction_sheet
-    from archbench.report.svg import require_picture, to_picture
-    from archbench.train.prediction import chosen_model, predict, read_images
-    from archbench.train.reading import read_finished
+    from archbench.reporting.tables.predict import prediction_table
+    from archbench.reporting.drawings.predictions import prediction_sheet
+    from archbench.reporting.drawings.canvas import require_picture, to_picture
+    from archbench.training.prediction import chosen_model, predict, read_images
+    from archbench.training.run_dir.load import read_finished
     from cli.output import destination, note
 
     target = destination(format, output, csv)

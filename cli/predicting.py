@@ -12,12 +12,12 @@ from cli.options import Algorithm, Layout, Mode, UpdateForm
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archbench.analyze.footprint import Footprint
-    from archbench.analyze.roofline import Conditions
-    from archbench.devices.catalogue import Device
-    from archbench.trace import update
+    from archbench.analyze.memory.footprint import Footprint
+    from archbench.analyze.performance.roofline import Conditions
+    from archbench.hardware.catalogue import Device
+    from archbench.trace import optimizer_step as update
     from archbench.trace.records import Trace
-    from archbench.trace.update import Optimizer
+    from archbench.trace.optimizer_step import Optimizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Run:
 
     def footprint(self, batch: int, trace: Trace | None = None) -> Footprint:
         """Return the memory of one batch; `trace` is its trace if there is one already."""
-        from archbench.analyze.footprint import footprint
+        from archbench.analyze.memory.footprint import footprint
 
         name, dtype = self.loaded.source.address, self.loaded.precision.name
         return footprint(name, trace or self.trace(batch), dtype, self.conditions)
@@ -45,7 +45,7 @@ class Run:
 
         Raises InputError for a model that needs real data, for the search would need real memory.
         """
-        from archbench.analyze.footprint import largest_batch
+        from archbench.analyze.memory.footprint import largest_batch
 
         smallest, trace = self._smallest_batch()
         if trace.real_data_reason:
@@ -75,7 +75,7 @@ class Run:
     def caveats(self, trace: Trace) -> tuple[str, ...]:
         """Return what a reader of the numbers must know."""
         from archbench.analyze.layers import layer_table
-        from archbench.report.layouts import caveats
+        from archbench.reporting.tables.model import caveats
 
         return caveats(self.loaded.source.address, layer_table(trace), trace.real_data_reason)
 
@@ -106,7 +106,7 @@ def prepare(
         raise UsageError(f"--checkpoint {checkpoint} is of use in training only; add --mode train")
     conditions: Any = None
     if device is not None:
-        from archbench.analyze.roofline import Conditions
+        from archbench.analyze.performance.roofline import Conditions
 
         device.peak(precision.product_dtype)
         conditions = Conditions(device, precision, efficiency, layout.value, is_fused)
@@ -115,7 +115,7 @@ def prepare(
 
 def chosen_optimizer(algorithm: Algorithm, form: UpdateForm, weight_decay: float) -> Optimizer | None:
     """Return the optimizer that the options say, None for none."""
-    from archbench.trace import update
+    from archbench.trace import optimizer_step as update
 
     if algorithm is Algorithm.none:
         return None

@@ -23,8 +23,8 @@ from cli.options import (
 )
 
 if TYPE_CHECKING:
-    from archbench.measure.request import Request
-    from archbench.trace.update import Optimizer
+    from archbench.measure.worker.request import Request
+    from archbench.trace.optimizer_step import Optimizer
     from cli.output import Destination
 
 
@@ -69,8 +69,8 @@ def profile(
 
     Example: archbench profile vgg16 --batch 32 --mode train --top 10 --trace vgg16.json
     """
-    from archbench.measure.machine import usable_cores
-    from archbench.measure.request import Request
+    from archbench.host.machine import usable_cores
+    from archbench.measure.worker.request import Request
     from archbench.precision import find_precision
     from cli.output import destination
 
@@ -100,15 +100,15 @@ def _deliver(
     request: Request, mode: Mode, layout: Layout, top: int | None, trace: Path | None, target: Destination
 ) -> None:
     """Profile, and write the profiler's own trace, if it is wanted, and the table."""
-    from archbench.analyze.layer_times import top_rows
+    from archbench.analyze.performance.layer_times import top_rows
     from archbench.analyze.layers import layer_table
     from archbench.files import write_whole
-    from archbench.measure.environment import environment, load_warning
-    from archbench.measure.machine import device_name
-    from archbench.measure.profiling import conditions_here, profile
+    from archbench.host.environment import environment, load_warning
+    from archbench.host.machine import device_name
+    from archbench.measure.profile.profile import conditions_here, profile
     from archbench.precision import find_precision
-    from archbench.report.layouts import caveats
-    from archbench.report.profile_layout import Profiled, profile_document, profile_table
+    from archbench.reporting.tables.model import caveats
+    from archbench.reporting.tables.profile import Profiled, profile_document, profile_table
     from cli.loading import load
     from cli.output import note, warn
 
@@ -133,7 +133,7 @@ def _deliver(
 def _kind(asked: Kind | None) -> str:
     """Return the kind of device that is meant. Raises UsageError for one that the profiler does not see into."""
     from archbench.errors import UsageError
-    from archbench.measure.machine import default_kind
+    from archbench.host.machine import default_kind
 
     if asked is None:
         found = default_kind()
@@ -163,6 +163,6 @@ def _require_places(trace: Path | None, output: Path | None) -> None:
 
 def _optimizer(kind: str) -> Optimizer:
     """Return what a training step ends with, in the form that torch chooses on the device."""
-    from archbench.trace.update import Optimizer
+    from archbench.trace.optimizer_step import Optimizer
 
     return Optimizer("momentum", "loop" if kind == "cpu" else "foreach")

@@ -115,8 +115,8 @@ class _Screen:
         """Show one more result, and how long the rest may take."""
         from rich.text import Text
 
-        from archbench.report.bench_layouts import bench_table
-        from archbench.report.text import to_text
+        from archbench.reporting.tables.bench import bench_table
+        from archbench.reporting.export.text import to_text
 
         self.what = ""
         self._results.append(result)

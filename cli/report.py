@@ -39,7 +39,7 @@ def report(
         raise UsageError(f"--output {output} does not end in .html; try {fitting}")
 
     from archbench.files import write_whole
-    from archbench.report.page.build import report_page
+    from archbench.reporting.page.build import report_page
     from cli.output import note
     from cli.reporting import gather
 

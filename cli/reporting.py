@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from archbench.analyze.claims import Judged
-    from archbench.devices.catalogue import Device
-    from archbench.report.page.material import Material, Subject
-    from archbench.report.page.run_folder import TrainingRun
+    from archbench.hardware.catalogue import Device
+    from archbench.reporting.page.contents import Material, Subject
+    from archbench.reporting.page.training import TrainingRun
     from archbench.store.records import Result
 
 # Of the newest; more would be no page to read.
@@ -29,9 +29,9 @@ def gather(
     """
     from datetime import UTC, datetime
 
-    from archbench.devices.catalogue import find_device
-    from archbench.measure.environment import environment
-    from archbench.report.page.material import Material
+    from archbench.hardware.catalogue import find_device
+    from archbench.host.environment import environment
+    from archbench.reporting.page.contents import Material
     from cli.output import note
 
     place = None if device is None else find_device(device)
@@ -55,19 +55,19 @@ def gather(
 
 
 def _training(folder: Path) -> TrainingRun:
-    from archbench.report.page.run_folder import read_training
+    from archbench.reporting.page.training import read_training
 
     return read_training(folder)
 
 
 def _subject(model: str, inputs: Sequence[str] | None, place: Device | None) -> Subject:
-    from archbench.address import resolved
-    from archbench.analyze.efficiency import stated_efficiency
-    from archbench.analyze.estimate import roofline_rows
-    from archbench.analyze.roofline import Conditions
-    from archbench.measure.sweep import input_shape
+    from archbench.models.address import resolved
+    from archbench.analyze.performance.efficiency import stated_efficiency
+    from archbench.analyze.performance.estimate import roofline_rows
+    from archbench.analyze.performance.roofline import Conditions
+    from archbench.measure.bench.sweep import input_shape
     from archbench.precision import PRECISIONS
-    from archbench.report.page.material import Subject
+    from archbench.reporting.page.contents import Subject
     from cli.loading import load
 
     loaded = load(model, inputs)

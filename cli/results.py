@@ -82,7 +82,7 @@ def list_results(
         _require_no_options(context)
         return
     from archbench.errors import UsageError
-    from archbench.report.bench_layouts import bench_table, raw_document
+    from archbench.reporting.tables.bench import bench_table, raw_document
     from archbench.store.database import Store, default_path, import_store
     from cli.output import destination, note
 
@@ -121,8 +121,8 @@ def compare(
 
     Example: archbench results compare 1f3a9c 77b2e0
     """
-    from archbench.measure.runs import compare_runs
-    from archbench.report.bench_layouts import runs_table
+    from archbench.measure.bench.compare_runs import compare_runs
+    from archbench.reporting.tables.bench import runs_table
     from archbench.store.database import Store, default_path
     from cli.output import destination
 
@@ -147,8 +147,8 @@ def trainings(
 
     Example: archbench results trainings --model lenet
     """
-    from archbench.address import resolved
-    from archbench.report.train_layouts import trainings_table
+    from archbench.models.address import resolved
+    from archbench.reporting.tables.train import trainings_table
     from archbench.store.database import Store, default_path
     from cli.output import destination, note
 

@@ -11,7 +11,7 @@ import typer
 from cli.options import Csv, FormatOption, Layout, LayoutOption, Output, StorePath, complete_model, parse_batch_size
 
 if TYPE_CHECKING:
-    from archbench.train.preparation import Asked
+    from archbench.training.prepare import Asked
 
 OptionalModels = Annotated[
     list[str] | None,
@@ -91,10 +91,10 @@ def train(
     Example: archbench train lenet alexnet_owt --size 64 --steps 100
     """
     from archbench.errors import UsageError
-    from archbench.measure.machine import KINDS, default_kind, device_name, usable_cores
-    from archbench.report.tensorboard import require_tensorboard
-    from archbench.train.preparation import Asked
-    from archbench.train.world import is_first_process
+    from archbench.host.machine import KINDS, default_kind, device_name, usable_cores
+    from archbench.reporting.export.tensorboard import require_tensorboard
+    from archbench.training.prepare import Asked
+    from archbench.training.distributed.process_group import is_first_process
     from cli.benching import one_of
     from cli.output import destination
     from cli.trained import finish

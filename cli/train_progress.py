@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from archbench.train.records import Epoch, Outcome
-from archbench.train.watch import Watch
+from archbench.training.run_dir.records import Epoch, Outcome
+from archbench.training.callbacks import Watch
 from cli.output import note, screen
 
 if TYPE_CHECKING:
@@ -52,14 +52,14 @@ class Live(Watch):
 
     def step(self, step: int, loss: float, images_per_s: float | None) -> None:
         """Move the bar."""
-        from archbench.report.train_layouts import step_words
+        from archbench.reporting.tables.train import step_words
 
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=step, figures=step_words(loss, images_per_s) + self._validation)
 
     def epoch(self, row: Epoch) -> None:
         """Say how it stands."""
-        from archbench.report.train_layouts import epoch_line
+        from archbench.reporting.tables.train import epoch_line
         from archbench.units import format_percent
 
         self._validation = f", validation {format_percent(row.validation_top1)}"
@@ -76,7 +76,7 @@ class Live(Watch):
 
     def end(self, outcome: Outcome) -> None:
         """Say how it ended."""
-        from archbench.report.train_layouts import outcome_line
+        from archbench.reporting.tables.train import outcome_line
 
         self._ended += 1
         if self._progress is not None and self._task is not None:

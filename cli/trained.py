@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from cli.output import note
 
 if TYPE_CHECKING:
-    from archbench.report.table import Table
-    from archbench.train.data.records import Data
-    from archbench.train.reading import FinishedRun
+    from archbench.reporting.table import Table
+    from archbench.training.data.records import Data
+    from archbench.training.run_dir.load import FinishedRun
 
 _SHEET_IMAGES = 12
 
@@ -28,11 +28,11 @@ class Finished:
 
 def finish(place: Path, *, store: Path | None, tensorboard: bool) -> Finished:
     """Return what came of a run, after it was put in the store, and its pictures and logs were written."""
-    from archbench.report.train_layouts import accuracy_table
-    from archbench.report.verdict import verdict
+    from archbench.reporting.tables.train import accuracy_table
+    from archbench.reporting.tables.comparison_text import verdict
     from archbench.store.database import Store, default_path
-    from archbench.train.accuracy import compare_models
-    from archbench.train.reading import read_finished
+    from archbench.training.statistics import compare_models
+    from archbench.training.run_dir.load import read_finished
 
     run = read_finished(place)
     sentences = verdict(run.accuracies, compare_models(run.complete_predictions()))
@@ -48,8 +48,8 @@ def finish(place: Path, *, store: Path | None, tensorboard: bool) -> Finished:
 def _draw(run: FinishedRun) -> None:
     """Draw the charts, filters and prediction sheets, where there is what draws them."""
     from archbench.files import write_whole
-    from archbench.report.svg import to_png
-    from archbench.train.folder import make_folder
+    from archbench.reporting.drawings.canvas import to_png
+    from archbench.training.run_dir.paths import make_folder
 
     missing = [name for name in ("altair", "vl_convert") if find_spec(name) is None]
     if missing:
@@ -65,10 +65,10 @@ def _draw(run: FinishedRun) -> None:
 
 
 def _charts(run: FinishedRun) -> Iterator[tuple[str, str]]:
-    from archbench.report.charts.accuracy import measured_accuracy_chart
-    from archbench.report.charts.elapsed import elapsed_chart
-    from archbench.report.charts.save import to_svg
-    from archbench.report.charts.training import training_chart
+    from archbench.reporting.charts.accuracy import measured_accuracy_chart
+    from archbench.reporting.charts.time_to_accuracy import elapsed_chart
+    from archbench.reporting.charts.save import to_svg
+    from archbench.reporting.charts.training import training_chart
 
     data = run.data_said
     if run.epochs:
@@ -81,8 +81,8 @@ def _charts(run: FinishedRun) -> Iterator[tuple[str, str]]:
 def _filters(run: FinishedRun) -> Iterator[tuple[str, str]]:
     """Yield the first two convolutions of each model, of the first seed that came to the end."""
     from archbench.files import plain_name
-    from archbench.report.filters import filter_pictures
-    from archbench.train.reading import read_state
+    from archbench.reporting.drawings.filters import filter_pictures
+    from archbench.training.run_dir.load import read_state
 
     for model in run.record["plan"]["models"]:
         seed = run.first_ended(model)
@@ -97,7 +97,7 @@ def _filters(run: FinishedRun) -> Iterator[tuple[str, str]]:
 def _sheets(run: FinishedRun) -> Iterator[tuple[str, str]]:
     """Yield test images with what each model says of them, with the first seed that came to the end."""
     from archbench.files import plain_name
-    from archbench.report.prediction_sheet import choice_note, chosen, prediction_sheet
+    from archbench.reporting.drawings.predictions import choice_note, chosen, prediction_sheet
 
     data: Data | None = None
     for model in run.record["plan"]["models"]:
@@ -122,7 +122,7 @@ def _sheets(run: FinishedRun) -> Iterator[tuple[str, str]]:
 
 def _told(run: FinishedRun, model: str, seed: int) -> str:
     """Say what a picture of a model is of."""
-    from archbench.report.train_layouts import length_words
+    from archbench.reporting.tables.train import length_words
 
     row = next(row for row in run.accuracies if row.model == model)
     return f"{run.data_said}, {length_words(row)}, seed {seed}"
@@ -130,7 +130,7 @@ def _told(run: FinishedRun, model: str, seed: int) -> str:
 
 def _write_logs(run: FinishedRun) -> None:
     """Write what `metrics.csv` says as TensorBoard's event files. Raises UsageError if it is not installed."""
-    from archbench.report.tensorboard import write_logs
+    from archbench.reporting.export.tensorboard import write_logs
 
     write_logs(run.folder.path / "tensorboard", run.epochs)
     note(f"wrote logs: tensorboard --logdir {run.folder.path / 'tensorboard'}")

@@ -18,8 +18,8 @@ import typer
 from cli.output import is_quiet, note
 
 if TYPE_CHECKING:
-    from archbench.train.preparation import Asked, Prepared
-    from archbench.train.world import World
+    from archbench.training.prepare import Asked, Prepared
+    from archbench.training.distributed.process_group import World
 
 _RESTARTS = 3
 _LONGEST_NAME = 80
@@ -39,7 +39,7 @@ class Manner:
 
 def start(asked: Asked, out: Path | None, manner: Manner) -> Path:
     """Train what is asked for and return the run's folder."""
-    from archbench.train.world import joined, restarts
+    from archbench.training.distributed.process_group import joined, restarts
 
     _set_up(manner, asked.dtype)
     with joined(manner.kind) as world:
@@ -54,8 +54,8 @@ def start(asked: Asked, out: Path | None, manner: Manner) -> Path:
 
 def go_on(place: Path, given: Mapping[str, Any], manner: Manner) -> Path:
     """Go on with the run of a folder, and return it."""
-    from archbench.train.preparation import read_run
-    from archbench.train.world import joined
+    from archbench.training.prepare import read_run
+    from archbench.training.distributed.process_group import joined
 
     _set_up(manner, read_run(place)["plan"]["dtype"])
     with joined(manner.kind) as world:
@@ -66,7 +66,7 @@ def go_on(place: Path, given: Mapping[str, Any], manner: Manner) -> Path:
 
 
 def _require_shares(prepared: Prepared, manner: Manner) -> None:
-    from archbench.train.batches import require_shares
+    from archbench.training.data.batches import require_shares
 
     for model in prepared.plan.models:
         require_shares(prepared.plan.batch_of(model), manner.processes)
@@ -76,11 +76,11 @@ def _begin(asked: Asked, out: Path | None, manner: Manner) -> tuple[Prepared, Pa
     """Find out what is to be done and how long it takes, ask, and write down what was agreed."""
     from archbench.errors import UsageError
     from archbench.files import write_whole
-    from archbench.measure.environment import environment
-    from archbench.report.train_layouts import expectation
-    from archbench.train.folder import RunFolder, make_folder
-    from archbench.train.preparation import prepare
-    from archbench.train.run import describe
+    from archbench.host.environment import environment
+    from archbench.reporting.tables.train import expectation
+    from archbench.training.run_dir.paths import RunFolder, make_folder
+    from archbench.training.prepare import prepare
+    from archbench.training.run import describe
 
     if out is not None and RunFolder(out).run.exists():
         raise UsageError(f"--out {out} holds a run already; --resume {out} goes on with it")
@@ -99,17 +99,17 @@ def _begin(asked: Asked, out: Path | None, manner: Manner) -> tuple[Prepared, Pa
 
 
 def _reopened(place: Path, given: Mapping[str, Any], manner: Manner) -> Prepared:
-    from archbench.train.folder import RunFolder
-    from archbench.train.preparation import reopen
+    from archbench.training.run_dir.paths import RunFolder
+    from archbench.training.prepare import reopen
 
     return reopen(RunFolder(place), given, kind=manner.kind, threads=manner.threads)
 
 
 def _train(place: Path, prepared: Prepared, manner: Manner, world: World) -> None:
-    from archbench.train.folder import RunFolder
-    from archbench.train.interruption import Interruption
-    from archbench.train.lock import locked
-    from archbench.train.run import Run
+    from archbench.training.run_dir.paths import RunFolder
+    from archbench.training.signals import Interruption
+    from archbench.training.run_dir.lock import locked
+    from archbench.training.run import Run
     from cli.train_progress import Live
 
     if manner.processes > 1:
@@ -140,7 +140,7 @@ def _launch(place: Path, manner: Manner) -> None:
     """
     from archbench.errors import MeasurementError
 
-    command = [sys.executable, "-m", "archbench.train.together", "--standalone", "--max-restarts", str(_RESTARTS)]
+    command = [sys.executable, "-m", "archbench.training.distributed.launch", "--standalone", "--max-restarts", str(_RESTARTS)]
     command += ["--nproc-per-node", str(manner.processes), "-m", "archbench", "train", "--resume", str(place)]
     command += ["--device", manner.kind, "--threads", str(max(1, manner.threads // manner.processes)), "--only-train"]
     command += ["--checkpoint-every", str(manner.checkpoint_s)]

@@ -35,7 +35,7 @@ def verify(
     """
     from archbench.analyze.claims import models_of
     from archbench.errors import UsageError, nearest
-    from archbench.report.layouts import claims_table
+    from archbench.reporting.tables.model import claims_table
     from cli.output import destination
 
     target = destination(format, output, csv)

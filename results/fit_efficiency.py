@@ -1,4 +1,4 @@
-"""Fit the efficiency of each published source on its row of VGG-16, and write `archbench/devices/efficiency.csv`.
+"""Fit the efficiency of each published source on its row of VGG-16, and write `archbench/hardware/efficiency.csv`.
 
     python results/fit_efficiency.py
 
@@ -14,18 +14,18 @@ from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
 
-from archbench.address import find
-from archbench.analyze.efficiency import Fit, Published, fit_efficiency, published_rates
-from archbench.analyze.roofline import Conditions, time_s
-from archbench.devices.catalogue import find_device
+from archbench.models.address import find
+from archbench.analyze.performance.efficiency import Fit, Published, fit_efficiency, published_rates
+from archbench.analyze.performance.roofline import Conditions, time_s
+from archbench.hardware.catalogue import find_device
 from archbench.files import write_whole
-from archbench.inputs import InputSpec
+from archbench.models.inputs import InputSpec
 from archbench.precision import PRECISIONS
 from archbench.trace.records import Trace
 from archbench.trace.tracer import trace
 
 FITTED_ON = "vgg16"
-TARGET = Path(__file__).parent.parent / "archbench" / "devices" / "efficiency.csv"
+TARGET = Path(__file__).parent.parent / "archbench" / "hardware" / "efficiency.csv"
 
 
 @cache

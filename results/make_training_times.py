@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archbench.address import find
-from archbench.analyze.roofline import Conditions, time_s
-from archbench.devices.catalogue import find_device
+from archbench.models.address import find
+from archbench.analyze.performance.roofline import Conditions, time_s
+from archbench.hardware.catalogue import find_device
 from archbench.files import write_whole
-from archbench.inputs import InputSpec
+from archbench.models.inputs import InputSpec
 from archbench.precision import PRECISIONS
-from archbench.report.markdown import to_markdown
-from archbench.report.table import Column, Table
+from archbench.reporting.export.markdown import to_markdown
+from archbench.reporting.table import Column, Table
 from archbench.trace.tracer import trace
 
 FOLDER = Path(__file__).parent

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archbench.address import find, model_names
+from archbench.models.address import find, model_names
 from archbench.files import write_whole
-from archbench.report.csv import to_csv
-from archbench.report.layouts import comparison_table, summaries_table
+from archbench.reporting.export.csv import to_csv
+from archbench.reporting.tables.model import comparison_table, summaries_table
 from cli.loading import count
 from cli.options import Mode
 

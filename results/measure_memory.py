@@ -27,14 +27,14 @@ from typing import Any
 
 import torch
 
-from archbench.address import find, model_names
-from archbench.analyze.footprint import Footprint, footprint
-from archbench.analyze.roofline import Conditions, Layout
-from archbench.devices.catalogue import Device
+from archbench.models.address import find, model_names
+from archbench.analyze.memory.footprint import Footprint, footprint
+from archbench.analyze.performance.roofline import Conditions, Layout
+from archbench.hardware.catalogue import Device
 from archbench.errors import DeviceError
 from archbench.files import write_whole
-from archbench.measure.machine import device_name
-from archbench.measure.processes import reason
+from archbench.host.machine import device_name
+from archbench.measure.worker.process import reason
 from archbench.precision import PRECISIONS, Precision
 from archbench.trace.tracer import Mode, trace
 

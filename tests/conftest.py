@@ -6,10 +6,10 @@ from functools import cache
 import pytest
 import torch
 
-from archbench import inputs
-from archbench.address import find
-from archbench.api import Summary, summarize
-from archbench.inputs import InputSpec
+from archbench.models import inputs
+from archbench.models.address import find
+from archbench.api.summary import Summary, summarize
+from archbench.models.inputs import InputSpec
 from archbench.trace.records import Trace
 from archbench.trace.tracer import Mode, trace
 

@@ -9,7 +9,7 @@ import torch
 from torch._subclasses import FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
 
-from archbench.address import Source
+from archbench.models.address import Source
 
 
 def momentum(parameters: Iterable[torch.Tensor]) -> torch.optim.Optimizer:

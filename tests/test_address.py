@@ -7,7 +7,7 @@ import types
 import pytest
 import torch
 
-from archbench.address import find, model_names
+from archbench.models.address import find, model_names
 from archbench.errors import AddressError
 
 

@@ -30,7 +30,7 @@ def test_importing_the_package_imports_neither_torch_nor_pandas():
 @pytest.mark.slow
 def test_a_first_trace_loads_no_heavy_modules():
     code = (
-        "import sys; from archbench.address import find; import archbench; from archbench.inputs import InputSpec\n"
+        "import sys; from archbench.models.address import find; import archbench; from archbench.models.inputs import InputSpec\n"
         "for name in ('alexnet', 'zfnet', 'vgg16_bn', 'lenet5'):\n"
         "    source = find(name)\n"
         "    archbench.summarize(source.build(), InputSpec(source.card.input_shape).tensor(1))\n"

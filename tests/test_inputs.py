@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from archbench.address import find
+from archbench.models.address import find
 from archbench.errors import InputError
-from archbench.inputs import InputSpec, advice, parse_input
+from archbench.models.inputs import InputSpec, advice, parse_input
 
 
 def test_shapes_and_dtypes_are_read():

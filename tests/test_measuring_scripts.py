@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from archbench.address import model_names
-from archbench.measure import campaign
+from archbench.models.address import model_names
+from archbench.measure.bench import runner as campaign
 from archbench.precision import PRECISIONS
 from archbench.store.records import Configuration, Result
 from benchmarks import repeatability
@@ -113,7 +113,7 @@ def test_throughput_is_measured_anew_the_oldest_first_and_nothing_is_lost(throug
 
 
 def test_long_steps_of_the_gpus_grid_can_converge(monkeypatch):
-    from archbench.measure.engine import GPU
+    from archbench.measure.bench.timing import GPU
 
     monkeypatch.setattr(measure_throughput, "device_name", lambda kind: "NVIDIA H200")
     grid = measure_throughput.grid("cuda", None)

@@ -4,9 +4,9 @@ import subprocess
 
 import pytest
 
-from archbench.address import find
+from archbench.models.address import find
 from archbench.errors import AddressError
-from archbench.revisions import checked_out
+from archbench.models.revisions import checked_out
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from html.parser import HTMLParser
 import pytest
 
 from archbench import __all__ as api
-from archbench.analyze.layer_times import ProfileRow
-from archbench.devices.catalogue import all_devices
-from archbench.report.bench_layouts import bench_table
-from archbench.report.train_layouts import metrics_table, trainings_table
-from archbench.train.records import Accuracy
+from archbench.analyze.performance.layer_times import ProfileRow
+from archbench.hardware.catalogue import all_devices
+from archbench.reporting.tables.bench import bench_table
+from archbench.reporting.tables.train import metrics_table, trainings_table
+from archbench.training.run_dir.records import Accuracy
 from cli.main import run
 from results.docs_options import commands, find_command
 from results.run_docs import ROOT

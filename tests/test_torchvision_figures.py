@@ -10,9 +10,9 @@ import warnings
 import pytest
 from torchvision import models
 
-from archbench.address import find
-from archbench.api import summarize
-from archbench.inputs import InputSpec
+from archbench.models.address import find
+from archbench.api.summary import summarize
+from archbench.models.inputs import InputSpec
 
 pytestmark = pytest.mark.slow
 

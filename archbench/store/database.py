@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from archbench.devices.measured import data_directory
+from archbench.hardware.measured import data_directory
 from archbench.errors import StoreError, UsageError, nearest
 from archbench.store import trainings
 from archbench.store.records import Configuration, Result

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from archbench.trace.structures import map_tensors, tensors_in
+from archbench.trace.pytree import map_tensors, tensors_in
 
 LOWER = frozenset(
     {

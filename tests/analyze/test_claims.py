@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archbench.address import find
+from archbench.models.address import find
 from archbench.analyze.claims import Claim, Facts, _compare, judge, models_of, read_claims
 from archbench.errors import InputError
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from archbench.analyze.difference import align, difference
+from archbench.analyze.diff import align, difference
 from archbench.analyze.layers import layer_table
-from archbench.api import summarize
+from archbench.api.summary import summarize
 
 
 def rows(*layers, shape=(1, 3, 16, 16)):

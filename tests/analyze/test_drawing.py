@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from archbench.address import find
-from archbench.analyze.blocks import block_tree, num_blocks
+from archbench.models.address import find
+from archbench.analyze.diagram.blocks import block_tree, num_blocks
 from archbench.analyze.layers import layer_table
-from archbench.analyze.volumes import volume_chain
+from archbench.analyze.diagram.volumes import volume_chain
 from archbench.trace.tracer import trace
 from archbench.units import format_dimensions
 from tests.golden_figures import layers_of, models_with_layers

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from archbench.address import find, model_names
-from archbench.analyze.explanation import explain
-from archbench.inputs import InputSpec
-from archbench.report.derivations import to_data
+from archbench.models.address import find, model_names
+from archbench.analyze.explain.explain import explain
+from archbench.models.inputs import InputSpec
+from archbench.reporting.tables.explain import to_data
 from archbench.trace.tracer import trace
 
 # Which field of the row each figure is held against.

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from archbench.address import find, model_names
-from archbench.analyze.allocator import rounding_bytes, workspace_bytes
-from archbench.analyze.footprint import largest_batch
-from archbench.analyze.layer_memory import layer_memory
-from archbench.analyze.memory import largest_sum, peak_bytes, peak_moment, timeline
-from archbench.analyze.roofline import Conditions
-from archbench.devices.catalogue import find_device
+from archbench.models.address import find, model_names
+from archbench.analyze.memory.allocator import rounding_bytes, workspace_bytes
+from archbench.analyze.memory.footprint import largest_batch
+from archbench.analyze.memory.layers import layer_memory
+from archbench.analyze.memory.timeline import largest_sum, peak_bytes, peak_moment, timeline
+from archbench.analyze.performance.roofline import Conditions
+from archbench.hardware.catalogue import find_device
 from archbench.errors import InputError
 from archbench.precision import PRECISIONS
 from archbench.trace.records import Storage

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from archbench.analyze.efficiency import fit_efficiency, published_rates, stated_efficiency
-from archbench.analyze.estimate import rate, roofline_rows
+from archbench.analyze.performance.efficiency import fit_efficiency, published_rates, stated_efficiency
+from archbench.analyze.performance.estimate import rate, roofline_rows
 from archbench.analyze.layers import layer_table
-from archbench.analyze.roofline import Conditions, kernels, time_s
-from archbench.devices.catalogue import Device, find_device
+from archbench.analyze.performance.roofline import Conditions, kernels, time_s
+from archbench.hardware.catalogue import Device, find_device
 from archbench.errors import DeviceError
 from archbench.precision import PRECISIONS
 from archbench.trace.tracer import trace

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from archbench.analyze.roofline import Conditions, time_s
-from archbench.analyze.scaling import STAGE_DELAY_S, all_reduce_s, data_parallel, layer_traffic, planned
-from archbench.devices.catalogue import find_device
+from archbench.analyze.performance.roofline import Conditions, time_s
+from archbench.analyze.performance.parallelism import STAGE_DELAY_S, all_reduce_s, data_parallel, layer_traffic, planned
+from archbench.hardware.catalogue import find_device
 from archbench.precision import PRECISIONS
 from archbench.trace.tracer import trace
 

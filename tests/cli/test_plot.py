@@ -13,10 +13,10 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from archbench.report.charts.kinds import KINDS
+from archbench.reporting.charts.catalogue import KINDS
 from archbench.store.database import Store, default_path
-from archbench.train.records import Accuracy, Epoch
-from archbench.train.results import write_rows
+from archbench.training.run_dir.records import Accuracy, Epoch
+from archbench.training.run_dir.files import write_rows
 from tests.report.chart_specs import accuracy, epoch, result, run_record
 
 

@@ -111,9 +111,9 @@ def test_the_layer_that_does_most_comes_first(archbench, home):
 
 @pytest.mark.slow
 def test_known_ceilings_give_bounds_and_the_profilers_trace_is_written(archbench, home):
-    from archbench.devices.catalogue import Device
-    from archbench.devices.ceilings import title_here
-    from archbench.devices.measured import require_place, store_devices
+    from archbench.hardware.catalogue import Device
+    from archbench.hardware.ceilings import title_here
+    from archbench.hardware.measured import require_place, store_devices
 
     require_place()
     peaks = {"fp32": 1e11}
@@ -153,7 +153,8 @@ def test_a_process_that_fails_is_told_and_nothing_is_written(archbench, home):
 
 
 def test_a_gpu_whose_kernels_are_not_seen_is_told_and_nothing_is_written(archbench, home, monkeypatch):
-    from archbench.measure import machine, profiling
+    from archbench.host import machine
+    from archbench.measure.profile import profile as profiling
 
     step = {"total_ns": 1000, "rows": {}, "update_ns": 0, "outside": {"forward_ns": 0, "backward_ns": 0}}
     monkeypatch.setattr(machine, "device_name", lambda kind: "NVIDIA H200")

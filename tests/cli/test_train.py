@@ -12,8 +12,8 @@ from PIL import Image
 
 from archbench.store.database import Store
 from archbench.store.trainings import TrainingResult
-from archbench.train.data.records import Data, Images
-from archbench.train.data.sources import load_data
+from archbench.training.data.records import Data, Images
+from archbench.training.data.sources import load_data
 
 
 def rows(path):
@@ -270,7 +270,7 @@ def _shuffled(data: Data) -> Data:
 
 
 def test_shuffled_labels_teach_nothing(archbench, tmp_path, monkeypatch):
-    from archbench.train import preparation
+    from archbench.training import prepare as preparation
 
     monkeypatch.setattr(preparation, "load_data", lambda *_, **__: _shuffled(load_data("digits")))
     run = tmp_path / "run"

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from archbench.devices.catalogue import all_devices, find_device, published_device, published_devices
-from archbench.devices.measured import measured_devices, require_place, store_devices
+from archbench.hardware.catalogue import all_devices, find_device, published_device, published_devices
+from archbench.hardware.measured import measured_devices, require_place, store_devices
 from archbench.errors import DeviceError, OutputError
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from archbench.devices import ceilings
+from archbench.hardware import ceilings
 
 
 def test_a_ceiling_is_work_over_the_median_block(monkeypatch):

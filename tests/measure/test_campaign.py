@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from archbench.errors import MeasurementError
-from archbench.measure import campaign as module
-from archbench.measure.campaign import Campaign
-from archbench.measure.capacity import Largest
-from archbench.measure.sweep import AUTO, Sweep
+from archbench.measure.bench import runner as module
+from archbench.measure.bench.runner import Campaign
+from archbench.measure.bench.max_batch import Largest
+from archbench.measure.bench.sweep import AUTO, Sweep
 from archbench.store.database import Store
 from archbench.store.records import Result
 

@@ -8,11 +8,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from archbench.errors import MeasurementError
-from archbench.measure import capacity
-from archbench.measure.asking import Ended
-from archbench.measure.capacity import Largest, MeasuredMemory, PredictedMemory, find_largest
-from archbench.measure.foresight import foresee
-from archbench.measure.request import Request
+from archbench.measure.bench import max_batch as capacity
+from archbench.measure.worker.client import Ended
+from archbench.measure.bench.max_batch import Largest, MeasuredMemory, PredictedMemory, find_largest
+from archbench.measure.bench.expectation import foresee
+from archbench.measure.worker.request import Request
 
 REQUEST = Request(
     model="lenet", inputs=(), kind="cpu", mode="train", batch=0, dtype="fp32", layout="nchw", compiled=False,

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from archbench.measure import card as module
-from archbench.measure.card import DriverCard, Reading, open_card
+from archbench.host import nvml as module
+from archbench.host.nvml import DriverCard, Reading, open_card
 
 
 class FakeNvmlError(Exception):

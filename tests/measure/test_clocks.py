@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from archbench.measure.card import Reading
-from archbench.measure.clocks import Sampler, clock_record, throttle_flags
+from archbench.host.nvml import Reading
+from archbench.host.clock_monitor import Sampler, clock_record, throttle_flags
 
 
 class FakeCard:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from archbench.errors import MeasurementError
-from archbench.measure.duel import ROUNDS, Round, duel_of_rounds
+from archbench.measure.bench.ab_test import ROUNDS, Round, duel_of_rounds
 
 
 class FakeArm:

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from archbench.measure import environment as module
-from archbench.measure.environment import environment, load_warning, relevant_variables
+from archbench.host import environment as module
+from archbench.host.environment import environment, load_warning, relevant_variables
 
 UUID = "c0ffee00-0000-0000-0000-000000000000"
 

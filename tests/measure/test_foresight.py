@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from archbench.devices.catalogue import find_device
-from archbench.devices.measured import require_place, store_devices
-from archbench.measure import foresight
-from archbench.measure.foresight import device_here, foresee
-from archbench.measure.machine import usable_cores
-from archbench.measure.request import Request
+from archbench.hardware.catalogue import find_device
+from archbench.hardware.measured import require_place, store_devices
+from archbench.measure.bench import expectation as foresight
+from archbench.measure.bench.expectation import device_here, foresee
+from archbench.host.machine import usable_cores
+from archbench.measure.worker.request import Request
 
 GPU = "NVIDIA H200"
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from archbench.measure import graphs
-from archbench.measure.engine import GPU
-from archbench.measure.graphs import Replay, launch_flags, replay_s, subject_of
+from archbench.measure.bench import cuda_graph as graphs
+from archbench.measure.bench.timing import GPU
+from archbench.measure.bench.cuda_graph import Replay, launch_flags, replay_s, subject_of
 from tests.measure.scripts import Script
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archbench.errors import DeviceError
-from archbench.measure import machine
+from archbench.host import machine
 
 
 @pytest.fixture

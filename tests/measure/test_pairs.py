@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from archbench.measure.pairs import abba, compare_pairs, sign_flip_p_value
+from archbench.measure.bench.paired_statistics import abba, compare_pairs, sign_flip_p_value
 
 
 def scripted(seed: int, ratio: float, num_pairs: int = 24) -> tuple[list[float], list[float]]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from archbench.measure.phases import PHASES, phase_medians_s
+from archbench.measure.bench.phases import PHASES, phase_medians_s
 
 DURATIONS = {"zero_grad": 0.001, "forward": 0.01, "loss": 0.002, "backward": 0.02, "step": 0.003}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from archbench.measure.plausibility import Limits, plausibility, remarks
+from archbench.measure.bench.plausibility import Limits, plausibility, remarks
 from archbench.store.records import Configuration, Result
 
 CONFIGURATION = Configuration("vgg16", "3x224x224", "cuda", "some GPU", "eval", 100, "bf16", "nhwc", False, False, 1)

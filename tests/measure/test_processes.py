@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from archbench.measure.processes import failure
+from archbench.measure.worker.process import failure
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.autograd import DeviceType
 
-from archbench.analyze.layer_times import PassTimes, Times, profile_rows, top_rows
+from archbench.analyze.performance.layer_times import PassTimes, Times, profile_rows, top_rows
 from archbench.analyze.layers import layer_table
-from archbench.analyze.roofline import Conditions
-from archbench.devices.catalogue import Device
+from archbench.analyze.performance.roofline import Conditions
+from archbench.hardware.catalogue import Device
 from archbench.errors import MeasurementError
-from archbench.measure import profiling
-from archbench.measure.marking import marked
-from archbench.measure.profile_job import Job, job_from_json
-from archbench.measure.profiler import Event, Places, Spent, attribute, places_of
-from archbench.measure.profiling import median_times
-from archbench.measure.request import Request
+from archbench.measure.profile import profile as profiling
+from archbench.measure.profile.annotate import marked
+from archbench.measure.profile.job import Job, job_from_json
+from archbench.measure.profile.attribution import Event, Places, Spent, attribute, places_of
+from archbench.measure.profile.profile import median_times
+from archbench.measure.worker.request import Request
 from archbench.precision import find_precision
 from archbench.trace.tracer import trace
 
@@ -365,7 +365,7 @@ def test_the_median_is_of_each_row_and_pass():
     ],
 )
 def test_calls_of_the_driver_are_no_operators(name, scope, is_counted):
-    from archbench.measure.profile_worker import _is_on_host
+    from archbench.measure.profile.worker import _is_on_host
 
     record = SimpleNamespace(name=name, scope=scope, device_type=DeviceType.CPU, is_async=False)
     assert _is_on_host(record) == is_counted

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from archbench.measure import session
-from archbench.measure.asking import Ended
-from archbench.measure.request import Request
-from archbench.measure.session import measure_configuration
+from archbench.measure.bench import session
+from archbench.measure.worker.client import Ended
+from archbench.measure.worker.request import Request
+from archbench.measure.bench.session import measure_configuration
 from archbench.store.records import Configuration
 
 REQUEST = Request(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from archbench.measure.statistics import (
+from archbench.measure.bench.statistics import (
     drift,
     grouped_median_interval,
     median_interval,

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from archbench.address import resolved
+from archbench.models.address import resolved
 from archbench.errors import AddressError, InputError
-from archbench.measure.request import from_json
-from archbench.measure.sweep import AUTO, Sweep, family, is_current
+from archbench.measure.worker.request import from_json
+from archbench.measure.bench.sweep import AUTO, Sweep, family, is_current
 from archbench.store.records import Result, described
 
 SWEEP = Sweep(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archbench.store.records import Configuration, Result
-from archbench.train.records import Accuracy, Epoch
+from archbench.training.run_dir.records import Accuracy, Epoch
 
 
 def parts(spec):

@@ -13,15 +13,15 @@ import pytest
 from PIL import Image
 
 from archbench.errors import OutputError, UsageError
-from archbench.report.charts import theme
-from archbench.report.charts.accuracy import measured_accuracy_chart
-from archbench.report.charts.axes import bytes_axis, log_ticks, nice_step, time_ticks
-from archbench.report.charts.elapsed import elapsed_chart
-from archbench.report.charts.memory import _CATEGORIES
-from archbench.report.charts.save import save, to_html, to_svg
-from archbench.report.charts.throughput import throughput_chart
-from archbench.report.charts.training import training_chart
-from archbench.train.records import Chance
+from archbench.reporting.charts import theme
+from archbench.reporting.charts.accuracy import measured_accuracy_chart
+from archbench.reporting.charts.axes import bytes_axis, log_ticks, nice_step, time_ticks
+from archbench.reporting.charts.time_to_accuracy import elapsed_chart
+from archbench.reporting.charts.memory import _CATEGORIES
+from archbench.reporting.charts.save import save, to_html, to_svg
+from archbench.reporting.charts.throughput import throughput_chart
+from archbench.reporting.charts.training import training_chart
+from archbench.training.run_dir.records import Chance
 from tests.report.chart_specs import accuracy, epoch, result
 
 EPOCHS = [epoch("lenet", seed, number, top1=0.3 * number) for seed in range(2) for number in (1, 2, 3)]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from archbench.address import find
-from archbench.analyze.estimate import roofline_rows
-from archbench.analyze.memory import Moment, peak_moment, timeline
-from archbench.analyze.roofline import Conditions
-from archbench.devices.catalogue import find_device
+from archbench.models.address import find
+from archbench.analyze.performance.estimate import roofline_rows
+from archbench.analyze.memory.timeline import Moment, peak_moment, timeline
+from archbench.analyze.performance.roofline import Conditions
+from archbench.hardware.catalogue import find_device
 from archbench.precision import find_precision
-from archbench.report.charts.accuracy import Published, published_error_chart
-from archbench.report.charts.labels import Spot, places
-from archbench.report.charts.layer_kinds import kind_of
-from archbench.report.charts.layers import layers_chart
-from archbench.report.charts.memory import memory_chart
-from archbench.report.charts.roofline import roofline_chart
+from archbench.reporting.charts.accuracy import Published, published_error_chart
+from archbench.reporting.charts.label_placement import Spot, places
+from archbench.reporting.charts.layer_types import kind_of
+from archbench.reporting.charts.layers import layers_chart
+from archbench.reporting.charts.memory import memory_chart
+from archbench.reporting.charts.roofline import roofline_chart
 from tests.report.chart_specs import axis_titles, encodings, records, subtitle
 
 
@@ -80,8 +80,8 @@ def test_several_models_stand_below_each_other_with_their_totals(zoo_summary):
 
 
 def test_of_many_layers_modules_are_drawn_and_nothing_is_lost(zoo_summary):
-    from archbench.api import summarize
-    from archbench.inputs import InputSpec
+    from archbench.api.summary import summarize
+    from archbench.models.inputs import InputSpec
 
     summary = summarize(find("torchvision:resnet50").build(), InputSpec((3, 64, 64)).tensor(1))
     bars = records(layers_chart({"resnet50": summary.rows}).to_dict(), "params_share")

@@ -10,13 +10,13 @@ from statistics import fmean
 
 import pytest
 
-from archbench.report.charts.accuracy import measured_accuracy_chart
-from archbench.report.charts.elapsed import elapsed_chart, times_to
-from archbench.report.charts.save import to_svg
-from archbench.report.charts.training import curves, training_chart
-from archbench.report.svg import text_width
-from archbench.train.reading import read_rows
-from archbench.train.records import Accuracy, Chance
+from archbench.reporting.charts.accuracy import measured_accuracy_chart
+from archbench.reporting.charts.time_to_accuracy import elapsed_chart, times_to
+from archbench.reporting.charts.save import to_svg
+from archbench.reporting.charts.training import curves, training_chart
+from archbench.reporting.drawings.canvas import text_width
+from archbench.training.run_dir.load import read_rows
+from archbench.training.run_dir.records import Accuracy, Chance
 from tests.report.chart_specs import accuracy, axis_titles, encodings, epoch, parts, records, subtitle
 
 RESULTS = Path(__file__).parents[2] / "results"

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from archbench.report.csv import to_csv
-from archbench.report.html import to_html
-from archbench.report.json import to_json
-from archbench.report.layouts import summary_table
-from archbench.report.markdown import to_markdown
-from archbench.report.table import Column, Table
+from archbench.reporting.export.csv import to_csv
+from archbench.reporting.export.html import to_html
+from archbench.reporting.export.json import to_json
+from archbench.reporting.tables.model import summary_table
+from archbench.reporting.export.markdown import to_markdown
+from archbench.reporting.table import Column, Table
 
 
 @pytest.fixture

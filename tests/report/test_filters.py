@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from archbench.report.filters import (
+from archbench.reporting.drawings.filters import (
     convolutions,
     filter_grid,
     filter_pictures,
@@ -18,8 +18,8 @@ from archbench.report.filters import (
     kernel_slices,
     second_convolution,
 )
-from archbench.report.pixels import NO_NUMBER, common_scale, diverging, in_colours, in_grey, tiled
-from archbench.report.svg import to_png
+from archbench.reporting.drawings.images import NO_NUMBER, common_scale, diverging, in_colours, in_grey, tiled
+from archbench.reporting.drawings.canvas import to_png
 from tests.report.pictures import groups, images, texts
 from tests.report.test_svg import assert_legible
 

@@ -12,19 +12,19 @@ import pytest
 import torch
 from torch import nn
 
-from archbench.address import find
+from archbench.models.address import find
 from archbench.analyze.claims import Judged
-from archbench.analyze.explanation import explain
+from archbench.analyze.explain.explain import explain
 from archbench.analyze.layers import layer_table
-from archbench.report.csv import to_csv
-from archbench.report.layouts import summary_table
-from archbench.report.page.build import report_page
-from archbench.report.page.compared import page_sentences
-from archbench.report.page.data import Data
-from archbench.report.page.material import Material, Subject
-from archbench.report.page.models import anchors
-from archbench.report.page.workings import workings
-from archbench.report.table import Column, Table
+from archbench.reporting.export.csv import to_csv
+from archbench.reporting.tables.model import summary_table
+from archbench.reporting.page.build import report_page
+from archbench.reporting.page.header import page_sentences
+from archbench.reporting.page.payload import Data
+from archbench.reporting.page.contents import Material, Subject
+from archbench.reporting.page.models import anchors
+from archbench.reporting.page.workings import workings
+from archbench.reporting.table import Column, Table
 from archbench.store.records import Configuration, Result
 from archbench.trace.tracer import trace
 from archbench.units import format_dimensions

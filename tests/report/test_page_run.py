@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from archbench.errors import UsageError
-from archbench.report.page.run_folder import read_training
-from archbench.train.folder import RunFolder
-from archbench.train.records import Accuracy, Epoch, Outcome, Prediction
-from archbench.train.results import write_outcome, write_predictions, write_rows
+from archbench.reporting.page.training import read_training
+from archbench.training.run_dir.paths import RunFolder
+from archbench.training.run_dir.records import Accuracy, Epoch, Outcome, Prediction
+from archbench.training.run_dir.files import write_outcome, write_predictions, write_rows
 from tests.report.chart_specs import run_record
 from tests.report.test_page import Reader, material, report_page, subject
 

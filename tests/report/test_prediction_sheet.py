@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archbench.report.csv import to_csv
-from archbench.report.json import to_json
-from archbench.report.prediction_layout import prediction_table
-from archbench.report.prediction_sheet import choice_note, chosen, is_right, prediction_sheet
-from archbench.report.text import to_text
-from archbench.train.records import Prediction
+from archbench.reporting.export.csv import to_csv
+from archbench.reporting.export.json import to_json
+from archbench.reporting.tables.predict import prediction_table
+from archbench.reporting.drawings.predictions import choice_note, chosen, is_right, prediction_sheet
+from archbench.reporting.export.text import to_text
+from archbench.training.run_dir.records import Prediction
 from tests.report.pictures import SVG, groups, images, texts
 from tests.report.test_svg import assert_legible
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from archbench.analyze.layer_times import ProfileRow
-from archbench.measure.profiling import Profile
-from archbench.measure.request import Request
-from archbench.report.profile_layout import Profiled, profile_document, profile_table
-from archbench.report.text import to_text
+from archbench.analyze.performance.layer_times import ProfileRow
+from archbench.measure.profile.profile import Profile
+from archbench.measure.worker.request import Request
+from archbench.reporting.tables.profile import Profiled, profile_document, profile_table
+from archbench.reporting.export.text import to_text
 
 REQUEST = Request(
     model="net",

@@ -7,13 +7,13 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-from archbench.address import find
-from archbench.analyze.blocks import Block, block_tree
+from archbench.models.address import find
+from archbench.analyze.diagram.blocks import Block, block_tree
 from archbench.analyze.layers import layer_table
-from archbench.analyze.volumes import volume_chain
-from archbench.report.blocks_svg import blocks_svg
-from archbench.report.svg import to_png
-from archbench.report.volumes_svg import OBLIQUE, volumes_svg
+from archbench.analyze.diagram.volumes import volume_chain
+from archbench.reporting.drawings.blocks import blocks_svg
+from archbench.reporting.drawings.canvas import to_png
+from archbench.reporting.drawings.volumes import OBLIQUE, volumes_svg
 from archbench.trace.tracer import trace
 from tests.golden_figures import layers_of, models_with_layers
 

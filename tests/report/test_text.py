@@ -7,10 +7,10 @@ import re
 import pytest
 from rich.cells import cell_len
 
-from archbench.report.layouts import comparison_table, summary_table
-from archbench.report.signs import STAND_INS, as_shown
-from archbench.report.table import Column, Table
-from archbench.report.text import to_text
+from archbench.reporting.tables.model import comparison_table, summary_table
+from archbench.reporting.export.encoding import STAND_INS, as_shown
+from archbench.reporting.table import Column, Table
+from archbench.reporting.export.text import to_text
 
 
 def printed(table, width, stream=None):
@@ -77,7 +77,7 @@ def test_long_names_keep_their_end():
 
 
 def test_ratios_refer_to_the_baseline():
-    from archbench.analyze.comparison import ModelRow
+    from archbench.analyze.compare import ModelRow
 
     def row(name, params):
         return ModelRow(name, name, None, (1, 3), 1, params, 10, 20, 4, 4 * params, 9, None, 0.5, None)
@@ -90,7 +90,7 @@ def test_ratios_refer_to_the_baseline():
 
 
 def test_a_comparison_with_itself_alone_has_no_ratios():
-    from archbench.analyze.comparison import ModelRow
+    from archbench.analyze.compare import ModelRow
 
     only = ModelRow("a", "a", None, (1, 3), 1, 5, 10, 20, 4, 20, 9, None, 0.5, None)
     assert "×" not in "\n".join(printed(comparison_table([only], baseline=0, batch=1, mode="eval"), 160))

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from archbench.report.verdict import verdict
-from archbench.train.accuracy import Comparison
-from archbench.train.records import Accuracy
+from archbench.reporting.tables.comparison_text import verdict
+from archbench.training.statistics import Comparison
+from archbench.training.run_dir.records import Accuracy
 
 LENET = Accuracy(
     model="lenet", data="digits", input_shape="1x32x32", epochs=5, seeds=3, top1_mean=0.91, top1_std=0.01,

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from archbench.address import find, model_names
-from archbench.analyze.memory import peak_bytes
+from archbench.models.address import find, model_names
+from archbench.analyze.memory.timeline import peak_bytes
 from archbench.trace import autocast
 from archbench.trace.tracer import trace
 from tests.mem_tracker import tracked_peak

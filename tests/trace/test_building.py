@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from archbench.trace.building import build
+from archbench.trace.meta_build import build
 
 
 def test_nothing_is_allocated_and_shapes_are_what_the_builder_makes():
@@ -55,7 +55,7 @@ def test_a_builders_own_error_is_its_own():
 @pytest.mark.slow
 def test_building_from_an_address_imports_no_compiler():
     code = (
-        "import sys; from archbench.address import find; find('vgg16?init=kaiming').build(); find('lenet5').build()\n"
+        "import sys; from archbench.models.address import find; find('vgg16?init=kaiming').build(); find('lenet5').build()\n"
         "assert not {'sympy', 'torch._dynamo'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

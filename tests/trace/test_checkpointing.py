@@ -6,10 +6,10 @@ from torch import nn
 from torch._subclasses import FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
 
-from archbench.address import find
-from archbench.analyze.memory import peak_bytes
+from archbench.models.address import find
+from archbench.analyze.memory.timeline import peak_bytes
 from archbench.errors import UsageError
-from archbench.trace.checkpointing import checkpoint_modules
+from archbench.trace.activation_checkpointing import checkpoint_modules
 from archbench.trace.tracer import trace
 
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from archbench.address import find
-from archbench.analyze.memory import peak_bytes
+from archbench.models.address import find
+from archbench.analyze.memory.timeline import peak_bytes
 from archbench.trace.tracer import trace
-from archbench.trace.update import FORMS, STATES, Optimizer
+from archbench.trace.optimizer_step import FORMS, STATES, Optimizer
 from tests.mem_tracker import tracked_peak
 
 CLASSES = {"sgd": torch.optim.SGD, "momentum": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from archbench.train.accuracy import (
+from archbench.training.statistics import (
     accuracy_interval,
     chance_accuracy,
     chance_loss,
@@ -18,7 +18,7 @@ from archbench.train.accuracy import (
     mean_interval,
     outcome_of,
 )
-from archbench.train.records import Epoch, Prediction
+from archbench.training.run_dir.records import Epoch, Prediction
 
 LN_10 = math.log(10)
 

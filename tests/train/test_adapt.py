@@ -5,9 +5,9 @@ from math import sqrt
 import pytest
 import torch
 
-from archbench.address import model_names
+from archbench.models.address import model_names
 from archbench.errors import AddressError, ArchbenchError, InputError, UsageError
-from archbench.train.adapt import adapt
+from archbench.training.model.adapt import adapt
 
 DIGITS = (1, 8, 8)
 CIFAR = (3, 32, 32)

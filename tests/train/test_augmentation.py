@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from archbench.errors import UsageError
-from archbench.train.augmentation import (
+from archbench.training.data.augmentation import (
     AUGMENTATIONS,
     Draws,
     draw,
@@ -15,7 +15,7 @@ from archbench.train.augmentation import (
     principal_colors,
     sources_of_pixels,
 )
-from archbench.train.data.records import Images
+from archbench.training.data.records import Images
 
 
 def test_every_combination_has_one_name_whatever_the_order():

@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from archbench.errors import UsageError
-from archbench.train.augmentation import principal_colors
-from archbench.train.batches import Batches
-from archbench.train.data.assembly import mean_and_std
-from archbench.train.data.records import Images
+from archbench.training.data.augmentation import principal_colors
+from archbench.training.data.batches import Batches
+from archbench.training.data.assembly import mean_and_std
+from archbench.training.data.records import Images
 
 
 def make_images(count: int, shape: tuple[int, int, int] = (3, 16, 16), seed: int = 0) -> Images:

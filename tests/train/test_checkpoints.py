@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from archbench.errors import OutputError
-from archbench.train import checkpoints
+from archbench.training.run_dir import checkpoints
 
 
 def _content(step: int) -> dict:

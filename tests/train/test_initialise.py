@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from archbench.errors import UsageError
-from archbench.train.initialise import initialise, require_scheme
+from archbench.training.model.initialise import initialise, require_scheme
 
 
 def make():

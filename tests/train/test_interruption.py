@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from archbench.train.interruption import Interruption
+from archbench.training.signals import Interruption
 
 
 @pytest.fixture

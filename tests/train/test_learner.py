@@ -10,8 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from archbench.errors import InputError
 from archbench.precision import find_precision
-from archbench.train.learner import Learner, NonFiniteError, scores_of
-from archbench.train.recipes import EQUAL, PAPERS, Recipe
+from archbench.training.learner import Learner, NonFiniteError, scores_of
+from archbench.training.recipes import EQUAL, PAPERS, Recipe
 
 PLAIN = Recipe(
     "plain", "sgd", 0.1, batch=6, initialisation="torch", momentum=0.9, weight_decay=0.0, schedule="constant"

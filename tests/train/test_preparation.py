@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from archbench.errors import UsageError
-from archbench.train.lock import locked
-from archbench.train.plan import Plan, differences, from_record, source_digest
-from archbench.train.preparation import Asked, prepare, varied
-from archbench.train.probe import steps_within, training_time_s
+from archbench.training.run_dir.lock import locked
+from archbench.training.config import Plan, differences, from_record, source_digest
+from archbench.training.prepare import Asked, prepare, varied
+from archbench.training.time_estimate import steps_within, training_time_s
 
 
 def test_variations_make_an_address_of_each_form():
@@ -114,7 +114,7 @@ def test_one_process_at_a_time_trains_in_a_folder(tmp_path):
     holder = "\n".join(
         (
             "import sys, pathlib",
-            "from archbench.train.lock import locked",
+            "from archbench.training.run_dir.lock import locked",
             "with locked(pathlib.Path(sys.argv[1])):",
             "    print('held', flush=True)",
             "    input()",

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from archbench.errors import UsageError
-from archbench.train.data.records import Data, Images
-from archbench.train.folder import RunFolder
-from archbench.train.plan import Plan, from_record
-from archbench.train.preparation import read_run, reopen
-from archbench.train.reading import read_finished
-from archbench.train.records import Accuracy, Chance, Epoch, Outcome, Prediction
-from archbench.train.results import write_outcome, write_predictions, write_rows
-from archbench.train.run import describe
+from archbench.training.data.records import Data, Images
+from archbench.training.run_dir.paths import RunFolder
+from archbench.training.config import Plan, from_record
+from archbench.training.prepare import read_run, reopen
+from archbench.training.run_dir.load import read_finished
+from archbench.training.run_dir.records import Accuracy, Chance, Epoch, Outcome, Prediction
+from archbench.training.run_dir.files import write_outcome, write_predictions, write_rows
+from archbench.training.run import describe
 
 MODEL = "net.py:Net"
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archbench.errors import UsageError
-from archbench.train.recipes import EQUAL, LECTURE, PAPERS, find_recipe
-from archbench.train.schedule import Schedule
+from archbench.training.recipes import EQUAL, LECTURE, PAPERS, find_recipe
+from archbench.training.schedule import Schedule
 
 
 def test_a_cosine_falls_from_the_peak_after_warm_up_as_torch_has_it():

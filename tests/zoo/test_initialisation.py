@@ -5,7 +5,7 @@ from math import sqrt
 import pytest
 import torch
 
-from archbench.address import find
+from archbench.models.address import find
 
 
 def build(address):

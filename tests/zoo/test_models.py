@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torch import nn
 
-from archbench.address import find, model_names
+from archbench.models.address import find, model_names
 from zoo.blocks import ResponseNorm
 from zoo.lenet import BitmapDistance, PartialConv, Subsampling, lenet, lenet5
 

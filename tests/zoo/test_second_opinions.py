@@ -13,7 +13,7 @@ import torch
 from fvcore.nn import FlopCountAnalysis, parameter_count
 from torch.utils.flop_counter import FlopCounterMode
 
-from archbench.address import find, model_names
+from archbench.models.address import find, model_names
 
 pytestmark = pytest.mark.slow
 

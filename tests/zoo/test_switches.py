@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from archbench.address import find, model_names
+from archbench.models.address import find, model_names
 from archbench.errors import AddressError
 from zoo.blocks import AdaptivePool, Pool
 

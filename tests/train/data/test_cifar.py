@@ -14,7 +14,7 @@ import torch
 from torchvision.datasets import CIFAR10
 
 from archbench.errors import DataError
-from archbench.train.data.sources import load_data
+from archbench.training.data.sources import load_data
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 BATCHES = [f"data_batch_{number}" for number in range(1, 6)]

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from archbench.errors import DataError
-from archbench.train.data import decoding
-from archbench.train.data import folder as folders
-from archbench.train.data.sources import default_cache, load_data
+from archbench.training.data import decoding
+from archbench.training.data import folder as folders
+from archbench.training.data.sources import default_cache, load_data
 
 CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archbench.errors import DataError
-from archbench.train.data.assembly import assemble, mean_and_std
-from archbench.train.data.digits import load_digits
-from archbench.train.data.records import Images
-from archbench.train.data.split import split, split_for_validation
+from archbench.training.data.assembly import assemble, mean_and_std
+from archbench.training.data.digits import load_digits
+from archbench.training.data.records import Images
+from archbench.training.data.split import split, split_for_validation
 
 
 def images_of(sizes: list[int], shuffle: int = 0) -> Images:

@@ -1,0 +1,1 @@
+"""What a drawing of a model shows: a chain of volumes, or a tree of blocks."""

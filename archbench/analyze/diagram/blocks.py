@@ -1,0 +1,111 @@
+"""What a picture of nested blocks shows: the modules of a model, opened to a depth, equal siblings as one.
+
+Nothing here knows where on the page a block stands, nor how it is written down; see `archbench.reporting.drawings.blocks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from archbench.analyze.layers import LayerRow
+from archbench.trace.records import Layer
+
+_MANY_BLOCKS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A module, or an operator that ran directly in one. Counts are of one of its `repeats` equal siblings.
+
+    `output_shape` has no batch, and is None where nothing came out; `children` is empty where it is not opened.
+    """
+
+    name: str
+    type: str
+    output_shape: tuple[int, ...] | None
+    params: int
+    macs: int
+    children: tuple[Block, ...] = ()
+    repeats: int = 1
+
+
+def block_tree(rows: Sequence[LayerRow], layers: Sequence[Layer], depth: int | None = None) -> Block:
+    """Return the whole model as a block, opened down to `depth`; by default as deep as leaves at most 40 blocks.
+
+    `rows` and `layers` are of a run on one sample. Equal siblings that follow each other are one block with `repeats`.
+    """
+    modules = {layer.path: layer for layer in layers}
+    if depth is not None:
+        return _block(".", "", rows, modules, depth)
+    tree = _block(".", "", rows, modules, 1)
+    for deeper in range(2, max((row.depth for row in rows), default=1) + 1):
+        opened = _block(".", "", rows, modules, deeper)
+        if num_blocks(opened) > _MANY_BLOCKS:
+            break
+        tree = opened
+    return tree
+
+
+def num_blocks(block: Block) -> int:
+    """Return how many blocks are drawn inside a block."""
+    return sum(1 + num_blocks(child) for child in block.children)
+
+
+def _block(path: str, name: str, rows: Sequence[LayerRow], modules: Mapping[str, Layer], depth: int) -> Block:
+    """Return a module's block, with `depth` levels opened inside it."""
+    module = modules[path]
+    is_leaf = all(row.name == path for row in rows)
+    inside = [] if is_leaf or depth == 0 else list(_inside(path, rows, modules, depth - 1))
+    return Block(
+        name=name or module.type,
+        type=module.type,
+        output_shape=_without_batch(module.outputs[0].shape) if module.outputs else None,
+        params=sum(row.params for row in rows),
+        macs=sum(row.macs for row in rows),
+        children=tuple(_collapsed(inside)),
+    )
+
+
+def _inside(path: str, rows: Sequence[LayerRow], modules: Mapping[str, Layer], depth: int) -> Iterator[Block]:
+    children: dict[str, list[LayerRow]] = {}
+    for row in rows:
+        children.setdefault(_child(path, row.name), []).append(row)
+    for child, rows_of_it in children.items():
+        if child in modules and child != path:
+            yield _block(child, child.rpartition(".")[2], rows_of_it, modules, depth)
+        else:
+            (row,) = rows_of_it
+            if child == path:
+                yield Block("own parameters", "", None, row.params, row.macs)
+            else:
+                shape = None if row.output_shape is None else _without_batch(row.output_shape)
+                yield Block(row.type, "operator", shape, row.params, row.macs)
+
+
+def _without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape without its batch of 1, where an operator has not mixed that with other dimensions."""
+    return shape[1:] if shape[:1] == (1,) else shape
+
+
+def _child(path: str, name: str) -> str:
+    """Return the path of the module directly inside `path` that a row belongs to; the row's own name if none."""
+    prefix = "" if path == "." else f"{path}."
+    if name == path or name.startswith(f"{path}/"):
+        return name
+    return prefix + name.removeprefix(prefix).partition("/")[0].partition(".")[0]
+
+
+def _collapsed(blocks: Sequence[Block]) -> Iterator[Block]:
+    for _, group in groupby(blocks, key=_without_names):
+        equal = list(group)
+        first, last = equal[0], equal[-1]
+        name = first.name if first.name == last.name else f"{first.name} … {last.name}"
+        yield replace(first, name=name, repeats=len(equal))
+
+
+def _without_names(block: Block) -> tuple[object, ...]:
+    """Return what equal siblings agree on, down to their innermost blocks."""
+    inside = tuple(_without_names(child) for child in block.children)
+    return block.type, block.output_shape, block.params, block.macs, block.repeats, inside

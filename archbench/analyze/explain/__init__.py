@@ -1,0 +1,1 @@
+"""Each figure of a layer, derived from its shapes."""

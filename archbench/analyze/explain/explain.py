@@ -1,0 +1,138 @@
+"""Each figure of a layer derived from the layer's own numbers, as a lecturer would write it on the board.
+
+A derivation is data: a formula, the values put into it, the result. Every result is held against the figure of the
+layer table; one that differs is not handed out, and a remark stands in its place. Counts are for the whole batch,
+neurons per sample, as in `archbench.analyze.layers`; a factor for batch or calls appears only where it is not 1.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from archbench.analyze.explain.costs import flops_of, macs_of
+from archbench.analyze.explain.derivation import Derivation, Remark, checked, derive, product_of, sum_over_calls
+from archbench.analyze.explain.layer_facts import Case, per_sample
+from archbench.analyze.layers import LayerRow, LayerTable, layer_table
+from archbench.analyze.receptive_field import Gap, receptive_fields
+from archbench.analyze.explain.spatial import output_sizes, receptive_field_of
+from archbench.analyze.explain.weights import parameters_of, volume_taken
+from archbench.trace.records import Operation, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class LayerExplanation:
+    """A row of the layer table, what is derived of it, and what is said about it."""
+
+    row: LayerRow
+    derivations: tuple[Derivation, ...]
+    remarks: tuple[Remark, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A model's layers in order of first execution, the layer table, and why receptive fields end, if they do."""
+
+    layers: tuple[LayerExplanation, ...]
+    table: LayerTable
+    batch: int
+    gap: Gap | None
+
+
+def explain(trace: Trace) -> Explanation:
+    """Return the working of every figure that follows a formula, for each row of a trace's layer table."""
+    table = layer_table(trace)
+    operations: defaultdict[str, list[Operation]] = defaultdict(list)
+    for operation in trace.operations:
+        if not (operation.is_free or operation.is_backward):
+            operations[trace.row_of(operation)].append(operation)
+    of_path = {layer.path: layer for layer in trace.layers}
+    fields = receptive_fields(trace)
+    layers = []
+    for index, row in enumerate(table.rows):
+        layer, own = of_path.get(row.name), operations[row.name]
+        outputs = layer.outputs if layer else own[-1].outputs if own else ()
+        case = Case(
+            row=row,
+            operations=own,
+            parameters=layer.parameters if layer else (),
+            earlier=table.rows[:index],
+            element_bytes=outputs[0].dtype.itemsize if outputs else 0,
+            batch=trace.batch,
+        )
+        found = [*_explain(case), *receptive_field_of(row, fields, trace)]
+        layers.append(
+            LayerExplanation(
+                row,
+                tuple(item for item in found if isinstance(item, Derivation)),
+                tuple(item for item in found if isinstance(item, Remark)),
+            )
+        )
+    return Explanation(tuple(layers), table, trace.batch, fields.gap)
+
+
+def _explain(case: Case) -> Iterator[Derivation | Remark]:
+    row = case.row
+    yield from _words(case)
+    yield from output_sizes(case)
+    if row.params:
+        yield from parameters_of(case)
+    if row.neurons:
+        calls = [per_sample(op.outputs[0].shape, case.batch) for op in case.operations if op.macs]
+        usual = product_of("neurons", o=case.outputs)
+        spread = derive(
+            "neurons",
+            "{o}/{samples}",
+            lambda o, samples: Fraction(o, samples),
+            o=row.output_shape or (),
+            samples=case.batch,
+        )
+        yield checked("neurons", row.neurons, [usual, spread, *sum_over_calls("neurons", calls)])
+    if row.macs:
+        yield checked("MACs", row.macs, macs_of(case))
+    if row.flops:
+        yield checked("FLOPs", row.flops, flops_of(case))
+    if row.params:
+        size = max(parameter.size_bytes // parameter.numel for parameter in case.parameters if parameter.numel)
+        yield checked("parameter memory", row.param_bytes, [product_of("parameter memory", p=row.params, bytes=size)])
+    if row.output_bytes:
+        yield checked("output memory", row.output_bytes, _output_memory(case))
+
+
+def _output_memory(case: Case) -> Iterator[Derivation]:
+    size = case.element_bytes
+    yield product_of("output memory", o=case.outputs, **case.repeated(case.row.output_shape or ()), bytes=size)
+    made = [info for op in case.operations for info in op.outputs]
+    yield from sum_over_calls("output memory", [(*info.shape, info.dtype.itemsize) for info in made])
+
+
+def _words(case: Case) -> Iterator[Remark]:
+    convolutions = case.convolutions
+    if len(convolutions) == 1:
+        yield from _filters(convolutions[0])
+    elif convolutions and case.row.input_shape:
+        filters, seen = zip(*((op.inputs[1].shape[0], op.inputs[1].shape[1]) for op in convolutions), strict=True)
+        yield Remark("partial", {"filters": filters, "seen": seen, "maps": case.row.input_shape[1]})
+    for product in case.products if len(case.products) == case.row.calls == 1 else ():
+        features, rows = product.inputs[-1].shape[1], product.outputs[0].shape[0] // case.batch
+        yield Remark("convolution", {"filters": features, "size": volume_taken(case, product)})
+        if rows > 1:
+            yield Remark("positions", {"positions": rows})
+    if any("adaptive" in op.name for op in case.operations):
+        yield Remark("adaptive", {"size": case.row.output_shape[2:] if case.row.output_shape else ()})
+    if not case.operations and case.row.calls and not case.row.params:
+        yield Remark("idle", {})
+    if (convolutions or case.products) and not case.row.params:
+        yield Remark("foreign", {})
+
+
+def _filters(convolution: Operation) -> Iterator[Remark]:
+    shape, window = convolution.inputs[1].shape, convolution.window
+    assert window is not None, "every convolution has one"
+    groups, maps = window.groups or 1, convolution.inputs[0].shape[1]
+    filters, seen = convolution.outputs[0].shape[1], maps // groups
+    yield Remark("filters", {"filters": filters, "size": (*shape[2:], seen)})
+    if groups > 1:
+        yield Remark("groups", {"groups": groups, "seen": seen, "maps": maps})

@@ -1,0 +1,98 @@
+"""What windows do along each dimension, derived: the sizes of outputs, and receptive fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+
+from archbench.analyze.explain.derivation import Derivation, Remark, checked, derive, product_of
+from archbench.analyze.explain.layer_facts import Case
+from archbench.analyze.layers import LayerRow
+from archbench.analyze.receptive_field import Field, ReceptiveFields, Step
+from archbench.trace.records import Trace, Window
+
+_DIMENSIONS = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+
+
+def output_sizes(case: Case) -> Iterator[Derivation | Remark]:
+    """Yield the output's size along each dimension over which a window slides."""
+    sliding = case.convolutions[0] if case.convolutions else case.pooling
+    shape = case.row.output_shape
+    if sliding is None or sliding.window is None or shape is None:
+        return
+    # torch's pooling of one dimension runs in two, of which the first has size one.
+    rank = min(len(sliding.window.kernel), len(shape) - 2)
+    for place in reversed(range(-rank, 0)):
+        symbol = f"output {_DIMENSIONS[rank][place]}"
+        yield checked(symbol, shape[place], [_size(symbol, sliding.window, sliding.inputs[0].shape[place], place)])
+
+
+def _size(symbol: str, window: Window, n: int, place: int) -> Derivation:
+    """Return the size of an output along one dimension; dilation is in the formula only where there is some."""
+    values = {"n": n, "k": window.kernel[place], "p": window.padding[place], "s": window.stride[place]}
+    dilation = window.dilation[place]
+    span, d = ("{k}", 1) if dilation == 1 else ("({d}·({k} − 1) + 1)", dilation)
+    if dilation > 1:
+        values["d"] = dilation
+    if window.output_padding is not None:
+        values["q"] = window.output_padding[place]
+        formula = f"({{n}} − 1)·{{s}} − 2·{{p}} + {span} + {{q}}"
+        return derive(symbol, formula, lambda n, k, p, s, q, **_: (n - 1) * s - 2 * p + d * (k - 1) + 1 + q, **values)
+    room = n + 2 * values["p"] - d * (values["k"] - 1) - 1
+    if not window.rounds_up:
+        return derive(symbol, f"⌊({{n}} − {span} + 2·{{p}})/{{s}}⌋ + 1", lambda s, **_: room // s + 1, **values)
+    size = -(-room // values["s"]) + 1
+    # A window that would begin in the padding behind the input is left out.
+    if (size - 1) * values["s"] >= n + values["p"]:
+        return derive(symbol, f"⌈({{n}} − {span} + 2·{{p}})/{{s}}⌉", lambda **_: size - 1, **values)
+    return derive(symbol, f"⌈({{n}} − {span} + 2·{{p}})/{{s}}⌉ + 1", lambda **_: size, **values)
+
+
+def receptive_field_of(row: LayerRow, fields: ReceptiveFields, trace: Trace) -> Iterator[Derivation | Remark]:
+    """Yield size, stride and centre of a row's receptive field, and whether it covers the whole input."""
+    step = fields.steps.get(row.name)
+    if step is None or row.calls != 1:
+        return
+    rank = len(step.after.size)
+    along = [_field_along(step, place) for place in reversed(range(rank))]
+    for alike in zip(*along, strict=True):
+        if all(one == alike[0] for one in alike):
+            yield alike[0]
+        else:
+            names = reversed(_DIMENSIONS[rank])
+            yield from (replace(one, symbol=f"{one.symbol}, {name}") for one, name in zip(alike, names, strict=True))
+    there = trace.inputs[0].shape[-rank:]
+    made = (row.output_shape or ())[2:] or (1,) * rank
+    if all(_covers(step.after, place, made[place], there[place]) for place in range(rank)):
+        yield Remark("covers", {"field": step.after.size, "input": there})
+
+
+def _covers(field: Field, place: int, units: int, inputs: int) -> bool:
+    """Say whether the first unit and the last see all inputs along a dimension."""
+    begin = field.centre[place] - Fraction(field.size[place] - 1, 2)
+    return begin + (units - 1) * field.stride[place] <= 0 and begin + field.size[place] >= inputs
+
+
+def _field_along(step: Step, place: int) -> tuple[Derivation, ...]:
+    before, window = step.before, step.window
+    k, j, p, d = window.kernel[place], before.stride[place], window.padding[place], window.dilation[place]
+    dilated, factor = ({"d": d}, "{d}·") if d > 1 else ({}, "")
+    size = derive(
+        "receptive field",
+        f"{{r}} + {factor}({{k}} − 1)·{{j}}",
+        lambda r, k, j, **_: r + d * (k - 1) * j,
+        **{"r": before.size[place], **dilated, "k": k, "j": j},
+    )
+    stride = product_of("receptive field stride", s=window.stride[place], j=j)
+    centre = derive(
+        "receptive field centre",
+        f"{{a}} + ({factor}({{k}} − 1)/2 − {{p}})·{{j}}",
+        lambda a, k, p, j, **_: a + (Fraction(d * (k - 1), 2) - p) * j,
+        a=before.centre[place],
+        **dilated,
+        **{"k": k, "p": p, "j": j},
+    )
+    results = (step.after.size[place], step.after.stride[place], step.after.centre[place])
+    assert (size.result, stride.result, centre.result) == results, "both follow one rule"
+    return size, stride, centre

@@ -1,0 +1,1 @@
+"""Memory over time, from the lifetimes of tensors."""

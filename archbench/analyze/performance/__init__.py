@@ -1,0 +1,1 @@
+"""How fast a trace can run on a device, and what limits it."""

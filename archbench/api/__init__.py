@@ -1,0 +1,1 @@
+"""One public verb a file; archbench exports them all."""

@@ -1,0 +1,76 @@
+"""The ceilings that were measured on this machine: kept in one JSON file in the user's data directory."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from archbench.hardware.catalogue import Device
+from archbench.errors import DeviceError, OutputError
+from archbench.files import write_whole
+
+
+def data_directory() -> Path:
+    """Return where archbench keeps what it measured: by the XDG base directory specification, or `%LOCALAPPDATA%`."""
+    given = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(given) if given else Path.home() / ".local" / "share") / "archbench"
+
+
+def measured_devices() -> dict[str, Device]:
+    """Return this machine's devices by name, none if nothing was measured. Raises DeviceError for a damaged file."""
+    path = _path()
+    try:
+        entries = json.loads(path.read_text("utf-8"))
+        return {entry["name"]: _device(entry) for entry in entries}
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise DeviceError(f"cannot read '{path}': {error.strerror}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DeviceError(f"'{path}' is damaged; 'archbench devices --measure' writes it anew") from error
+
+
+def _device(entry: dict[str, Any]) -> Device:
+    """Return the device of one entry, its figures being numbers. Raises one of Python's errors for anything else."""
+    capability, threads = entry["compute_capability"], entry.get("threads")
+    return Device(
+        name=entry["name"],
+        title=entry["title"],
+        year=int(entry["year"]),
+        memory_bytes=int(entry["memory_bytes"]),
+        bandwidth_bytes_per_s=float(entry["bandwidth_bytes_per_s"]),
+        peak_flop_per_s={dtype: float(rate) for dtype, rate in entry["peak_flop_per_s"].items()},
+        kind="cpu" if entry["kind"] == "cpu" else "gpu",
+        compute_capability=None if capability is None else float(capability),
+        is_measured=True,
+        threads=None if threads is None else int(threads),
+        sources=dict(entry["sources"]),
+    )
+
+
+def store_devices(devices: Iterable[Device]) -> Path:
+    """Write measured devices, in place of earlier ones of the same names or a damaged file, and return the file."""
+    path = _path()
+    try:
+        kept = measured_devices()
+    except DeviceError:
+        kept = {}
+    kept |= {device.name: device for device in devices}
+    write_whole(path, json.dumps([asdict(device) for device in kept.values()], indent=2) + "\n")
+    return path
+
+
+def require_place() -> None:
+    """Make the folder that measured devices are kept in. Raises OutputError if that is not possible."""
+    try:
+        _path().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder '{_path().parent}': {error.strerror}") from error
+
+
+def _path() -> Path:
+    return data_directory() / "devices.json"

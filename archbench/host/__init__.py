@@ -1,0 +1,1 @@
+"""This machine: its devices, software, load and clocks."""

@@ -1,0 +1,1 @@
+"""Throughput, latency and memory, measured in fresh processes."""

@@ -1,0 +1,1 @@
+"""The time of each layer within a step."""

@@ -1,0 +1,1 @@
+"""A worker process that builds one model and answers requests, and its client."""

@@ -1,0 +1,75 @@
+"""Measured images a second against the batch, with their 95% intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from archbench.reporting.charts.axes import log_axis, log_domain
+from archbench.reporting.charts.series_names import names, newest, shared
+from archbench.reporting.charts.theme import WIDTH, colour_of, dash_of, finished, layered, shape_of, values
+
+if TYPE_CHECKING:
+    from archbench.reporting.charts.theme import Chart
+    from archbench.store.records import Result
+
+_HEIGHT = 380
+
+
+def throughput_chart(
+    results: Sequence[Result], *, width: int = WIDTH, height: int | None = None, notes: Sequence[str] = ()
+) -> Chart:
+    """Return one line a series; `results` are the newest first, of status ok, at least one with a rate above 0.
+
+    Those without have no place on a logarithmic axis and are left out.
+    """
+    import altair as alt
+
+    kept = newest([result for result in results if result.images_per_s])
+    records = _records(kept)
+    series = list(dict.fromkeys(record["series"] for record in records))
+    batches = sorted({record["batch"] for record in records})
+    rates = log_domain([record["images_per_s"] for record in records])
+    across = alt.X(
+        "batch:Q",
+        scale=alt.Scale(type="log", base=2, domain=[batches[0] / 1.2, batches[-1] * 1.2], nice=False),
+        axis=alt.Axis(title="Batch (images)", values=batches, format=",d", labelOverlap="greedy", grid=False),
+    )
+    scale = alt.Scale(type="log", domain=list(rates), nice=False)
+    axis = log_axis("Throughput (images/s)", *rates)
+    up = alt.Y("images_per_s:Q", scale=scale, axis=axis)
+    colour = colour_of("series", series, None)
+    base = alt.Chart(values(records)).encode(x=across, color=colour)
+    lines = base.mark_line(strokeWidth=2).encode(y=up, strokeDash=dash_of("series", series, None))
+    marks = base.mark_point(filled=True, size=70, opacity=1).encode(
+        y=up,
+        shape=shape_of("series", series, None),
+        tooltip=[
+            alt.Tooltip("series:N", title="Series"),
+            alt.Tooltip("batch:Q", title="Batch"),
+            alt.Tooltip("images_per_s:Q", title="Images/s", format=",.4~r"),
+            alt.Tooltip("low:Q", title="95% interval from", format=",.4~r"),
+            alt.Tooltip("high:Q", title="to", format=",.4~r"),
+            alt.Tooltip("run_id:N", title="Run"),
+        ],
+    )
+    bars = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q")
+    said = (f"{shared(kept)}. Median of images a second, bars are 95% intervals.", *notes)
+    chart = layered(bars, lines, marks).properties(width=width, height=height or _HEIGHT)
+    return finished(chart, "Measured throughput against batch", said, width)
+
+
+def _records(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Return a record a result, series by series, the batches in order."""
+    records: list[dict[str, Any]] = [
+        {
+            "series": name,
+            "batch": result.configuration.batch,
+            "images_per_s": result.images_per_s,
+            "low": result.images_per_s_low,
+            "high": result.images_per_s_high,
+            "run_id": result.run_id,
+        }
+        for name, result in zip(names(results), results, strict=True)
+    ]
+    return sorted(records, key=lambda record: (record["series"], record["batch"]))

@@ -1,0 +1,163 @@
+"""The parts of an SVG picture: shapes and text become elements, elements a page that needs nothing outside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from textwrap import wrap
+from typing import Literal
+
+from archbench.errors import UsageError
+from archbench.reporting.export.encoding import as_shown
+
+Point = tuple[float, float]
+
+PICTURES = (".svg", ".png")
+
+BACKGROUND = "#ffffff"
+INK = "#222222"
+FAINT = "#595959"
+MARGIN = 24.0
+
+_TITLE_SIZE = 18.0
+_SUBTITLE_SIZE = 12.0
+_CAPTION_SIZE = 11.0
+_LEAST_WIDTH = 560.0
+
+_EM_PER_CHARACTER = 0.6  # of a sans-serif typeface, on the safe side: nobody knows which one a viewer has
+_EM_PER_BOLD_CHARACTER = 0.66
+
+
+def text_width(text: str, size: float, *, bold: bool = False) -> float:
+    """Return how wide a text may be at most in an ordinary sans-serif typeface."""
+    return len(text) * size * (_EM_PER_BOLD_CHARACTER if bold else _EM_PER_CHARACTER)
+
+
+def lighter(colour: str, share: float) -> str:
+    """Return a colour `#rrggbb` mixed with a share of white."""
+    channels = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(value + (255 - value) * share):02x}" for value in channels)
+
+
+@dataclass(slots=True)
+class Canvas:
+    """Elements in the order in which they are drawn."""
+
+    elements: list[str] = field(default_factory=list)
+
+    def polygon(self, points: Iterable[Point], fill: str) -> None:
+        """Draw an outlined area."""
+        self.elements.append(
+            f'<polygon points="{_points(points)}" fill="{fill}" stroke="{INK}" stroke-width="0.7"'
+            ' stroke-linejoin="round"/>'
+        )
+
+    def rectangle(self, x: float, y: float, width: float, height: float, fill: str, *, radius: float = 0) -> None:
+        """Draw an outlined rectangle, with round corners if asked for."""
+        self.elements.append(
+            f'<rect x="{_number(x)}" y="{_number(y)}" width="{_number(width)}" height="{_number(height)}"'
+            f' rx="{_number(radius)}" fill="{fill}" stroke="{INK}" stroke-width="0.7"/>'
+        )
+
+    def arrow(self, points: Iterable[Point]) -> None:
+        """Draw a line through the points with a head at its end."""
+        self.elements.append(
+            f'<polyline points="{_points(points)}" fill="none" stroke="{INK}" marker-end="url(#head)"/>'
+        )
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        size: float,
+        *,
+        anchor: Literal["start", "middle", "end"] = "start",
+        bold: bool = False,
+        colour: str = INK,
+        remark: str = "",
+    ) -> None:
+        """Write one line with its baseline at `y`; a remark follows it, fainter and never bold."""
+        weight = ' font-weight="bold"' if bold else ""
+        after = f'<tspan dx="{_number(size)}" font-weight="normal" fill="{FAINT}">{escape(remark)}</tspan>'
+        self.elements.append(
+            f'<text x="{_number(x)}" y="{_number(y)}" font-size="{_number(size)}" text-anchor="{anchor}"'
+            f'{weight} fill="{colour}">{escape(text)}{after if remark else ""}</text>'
+        )
+
+    def begin(self, kind: str, title: str) -> None:
+        """Begin a group of elements that belong together, with what a reader is told about it; `end` ends it."""
+        self.elements.append(f'<g class="{escape(kind)}"><title>{escape(title)}</title>')
+
+    def end(self) -> None:
+        """End the group begun last."""
+        self.elements.append("</g>")
+
+    def heading(self, title: str, subtitle: str) -> float:
+        """Write what stands above every picture and return where it ends."""
+        self.text(MARGIN, MARGIN + _TITLE_SIZE, title, _TITLE_SIZE, bold=True)
+        self.text(MARGIN, MARGIN + _TITLE_SIZE + 20, subtitle, _SUBTITLE_SIZE, colour=FAINT)
+        return MARGIN + _TITLE_SIZE + 36
+
+    def page(
+        self, title: str, subtitle: str, bottom: float, right: float, legend: Sequence[tuple[str, str]], caption: str
+    ) -> str:
+        """Return the document: what was drawn down to `bottom` and `right`, a legend of colours, and a caption."""
+        widest = max(text_width(title, _TITLE_SIZE, bold=True), text_width(subtitle, _SUBTITLE_SIZE), _LEAST_WIDTH)
+        right = max(right, MARGIN + widest)
+        x, y = MARGIN, bottom + 2 * _CAPTION_SIZE
+        for colour, meaning in legend:
+            self.rectangle(x, y - 9, 10, 10, colour)
+            self.text(x + 15, y, meaning, _CAPTION_SIZE)
+            x += 35 + text_width(meaning, _CAPTION_SIZE)
+        y += 0.4 * _CAPTION_SIZE
+        for line in wrap(caption, int((right - MARGIN) / text_width("x", _CAPTION_SIZE))):
+            y += 1.5 * _CAPTION_SIZE
+            self.text(MARGIN, y, line, _CAPTION_SIZE, colour=FAINT)
+        return _document(self.elements, right + MARGIN, y + MARGIN, title, f"{subtitle}. {caption}")
+
+
+def _document(elements: Sequence[str], width: float, height: float, title: str, description: str) -> str:
+    size = f'width="{_number(width)}" height="{_number(height)}"'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {_number(width)} {_number(height)}"'
+        ' role="img" aria-labelledby="title description" font-family="sans-serif">',
+        f'<title id="title">{escape(title)}</title>',
+        f'<desc id="description">{escape(description)}</desc>',
+        '<defs><marker id="head" viewBox="0 0 6 6" refX="6" refY="3" markerWidth="6" markerHeight="6"'
+        f' orient="auto"><path d="M0,0.5 L6,3 L0,5.5 z" fill="{INK}"/></marker></defs>',
+        f'<rect {size} fill="{BACKGROUND}"/>',
+    )
+    return "\n".join((*head, *elements, "</svg>", ""))
+
+
+def require_picture(path: Path, option: str = "--output") -> None:
+    """Raise UsageError for a path whose ending is of no picture that is written."""
+    if path.suffix.lower() not in PICTURES:
+        raise UsageError(f"{option} {path} has none of the endings {', '.join(PICTURES)}")
+
+
+def to_picture(svg: str, path: Path) -> str | bytes:
+    """Return what a file at `path` holds by its ending: the SVG as it is, or drawn as PNG."""
+    return to_png(svg) if path.suffix.lower() == ".png" else svg
+
+
+def to_png(svg: str, scale: float = 2.0) -> bytes:
+    """Return the picture as PNG with `scale` pixels for each of its units. Raises UsageError without vl-convert."""
+    try:
+        import vl_convert
+    except ImportError as error:
+        raise UsageError("PNG needs vl-convert-python (pip install vl-convert-python), or write .svg") from error
+    # A file's name may hold what is no UTF-8, and the library takes nothing else.
+    return bytes(vl_convert.svg_to_png(as_shown(svg, "utf-8"), scale=scale))
+
+
+def _points(points: Iterable[Point]) -> str:
+    return " ".join(f"{_number(x)},{_number(y)}" for x, y in points)
+
+
+def _number(value: float) -> str:
+    """Return at most two decimals, which is finer than any screen or printer."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")

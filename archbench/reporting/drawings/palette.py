@@ -1,0 +1,31 @@
+"""What both pictures of a model share: sizes of labels, colours, and how counts and shapes are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archbench.analyze.diagram.volumes import Kind
+from archbench.units import format_integer
+
+LABEL_SIZE = 11.0
+STEP_SIZE = 10.0
+CLEARANCE = 10.0
+
+# Okabe and Ito's palette: told apart by colour-blind readers, and by their lightness where there is no colour.
+COLOURS: dict[Kind, tuple[str, str]] = {
+    "input": ("#e4e4e4", "input"),
+    "convolution": ("#0072b2", "convolution"),
+    "pooling": ("#e69f00", "pooling"),
+    "dense": ("#009e73", "fully connected"),
+    "other": ("#cc79a7", "other"),
+}
+
+
+def counts(params: int, macs: int) -> str:
+    """Return parameters and MACs in words."""
+    return f"{format_integer(params)} parameters, {format_integer(macs)} MACs"
+
+
+def dimensions(shape: Sequence[int]) -> str:
+    """Return `3×224×224`; a dash for a shape without dimensions."""
+    return "×".join(str(size) for size in shape) or "-"

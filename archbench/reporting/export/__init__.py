@@ -1,0 +1,1 @@
+"""Tables and documents in one format a file."""

@@ -1,0 +1,30 @@
+"""Tables as HTML, for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from archbench.reporting.table import Column, Table
+
+
+def to_html(table: Table) -> str:
+    """Return the table as one `<table>` element, with the columns that are meant for people."""
+    columns = table.shown()
+    head = _row(columns, (column.heading for column in columns), "th")
+    body = "".join(_row(columns, (table.text(column, row) for column in columns), "td") for row in table.rows)
+    foot = ""
+    if table.totals is not None:
+        totals = table.totals
+        foot = f"<tfoot>{_row(columns, (table.text(column, totals) for column in columns), 'th')}</tfoot>"
+    notes = "".join(f"<p>{escape(note)}</p>" for note in (*table.notes, *table.caveats))
+    caption = f"<caption>{escape(table.title)}</caption>" if table.title else ""
+    return f"<table>{caption}<thead>{head}</thead><tbody>{body}</tbody>{foot}</table>{notes}"
+
+
+def _row(columns: Iterable[Column], cells: Iterable[str], tag: str) -> str:
+    def cell(column: Column, text: str) -> str:
+        side = "right" if column.is_number else "left"
+        return f'<{tag} style="text-align: {side}">{escape(text)}</{tag}>'
+
+    return f"<tr>{''.join(cell(column, text) for column, text in zip(columns, cells, strict=True))}</tr>"

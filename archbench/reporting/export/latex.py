@@ -1,0 +1,53 @@
+"""Derivations as a LaTeX document, made from the same formulas as `archbench.reporting.tables.explain`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from archbench.analyze.explain.derivation import Derivation
+from archbench.analyze.explain.explain import Explanation, LayerExplanation
+from archbench.reporting.tables.explain import closing, heading, joined, result_text, shown_together, substituted_text
+from archbench.reporting.tables.layer_notes import remark_sentences
+
+_LATEX_MATH = {
+    "·": r" \cdot ", "−": "-", "⌊": r"\left\lfloor ", "⌋": r" \right\rfloor", "⌈": r"\left\lceil ",
+    "⌉": r" \right\rceil", ",": "{,}",
+}  # fmt: skip
+_LATEX_TEXT = {
+    "\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "×": r"$\times$", "→": r"$\to$", "−": "$-$",
+}  # fmt: skip
+_PREAMBLE = (
+    "\\documentclass{article}\n\\usepackage[utf8]{inputenc}\n\\usepackage{amsmath}\n\\setlength{\\parindent}{0pt}\n"
+)
+_WORD = r" ?[A-Za-z]\w*"
+
+
+def to_latex(explanation: Explanation, layers: Sequence[LayerExplanation], title: str) -> str:
+    """Return a document that needs amsmath only, with the equations of each layer in an `align*`."""
+    blocks, is_walk = [f"\\section*{{{_latex_text(title)}}}"], len(layers) > 1
+    for layer in layers:
+        said = "; ".join([heading(layer), *remark_sentences(layer)])
+        equations = " \\\\\n".join(f"  {_latex_equation(group)}" for group in shown_together(layer, is_walk))
+        block = f"\\paragraph{{{_latex_text(layer.row.name)}}} {_latex_text(said)}."
+        blocks.append(f"{block}\n\\begin{{align*}}\n{equations}\n\\end{{align*}}" if equations else block)
+    body = "\n\n".join([*blocks, *map(_latex_text, closing(explanation, is_walk))])
+    return f"{_PREAMBLE}\\begin{{document}}\n\n{body}\n\n\\end{{document}}\n"
+
+
+def _latex_equation(derivations: Sequence[Derivation]) -> str:
+    substituted, result = _latex_math(substituted_text(derivations[0])), _latex_math(result_text(derivations[0]))
+    return joined(derivations, lambda symbol: f"\\text{{{symbol}}}", substituted, result).replace(" = ", " &= ", 1)
+
+
+def _latex_text(text: str) -> str:
+    return "".join(_LATEX_TEXT.get(character, character) for character in text)
+
+
+def _latex_math(text: str) -> str:
+    """Return arithmetic for math mode, with words upright."""
+    symbols = "".join(_LATEX_MATH.get(character, character) for character in re.sub(_WORD, "\0", text))
+    words = iter(re.findall(_WORD, text))
+    upright = re.sub("\0", lambda _: f"\\text{{{_latex_text(next(words))}}}", symbols)
+    return upright.replace("} (", "}\\ (")  # math mode drops spaces

@@ -1,0 +1,25 @@
+"""Tables as GitHub-flavoured Markdown, with the columns that are meant for people."""
+
+from __future__ import annotations
+
+from archbench.reporting.table import Table
+
+
+def to_markdown(table: Table) -> str:
+    """Return the table, its totals in bold, and its notes as paragraphs."""
+    columns = table.shown()
+    lines = [[column.heading for column in columns]]
+    lines.append(["---:" if column.is_number else "---" for column in columns])
+    lines += [[_escape(table.text(column, row)) for column in columns] for row in table.rows]
+    if table.totals is not None:
+        totals = [_escape(table.text(column, table.totals)) for column in columns]
+        lines.append([f"**{cell}**" if cell else "" for cell in totals])
+    body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return (
+        "\n\n".join(filter(None, (f"**{table.title}**" if table.title else "", body, *table.notes, *table.caveats)))
+        + "\n"
+    )
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,144 @@
+"""Tables for a terminal: as many columns as fit, by priority; only prose wraps."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from rich import box
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from archbench.reporting.export.encoding import as_shown
+from archbench.reporting.table import Column, Table
+
+_GAP = 2
+_LONGEST_NAME = 0.45
+_NARROWEST_TEXT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What a table is written on."""
+
+    width: int
+    encoding: str = "utf-8"
+    has_lines: bool = False
+    has_styles: bool = False
+
+    def shown(self, text: str) -> str:
+        """Return a text in the signs that the page has; to be measured after this, for some are longer."""
+        return as_shown(text, self.encoding)
+
+    def without_end(self, text: str, longest: int) -> str:
+        """Cut the end off what is too long."""
+        dots = self.shown("…")
+        return text if cell_len(text) <= longest else set_cell_size(text, max(longest - len(dots), 0)).rstrip() + dots
+
+    def without_beginning(self, text: str, longest: int) -> str:
+        """Cut the beginning off what is too long: the end of a dotted path says more."""
+        dots = self.shown("…")
+        return text if cell_len(text) <= longest else dots + text[len(text) - max(longest - len(dots), 0) :]
+
+
+def to_text(table: Table, *, stream: IO[str] | None = None, width: int | None = None) -> str:
+    """Return the table as `stream` can show it: with lines and styles on a terminal that has them, else plain.
+
+    It is as wide as the terminal (80 columns where there is none, or the variable COLUMNS), or `width`. Styles are bold
+    and dim, which suit every background; NO_COLOR asks for none. Long names lose their beginning, columns that do not
+    fit are named below the table, columns without any value are left out.
+    """
+    page = _page(stream, width or shutil.get_terminal_size((80, 24)).columns)
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer,
+        width=page.width,
+        force_terminal=page.has_styles,
+        no_color=True,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
+    _print(table, console, page)
+    return "".join(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines())
+
+
+def _page(stream: IO[str] | None, width: int) -> _Page:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    if stream is None or not stream.isatty():
+        return _Page(width, encoding)
+    terminal = Console(file=stream)  # knows TERM, NO_COLOR and old Windows consoles
+    can_style = not terminal.is_dumb_terminal and not terminal.legacy_windows
+    return _Page(width, encoding, not terminal.is_dumb_terminal, can_style and not terminal.no_color)
+
+
+def _print(table: Table, console: Console, page: _Page) -> None:
+    shown = [column for column in table.shown() if any(table.text(column, row) for row in table.rows)]
+    cells = {column.field: _cells(table, column, page) for column in shown}
+    columns = _fitting(shown, cells, page)
+    if table.title:
+        console.print(page.shown(table.title), style="bold")
+    console.print(_rich_table(table, columns, cells, page))
+    hidden = ", ".join(column.heading for column in shown if column not in columns)
+    if hidden:
+        said = f"Not shown in {page.width} columns: {hidden}. CSV and JSON have every column."
+        console.print(page.shown(said), style="dim")
+    for note in table.notes:
+        console.print(page.shown(note), style="dim")
+
+
+def _cells(table: Table, column: Column, page: _Page) -> list[str]:
+    """Return a column's texts from heading to totals."""
+    texts = [page.shown(table.text(column, row)) for row in table.rows]
+    if column.priority == 0:
+        texts = [page.without_beginning(text, int(page.width * _LONGEST_NAME)) for text in texts]
+    totals = [] if table.totals is None else [page.shown(table.text(column, table.totals))]
+    return [page.shown(column.heading), *texts, *totals]
+
+
+def _fitting(columns: Sequence[Column], cells: dict[str, list[str]], page: _Page) -> list[Column]:
+    """Return the columns that fit, by priority, in their own order.
+
+    The first two are always shown; if they do not fit, the second is cut, for the first is what rows are called by.
+    """
+    chosen: list[Column] = []
+    used = -_GAP
+    for column in sorted(columns, key=lambda column: column.priority or 0):
+        longest = max(map(cell_len, cells[column.field]))
+        width = min(longest, _NARROWEST_TEXT) if column.wraps else longest
+        if used + _GAP + width > page.width:
+            if len(chosen) != 1:
+                break
+            width = page.width - used - _GAP
+            if not column.wraps:
+                cells[column.field] = [page.without_end(text, width) for text in cells[column.field]]
+        used += _GAP + width
+        chosen.append(column)
+    return [column for column in columns if column in chosen]
+
+
+def _rich_table(table: Table, columns: Sequence[Column], cells: dict[str, list[str]], page: _Page) -> RichTable:
+    # Lines are drawn only where a person looks; what is piped stays plain text.
+    rendered = RichTable(
+        box=box.SIMPLE if page.has_lines else None,
+        safe_box=False,
+        show_edge=False,
+        show_footer=table.totals is not None,
+        pad_edge=False,
+        padding=(0, _GAP - 1 if page.has_lines else _GAP, 0, 0),
+    )
+    totals = table.totals is not None
+    for column in columns:
+        rendered.add_column(
+            cells[column.field][0],
+            cells[column.field][-1] if totals else "",
+            justify="right" if column.is_number else "left",
+            no_wrap=not column.wraps,
+        )
+    for row in zip(*(cells[column.field][1 : -1 if totals else None] for column in columns), strict=True):
+        rendered.add_row(*row)
+    return rendered

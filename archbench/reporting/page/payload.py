@@ -1,0 +1,103 @@
+"""How a report's data lies in the page: once, as plain values for JSON.
+
+A cell is its raw value, as CSV has it, or that and the text that people read where the two differ. Sections show views:
+all rows of a table, or some.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from archbench.reporting.table import Column, Table
+
+# JavaScript's whole numbers are exact up to here; what is larger goes as text, which sorts alike and stays exact.
+_LARGEST_EXACT = 2**53
+
+
+@dataclass(slots=True)
+class Data:
+    """Tables, views on their rows and charts by name; `datasets` are those of all charts, `themes` how charts look."""
+
+    themes: Mapping[str, Any]
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    views: dict[str, dict[str, Any]] = field(default_factory=dict)
+    charts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    datasets: dict[str, Any] = field(default_factory=dict)
+
+    def add_table(
+        self,
+        name: str,
+        table: Table,
+        *,
+        bars: Iterable[str] = (),
+        hidden: Iterable[str] = (),
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Keep a table; `bars` are the fields drawn as bars too, `hidden` those left to CSV, `more` further keys."""
+        self.tables[name] = {**_page_table(table, frozenset(bars), frozenset(hidden)), **(more or {})}
+
+    def add_view(self, name: str, table: str, caption: str, rows: Sequence[int] | None = None) -> str | None:
+        """Keep a view of a table, of some of its rows or of all, and return its name; None where it has no row."""
+        if table not in self.tables or not (self.tables[table]["rows"] if rows is None else rows):
+            return None
+        self.views[name] = {"table": table, "caption": caption, **({} if rows is None else {"rows": list(rows)})}
+        return name
+
+    def add_chart(self, spec: Mapping[str, Any]) -> str:
+        """Keep a chart's specification, its data sets beside those of all others, and return its name."""
+        self.datasets |= spec.get("datasets", {})
+        name = f"chart-{len(self.charts) + 1}"
+        left_out = ("datasets", "config", "$schema")
+        self.charts[name] = {key: value for key, value in spec.items() if key not in left_out}
+        return name
+
+    def document(self) -> dict[str, Any]:
+        """Return all of it as JSON can hold it: what is no finite number becomes null."""
+        names = ("themes", "tables", "views", "charts", "datasets")
+        return {name: _finite(getattr(self, name)) for name in names}
+
+
+def _page_table(table: Table, bars: frozenset[str], hidden: frozenset[str]) -> dict[str, Any]:
+    """Return a table's columns, rows and totals."""
+    columns = [
+        {
+            "field": column.field,
+            "heading": column.heading,
+            **({"number": True} if column.is_number else {}),
+            **({"prose": True} if column.wraps else {}),
+            **({"bar": True} if column.field in bars else {}),
+            **({} if column.field not in hidden and _is_shown(column, table) else {"hidden": True}),
+        }
+        for column in table.columns
+    ]
+    totals = {} if table.totals is None else {"totals": _cells(table, table.totals)}
+    return {"columns": columns, "rows": [_cells(table, row) for row in table.rows], **totals}
+
+
+def _is_shown(column: Column, table: Table) -> bool:
+    return column.priority is not None and any(table.text(column, row) for row in table.rows)
+
+
+def _cells(table: Table, row: Mapping[str, Any]) -> list[Any]:
+    return [_cell(table, column, row) for column in table.columns]
+
+
+def _cell(table: Table, column: Column, row: Mapping[str, Any]) -> Any:
+    value = row.get(column.field)
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    raw, text = table.raw(column, row), table.text(column, row)
+    if isinstance(raw, bool) or (isinstance(raw, int) and abs(raw) > _LARGEST_EXACT):
+        raw = str(raw)
+    return raw if text == str(raw) else [raw, text]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(inner) for name, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,129 @@
+"""The parts of a report that are about several models: overview, measurements, training, claims, environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from archbench.analyze.compare import ModelRow, comparison_row
+from archbench.analyze.explain.explain import Explanation
+from archbench.reporting.tables.bench import bench_table
+from archbench.reporting.tables.model import caveats, claims_table, comparison_table
+from archbench.reporting.page.payload import Data
+from archbench.reporting.page.contents import Material, Subject
+from archbench.reporting.table import Column, Table
+from archbench.reporting.tables.train import accuracy_table, metrics_table
+from archbench.units import format_bytes, format_figure
+
+_ERRORS = "Top-5 errors are as published, of single networks on ImageNet; each model's section says by which protocol."
+_BARS = ("params", "macs", "flops", "neurons", "param_bytes", "peak_inference_bytes")
+
+
+def add_overview(
+    data: Data, material: Material, explanations: Sequence[Explanation], anchors: Mapping[str, str]
+) -> Table:
+    """Keep the comparison, one row a model with the way to its section, and return it."""
+    counted = list(zip(material.subjects, explanations, strict=True))
+    rows = [_row(subject, explanation) for subject, explanation in counted]
+    said = [
+        caveat
+        for subject, explanation in counted
+        for caveat in caveats(subject.address, explanation.table, subject.trace.real_data_reason)
+    ]
+    notes = [_ERRORS] if any(row.reported_top5_error_percent is not None for row in rows) else []
+    # Ratios to the first model would be one more number in every cell; bars say as much.
+    table = comparison_table(rows, baseline=0, batch=1, mode="eval", notes=notes, caveats=said)
+    table = replace(table, baseline=None)
+    links = [anchors[subject.address] for subject in material.subjects]
+    data.add_table("overview", table, bars=_BARS, more={"links": links})
+    data.add_view("overview", "overview", "All models")
+    return table
+
+
+def _row(subject: Subject, explanation: Explanation) -> ModelRow:
+    card, inputs = subject.card, subject.trace.inputs
+    return comparison_row(
+        subject.address,
+        explanation.table.totals,
+        title=card.title if card else "",
+        year=card.year if card else None,
+        input_shape=inputs[0].shape if inputs else (),
+        reported_top5_error_percent=subject.reported_error,
+    )
+
+
+def add_measured(data: Data, material: Material) -> Table | None:
+    """Keep the measurements, one row each with its interval, and return the table; None where there are none."""
+    if not material.results:
+        return None
+    table = bench_table(material.results)
+    is_one = len({result.machine for result in material.results}) == 1
+    machine = Column("machine", "Machine", "text", None if is_one else 17)
+    table = replace(table, columns=(*table.columns, machine))
+    unsaid = () if any(result.configuration.compiled for result in material.results) else ("compiled",)
+    data.add_table("measured", table, bars=("images_per_s",), hidden=("run_id", "started_at", *unsaid))
+    data.add_view("measured", "measured", f"Measurements, {material.newest_of or 'the newest first'}")
+    return table
+
+
+def add_training(data: Data, material: Material) -> Table | None:
+    """Keep what training came to and every epoch, and return the first table; None where there is no run."""
+    run = material.run
+    if run is None:
+        return None
+    figures = run.figures
+    table = accuracy_table(figures.accuracies, figures.outcomes, figures.record["data"], run.verdict)
+    data.add_table("training", table, bars=("top1_mean",))
+    data.add_view("training", "training", table.title)
+    data.add_table("epochs", metrics_table(figures.epochs))
+    data.add_view("epochs", "epochs", "Every epoch of every model and seed")
+    return table
+
+
+def add_claims(data: Data, material: Material) -> Table | None:
+    """Keep published figures with their verdicts, and return the table; None where there are none."""
+    if not material.claims:
+        return None
+    table = claims_table(material.claims)
+    columns = (replace(column, wraps=True) if column.field == "source" else column for column in table.columns)
+    table = replace(table, columns=tuple(columns))
+    data.add_table("claims", table)
+    data.add_view("claims", "claims", table.title)
+    return table
+
+
+def add_environment(data: Data, material: Material) -> None:
+    """Keep what the figures depend on: a column for this page, for each machine that measured, and for the run."""
+    records = {"This page": dict(_flat(material.environment))}
+    # Results are the newest first, and the newest of a machine says what it is now.
+    for result in reversed(material.results):
+        records[f"Measured: {result.configuration.device} ({result.machine})"] = dict(_flat(result.environment))
+    if material.run is not None and material.run.environment:
+        records[f"Trained: {material.run.name}"] = dict(_flat(material.run.environment))
+    names = dict.fromkeys(name for record in records.values() for name in record)
+    columns = [Column("what", "What", "text", 0), *(Column(f"c{i}", head, "text", 1) for i, head in enumerate(records))]
+    rows = [
+        {"what": name, **{f"c{i}": _text(name, record.get(name)) for i, record in enumerate(records.values())}}
+        for name in names
+        if any(record.get(name) is not None for record in records.values())
+    ]
+    data.add_table("environment", Table(columns=tuple(columns), rows=rows))
+    data.add_view("environment", "environment", "Versions and circumstances")
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield names and values; those inside others are named with a point, as `flags.mkldnn`."""
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _text(name: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    if name.endswith("_bytes") and isinstance(value, int):
+        return format_bytes(value)
+    return format_figure(value) if isinstance(value, int | float | str) else str(value)

@@ -1,0 +1,211 @@
+"""Derivations as people read them, in plain text and Markdown; and as data for JSON and CSV.
+
+All are made from the same formulas. A value named by a word is written with it (`96 biases`), one named by a letter is
+a number alone; equal lines for several dimensions become one.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from itertools import groupby
+from typing import Any
+
+from archbench.analyze.explain.derivation import Derivation, Value
+from archbench.analyze.explain.explain import Explanation, LayerExplanation
+from archbench.analyze.receptive_field import Gap
+from archbench.reporting.tables.layer_notes import remark_sentences, sizes_text
+from archbench.reporting.table import Column, Table
+from archbench.units import format_bytes, format_integer
+
+_WIDTH = 80
+_DETAILS = frozenset({"parameter memory", "output memory", "receptive field stride", "receptive field centre"})
+_BRIEF = frozenset({"FLOPs"}) | _DETAILS
+
+_COLUMNS = (
+    Column("layer", "Layer", "text", 0),
+    Column("symbol", "Figure", "text", 1),
+    Column("formula", "Formula", "text", 3),
+    Column("substituted", "Substituted", "text", 4),
+    Column("result", "Result", "plain", 2),
+)
+
+
+def to_text(explanation: Explanation, layers: Sequence[LayerExplanation], title: str) -> str:
+    """Return a block a layer; where there are several, one line for those without weights or windows."""
+    blocks, is_walk = [title], len(layers) > 1
+    for layer in layers:
+        lines = [*remark_sentences(layer), *map(equation, shown_together(layer, is_walk))]
+        head = f"{layer.row.name}  {heading(layer)}"
+        line = "; ".join([head, *lines])
+        is_one_line = is_walk and _is_brief(layer) and len(line) <= _WIDTH
+        blocks.append(line if is_one_line else "\n".join([head, *lines]))
+    return "\n\n".join([*map(_folded, blocks), *map(_folded, closing(explanation, is_walk))]) + "\n"
+
+
+def to_markdown(explanation: Explanation, layers: Sequence[LayerExplanation], title: str) -> str:
+    """Return a heading and a list a layer."""
+    blocks, is_walk = [f"## {_markdown(title)}"], len(layers) > 1
+    for layer in layers:
+        lines = [
+            *map(_markdown, remark_sentences(layer)),
+            *(_markdown(equation(group)) for group in shown_together(layer, is_walk)),
+        ]
+        items = "\n".join(f"- {line}" for line in lines)
+        blocks.append(
+            f"### {_markdown(layer.row.name)}\n\n{_markdown(heading(layer))}" + (f"\n\n{items}" if items else "")
+        )
+    return "\n\n".join([*blocks, *map(_markdown, closing(explanation, is_walk))]) + "\n"
+
+
+def to_data(layers: Sequence[LayerExplanation]) -> list[dict[str, Any]]:
+    """Return an object a layer: name, type, shapes with the batch, each derivation as data, what is said in words."""
+    return [
+        {
+            "name": layer.row.name,
+            "type": layer.row.type,
+            "input_shape": layer.row.input_shape,
+            "output_shape": layer.row.output_shape,
+            "derivations": [_record(derivation) for derivation in layer.derivations],
+            "remarks": remark_sentences(layer),
+        }
+        for layer in layers
+    ]
+
+
+def to_table(layers: Sequence[LayerExplanation]) -> Table:
+    """Return one row a derivation."""
+    rows = [
+        {
+            "layer": layer.row.name,
+            "symbol": derivation.symbol,
+            "formula": _symbolic(derivation.formula),
+            "substituted": substituted_text(derivation),
+            "result": _plain(derivation.result),
+        }
+        for layer in layers
+        for derivation in layer.derivations
+    ]
+    return Table(columns=_COLUMNS, rows=rows)
+
+
+def gap_sentence(gap: Gap) -> str:
+    """Say why there are no receptive fields, or where they end."""
+    if gap.kind == "operator":
+        return f"Receptive fields end before {gap.row}, which is no plain window."
+    if gap.row == ".":
+        return "No receptive fields: the model is no plain chain from one input."
+    why = "joins several tensors" if gap.kind == "join" else "may take another tensor than the last"
+    return f"No receptive fields: the model is no plain chain of layers; {gap.row} {why}."
+
+
+def equation(derivations: Sequence[Derivation]) -> str:
+    """Return derivations that differ only in their symbol as one line: `weights = 11·11·3·96 = 34,848`."""
+    return joined(derivations, str, substituted_text(derivations[0]), result_text(derivations[0]))
+
+
+def joined(derivations: Sequence[Derivation], symbol: Callable[[str], str], substituted: str, result: str) -> str:
+    """Return one line: the symbols, what is substituted, and the result unless that says the same."""
+    symbols = [symbol(derivation.symbol) for derivation in derivations]
+    # A sum of one term, such as `400 weights`, is its own result.
+    is_its_result = re.fullmatch(re.escape(result) + r"( \w+|\\text\{[^}]*\})?", substituted)
+    ends = [substituted] if is_its_result else [substituted, result]
+    return " = ".join([*dict.fromkeys(symbols), *ends])
+
+
+def shown_together(layer: LayerExplanation, is_walk: bool) -> list[list[Derivation]]:
+    """Return the derivations, those that differ only in their symbol together; a walk leaves out details."""
+    chosen = [d for d in layer.derivations if not (is_walk and d.symbol.partition(",")[0] in _DETAILS)]
+    return [
+        list(group) for _, group in groupby(chosen, key=lambda d: (d.symbol.partition(" ")[0], d.formula, d.values))
+    ]
+
+
+def _is_brief(layer: LayerExplanation) -> bool:
+    return all(derivation.symbol in _BRIEF for derivation in layer.derivations) and len(layer.remarks) < 2
+
+
+def heading(layer: LayerExplanation) -> str:
+    """Return a layer's type and its shapes for one sample."""
+    row = layer.row
+    shapes = [sizes_text(shape[1:]) for shape in (row.input_shape, row.output_shape) if shape and len(shape) > 1]
+    return "  ".join(filter(None, (row.type, " → ".join(dict.fromkeys(shapes) if _is_brief(layer) else shapes))))
+
+
+def closing(explanation: Explanation, is_walk: bool) -> list[str]:
+    """Return the sentences after the layers: where receptive fields end, and for a walk the totals."""
+    gap = [gap_sentence(explanation.gap)] if explanation.gap else []
+    if not is_walk:
+        return gap
+    totals = explanation.table.totals
+    layers = f"{totals.weight_layers} weight layer{'' if totals.weight_layers == 1 else 's'}"
+    figures = {"parameters": totals.params, "MACs": totals.macs, "FLOPs": totals.flops, "neurons": totals.neurons}
+    counts = ", ".join(f"{format_integer(figure)} {name}" for name, figure in figures.items())
+    return [*gap, f"Total: {layers}, {counts}; parameters take {format_bytes(totals.param_bytes)}."]
+
+
+def _record(derivation: Derivation) -> dict[str, Any]:
+    return {
+        "symbol": derivation.symbol,
+        "formula": _symbolic(derivation.formula),
+        "values": {name: _plain(value) for name, value in derivation.values.items()},
+        "substituted": substituted_text(derivation),
+        "result": _plain(derivation.result),
+    }
+
+
+def _symbolic(formula: str) -> str:
+    return re.sub(r"\{(\w+)\}", r"\1", formula)
+
+
+def substituted_text(derivation: Derivation) -> str:
+    """Return the formula with its values in place of their names."""
+    return re.sub(r"\{(\w+)\}", lambda match: _named(match[1], derivation.values[match[1]]), derivation.formula)
+
+
+def _named(name: str, value: Value) -> str:
+    """Return a value, with its name where that is a word."""
+    text = "·".join(map(format_integer, value)) if isinstance(value, tuple) else _number(value)
+    is_word = re.fullmatch(r"[a-z]\d*", name) is None
+    return f"{text} {name}" if is_word else text
+
+
+def _number(value: int | Fraction) -> str:
+    text = format_integer(int(value)) if value == int(value) else f"{float(value):,}"
+    return text.replace("-", "−")
+
+
+def result_text(derivation: Derivation) -> str:
+    """Return the result, with its unit where it is memory."""
+    text = _number(derivation.result)
+    if not derivation.symbol.endswith("memory"):
+        return text
+    return f"{text} bytes" if derivation.result < 1024 else f"{text} bytes ({format_bytes(int(derivation.result))})"
+
+
+def _plain(value: Value) -> int | float | list[int]:
+    if isinstance(value, tuple):
+        return list(value)
+    return int(value) if value == int(value) else float(value)
+
+
+def _folded(block: str) -> str:
+    """Indent all lines after the first, and what does not fit into a line further."""
+    first, *rest = block.split("\n")
+    lines = textwrap.wrap(first, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    for line in rest:
+        lines += textwrap.wrap(
+            line,
+            _WIDTH,
+            initial_indent="  ",
+            subsequent_indent="      ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines)
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*_|<>])", r"\\\1", text)

@@ -1,0 +1,97 @@
+"""Columns of the tables about memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+
+from archbench.analyze.memory.footprint import Footprint
+from archbench.analyze.memory.layers import LayerMemory
+from archbench.analyze.memory.timeline import Moment
+from archbench.reporting.table import Column, Table
+from archbench.units import format_bytes
+
+_MEMORY = (
+    Column("model", "Model", "text", 0),
+    Column("batch", "Batch", "plain", 1),
+    Column("mode", "Mode", "text"),
+    Column("optimizer", "Optimizer", "text"),
+    Column("dtype", "Dtype", "text"),
+    Column("peak_bytes", "Peak", "bytes", 2),
+    Column("peak_layer", "At", "text", 9),
+    Column("params_bytes", "Params", "bytes", 5),
+    Column("gradient_bytes", "Gradients", "bytes", 7),
+    Column("optimizer_bytes", "Optimizer", "bytes", 8),
+    Column("activation_bytes", "Activations", "bytes", 3),
+    Column("temporary_bytes", "Temporary", "bytes", 4),
+    Column("input_bytes", "Inputs", "bytes", 10),
+    Column("workspace_bytes", "Workspace", "bytes", 6),
+    Column("rounding_bytes", "Rounding", "bytes", 12),
+    Column("peak_phase", "In", "text", 11),
+)
+
+_LAYER_MEMORY = (
+    Column("index", "#", "plain"),
+    Column("name", "Layer", "text", 0),
+    Column("type", "Type", "text", 4),
+    Column("param_bytes", "Params", "bytes", 5),
+    Column("output_bytes", "Output", "bytes", 2),
+    Column("saved_bytes", "Saved", "bytes", 1),
+    Column("forward_peak_bytes", "Peak", "bytes", 3),
+    Column("backward_peak_bytes", "Back peak", "bytes", 3),
+)
+
+_TIMELINE = (
+    Column("step", "Step", "plain", 0),
+    Column("phase", "Phase", "text", 1),
+    Column("layer", "Layer", "text", 2),
+    Column("operator", "Operator", "text", 4),
+    Column("params_bytes", "Params", "bytes", 9),
+    Column("gradient_bytes", "Gradients", "bytes", 7),
+    Column("optimizer_bytes", "Optimizer", "bytes", 8),
+    Column("activation_bytes", "Activations", "bytes", 5),
+    Column("temporary_bytes", "Temporary", "bytes", 6),
+    Column("input_bytes", "Inputs", "bytes", 10),
+    Column("total_bytes", "Total", "bytes", 3),
+)
+
+
+def memory_table(rows: Sequence[Footprint], *, notes: Iterable[str] = (), caveats: Iterable[str] = ()) -> Table:
+    """Return one row a run, with where the peak of the last one is."""
+    last = rows[-1]
+    title = [last.mode, last.dtype, last.optimizer]
+    where = f"Peak of batch {last.batch}: {format_bytes(last.peak_bytes)} in the {last.peak_phase} pass"
+    at = f" of {last.peak_layer}" if last.peak_layer else ""
+    where = where.replace("update pass", "optimizer's update")
+    on_top = "Peak is the sum of what is there then; allocators and libraries need more on top"
+    if last.workspace_bytes is None:
+        on_top += " (name a --device to see how much)"
+    unused = () if last.mode == "train" else ("gradient_bytes", "optimizer_bytes")
+    return Table(
+        columns=tuple(replace(column, priority=None) if column.field in unused else column for column in _MEMORY),
+        rows=[asdict(row) for row in rows],
+        title=", ".join(filter(None, title)),
+        notes=(f"{where}{at}.", f"{on_top}.", *notes),
+        caveats=tuple(caveats),
+    )
+
+
+def layer_memory_table(rows: Sequence[LayerMemory], *, title: str, caveats: Iterable[str] = ()) -> Table:
+    """Return one row a layer; in training with what all of them save."""
+    saved = [row.saved_bytes for row in rows if row.saved_bytes is not None]
+    totals = {"name": "total", "saved_bytes": sum(saved), "param_bytes": sum(row.param_bytes for row in rows)}
+    return Table(
+        columns=_LAYER_MEMORY,
+        rows=[asdict(row) for row in rows],
+        title=title,
+        totals=totals if saved else None,
+        notes=(
+            "Saved: what a layer made that waits for the backward pass. Peak: the most that is there while it runs.",
+        ),
+        caveats=tuple(caveats),
+    )
+
+
+def timeline_table(moments: Sequence[Moment], *, title: str, caveats: Iterable[str] = ()) -> Table:
+    """Return one row an operator, with all that is there while it runs."""
+    return Table(columns=_TIMELINE, rows=[asdict(moment) for moment in moments], title=title, caveats=tuple(caveats))

@@ -1,0 +1,292 @@
+"""Which columns each command's table has: the fields of its record, and how people see them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, get_args
+
+from archbench.analyze.limits import LimitRow
+from archbench.analyze.imagenet_history import HistoryRow
+from archbench.analyze.claims import Judged, Outcome
+from archbench.analyze.compare import ModelRow
+from archbench.analyze.layers import Doubt, LayerTable, Totals, as_record
+from archbench.reporting.table import Column, Table
+from archbench.store.records import Result
+from archbench.store.trainings import TrainingResult
+from archbench.units import format_bytes
+
+CONVENTION = (
+    "MAC: one multiply-accumulate of a convolution or matrix product. FLOP: every operation; see 'archbench costs'."
+)
+
+_SUMMARY = (
+    Column("index", "#", "plain"),
+    Column("name", "Layer", "text", 0),
+    Column("type", "Type", "text", 6),
+    Column("depth", "Depth", "plain"),
+    Column("calls", "Calls", "plain", 13),
+    Column("input_shape", "Input", "shape", 8),
+    Column("output_shape", "Output", "shape", 1),
+    Column("kernel", "Kernel", "window", 4),
+    Column("stride", "Stride", "step", 5),
+    Column("padding", "Pad", "step", 7),
+    Column("groups", "Groups", "plain", 9),
+    Column("params", "Params", "integer", 2),
+    Column("trainable_params", "Trainable", "integer"),
+    Column("neurons", "Neurons", "integer", 12),
+    Column("macs", "MACs", "integer", 3),
+    Column("flops", "FLOPs", "count", 10),
+    Column("param_bytes", "Param bytes", "bytes"),
+    Column("output_bytes", "Output bytes", "bytes"),
+    Column("read_bytes", "Read", "bytes", 14),
+    Column("written_bytes", "Written", "bytes", 15),
+    Column("intensity", "FLOP/B", "float", 11),
+)
+
+_TRAINING = (
+    Column("backward_macs", "Back MACs", "integer", 3),
+    Column("backward_flops", "Back FLOPs", "count", 10),
+)
+
+_COMPARISON = (
+    Column("model", "Model", "text", 0),
+    Column("title", "Title", "text", 12),
+    Column("year", "Year", "plain", 7),
+    Column("input_shape", "Input", "shape", 5),
+    Column("weight_layers", "Layers", "plain", 4),
+    Column("params", "Params", "count", 1, compared=True),
+    Column("macs", "MACs", "count", 2, compared=True),
+    Column("flops", "FLOPs", "count", 8, compared=True),
+    Column("neurons", "Neurons", "count", 9, compared=True),
+    Column("param_bytes", "Weights", "bytes", 10),
+    Column("peak_inference_bytes", "Peak memory", "bytes", 6),
+    Column("peak_training_bytes", "Peak training", "bytes", 6),
+    Column("intensity", "FLOP/B", "float", 11),
+    Column("reported_top5_error_percent", "Top-5 err %", "float", 3),
+)
+
+_MEASURED = (
+    Column("device", "Device", "text", 13),
+    Column("dtype", "Dtype", "text", 6),
+    Column("measured_batch", "At batch", "plain", 6),
+    Column("images_per_s", "Images/s", "measure", 3),
+)
+
+_TRAINED = (
+    Column("trained_on", "Trained on", "text", 4),
+    Column("epochs", "Epochs", "figure", 9),
+    Column("top1_mean", "Top-1", "percent", 3),
+    Column("top1_low", "Low", "percent", 6),
+    Column("top1_high", "High", "percent", 7),
+)
+
+_LIMITS = (
+    Column("quantity", "Quantity", "text", 0),
+    Column("value", "Value", "integer", 2),
+    Column("limit", "Limit", "integer", 3),
+    Column("excess", "Over", "integer", 4),
+    Column("verdict", "Verdict", "text", 1),
+    Column("source", "Limit from", "text", 5),
+)
+
+_CLAIMS = (
+    Column("id", "Claim", "text", 0),
+    Column("source", "Source", "text", 8),
+    Column("model", "Model", "text", 5),
+    Column("layer", "Layer", "text", 7),
+    Column("quantity", "Quantity", "text", 6),
+    Column("claimed", "Claimed", "text", 2),
+    Column("computed", "Computed", "figure", 3),
+    Column("verdict", "Verdict", "text", 1),
+    Column("note", "Note", "text", 4, wraps=True),
+)
+
+_MODELS = (
+    Column("name", "Model", "text", 0),
+    Column("title", "Title", "text", 1),
+    Column("year", "Year", "plain", 2),
+    Column("input_shape", "Input", "shape", 3),
+    Column("reported_top5_error_percent", "Top-5 err %", "float", 4),
+    Column("reported_protocol", "Protocol", "text", 6),
+    Column("paper", "Paper", "text"),
+    Column("differences", "Differences", "text"),
+)
+
+_HISTORY = (
+    Column("year", "Year", "plain", 1),
+    Column("entry", "Entry", "text", 0),
+    Column("layers", "Layers", "plain", 3),
+    Column("top5_error_percent", "Top-5 err %", "figure", 2),
+    Column("model", "Model", "text", 4),
+    Column("weight_layers", "Counted", "plain"),
+    Column("params", "Params", "count", 5),
+    Column("macs", "MACs", "count", 6),
+    Column("source", "Source", "text"),
+)
+
+_COSTS = (Column("operator", "Operator", "text", 0), Column("rule", "Rule", "text", 1, wraps=True))
+
+
+_DOUBTS: dict[Doubt, str] = {
+    "attention": "peak memory and bytes are of attention as separate products; fused kernels keep no scores",
+    "autocast": "counted without autocast; bytes and peak memory are those of the tensors' own dtypes",
+    "no backward": "no output requires a gradient, so that there is no backward pass",
+    "recurrence": "peak memory and bytes are of recurrent layers step by step; fused kernels differ",
+    "strangers": "it uses trainable tensors that are not its parameters; gradients for them are not counted",
+}
+
+
+def caveats(model: str, table: LayerTable, real_data_reason: str | None) -> tuple[str, ...]:
+    """Return what must be said beside a model's numbers: what was not counted, not used, or really computed."""
+    said = []
+    if table.uncounted:
+        calls = ", ".join(f"{name} ({times}×)" for name, times in sorted(table.uncounted.items()))
+        said.append(f"{model}: uncounted, their cost is in no figure: {calls}")
+    if table.unread:
+        said.append(f"{model}: no operator read the parameters of {', '.join(table.unread)}")
+    if real_data_reason:
+        said.append(f"{model}: run on real data, because {real_data_reason}")
+    said += [f"{model}: {_DOUBTS[doubt]}" for doubt in sorted(table.doubts)]
+    return tuple(said)
+
+
+def limits_table(rows: Sequence[LimitRow], *, model: str, caveats: tuple[str, ...]) -> Table:
+    """Return one row a limit."""
+    return Table(
+        columns=_LIMITS,
+        rows=[asdict(row) for row in rows],
+        title=f"{model}: {_verdict(rows)}",
+        notes=(CONVENTION,),
+        caveats=caveats,
+    )
+
+
+def _verdict(rows: Sequence[LimitRow]) -> str:
+    missed = sum(row.verdict == "missed" for row in rows)
+    return f"{missed} of {len(rows)} limits missed" if missed else f"all {len(rows)} limits kept"
+
+
+def summary_table(
+    table: LayerTable, *, model: str, batch: int, mode: str, real_data_reason: str | None = None
+) -> Table:
+    """Return the layer table of one model, with totals."""
+    totals = table.totals
+    layers = f"{totals.weight_layers} weight layer{'' if totals.weight_layers == 1 else 's'}"
+    backward = {} if totals.training_macs is None else {"backward_macs": totals.training_macs - totals.macs}
+    return Table(
+        columns=_SUMMARY if totals.training_macs is None else _SUMMARY + _TRAINING,
+        rows=[as_record(row) for row in table.rows],
+        title=f"{model}, {mode}, batch {batch}",
+        totals={"name": "total", "type": layers, **as_record(totals), "intensity": totals.intensity, **backward},
+        batch=batch,
+        notes=(_peak(totals), CONVENTION),
+        caveats=caveats(model, table, real_data_reason),
+    )
+
+
+def _peak(totals: Totals) -> str:
+    """Say how much memory the run needs at its worst moment."""
+    if totals.peak_training_bytes is not None:
+        what = "a training step with SGD and momentum (parameters, momentum, gradients, activations)"
+        return f"Peak memory: {format_bytes(totals.peak_training_bytes)} in {what}."
+    assert totals.peak_inference_bytes is not None, "one of the peaks is always computed"
+    return f"Peak memory: {format_bytes(totals.peak_inference_bytes)} in inference (parameters, inputs, activations)."
+
+
+def summaries_table(tables: Mapping[str, LayerTable], *, batch: int) -> Table:
+    """Return the layer tables of several models as one, with a first column `model`."""
+    return Table(
+        columns=(Column("model", "Model", "text", 0), *_SUMMARY),
+        rows=[{"model": model, **as_record(row)} for model, table in tables.items() for row in table.rows],
+        batch=batch,
+        notes=(CONVENTION,),
+    )
+
+
+def comparison_table(
+    rows: Sequence[ModelRow],
+    *,
+    baseline: int,
+    batch: int,
+    mode: str,
+    notes: Iterable[str] = (),
+    caveats: Iterable[str] = (),
+    measured: Mapping[str, Result] | None = None,
+    trained: Mapping[str, TrainingResult] | None = None,
+) -> Table:
+    """Return one row a model; `baseline` is the index of the row that ratios refer to.
+
+    `measured` are the best results by model, `trained` what they learned, of those that have any; None leaves their
+    columns out.
+    """
+    records = [as_record(row) for row in rows]
+    computed = [column for column in _COMPARISON if column.field in records[0]]
+    if measured is not None:
+        records = [{**record, **_measured(measured.get(record["model"]))} for record in records]
+        computed += _MEASURED
+    if trained is not None:
+        records = [{**record, **_trained(trained.get(record["model"]))} for record in records]
+        computed += _TRAINED
+    ratios = f"ratios to {rows[baseline].model}" if len(rows) > 1 else ""
+    return Table(
+        columns=tuple(computed),
+        rows=records,
+        title=", ".join(filter(None, (mode, f"batch {batch}", ratios))),
+        baseline=records[baseline] if len(rows) > 1 else None,
+        batch=batch,
+        notes=(*notes, CONVENTION),
+        caveats=tuple(caveats),
+    )
+
+
+def _measured(result: Result | None) -> dict[str, Any]:
+    """Return what a comparison shows of a model's best result."""
+    if result is None:
+        return {column.field: None for column in _MEASURED}
+    configuration = result.configuration
+    return {
+        "device": configuration.device,
+        "dtype": configuration.dtype,
+        "measured_batch": configuration.batch,
+        "images_per_s": result.images_per_s,
+    }
+
+
+def _trained(result: TrainingResult | None) -> dict[str, Any]:
+    """Return what a comparison shows of what a model learned."""
+    if result is None:
+        return {column.field: None for column in _TRAINED}
+    learned = {name: getattr(result, name) for name in ("epochs", "top1_mean", "top1_low", "top1_high")}
+    return {"trained_on": result.data, **learned}
+
+
+def claims_table(rows: Sequence[Judged]) -> Table:
+    """Return one row a claim, with how many of each verdict there are."""
+    verdicts = Counter(row.verdict for row in rows)
+    counts = ", ".join(f"{verdicts[name]} {name}" for name in get_args(Outcome) if verdicts[name])
+    return Table(columns=_CLAIMS, rows=[asdict(row) for row in rows], title=f"{len(rows)} claims: {counts}")
+
+
+def models_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return one row a model that is installed."""
+    return Table(columns=_MODELS, rows=rows)
+
+
+def history_table(rows: Sequence[HistoryRow]) -> Table:
+    """Return one row an entry of the ImageNet challenge."""
+    return Table(
+        columns=_HISTORY,
+        rows=[asdict(row) for row in rows],
+        title="ImageNet challenge, classification",
+        notes=(
+            "Errors are the submissions', mostly ensembles on the test set; counts are of one network.",
+            CONVENTION,
+        ),
+    )
+
+
+def costs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return one row an operator with its rule."""
+    return Table(columns=_COSTS, rows=rows, notes=("Operators without a rule are listed as uncounted, never as zero.",))

@@ -1,0 +1,132 @@
+"""The table of a profile, and what must be said beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from math import fsum
+from typing import Any
+
+from archbench.analyze.performance.layer_times import ProfileRow
+from archbench.analyze.performance.roofline import Conditions
+from archbench.measure.profile.profile import Profile
+from archbench.measure.worker.request import Request
+from archbench.reporting.table import Column, Table
+from archbench.units import format_percent, format_time
+
+_PROFILE = (
+    Column("index", "#", "plain"),
+    Column("name", "Layer", "text", 0),
+    Column("type", "Type", "text", 11),
+    Column("calls", "Calls", "plain", 12),
+    Column("time_s", "Time", "time", 1),
+    Column("share", "Share", "percent", 2),
+    Column("forward_s", "Forward", "time", 3),
+    Column("backward_s", "Backward", "time", 4),
+    Column("flops", "FLOPs", "count"),
+    Column("moved_bytes", "Moved", "bytes"),
+    Column("flop_per_s", "FLOP/s", "count", 5),
+    Column("bytes_per_s", "B/s", "count", 6),
+    Column("intensity", "FLOP/B", "float", 10),
+    Column("bound", "Bound by", "text", 7),
+    Column("predicted_s", "Roofline", "time", 8),
+    Column("ratio", "Ratio", "measure", 9),
+)
+_PASSES = ("forward_s", "backward_s")
+# The part of a step by which profiling may slow it, or noise swell its gaps, before a word is said.
+_TOLERATED = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Profiled:
+    """A profile with what it is of: the request, the device's own name, by whose ceilings it is judged."""
+
+    profile: Profile
+    request: Request
+    device: str
+    conditions: Conditions | None
+
+
+def profile_table(found: Profiled, rows: Sequence[ProfileRow], caveats: Iterable[str] = ()) -> Table:
+    """Return one row a layer, the gaps last, and their sum: the time of a step."""
+    profile, request = found.profile, found.request
+    shown = _PROFILE if request.mode == "train" else tuple(one for one in _PROFILE if one.field not in _PASSES)
+    how = f"{request.mode}, batch {request.batch}, {request.dtype}, {request.layout}"
+    return Table(
+        columns=shown,
+        rows=[asdict(row) for row in rows],
+        title=f"{request.model}, {how} on {found.device}",
+        totals=_totals(profile.rows, profile.step_s),
+        notes=(_steps_note(profile), _roofline_note(found.conditions), *_row_notes(profile.rows)),
+        caveats=(*_warnings(profile), *caveats),
+    )
+
+
+def profile_document(found: Profiled, rows: Sequence[ProfileRow]) -> dict[str, Any]:
+    """Return everything as JSON has it: the configuration, the step's times, the rows."""
+    profile, request = found.profile, found.request
+    names = ("model", "mode", "batch", "dtype", "layout", "threads")
+    return {
+        **{name: getattr(request, name) for name in names},
+        "kind": request.kind,
+        "device": found.device,
+        "ceilings": None if found.conditions is None else found.conditions.device.name,
+        "steps": profile.steps,
+        "step_s": profile.step_s,
+        "unprofiled_step_s": profile.plain_s,
+        "step_gaps_s": profile.step_gaps_s,
+        "doubts": list(profile.doubts),
+        "layers": [
+            {name: value for name, value in asdict(row).items() if request.mode == "train" or name not in _PASSES}
+            for row in rows
+        ],
+    }
+
+
+def _totals(rows: Iterable[ProfileRow], step_s: float) -> dict[str, Any]:
+    """Return the last line: the step as a whole."""
+    every = list(rows)
+    flops, moved = (sum(getattr(row, field) or 0 for row in every) for field in ("flops", "moved_bytes"))
+    passes = {name: fsum(getattr(row, name) or 0.0 for row in every) for name in _PASSES}
+    predicted_s = fsum(row.predicted_s or 0.0 for row in every)
+    totals: dict[str, Any] = {"name": "total", "time_s": step_s, "share": 1.0, "flops": flops, "moved_bytes": moved}
+    totals |= {"flop_per_s": flops / step_s, "bytes_per_s": moved / step_s, **passes}
+    if moved:
+        totals["intensity"] = flops / moved
+    if predicted_s:
+        totals |= {"predicted_s": predicted_s, "ratio": step_s / predicted_s}
+    return totals
+
+
+def _steps_note(profile: Profile) -> str:
+    steps = "one step" if profile.steps == 1 else f"median of {profile.steps} steps"
+    step, plain = format_time(profile.step_s), format_time(profile.plain_s)
+    return f"A step: {step} under the profiler ({steps}), {plain} without it."
+
+
+def _roofline_note(conditions: Conditions | None) -> str:
+    if conditions is None:
+        return "No ceilings of this device are known; 'archbench devices --measure' measures what the roofline needs."
+    device = conditions.device
+    how = "measured here" if device.is_measured else "published"
+    return f"Roofline: the least time by the ceilings of {device.name}, {how}. Ratio: time over that."
+
+
+def _row_notes(rows: Iterable[ProfileRow]) -> Iterable[str]:
+    *layers, gaps = rows
+    if gaps.time_s < 0:
+        yield "Gaps are negative: kernels overlapped, so that their times sum to more than the step's."
+    if any(row.index is None and "/" in row.name for row in layers):
+        yield "Rows without FLOPs: operators that ran here in place of those that 'archbench summary' counts."
+
+
+def _warnings(profile: Profile) -> Iterable[str]:
+    """Say what every reader must know of the times, wherever the table goes."""
+    if profile.overhead > _TOLERATED:
+        slowed = format_percent(profile.overhead)
+        yield f"the step took {slowed} longer under the profiler: layers' times are too long, most of small operators"
+    yield from (f"profiled steps: {doubt}" for doubt in profile.doubts)
+    noise_s = profile.rows[-1].time_s - profile.step_gaps_s
+    if noise_s > _TOLERATED * profile.step_s:
+        gaps = format_time(profile.step_gaps_s)
+        yield f"the gaps hold {format_time(noise_s)} of noise between steps; those of a single step are {gaps} (median)"

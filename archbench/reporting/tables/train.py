@@ -1,0 +1,158 @@
+"""Columns of the tables of trained models, and what must be said beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from archbench.reporting.table import Column, Table
+from archbench.store.trainings import TrainingResult
+from archbench.training.run_dir.records import Accuracy, Epoch, Outcome
+from archbench.units import format_figure, format_measure, format_percent, format_time
+
+_ACCURACY = (
+    Column("model", "Model", "text", 0),
+    Column("data", "Data", "text", 12),
+    Column("input_shape", "Input", "text", 8),
+    Column("epochs", "Epochs", "figure", 9),
+    Column("seeds", "Seeds", "plain", 10),
+    Column("top1_mean", "Top-1", "percent", 1),
+    Column("top1_std", "±", "percent", 5),
+    Column("top1_low", "Low", "percent", 4),
+    Column("top1_high", "High", "percent", 4),
+    Column("top5_mean", "Top-5", "percent", 11),
+    Column("params", "Params", "count", 6),
+    Column("macs", "MACs", "count", 3),
+    Column("images_per_s", "Images/s", "measure", 7),
+    Column("time_s", "Time", "time", 7),
+    Column("status", "Status", "text", 2),
+    Column("chance_top1", "Chance", "percent"),
+    Column("chance_top5", "Chance of 5", "percent"),
+    Column("peak_bytes", "Memory", "bytes"),
+)
+
+_TRAININGS = (
+    Column("run_id", "Run", "text"),
+    Column("started_at", "Started", "text", 9),
+    Column("machine", "Machine", "text"),
+    Column("folder", "Folder", "text", 10),
+    Column("model", "Model", "text", 0),
+    Column("data", "Data", "text", 2),
+    Column("recipe", "Recipe", "text", 6),
+    Column("input_shape", "Input", "text", 7),
+    Column("epochs", "Epochs", "figure", 4),
+    Column("seeds", "Seeds", "plain", 5),
+    Column("top1_mean", "Top-1", "percent", 1),
+    Column("top1_std", "±", "percent", 8),
+    Column("top1_low", "Low", "percent", 3),
+    Column("top1_high", "High", "percent", 3),
+    Column("top5_mean", "Top-5", "percent", 11),
+    Column("images_per_s", "Images/s", "measure", 12),
+    Column("time_s", "Time", "time", 13),
+    Column("status", "Status", "text", 2),
+)
+
+_METRICS = (
+    Column("model", "Model", "text", 0),
+    Column("seed", "Seed", "plain", 1),
+    Column("epoch", "Epoch", "plain", 2),
+    Column("step", "Step", "plain", 6),
+    Column("train_loss", "Train loss", "measure", 3),
+    Column("test_loss", "Test loss", "measure", 7),
+    Column("top1", "Top-1", "percent", 4),
+    Column("top5", "Top-5", "percent", 8),
+    Column("learning_rate", "Rate", "figure", 9),
+    Column("images_per_s", "Images/s", "measure", 6),
+    Column("elapsed_s", "Time", "time", 7),
+    Column("validation_loss", "Val. loss", "measure", 5),
+    Column("validation_top1", "Val. top-1", "percent", 4),
+    Column("validation_top5", "Val. top-5", "percent", 10),
+)
+
+
+def accuracy_table(
+    accuracies: Sequence[Accuracy], outcomes: Sequence[Outcome], data: Mapping[str, Any], verdict: Sequence[str] = ()
+) -> Table:
+    """Return one row a model; below it what guessing gives, the verdict, and why what is not ok is not.
+
+    `data` is that of `run.json`.
+    """
+    chance = f"Guessing gives {format_percent(accuracies[0].chance_top1)} top-1" if accuracies else ""
+    if accuracies:
+        chance += f" and {format_percent(accuracies[0].chance_top5)} top-5. Low and high bound the 95% interval."
+    return Table(
+        columns=_ACCURACY,
+        rows=[asdict(row) for row in accuracies],
+        title=f"{data['name']}: {data['images']['train']:,} training and {data['images']['test']:,} test images",
+        notes=tuple(filter(None, (chance, *verdict, *_remarks(outcomes)))),
+        caveats=tuple(filter(None, (data["caveat"],))),
+    )
+
+
+def trainings_table(results: Sequence[TrainingResult]) -> Table:
+    """Return one row a model of each stored run."""
+    count = f"{len(results)} trained model{'' if len(results) == 1 else 's'}"
+    return Table(columns=_TRAININGS, rows=[asdict(row) for row in results], title=count)
+
+
+def metrics_table(rows: Sequence[Epoch]) -> Table:
+    """Return one row an epoch of every model and seed."""
+    return Table(columns=_METRICS, rows=[asdict(row) for row in rows])
+
+
+def expectation(seconds: Mapping[str, float], seeds: int) -> str:
+    """Say how long each model, and all, may take; `seconds` are those of one seed."""
+    each = ", ".join(f"{model} {format_time(seeds * value)}" for model, value in seconds.items())
+    total = format_time(seeds * sum(seconds.values()))
+    return f"about {total} in all, {seeds} seed{'' if seeds == 1 else 's'} each: {each}"
+
+
+def epoch_line(row: Epoch) -> str:
+    """Return a row of `metrics.csv` in words, for where no table can be shown."""
+    figures = step_words(row.train_loss, row.images_per_s)
+    validation = format_percent(row.validation_top1)
+    return f"{row.model}, seed {row.seed}, epoch {row.epoch}: {figures}, validation {validation}"
+
+
+def step_words(loss: float, images_per_s: float | None) -> str:
+    """Return a loss and a rate in words."""
+    return f"loss {loss:.3f}" + ("" if images_per_s is None else f", {format_measure(images_per_s)} images/s")
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """Say how the training of one model with one seed ended."""
+    found = "" if outcome.top1 is None else f", test {format_percent(outcome.top1)}"
+    reason = f": {outcome.reason}" if outcome.reason else ""
+    return f"{outcome.model}, seed {outcome.seed}: {outcome.status}{found}{reason}"
+
+
+def length_words(row: Accuracy) -> str:
+    """Say how long a model was trained."""
+    epochs = format_figure(round(row.epochs, 2))
+    return f"{epochs} epoch{'' if epochs == '1' else 's'}"
+
+
+def _remarks(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
+    """Say once what each model's trainings say, seeds apart."""
+    found = list(outcomes)
+    said = [f"{one.model}: {text}" for one in found for text in (*_failure(one), *one.notes)]
+    return (*dict.fromkeys(said), *_vanished_signals(found))
+
+
+def _failure(outcome: Outcome) -> tuple[str, ...]:
+    if outcome.status not in ("failed", "diverged"):
+        return ()
+    return (f"{outcome.status} with seed {outcome.seed}: {outcome.reason}",)
+
+
+def _vanished_signals(outcomes: Sequence[Outcome]) -> list[str]:
+    """Say of models stuck at chance whether the image reached the output at all, which no recipe mends."""
+    spreads: dict[str, float] = {}
+    for one in outcomes:
+        if one.status == "chance" and one.initial_spread is not None:
+            spreads[one.model] = max(spreads.get(one.model, 0.0), one.initial_spread)
+    return [
+        f"{model}: before the first step the scores of different images differed by {spread:.1e} at most."
+        for model, spread in spreads.items()
+    ]

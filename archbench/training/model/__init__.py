@@ -1,0 +1,1 @@
+"""A model fitted to data: its first and last layer, its initialisation."""

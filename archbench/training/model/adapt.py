@@ -1,0 +1,231 @@
+"""Fit a model to data: its last layer to the classes, its input to the channels and a size; and say what was changed.
+
+A builder with a card (a zoo's) is asked by its arguments `num_classes`, `in_channels`, `size` and `init`, a library's
+by `num_classes`. All is tried on a model without data first; what arguments cannot do is done to the built model.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from archbench.models.address import Source, find
+from archbench.errors import ForwardError, InputError
+from archbench.models.inputs import InputSpec, advice
+from archbench.trace.records import Trace
+from archbench.trace.pytree import tensors_in
+from archbench.trace.tracer import trace
+from archbench.training.model.head import Head, find_head, num_outputs_of, replace_head
+from archbench.training.model.initialise import initialise, require_scheme
+from archbench.units import format_dimensions, format_integer
+
+Shape = tuple[int, int, int]
+
+# Two samples: batch normalisation cannot be trained on one.
+_BATCH = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """A model for some data, the shape of one sample that it takes, and what was changed for it, in words."""
+
+    model: nn.Module
+    input_shape: Shape
+    notes: tuple[str, ...]
+
+
+def adapt(
+    address: str, *, data_shape: Shape, num_classes: int, size: int | None, initialisation: str = "kaiming"
+) -> Adapted:
+    """Return the model at `address` for images of `data_shape` (channels, height, width) and their classes.
+
+    `size` is the height and width that all images will have; None is what the model is made for. The model is on the
+    CPU, its weights drawn by `initialisation` from torch's generator, unless the address says how. Images are the
+    caller's to resize, and to convert where the model takes other channels.
+    Raises AddressError, UsageError, or InputError for a model that cannot be fitted to the data.
+    """
+    asked = find(address)
+    source = _with_arguments(asked, data_shape[0], num_classes, size, initialisation)
+    initialises_itself = source.card is not None and "init" in source.arguments
+    if not initialises_itself:
+        require_scheme(initialisation, address)
+    trial = _trial(source, data_shape[0], num_classes, size, may_replace="num_classes" not in asked.arguments)
+    _require_convertible(address, data_shape[0], trial.input_shape[0])
+    model = source.builder(**source.arguments)
+    if trial.must_replace_head:
+        replace_head(model, trial.head.name, num_classes)
+    if not initialises_itself:
+        initialise(model, initialisation, model.get_submodule(trial.head.name))
+    notes = [
+        *_notes_on_head(asked, trial, num_classes),
+        *_notes_on_input(_usual_shape(asked), trial),
+        *_notes_on_channels(data_shape[0], trial.input_shape[0]),
+    ]
+    if not initialises_itself and initialisation != "torch":
+        notes.append(f"weights start from {initialisation}, not from what its constructor draws")
+    return Adapted(model, trial.input_shape, tuple(notes))
+
+
+def _with_arguments(source: Source, channels: int, num_classes: int, size: int | None, initialisation: str) -> Source:
+    """Return the source with those of the data's arguments that its builder takes and its address leaves open."""
+    parameters = inspect.signature(source.builder).parameters
+    # A library's builder passes on what it does not name; a class of the user's own may not.
+    passes_on = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    wanted: dict[str, Any] = {}
+    if "num_classes" in parameters or (passes_on and source.home is None):
+        wanted["num_classes"] = num_classes
+    shape = source.input_shape
+    if source.card is not None and shape is not None:
+        if "init" in parameters:
+            wanted["init"] = initialisation
+        images = _image_arguments(shape, channels, size)
+        open_ones = {name: images[name] for name in images if name in parameters and name not in source.arguments}
+        shape = (open_ones.get("in_channels", shape[0]), *[open_ones.get("size", length) for length in shape[1:]])
+        wanted |= open_ones
+        if "size" in images and "size" in source.arguments:
+            raise InputError(f"{source.address} is built for {format_dimensions(shape)}, and not for --size {size}")
+    return replace(source, arguments={**wanted, **source.arguments}, input_shape=shape)
+
+
+def _image_arguments(shape: tuple[int, ...], channels: int, size: int | None) -> dict[str, int]:
+    """Return how images differ from those that a model is made for; only one made for grey images sees others."""
+    arguments = {}
+    if shape[0] == 1 and channels != 1:
+        arguments["in_channels"] = channels
+    if size is not None and size != shape[-1]:
+        arguments["size"] = size
+    return arguments
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """What a training step of a model without data has shown: the input that it runs on, its last layer, and all else.
+
+    `must_replace_head` says that the arguments alone do not give it the classes; `record` is of the model as replaced.
+    """
+
+    input_shape: Shape
+    head: Head
+    must_replace_head: bool
+    record: Trace
+
+
+def _trial(source: Source, data_channels: int, num_classes: int, size: int | None, *, may_replace: bool) -> _Trial:
+    """Try the model. Raises InputError if it does not run, or gives no score a class whatever is done to it.
+
+    An address that says how many classes there are is not contradicted: its last layer may not be replaced.
+    """
+    model = source.build()
+    shape, record = _first_that_runs(source, model, _shapes(source, data_channels, size))
+    head = find_head(model, record)
+    if head is None:
+        raise InputError(f"{source.address} has no convolution or linear layer that could be fitted to the classes")
+    if _is_classifier(record, num_classes):
+        return _Trial(shape, head, False, record)
+    if not may_replace:
+        raise InputError(f"{source.address} has {head.num_outputs} outputs, and the data {num_classes} classes")
+    given = _outputs(record)
+    replace_head(model, head.name, num_classes)
+    record = _run(model, shape)
+    if not _is_classifier(record, num_classes):
+        raise InputError(f"{source.address} gives {given} in training, and not one score for each class of each image")
+    return _Trial(shape, head, True, record)
+
+
+def _require_convertible(address: str, given: int, taken: int) -> None:
+    """Raise InputError unless images can be given as many channels as the model takes."""
+    if given != taken and 1 not in (given, taken):
+        raise InputError(f"{address} takes images of {taken} channels, and those of the data have {given}")
+
+
+def _is_classifier(record: Trace, num_classes: int) -> bool:
+    return [output.shape for output in record.layers[0].outputs] == [(_BATCH, num_classes)]
+
+
+def _outputs(record: Trace) -> str:
+    shapes = [format_dimensions(output.shape[1:]) for output in record.layers[0].outputs]
+    return " and ".join(shapes) or "no tensor"
+
+
+def _first_that_runs(source: Source, model: nn.Module, shapes: list[Shape]) -> tuple[Shape, Trace]:
+    """Return the first shape that the model runs on, with the record. Raises InputError that says what would work."""
+    first: ForwardError | None = None
+    for shape in shapes:
+        try:
+            return shape, _run(model, shape)
+        except ForwardError as error:
+            first = first or error
+    assert first is not None, "there is a shape to try"
+    hint = advice(model, [InputSpec(shapes[0])], _usual_shape(source))
+    told = InputError(f"{source.address}: {first}{f'; {hint}' if hint else ''}")
+    raise source.blame(told, first.__cause__ or first) from first
+
+
+def _run(model: nn.Module, shape: Shape) -> Trace:
+    return trace(model, InputSpec(shape).tensor(_BATCH), mode="train", optimizer=None)
+
+
+def _shapes(source: Source, data_channels: int, size: int | None) -> list[Shape]:
+    """Return the shapes to try: the usual one, of the size asked for; the channels are a guess where none is usual."""
+    usual = _usual_shape(source)
+    if usual is not None:
+        return [(usual[0], size or usual[1], size or usual[2])]
+    if size is None:
+        raise InputError(f"{source.address} has no usual input; say a size, such as --size 32")
+    return [(channels, size, size) for channels in dict.fromkeys((data_channels, 3, 1))]
+
+
+def _usual_shape(source: Source) -> Shape | None:
+    """Return the shape of an image that the model is made for: what is known of it, or its own example's; or None."""
+    shape = source.input_shape
+    if shape is None and source.example_inputs is not None:
+        try:
+            tensors = list(tensors_in(source.example_inputs(1)))
+        except (Exception, SystemExit) as error:  # whatever the user's own code raises is told with its own lines
+            told = InputError(f"{source.address}: example_inputs(1) fails: {type(error).__name__}: {error}")
+            raise source.blame(told, error) from error
+        shape = tuple(tensors[0].shape[1:]) if len(tensors) == 1 else ()
+    if shape is None:
+        return None
+    if len(shape) != 3:
+        raise InputError(f"{source.address} takes {format_dimensions(shape) or 'several tensors'}, and not an image")
+    return shape[0], shape[1], shape[2]
+
+
+def _notes_on_head(asked: Source, trial: _Trial, num_classes: int) -> Iterator[str]:
+    name, outputs = trial.head.name, format_integer(num_classes)
+    if trial.must_replace_head:
+        before = format_integer(trial.head.num_outputs)
+        yield f"the last layer, {name}, is replaced: {outputs} outputs, not {before}"
+        return
+    usual = num_outputs_of(asked.build(), name)
+    if trial.head.num_outputs == num_classes and usual not in (None, num_classes):
+        yield f"the last layer, {name}, has {outputs} outputs, not {format_integer(usual)}"
+
+
+def _notes_on_input(usual: Shape | None, trial: _Trial) -> Iterator[str]:
+    if usual is not None and trial.input_shape != usual:
+        pooling = _adaptive_pooling(trial.record)
+        change = f"input {format_dimensions(trial.input_shape)}, not {format_dimensions(usual)}"
+        yield f"{change}: {pooling}" if pooling else change
+
+
+def _adaptive_pooling(record: Trace) -> str | None:
+    """Say what changes the grid of the last feature maps for the classifier; pooling to 1×1 is usual, and no news."""
+    layers = [layer for layer in record.layers if layer.is_leaf and layer.calls]
+    for i, layer in enumerate(layers):
+        if layer.type == "AdaptiveAvgPool2d" and layer.inputs[0].shape != layer.outputs[0].shape:
+            grid = layer.outputs[0].shape[-2:]
+            after = next((later.path for later in layers[i:] if later.type == "Linear"), None)
+            if grid != (1, 1) and after is not None:
+                return f"{format_dimensions(grid)} adaptive pooling before {after}"
+    return None
+
+
+def _notes_on_channels(given: int, taken: int) -> Iterator[str]:
+    if given != taken:
+        yield f"grey images are repeated for its {taken} channels" if given == 1 else "colour images are turned to grey"
