@@ -38,7 +38,7 @@ docs: $(VENV)/installed
 	$(BIN)/archbench verify --format markdown --output docs/claims.md
 	$(BIN)/python results/make_training_times.py
 	for model in lenet5 alexnet zfnet vgg16; do $(BIN)/archbench draw $$model --output docs/pictures/$$model.svg; done
-	$(BIN)/python results/run_docs.py
+	$(BIN)/python tools/run_docs.py
 
 # The documentation as a site in build/site, without the network; a broken link or a page in no menu is an error.
 site: $(VENV)/installed-test

@@ -24,9 +24,9 @@ from torch.nn.functional import cross_entropy
 from torchvision import transforms
 
 from archbench.precision import find_precision
-from archbench.training.model.adapt import adapt
 from archbench.training.data.batches import Batches
 from archbench.training.data.records import Images
+from archbench.training.model.adapt import adapt
 
 _CASES = (("alexnet_owt", 64, "crop+flip"), ("vgg16?head=small", 32, "crop+flip"), ("lenet", 32, "none"))
 _SHAPE = (3, 32, 32)

@@ -16,8 +16,8 @@ from dataclasses import replace
 
 import torch
 
-from archbench.measure.bench.timing import CPU, GPU, Measured, measure
 from archbench.host.machine import default_kind, usable_cores
+from archbench.measure.bench.timing import CPU, GPU, Measured, measure
 from archbench.measure.worker.request import Request
 from archbench.measure.worker.step import Blocks, Step
 

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from archbench.files import write_whole
-from archbench.measure.bench.ab_test import ROUNDS, Duel, Round, duel_of_rounds, served
 from archbench.host.machine import default_kind, device_name, usable_cores
+from archbench.measure.bench.ab_test import ROUNDS, Duel, Round, duel_of_rounds, served
 from archbench.measure.bench.paired_statistics import SIGNIFICANCE
 from archbench.measure.worker.request import Request
 

@@ -75,10 +75,10 @@ def duel_of(sweep: Sweep, other: str) -> tuple[Table, list[dict[str, Any]]]:
 
 def measured(sweep: Sweep, path: Path | None, *, rerun: bool, phases: bool) -> list[Result]:
     """Return a result for each configuration: kept ones, and those measured now, which are kept as they come."""
-    from archbench.measure.bench.runner import Campaign
     from archbench.host.machine import machine
+    from archbench.measure.bench.runner import Campaign
     from archbench.store.database import Store, default_path
-    from cli.progress import Progress
+    from cli.progress.bench import Progress
 
     todo = list(sweep.configurations())
     _warn_of_load()

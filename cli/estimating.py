@@ -69,8 +69,8 @@ def rates_table(
 ) -> Table:
     """Return one row a number of devices."""
     from archbench.analyze.performance.estimate import estimate_row
-    from archbench.analyze.performance.roofline import time_s
     from archbench.analyze.performance.parallelism import data_parallel
+    from archbench.analyze.performance.roofline import time_s
     from archbench.errors import UsageError
     from archbench.reporting.tables.estimate import estimates_table
 
@@ -134,8 +134,8 @@ def layers_table(run: Run, batch: int, efficiency: Efficiency) -> Table:
 
 def parallel_table(run: Run, batch: int, count: int, link: float, efficiency: Efficiency) -> Table:
     """Return what each layer sends under each kind of parallelism."""
-    from archbench.analyze.performance.roofline import time_s
     from archbench.analyze.performance.parallelism import layer_traffic, planned
+    from archbench.analyze.performance.roofline import time_s
     from archbench.reporting.tables.estimate import plans_table
 
     assert run.conditions is not None, "a device was named"

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from archbench.models.address import Card, Source
     from archbench.analyze.compare import ModelRow
     from archbench.api.summary import Summary
+    from archbench.models.address import Card, Source
     from archbench.models.inputs import InputSpec
-    from archbench.trace.records import Trace
     from archbench.trace.optimizer_step import Optimizer
+    from archbench.trace.records import Trace
     from cli.options import Mode
 
 Result = TypeVar("Result")
@@ -36,8 +36,8 @@ class Counted:
 
     def row(self) -> ModelRow:
         """Return the model's row in a comparison."""
-        from archbench.models.address import reported_error
         from archbench.analyze.compare import comparison_row
+        from archbench.models.address import reported_error
 
         summary, card = self.summary, self.card
         shape = summary.inputs[0] if summary.inputs else ()

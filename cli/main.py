@@ -15,27 +15,27 @@ from typer.core import TyperGroup
 
 from archbench.errors import ArchbenchError
 from archbench.reporting.export.encoding import STAND_INS
-from cli.bench import bench
-from cli.check import check
-from cli.compare import compare
-from cli.costs import costs
-from cli.devices import devices
-from cli.diff import diff
-from cli.draw import draw
-from cli.estimate import estimate
-from cli.explain import explain
-from cli.history import history
-from cli.list import list_models
-from cli.memory import memory
+from cli.commands.bench import bench
+from cli.commands.check import check
+from cli.commands.compare import compare
+from cli.commands.costs import costs
+from cli.commands.devices import devices
+from cli.commands.diff import diff
+from cli.commands.draw import draw
+from cli.commands.estimate import estimate
+from cli.commands.explain import explain
+from cli.commands.history import history
+from cli.commands.list import list_models
+from cli.commands.memory import memory
+from cli.commands.plot import plot
+from cli.commands.predict import predict
+from cli.commands.profile import profile
+from cli.commands.report import report
+from cli.commands.results import results
+from cli.commands.summary import summary
+from cli.commands.train import train
+from cli.commands.verify import verify
 from cli.output import ReaderLeftError, be_quiet, emit, warn
-from cli.plot import plot
-from cli.predict import predict
-from cli.profile import profile
-from cli.report import report
-from cli.results import results
-from cli.summary import summary
-from cli.train import train
-from cli.verify import verify
 
 # The base of all complaints about the command line; typer gives it no public name.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from archbench.analyze.performance.roofline import Conditions
     from archbench.hardware.catalogue import Device
     from archbench.trace import optimizer_step as update
-    from archbench.trace.records import Trace
     from archbench.trace.optimizer_step import Optimizer
+    from archbench.trace.records import Trace
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,11 +61,11 @@ def _training(folder: Path) -> TrainingRun:
 
 
 def _subject(model: str, inputs: Sequence[str] | None, place: Device | None) -> Subject:
-    from archbench.models.address import resolved
     from archbench.analyze.performance.efficiency import stated_efficiency
     from archbench.analyze.performance.estimate import roofline_rows
     from archbench.analyze.performance.roofline import Conditions
     from archbench.measure.bench.sweep import input_shape
+    from archbench.models.address import resolved
     from archbench.precision import PRECISIONS
     from archbench.reporting.page.contents import Subject
     from cli.loading import load
@@ -102,7 +102,7 @@ def _results(subjects: Sequence[Subject], path: Path | None) -> tuple[list[Resul
 def _claims(models: set[str]) -> list[Judged]:
     """Return the verdicts on published figures of these models alone, with any number of classes."""
     from archbench.analyze.claims import models_of
-    from cli.verify import claims_of, judged
+    from cli.commands.verify import claims_of, judged
 
     chosen = [
         claim

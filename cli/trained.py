@@ -28,11 +28,11 @@ class Finished:
 
 def finish(place: Path, *, store: Path | None, tensorboard: bool) -> Finished:
     """Return what came of a run, after it was put in the store, and its pictures and logs were written."""
-    from archbench.reporting.tables.train import accuracy_table
     from archbench.reporting.tables.comparison_text import verdict
+    from archbench.reporting.tables.train import accuracy_table
     from archbench.store.database import Store, default_path
-    from archbench.training.statistics import compare_models
     from archbench.training.run_dir.load import read_finished
+    from archbench.training.statistics import compare_models
 
     run = read_finished(place)
     sentences = verdict(run.accuracies, compare_models(run.complete_predictions()))
@@ -66,8 +66,8 @@ def _draw(run: FinishedRun) -> None:
 
 def _charts(run: FinishedRun) -> Iterator[tuple[str, str]]:
     from archbench.reporting.charts.accuracy import measured_accuracy_chart
-    from archbench.reporting.charts.time_to_accuracy import elapsed_chart
     from archbench.reporting.charts.save import to_svg
+    from archbench.reporting.charts.time_to_accuracy import elapsed_chart
     from archbench.reporting.charts.training import training_chart
 
     data = run.data_said

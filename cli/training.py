@@ -18,8 +18,8 @@ import typer
 from cli.output import is_quiet, note
 
 if TYPE_CHECKING:
-    from archbench.training.prepare import Asked, Prepared
     from archbench.training.distributed.process_group import World
+    from archbench.training.prepare import Asked, Prepared
 
 _RESTARTS = 3
 _LONGEST_NAME = 80
@@ -54,8 +54,8 @@ def start(asked: Asked, out: Path | None, manner: Manner) -> Path:
 
 def go_on(place: Path, given: Mapping[str, Any], manner: Manner) -> Path:
     """Go on with the run of a folder, and return it."""
-    from archbench.training.prepare import read_run
     from archbench.training.distributed.process_group import joined
+    from archbench.training.prepare import read_run
 
     _set_up(manner, read_run(place)["plan"]["dtype"])
     with joined(manner.kind) as world:
@@ -78,9 +78,9 @@ def _begin(asked: Asked, out: Path | None, manner: Manner) -> tuple[Prepared, Pa
     from archbench.files import write_whole
     from archbench.host.environment import environment
     from archbench.reporting.tables.train import expectation
-    from archbench.training.run_dir.paths import RunFolder, make_folder
     from archbench.training.prepare import prepare
     from archbench.training.run import describe
+    from archbench.training.run_dir.paths import RunFolder, make_folder
 
     if out is not None and RunFolder(out).run.exists():
         raise UsageError(f"--out {out} holds a run already; --resume {out} goes on with it")
@@ -99,18 +99,18 @@ def _begin(asked: Asked, out: Path | None, manner: Manner) -> tuple[Prepared, Pa
 
 
 def _reopened(place: Path, given: Mapping[str, Any], manner: Manner) -> Prepared:
-    from archbench.training.run_dir.paths import RunFolder
     from archbench.training.prepare import reopen
+    from archbench.training.run_dir.paths import RunFolder
 
     return reopen(RunFolder(place), given, kind=manner.kind, threads=manner.threads)
 
 
 def _train(place: Path, prepared: Prepared, manner: Manner, world: World) -> None:
+    from archbench.training.run import Run
+    from archbench.training.run_dir.lock import locked
     from archbench.training.run_dir.paths import RunFolder
     from archbench.training.signals import Interruption
-    from archbench.training.run_dir.lock import locked
-    from archbench.training.run import Run
-    from cli.train_progress import Live
+    from cli.progress.train import Live
 
     if manner.processes > 1:
         _launch(place, manner)
@@ -140,7 +140,14 @@ def _launch(place: Path, manner: Manner) -> None:
     """
     from archbench.errors import MeasurementError
 
-    command = [sys.executable, "-m", "archbench.training.distributed.launch", "--standalone", "--max-restarts", str(_RESTARTS)]
+    command = [
+        sys.executable,
+        "-m",
+        "archbench.training.distributed.launch",
+        "--standalone",
+        "--max-restarts",
+        str(_RESTARTS),
+    ]
     command += ["--nproc-per-node", str(manner.processes), "-m", "archbench", "train", "--resume", str(place)]
     command += ["--device", manner.kind, "--threads", str(max(1, manner.threads // manner.processes)), "--only-train"]
     command += ["--checkpoint-every", str(manner.checkpoint_s)]

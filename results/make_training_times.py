@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archbench.models.address import find
 from archbench.analyze.performance.roofline import Conditions, time_s
-from archbench.hardware.catalogue import find_device
 from archbench.files import write_whole
+from archbench.hardware.catalogue import find_device
+from archbench.models.address import find
 from archbench.models.inputs import InputSpec
 from archbench.precision import PRECISIONS
 from archbench.reporting.export.markdown import to_markdown

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archbench.models.address import find, model_names
 from archbench.files import write_whole
+from archbench.models.address import find, model_names
 from archbench.reporting.export.csv import to_csv
 from archbench.reporting.tables.model import comparison_table, summaries_table
 from cli.loading import count

@@ -27,14 +27,14 @@ from typing import Any
 
 import torch
 
-from archbench.models.address import find, model_names
 from archbench.analyze.memory.footprint import Footprint, footprint
 from archbench.analyze.performance.roofline import Conditions, Layout
-from archbench.hardware.catalogue import Device
 from archbench.errors import DeviceError
 from archbench.files import write_whole
+from archbench.hardware.catalogue import Device
+from archbench.host.exit_reason import reason
 from archbench.host.machine import device_name
-from archbench.measure.worker.process import reason
+from archbench.models.address import find, model_names
 from archbench.precision import PRECISIONS, Precision
 from archbench.trace.tracer import Mode, trace
 

@@ -21,17 +21,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from archbench.models.address import model_names
 from archbench.errors import DeviceError
 from archbench.files import write_whole
-from archbench.measure.bench.runner import Campaign, Planned
 from archbench.host.machine import default_kind, device_name, machine, usable_cores
+from archbench.measure.bench.runner import Campaign, Planned
 from archbench.measure.bench.sweep import Sweep, is_current
-from archbench.reporting.tables.bench import bench_table
+from archbench.models.address import model_names
 from archbench.reporting.export.csv import to_csv
+from archbench.reporting.tables.bench import bench_table
 from archbench.store.database import Store, default_path
 from archbench.store.records import Configuration, Result, described
-from cli.progress import Progress
+from cli.progress.bench import Progress
 
 FOLDER = Path(__file__).parent
 MOST = 100

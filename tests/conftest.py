@@ -6,12 +6,13 @@ from functools import cache
 import pytest
 import torch
 
+from archbench.api.summary import Summary, summarize
 from archbench.models import inputs
 from archbench.models.address import find
-from archbench.api.summary import Summary, summarize
 from archbench.models.inputs import InputSpec
 from archbench.trace.records import Trace
 from archbench.trace.tracer import Mode, trace
+from cli.main import run
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +61,15 @@ def home(tmp_path_factory):
         patch.setenv("XDG_DATA_HOME", str(place / "data"))
         patch.setenv("XDG_CACHE_HOME", str(place / "cache"))
         yield place
+
+
+@pytest.fixture
+def archbench(capsys):
+    """Run the command line in this process and return its exit code, output and messages."""
+
+    def call(*arguments):
+        code = run(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from archbench.trace.tracer import trace
-from tests import decoder
+from tests.helpers import decoder
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from archbench.models.address import model_names
 from archbench.measure.bench import runner as campaign
+from archbench.models.address import model_names
 from archbench.precision import PRECISIONS
 from archbench.store.records import Configuration, Result
 from benchmarks import repeatability

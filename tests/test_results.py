@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from results import make_training_times, make_zoo_tables
-from tests import golden_figures as golden
+from tests.helpers import golden_figures as golden
 
 RESULTS = Path(__file__).parent.parent / "results"
 

@@ -10,8 +10,8 @@ import warnings
 import pytest
 from torchvision import models
 
-from archbench.models.address import find
 from archbench.api.summary import summarize
+from archbench.models.address import find
 from archbench.models.inputs import InputSpec
 
 pytestmark = pytest.mark.slow

@@ -6,8 +6,8 @@ other's maps only in conv3 and the fully connected layers: conv2, conv4 and conv
 
 from __future__ import annotations
 
-from zoo.architecture import architecture
 from zoo.blocks import Activation, Conv, Dropout, Linear, Pool, ResponseNorm, Table
+from zoo.builder import architecture
 from zoo.card import Card
 from zoo.initialisation import gaussian
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 
-from zoo.architecture import architecture
 from zoo.blocks import Activation, Conv, Linear, Pool, Table
+from zoo.builder import architecture
 from zoo.card import Card, described_by
 from zoo.digit_bitmaps import digit_codes
 from zoo.initialisation import Part, fan_in_uniform, initialise

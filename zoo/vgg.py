@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
-from zoo.architecture import architecture
 from zoo.blocks import Activation, Conv, Dropout, Linear, Pool, ResponseNorm, Row, Table
+from zoo.builder import architecture
 from zoo.card import Card
 from zoo.initialisation import xavier
 

@@ -5,8 +5,8 @@ AlexNet with a smaller and denser first layer: 11×11 stride 4 becomes 7×7 stri
 
 from __future__ import annotations
 
-from zoo.architecture import architecture
 from zoo.blocks import Activation, Conv, Dropout, Linear, Pool, ResponseNorm, Table
+from zoo.builder import architecture
 from zoo.card import Card
 from zoo.initialisation import gaussian
 

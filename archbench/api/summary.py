@@ -15,8 +15,8 @@ from torch import nn
 from archbench.analyze.compare import comparison_row
 from archbench.analyze.layers import LayerRow, LayerTable, Totals, as_record, layer_table
 from archbench.reporting.export.html import to_html
-from archbench.reporting.tables.model import caveats, summary_table
 from archbench.reporting.table import Table
+from archbench.reporting.tables.model import caveats, summary_table
 from archbench.trace.tracer import Mode, trace
 
 if TYPE_CHECKING:

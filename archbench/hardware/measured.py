@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from archbench.hardware.catalogue import Device
 from archbench.errors import DeviceError, OutputError
 from archbench.files import write_whole
+from archbench.hardware.catalogue import Device
 
 
 def data_directory() -> Path:

@@ -7,9 +7,9 @@ import platform
 import subprocess
 import sys
 
-from archbench.host.cpu import cpu_name
 from archbench.errors import DeviceError
-from archbench.measure.worker.process import reason
+from archbench.host.cpu import cpu_name
+from archbench.host.exit_reason import reason
 
 KINDS = ("cpu", "cuda", "mps")
 

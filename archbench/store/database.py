@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from archbench.hardware.measured import data_directory
 from archbench.errors import StoreError, UsageError, nearest
+from archbench.hardware.measured import data_directory
 from archbench.store import trainings
 from archbench.store.records import Configuration, Result
 from archbench.store.rows import ADDED, COLUMNS, SCHEMA, VERSION, columns, from_row, plain, to_row

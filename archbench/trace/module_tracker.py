@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from archbench.errors import ForwardError
 from archbench.trace.autocast import autocast
+from archbench.trace.pytree import map_tensors, tensors_in
 from archbench.trace.recorder import Recorder, tensor_info
 from archbench.trace.records import Layer, Parameter, StorageKind, TensorInfo
-from archbench.trace.pytree import map_tensors, tensors_in
 from archbench.units import format_dimensions
 
 

@@ -16,11 +16,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from archbench.trace import costs
 from archbench.trace.backward_origin import NodeOrigins
+from archbench.trace.kernel_window import window_of
+from archbench.trace.pytree import map_tensors, tensors_in
 from archbench.trace.records import Operation, TensorInfo
 from archbench.trace.shapes import NOTHING, find_shape_rule
 from archbench.trace.storages import StorageLog
-from archbench.trace.pytree import map_tensors, tensors_in
-from archbench.trace.kernel_window import window_of
 
 
 class NeedsDataError(Exception):

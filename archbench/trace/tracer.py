@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from archbench.errors import InputError, UsageError, nearest
 from archbench.trace.autocast import autocast
-from archbench.trace.model_patch import borrowed
-from archbench.trace.meta_build import is_about_missing_data
 from archbench.trace.materialize import Materialiser, plain_kernels
+from archbench.trace.meta_build import is_about_missing_data
+from archbench.trace.model_patch import borrowed
+from archbench.trace.module_tracker import Watch, first_line
+from archbench.trace.optimizer_step import Optimizer, run_update
+from archbench.trace.pytree import tensors_in
 from archbench.trace.recorder import NeedsDataError, Recorder, tensor_info, to_meta
 from archbench.trace.records import Trace
-from archbench.trace.pytree import tensors_in
-from archbench.trace.optimizer_step import Optimizer, run_update
-from archbench.trace.module_tracker import Watch, first_line
 
 Mode = Literal["eval", "train"]
 MODES = ("eval", "train")

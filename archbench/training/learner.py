@@ -16,9 +16,9 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from archbench.errors import InputError
 from archbench.precision import Precision
 from archbench.trace.pytree import tensors_in
+from archbench.training.distributed.process_group import World
 from archbench.training.recipes import Recipe
 from archbench.training.schedule import Schedule
-from archbench.training.distributed.process_group import World
 
 if TYPE_CHECKING:
     from archbench.training.data.batches import Batches

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from archbench.errors import DataError, UsageError, nearest
+from archbench.training.config import from_record
 from archbench.training.data.batches import Batches
 from archbench.training.data.records import Images
 from archbench.training.evaluation import evaluate
 from archbench.training.learner import scores_of
-from archbench.training.config import from_record
 from archbench.training.run_dir.load import FinishedRun, read_state
 from archbench.training.run_dir.records import Prediction
 from archbench.training.task import build

@@ -11,16 +11,16 @@ from typing import Any
 
 from archbench.errors import UsageError, nearest
 from archbench.files import plain_name
+from archbench.training.config import Plan, differences, from_record
 from archbench.training.data.augmentation import find_augmentation
 from archbench.training.data.records import Data
 from archbench.training.data.sources import load_data
-from archbench.training.run_dir.paths import RunFolder
-from archbench.training.config import Plan, differences, from_record
-from archbench.training.time_estimate import step_time_s, steps_within, training_time_s
 from archbench.training.recipes import find_recipe
-from archbench.training.run_dir.files import as_written
 from archbench.training.run import Size, size_of
+from archbench.training.run_dir.files import as_written
+from archbench.training.run_dir.paths import RunFolder
 from archbench.training.task import build
+from archbench.training.time_estimate import step_time_s, steps_within, training_time_s
 
 # What `run.json` must say for whoever reads a run, and besides for who goes on with it.
 _RECORD = {

@@ -18,19 +18,19 @@ from archbench.errors import OutputError, UsageError
 from archbench.files import remove_unfinished, write_whole
 from archbench.host.machine import machine
 from archbench.trace.tracer import trace
-from archbench.training.run_dir import checkpoints
-from archbench.training.statistics import chance_accuracy, chance_loss
-from archbench.training.model.adapt import Adapted
-from archbench.training.data.records import Data
-from archbench.training.run_dir.paths import RunFolder, SeedFolder, make_folder
-from archbench.training.learner import NonFiniteError
+from archbench.training.callbacks import Watch
 from archbench.training.config import Plan
-from archbench.training.run_dir.records import Accuracy, Chance, Epoch, Outcome
+from archbench.training.data.records import Data
+from archbench.training.distributed.process_group import World
+from archbench.training.learner import NonFiniteError
+from archbench.training.model.adapt import Adapted
+from archbench.training.run_dir import checkpoints
 from archbench.training.run_dir.files import accuracy_of, read_outcome, write_outcome, write_predictions, write_rows
+from archbench.training.run_dir.paths import RunFolder, SeedFolder, make_folder
+from archbench.training.run_dir.records import Accuracy, Chance, Epoch, Outcome
+from archbench.training.statistics import chance_accuracy, chance_loss
 from archbench.training.task import Setting, build
 from archbench.training.trainer import Circumstances, Trained, Training
-from archbench.training.callbacks import Watch
-from archbench.training.distributed.process_group import World
 from archbench.units import format_dimensions
 
 # A training that ended so needs no checkpoint any more.

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 
 from archbench.precision import find_precision
-from archbench.training.model.adapt import Adapted, adapt
+from archbench.training.config import Plan
 from archbench.training.data.batches import Batches
 from archbench.training.data.records import Data, Images
-from archbench.training.learner import Learner
-from archbench.training.config import Plan
-from archbench.training.seeding import seed_all
 from archbench.training.distributed.process_group import World
+from archbench.training.learner import Learner
+from archbench.training.model.adapt import Adapted, adapt
+from archbench.training.seeding import seed_all
 
 
 @dataclass(frozen=True, slots=True)

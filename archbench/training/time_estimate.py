@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from archbench.training.data.records import Data
 from archbench.training.config import Plan
-from archbench.training.task import Setting, build
+from archbench.training.data.records import Data
 from archbench.training.distributed.process_group import World
+from archbench.training.task import Setting, build
 
 # Steps this long say how long those of larger batches take, too.
 _LONG_S = 0.2

@@ -12,17 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from archbench.errors import UsageError
-from archbench.training.run_dir import checkpoints
-from archbench.training.statistics import accuracy_interval, chance_accuracy, chance_loss, outcome_of
-from archbench.training.data.batches import Batches
+from archbench.training.callbacks import Watch
 from archbench.training.clock import StepClock
+from archbench.training.config import differences, source_digest
+from archbench.training.data.batches import Batches
 from archbench.training.evaluation import Evaluation, evaluate
 from archbench.training.learner import NonFiniteError
-from archbench.training.config import differences, source_digest
+from archbench.training.run_dir import checkpoints
 from archbench.training.run_dir.records import Epoch, Outcome, Prediction, Status
 from archbench.training.seeding import random_states, restore, seed_all
+from archbench.training.statistics import accuracy_interval, chance_accuracy, chance_loss, outcome_of
 from archbench.training.task import Setting
-from archbench.training.callbacks import Watch
 
 
 @dataclass(frozen=True, slots=True)

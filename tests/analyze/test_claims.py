@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archbench.models.address import find
 from archbench.analyze.claims import Claim, Facts, _compare, judge, models_of, read_claims
 from archbench.errors import InputError
+from archbench.models.address import find
 
 HEADER = "id,source,model,layer,quantity,claimed,precision,note\n"
 

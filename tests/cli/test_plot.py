@@ -15,9 +15,9 @@ from PIL import Image
 
 from archbench.reporting.charts.catalogue import KINDS
 from archbench.store.database import Store, default_path
-from archbench.training.run_dir.records import Accuracy, Epoch
 from archbench.training.run_dir.files import write_rows
-from tests.report.chart_specs import accuracy, epoch, result, run_record
+from archbench.training.run_dir.records import Accuracy, Epoch
+from tests.helpers.chart_specs import accuracy, epoch, result, run_record
 
 
 @pytest.fixture(autouse=True)
@@ -266,7 +266,7 @@ def test_the_help_lists_every_kind(archbench):
 def test_help_and_completion_load_neither_torch_nor_altair():
     seen = "import sys; loaded = {'torch', 'altair', 'vl_convert'} & sys.modules.keys(); assert not loaded, loaded"
     for job in ("run(['plot', '--help'])", "assert 'roofline' in dict(complete_kind('ro'))"):
-        code = f"from cli.main import run; from cli.plot import complete_kind; {job}; {seen}"
+        code = f"from cli.main import run; from cli.commands.plot import complete_kind; {job}; {seen}"
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 

@@ -14,8 +14,8 @@ import time
 import pytest
 
 from archbench.store.records import Configuration, Result
-from cli import progress as module
-from cli.progress import Progress, time_left
+from cli.progress.bench import Progress, time_left
+from cli.progress.bench import bench as module
 
 WHAT = Configuration("lenet", "1x32x32", "cpu", "Some CPU", "eval", 1, "fp32", "nchw", False, False, 2)
 
@@ -82,7 +82,7 @@ def test_what_was_measured_before_takes_no_time(monkeypatch):
 SCRIPT = """
 import sys, time
 from tests.cli.test_progress import result
-from cli.progress import Progress
+from cli.progress.bench import Progress
 
 with Progress(2) as progress:
     progress.begin("first")

@@ -9,7 +9,7 @@ import pytest
 
 from archbench.store.database import Store
 from archbench.store.records import Configuration, Result
-from tests.report.chart_specs import run_record
+from tests.helpers.chart_specs import run_record
 
 
 @pytest.fixture(autouse=True)

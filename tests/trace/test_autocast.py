@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from archbench.models.address import find, model_names
 from archbench.analyze.memory.timeline import peak_bytes
+from archbench.models.address import find, model_names
 from archbench.trace import autocast
 from archbench.trace.tracer import trace
-from tests.mem_tracker import tracked_peak
+from tests.helpers.mem_tracker import tracked_peak
 from tests.trace.test_costs import Call
 
 HEADER = Path(torch.__file__).parent / "include" / "ATen" / "autocast_mode.h"

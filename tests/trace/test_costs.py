@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 import archbench
 from archbench.trace.costs import all_rules, find_rule, registry
-from archbench.trace.tracer import trace
 from archbench.trace.optimizer_step import FORMS, STATES, Optimizer
+from archbench.trace.tracer import trace
 
 
 class Call(nn.Module):

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from archbench.errors import ForwardError, InputError, UsageError
 from archbench.trace.tracer import trace
-from tests.trace.models import Hesitant, ReadsValues
+from tests.helpers.models import Hesitant, ReadsValues
 
 
 def ran(record):

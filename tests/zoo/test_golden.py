@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archbench.units import format_dimensions, format_step
-from tests import golden_figures as golden
+from tests.helpers import golden_figures as golden
 
 TOTALS = golden.totals()
 KINDS = {"Conv2d": "conv", "MaxPool2d": "pool", "AvgPool2d": "pool", "Linear": "fc"}

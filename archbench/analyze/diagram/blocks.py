@@ -1,6 +1,6 @@
 """What a picture of nested blocks shows: the modules of a model, opened to a depth, equal siblings as one.
 
-Nothing here knows where on the page a block stands, nor how it is written down; see `archbench.reporting.drawings.blocks`.
+Layout and rendering are in `archbench.reporting.drawings.blocks`.
 """
 
 from __future__ import annotations

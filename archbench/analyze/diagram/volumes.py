@@ -1,6 +1,6 @@
 """What a picture of feature volumes shows: a chain of them, with the sizes they are drawn at.
 
-Nothing here knows where on the page a volume stands, nor how it is written down; see `archbench.reporting.drawings.volumes`.
+Layout and rendering are in `archbench.reporting.drawings.volumes`.
 """
 
 from __future__ import annotations

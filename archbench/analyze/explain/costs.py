@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import prod
 
-from archbench.analyze.explain.derivation import MOST_TERMS, Derivation, Value, derive, product_of, sum_of, sum_over_calls
+from archbench.analyze.explain.derivation import (
+    MOST_TERMS,
+    Derivation,
+    Value,
+    derive,
+    product_of,
+    sum_of,
+    sum_over_calls,
+)
 from archbench.analyze.explain.layer_facts import NORMS, Case, per_sample
 from archbench.analyze.explain.weights import bias_count, weights_of
 from archbench.trace.costs import find_rule

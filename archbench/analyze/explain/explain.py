@@ -15,10 +15,10 @@ from fractions import Fraction
 from archbench.analyze.explain.costs import flops_of, macs_of
 from archbench.analyze.explain.derivation import Derivation, Remark, checked, derive, product_of, sum_over_calls
 from archbench.analyze.explain.layer_facts import Case, per_sample
-from archbench.analyze.layers import LayerRow, LayerTable, layer_table
-from archbench.analyze.receptive_field import Gap, receptive_fields
 from archbench.analyze.explain.spatial import output_sizes, receptive_field_of
 from archbench.analyze.explain.weights import parameters_of, volume_taken
+from archbench.analyze.layers import LayerRow, LayerTable, layer_table
+from archbench.analyze.receptive_field import Gap, receptive_fields
 from archbench.trace.records import Operation, Trace
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from archbench.analyze.explain.derivation import MOST_TERMS, Derivation, Remark, checked, product_of, sum_of, sum_over_calls
+from archbench.analyze.explain.derivation import (
+    MOST_TERMS,
+    Derivation,
+    Remark,
+    checked,
+    product_of,
+    sum_of,
+    sum_over_calls,
+)
 from archbench.analyze.explain.layer_facts import NORMS, Case, per_sample
 from archbench.trace.records import Operation
 

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from archbench.analyze.performance.efficiency import Efficiency
 from archbench.analyze.layers import layer_table
-from archbench.analyze.performance.roofline import Bound, Conditions, Kernel, kernels, time_s
+from archbench.analyze.performance.efficiency import Efficiency
 from archbench.analyze.performance.parallelism import Scaled
+from archbench.analyze.performance.roofline import Bound, Conditions, Kernel, kernels, time_s
 from archbench.trace.records import Trace
 
 # Images that an epoch takes: ILSVRC 2012's training set, CIFAR-10's.

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
-from archbench.analyze.performance.estimate import RooflineRow, roofline_rows
 from archbench.analyze.layers import layer_table
+from archbench.analyze.performance.estimate import RooflineRow, roofline_rows
 from archbench.analyze.performance.roofline import Bound, Conditions
 from archbench.trace.records import Operation, Trace
 

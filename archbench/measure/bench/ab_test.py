@@ -15,8 +15,9 @@ from itertools import chain
 from typing import Any, Protocol
 
 from archbench.errors import MeasurementError
+from archbench.host.exit_reason import reason
 from archbench.measure.bench.paired_statistics import Comparison, abba, compare_pairs
-from archbench.measure.worker.process import reason, worker
+from archbench.measure.worker.process import worker
 from archbench.measure.worker.request import Request
 
 ROUNDS = 3

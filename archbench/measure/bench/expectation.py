@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from archbench.models.address import Source, find
-from archbench.analyze.performance.efficiency import stated_efficiency
 from archbench.analyze.memory.footprint import footprint
+from archbench.analyze.performance.efficiency import stated_efficiency
 from archbench.analyze.performance.roofline import Conditions, Layout, time_s
+from archbench.errors import DeviceError
 from archbench.hardware.catalogue import Device, published_device
 from archbench.hardware.ceilings import title_here
 from archbench.hardware.measured import measured_devices
-from archbench.errors import DeviceError
-from archbench.models.inputs import specs_of
 from archbench.host.machine import usable_cores
 from archbench.measure.worker.request import Request
+from archbench.models.address import Source, find
+from archbench.models.inputs import specs_of
 from archbench.precision import Precision, find_precision
-from archbench.trace.records import Operation, Trace
 from archbench.trace.pytree import map_tensors
+from archbench.trace.records import Operation, Trace
 from archbench.trace.tracer import Mode, trace
 
 

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from archbench.errors import MeasurementError
 from archbench.measure.bench.max_batch import Largest, largest_here
-from archbench.measure.worker.request import Request
 from archbench.measure.bench.session import measure_configuration
 from archbench.measure.bench.sweep import AUTO, family, suffices
+from archbench.measure.worker.request import Request
 from archbench.store.database import Store
 from archbench.store.records import Configuration, Result, described
 from archbench.units import format_bytes

@@ -11,12 +11,12 @@ from statistics import median
 from typing import Any
 from uuid import uuid4
 
-from archbench.measure.worker.client import Ended, Progress, ask
-from archbench.measure.bench.sample_quality import one_of_a_kind
-from archbench.measure.bench.timing import Measured, combine
 from archbench.measure.bench.plausibility import Limits, plausibility, remarks
-from archbench.measure.worker.request import Request
+from archbench.measure.bench.sample_quality import one_of_a_kind
 from archbench.measure.bench.statistics import percentile
+from archbench.measure.bench.timing import Measured, combine
+from archbench.measure.worker.client import Ended, Progress, ask
+from archbench.measure.worker.request import Request
 from archbench.store.records import Configuration, Result
 
 

@@ -15,11 +15,12 @@ from archbench.analyze.performance.efficiency import stated_efficiency
 from archbench.analyze.performance.layer_times import PassTimes, ProfileRow, Times, profile_rows
 from archbench.analyze.performance.roofline import Conditions, Layout
 from archbench.errors import DeviceError, InputError, MeasurementError
-from archbench.measure.bench.sample_quality import spread_flags
+from archbench.host.exit_reason import reason
 from archbench.measure.bench.expectation import device_here
-from archbench.measure.worker.process import reason, worker
-from archbench.measure.profile.job import Job
+from archbench.measure.bench.sample_quality import spread_flags
 from archbench.measure.profile.attribution import places_of
+from archbench.measure.profile.job import Job
+from archbench.measure.worker.process import worker
 from archbench.measure.worker.request import Request
 from archbench.precision import Precision
 from archbench.trace.records import Trace

@@ -1,6 +1,7 @@
 """The process that profiles one configuration: `python -m archbench.measure.profile.worker`.
 
-Two lines in, the request and what is to be done with it; on standard output what `archbench.measure.worker.server` says too,
+Two lines in, the request and what is to be done with it; on standard output the same
+protocol as `archbench.measure.worker.server`,
 one JSON object a line: `phase` while it goes on, then `done`, `oom` or `refused`.
 
 Steps are timed without the profiler, then under it, then without it again, all waited for: the difference is what
@@ -23,11 +24,11 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from archbench.errors import ArchbenchError
 from archbench.measure.profile.annotate import marked
-from archbench.measure.profile.job import Job, job_from_json
 from archbench.measure.profile.attribution import STEP, Event, EventKind, StepTimes, attribute
+from archbench.measure.profile.job import Job, job_from_json
 from archbench.measure.worker.request import Request, from_json
-from archbench.measure.worker.step import Step, wait
 from archbench.measure.worker.server import say
+from archbench.measure.worker.step import Step, wait
 
 _STEPS = 10
 _WARM_UP_STEPS = 3

@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from archbench.measure.worker.process import reason, worker
+from archbench.host.exit_reason import reason
+from archbench.measure.worker.process import worker
 from archbench.measure.worker.request import Request
 from archbench.units import format_bytes
 

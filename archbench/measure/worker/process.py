@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -55,12 +54,3 @@ def failure(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
     return f"{type(error).__name__}: {said}".removesuffix(": ")[:_MOST_CHARACTERS]
-
-
-def reason(code: int, errors: str) -> str:
-    """Say in one line how a process ended."""
-    if code < 0:
-        killed = " (the system may have run out of memory)" if -code == signal.SIGKILL else ""
-        return f"the process was ended by {signal.Signals(-code).name}{killed}"
-    lines = [line for line in errors.splitlines() if line.strip()]
-    return lines[-1].strip().removeprefix("archbench.errors.") if lines else f"the process ended with code {code}"

@@ -1,4 +1,4 @@
-"""The process that measures one configuration: `python -m archbench.measure.worker.server`, a request in, one answer out.
+"""Measure one configuration: `python -m archbench.measure.worker.server`, a request in, one answer out.
 
 In a sweep within one process free memory shrinks, and cuDNN then picks slower convolutions. What the process says is
 one JSON object a line on standard output: `phase` while it goes on, `answer` for what stands whatever comes after it,
@@ -17,13 +17,13 @@ from typing import Any
 
 import torch
 
-from archbench.host.nvml import Card, open_card
 from archbench.host.clock_monitor import Sampler, clock_record, throttle_flags
-from archbench.measure.bench.timing import CPU, GPU, Measured, Policy, measure
 from archbench.host.environment import environment, shared_flags
-from archbench.measure.bench.expectation import Foresight, foresee
+from archbench.host.nvml import Card, open_card
 from archbench.measure.bench.cuda_graph import launch_flags, replay_s, subject_of
+from archbench.measure.bench.expectation import Foresight, foresee
 from archbench.measure.bench.phases import phase_medians_s
+from archbench.measure.bench.timing import CPU, GPU, Measured, Policy, measure
 from archbench.measure.worker.process import end_with_parent, failure
 from archbench.measure.worker.request import Request, from_json
 from archbench.measure.worker.step import Blocks, Runnable, Step, set_flags, wait

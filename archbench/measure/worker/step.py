@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from archbench.models.address import Source, find
 from archbench.errors import InputError
-from archbench.models.inputs import InputSpec, specs_of
 from archbench.measure.worker.request import Request
+from archbench.models.address import Source, find
+from archbench.models.inputs import InputSpec, specs_of
 from archbench.precision import find_precision
 
 # What lies in a cache from the last step makes a step faster than it is in use. Where a step's weights and input are

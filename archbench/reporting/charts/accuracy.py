@@ -18,8 +18,8 @@ from archbench.units import format_percent
 if TYPE_CHECKING:
     import altair as alt
 
-    from archbench.models.address import Card
     from archbench.analyze.layers import Totals
+    from archbench.models.address import Card
     from archbench.reporting.charts.theme import Chart
     from archbench.training.run_dir.records import Accuracy
 

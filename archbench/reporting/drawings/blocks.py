@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from archbench.analyze.diagram.blocks import Block
-from archbench.reporting.drawings.palette import CLEARANCE, COLOURS, LABEL_SIZE, STEP_SIZE, counts, dimensions
 from archbench.reporting.drawings.canvas import FAINT, MARGIN, Canvas, lighter, text_width
+from archbench.reporting.drawings.palette import CLEARANCE, COLOURS, LABEL_SIZE, STEP_SIZE, counts, dimensions
 from archbench.units import format_count, format_integer
 
 BLOCK_HEIGHT = 22.0

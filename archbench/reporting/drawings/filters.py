@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from archbench.reporting.drawings.canvas import FAINT, MARGIN, Canvas, Point, text_width
 from archbench.reporting.drawings.images import (
     Pixels,
     Values,
@@ -24,7 +25,6 @@ from archbench.reporting.drawings.images import (
     in_grey,
     tiled,
 )
-from archbench.reporting.drawings.canvas import FAINT, MARGIN, Canvas, Point, text_width
 from archbench.reporting.tables.wording import several
 from archbench.units import format_figure, format_integer
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise, product
 
-from archbench.analyze.layers import Totals
 from archbench.analyze.diagram.volumes import Stage
-from archbench.reporting.drawings.palette import CLEARANCE, COLOURS, LABEL_SIZE, STEP_SIZE, counts, dimensions
+from archbench.analyze.layers import Totals
 from archbench.reporting.drawings.canvas import MARGIN, Canvas, Point, lighter, text_width
+from archbench.reporting.drawings.palette import CLEARANCE, COLOURS, LABEL_SIZE, STEP_SIZE, counts, dimensions
 from archbench.units import format_integer
 
 LINE = 1.25  # from baseline to baseline, in units of the size of the text

@@ -14,13 +14,13 @@ from markupsafe import Markup
 
 from archbench.analyze.explain.explain import explain
 from archbench.reporting.charts.theme import config
-from archbench.reporting.tables.model import CONVENTION
 from archbench.reporting.page import sections
 from archbench.reporting.page.charts import measured_charts, overview_charts, training_charts
-from archbench.reporting.page.header import page_facts, page_sentences, page_title
-from archbench.reporting.page.payload import Data
 from archbench.reporting.page.contents import Material
+from archbench.reporting.page.header import page_facts, page_sentences, page_title
 from archbench.reporting.page.models import Hint, add_model, anchors
+from archbench.reporting.page.payload import Data
+from archbench.reporting.tables.model import CONVENTION
 
 if TYPE_CHECKING:
     from archbench.reporting.page.training import Picture

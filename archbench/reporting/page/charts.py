@@ -10,12 +10,12 @@ from archbench.analyze.layers import LayerTable
 from archbench.analyze.memory.timeline import timeline
 from archbench.hardware.catalogue import Device
 from archbench.reporting.charts.accuracy import measured_accuracy_chart, published, published_error_chart
-from archbench.reporting.charts.time_to_accuracy import elapsed_chart
 from archbench.reporting.charts.latency import latency_chart
 from archbench.reporting.charts.layers import layers_chart
 from archbench.reporting.charts.memory import memory_chart
 from archbench.reporting.charts.roofline import roofline_chart
 from archbench.reporting.charts.throughput import throughput_chart
+from archbench.reporting.charts.time_to_accuracy import elapsed_chart
 from archbench.reporting.charts.training import training_chart
 from archbench.reporting.page.contents import Material, Subject
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archbench.models.address import Card, reported_error
 from archbench.analyze.claims import Judged
 from archbench.analyze.performance.estimate import RooflineRow
 from archbench.hardware.catalogue import Device
+from archbench.models.address import Card, reported_error
 from archbench.store.records import Result
 from archbench.trace.records import Trace
 from archbench.units import format_integer

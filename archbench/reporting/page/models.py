@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from archbench.analyze.diagram.blocks import block_tree
+from archbench.analyze.diagram.volumes import volume_chain
 from archbench.analyze.explain.explain import Explanation
 from archbench.analyze.layers import LayerRow, LayerTable
-from archbench.analyze.diagram.volumes import volume_chain
 from archbench.reporting.drawings.blocks import blocks_svg
-from archbench.reporting.tables.explain import gap_sentence
-from archbench.reporting.tables.model import caveats, summary_table
+from archbench.reporting.drawings.volumes import volumes_svg
 from archbench.reporting.page.charts import model_charts
-from archbench.reporting.page.payload import Data
 from archbench.reporting.page.contents import Material, Subject
+from archbench.reporting.page.payload import Data
 from archbench.reporting.page.workings import workings
 from archbench.reporting.table import Table
-from archbench.reporting.drawings.volumes import volumes_svg
+from archbench.reporting.tables.explain import gap_sentence
+from archbench.reporting.tables.model import caveats, summary_table
 from archbench.units import format_bytes, format_count, format_dimensions, format_integer
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import Any
 
 from archbench.analyze.compare import ModelRow, comparison_row
 from archbench.analyze.explain.explain import Explanation
+from archbench.reporting.page.contents import Material, Subject
+from archbench.reporting.page.payload import Data
+from archbench.reporting.table import Column, Table
 from archbench.reporting.tables.bench import bench_table
 from archbench.reporting.tables.model import caveats, claims_table, comparison_table
-from archbench.reporting.page.payload import Data
-from archbench.reporting.page.contents import Material, Subject
-from archbench.reporting.table import Column, Table
 from archbench.reporting.tables.train import accuracy_table, metrics_table
 from archbench.units import format_bytes, format_figure
 

@@ -13,9 +13,9 @@ from typing import Any
 from archbench.errors import UsageError
 from archbench.files import plain_name
 from archbench.reporting.tables.comparison_text import verdict
-from archbench.training.statistics import compare_models
-from archbench.training.run_dir.paths import RunFolder
 from archbench.training.run_dir.load import FinishedRun, read_finished
+from archbench.training.run_dir.paths import RunFolder
+from archbench.training.statistics import compare_models
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from archbench.reporting.tables.wording import listed, several
-from archbench.training.statistics import Comparison, Standing
 from archbench.training.run_dir.records import Accuracy
+from archbench.training.statistics import Comparison, Standing
 from archbench.units import format_integer, format_ratio
 
 # Costs that are closer to each other are called the same.

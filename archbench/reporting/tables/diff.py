@@ -8,8 +8,8 @@ from typing import Any
 
 from archbench.analyze.diff import DifferenceRow, FieldChange
 from archbench.analyze.layers import LayerRow
-from archbench.reporting.tables.model import CONVENTION
 from archbench.reporting.table import Column, Table
+from archbench.reporting.tables.model import CONVENTION
 from archbench.units import (
     format_bytes,
     format_bytes_change,

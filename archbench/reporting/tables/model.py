@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, get_args
 
-from archbench.analyze.limits import LimitRow
-from archbench.analyze.imagenet_history import HistoryRow
 from archbench.analyze.claims import Judged, Outcome
 from archbench.analyze.compare import ModelRow
+from archbench.analyze.imagenet_history import HistoryRow
 from archbench.analyze.layers import Doubt, LayerTable, Totals, as_record
+from archbench.analyze.limits import LimitRow
 from archbench.reporting.table import Column, Table
 from archbench.store.records import Result
 from archbench.store.trainings import TrainingResult

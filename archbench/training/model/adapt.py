@@ -13,11 +13,11 @@ from typing import Any
 
 from torch import nn
 
-from archbench.models.address import Source, find
 from archbench.errors import ForwardError, InputError
+from archbench.models.address import Source, find
 from archbench.models.inputs import InputSpec, advice
-from archbench.trace.records import Trace
 from archbench.trace.pytree import tensors_in
+from archbench.trace.records import Trace
 from archbench.trace.tracer import trace
 from archbench.training.model.head import Head, find_head, num_outputs_of, replace_head
 from archbench.training.model.initialise import initialise, require_scheme

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from archbench.errors import UsageError
 from archbench.files import write_whole
-from archbench.training.statistics import chance_accuracy, mean_interval
 from archbench.training.data.records import Data
 from archbench.training.run_dir.records import TOP, Accuracy, Epoch, Outcome, Prediction, Status
+from archbench.training.statistics import chance_accuracy, mean_interval
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -11,16 +11,16 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 
-from archbench.models.address import resolved
 from archbench.errors import UsageError
+from archbench.models.address import resolved
 from archbench.store.trainings import TrainingResult
-from archbench.training.statistics import chance_loss
 from archbench.training.data.records import Data
 from archbench.training.data.sources import load_data
-from archbench.training.run_dir.paths import RunFolder
 from archbench.training.prepare import read_run
-from archbench.training.run_dir.records import Accuracy, Chance, Epoch, Outcome, Prediction
 from archbench.training.run_dir.files import as_written, read_outcome, read_predictions
+from archbench.training.run_dir.paths import RunFolder
+from archbench.training.run_dir.records import Accuracy, Chance, Epoch, Outcome, Prediction
+from archbench.training.statistics import chance_loss
 
 Row = TypeVar("Row", Epoch, Accuracy)
 

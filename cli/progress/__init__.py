@@ -1,0 +1,1 @@
+"""How far a sweep or a training is, on standard error."""

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+import archbench
+
+CONTRACT_TOTALS = "params trainable_params param_bytes weight_layers neurons macs flops".split()
+
+
+def test_the_public_names_are_a_sorted_list_that_all_exist():
+    assert archbench.__all__ == sorted(archbench.__all__)
+    for name in archbench.__all__:
+        assert getattr(archbench, name).__name__ == name
+    with pytest.raises(AttributeError):
+        _ = archbench.no_such_name
+
+
+def test_importing_the_package_imports_neither_torch_nor_pandas():
+    code = "import archbench, sys; assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+def test_a_first_trace_loads_no_heavy_modules():
+    code = (
+        "import sys; import archbench\n"
+        "from archbench.models.address import find; from archbench.models.inputs import InputSpec\n"
+        "for name in ('alexnet', 'zfnet', 'vgg16_bn', 'lenet5'):\n"
+        "    source = find(name)\n"
+        "    archbench.summarize(source.build(), InputSpec(source.card.input_shape).tensor(1))\n"
+        "assert not {'sympy', 'torch._dynamo', 'pandas'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_summary_has_totals_and_a_data_frame():
+    summary = archbench.summarize(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), torch.empty(2, 3))
+    assert summary.totals.macs == 2 * 3 * 4
+    assert summary.totals.params == 16
+    assert isinstance(summary.layers, pd.DataFrame)
+    assert summary.layers.macs.tolist() == [24, 0]
+    assert summary.layers.output_shape.tolist() == [(2, 4), (2, 4)]
+    assert summary.uncounted == {}
+
+
+def test_a_summary_as_a_dict_is_json_with_the_contracts_keys():
+    summary = archbench.summarize(nn.Linear(3, 4), torch.empty(2, 3))
+    document = json.loads(json.dumps(summary.to_dict()))
+    assert list(document) == "model inputs dtype batch mode totals layers uncounted versions".split()
+    assert document["inputs"] == [[2, 3]]
+    assert (document["model"], document["dtype"], document["batch"], document["mode"]) == (
+        "Linear",
+        "float32",
+        2,
+        "eval",
+    )
+    assert set(CONTRACT_TOTALS) <= set(document["totals"])
+    assert not {"training_macs", "peak_training_bytes"} & set(document["totals"])
+    assert document["layers"][0]["input_shape"] == [2, 3]
+
+
+def test_a_summary_shows_itself_as_a_table_in_a_notebook():
+    html = archbench.summarize(nn.Sequential(nn.Linear(3, 4)), torch.empty(2, 3))._repr_html_()
+    assert html.startswith("<table>")
+    assert ">Linear</td>" in html
+    assert html.count("<tr>") == 3  # heading, one layer, totals
+
+
+def test_compare_gives_one_row_a_model_in_the_order_given():
+    frame = archbench.compare({"b": nn.Linear(3, 4), "a": nn.Linear(3, 8)}, torch.empty(1, 3))
+    assert frame.model.tolist() == ["b", "a"]
+    assert frame.macs.tolist() == [12, 24]
+    assert (
+        list(frame.columns)
+        == (
+            "model title year input_shape weight_layers params macs flops neurons param_bytes peak_inference_bytes "
+            "intensity reported_top5_error_percent"
+        ).split()
+    )
+
+
+def test_a_model_that_does_not_run_raises_with_its_own_error_as_the_cause():
+    class Broken(nn.Module):
+        def forward(self, x):
+            raise KeyError("mine")
+
+    with pytest.raises(archbench.ForwardError) as error:
+        archbench.summarize(Broken(), torch.empty(1))
+    assert isinstance(error.value.__cause__, KeyError)

@@ -1,0 +1,71 @@
+"""Whose ceilings a machine is judged by. There is no GPU; its name is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from archbench.hardware.catalogue import find_device
+from archbench.hardware.measured import require_place, store_devices
+from archbench.host.machine import usable_cores
+from archbench.measure.bench import expectation as foresight
+from archbench.measure.bench.expectation import device_here, foresee
+from archbench.measure.worker.request import Request
+
+GPU = "NVIDIA H200"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Let measured ceilings be kept apart, and devices of this machine have names."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(foresight, "title_here", {"cpu": "Some CPU", "cuda": GPU, "mps": "Apple arm"}.get)
+    require_place()
+
+
+def measured(name, title, **changes):
+    """Keep ceilings as measured, and return them."""
+    store_devices([replace(find_device("h200"), name=name, title=title, is_measured=True, **changes)])
+    return find_device(name)
+
+
+def test_a_gpu_is_judged_by_what_was_measured_of_it_and_of_no_other():
+    assert device_here("cuda", 1).name == "h200"
+    measured("this_cuda", "NVIDIA A100-SXM4-80GB")
+    assert device_here("cuda", 1).name == "h200"
+    assert device_here("cuda", 1) != measured("this_cuda", "NVIDIA H200 MIG 1g.18gb")
+    own = measured("this_cuda", GPU)
+    assert device_here("cuda", 1) == own
+
+
+def test_a_part_of_a_card_has_no_published_ceilings(monkeypatch):
+    monkeypatch.setattr(foresight, "title_here", lambda kind: "NVIDIA H200 MIG 1g.18gb")
+    assert device_here("cuda", 1) is None
+
+
+def test_a_cpu_is_judged_by_what_as_many_threads_reached():
+    assert device_here("cpu", 2) is None
+    own = measured("this_cpu", "Some CPU", kind="cpu", threads=2)
+    assert device_here("cpu", 2) == own
+    assert device_here("cpu", 1) is None
+    # A file that does not say so is of all cores.
+    own = measured("this_cpu", "Some CPU", kind="cpu", threads=None)
+    assert device_here("cpu", usable_cores()) == own
+    assert device_here("cpu", usable_cores() + 1) is None
+    measured("this_cpu", "Another CPU", kind="cpu", threads=2)
+    assert device_here("cpu", 2) is None
+
+
+def test_the_published_peak_is_foreseen_beside_the_measured_one():
+    measured("this_cuda", GPU, peak_flop_per_s={"fp32": 50e12, "bf16": 790e12})
+    request = Request(
+        model="lenet", inputs=(), kind="cuda", mode="eval", batch=1, dtype="bf16", layout="nchw", compiled=False,
+        graphs=False, threads=1, processes=1, seconds=1.0,
+    )  # fmt: skip
+    found = foresee(request)
+    # NVIDIA's H200: 989 TFLOP/s in bf16.
+    assert (found.peak_flop_per_s, found.published_flop_per_s) == (790e12, 989e12)
+    measured("this_cuda", GPU, peak_flop_per_s={"fp32": 50e12})
+    found = foresee(request)
+    assert (found.peak_flop_per_s, found.published_flop_per_s, found.images_per_s) == (None, 989e12, None)

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from archbench.errors import MeasurementError
+from archbench.measure.bench import runner as module
+from archbench.measure.bench.max_batch import Largest
+from archbench.measure.bench.runner import Campaign
+from archbench.measure.bench.sweep import AUTO, Sweep
+from archbench.store.database import Store
+from archbench.store.records import Result
+
+SWEEP = Sweep(
+    models=["lenet"], inputs=[], kind="cpu", device="Some CPU", modes=["eval"], batches=[1, 8], dtypes=["fp32"],
+    layouts=["nchw"], compiled=False, threads=2, processes=5, seconds=60.0,
+)  # fmt: skip
+
+
+class Watched:
+    """Remembers what it is told."""
+
+    def __init__(self):
+        self.begun, self.ended, self.remarks = [], [], []
+
+    def begin(self, what):
+        self.begun.append(what)
+
+    def say(self, phase):
+        pass
+
+    def remark(self, text):
+        self.remarks.append(text)
+
+    def end(self, result):
+        self.ended.append(result.configuration.batch)
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Let every measurement succeed at once, and return the batches that were measured."""
+    batches = []
+
+    def measure(request, configuration, machine, on_progress, siblings=(), *, phases=False):
+        assert request.batch == configuration.batch
+        batches.append(request.batch)
+        phases_s = {"forward": 1.0} if phases and request.mode == "train" else {}
+        started_at = f"2100-01-01T00:00:{len(batches):02}+00:00"
+        return Result(
+            f"{len(batches)}", started_at, machine, configuration, "ok", phases_s=phases_s,
+            samples_s=(1.0,) * request.processes, samples_per_process=(1,) * request.processes,
+        )  # fmt: skip
+
+    monkeypatch.setattr(module, "measure_configuration", measure)
+    return batches
+
+
+@pytest.fixture
+def largest(monkeypatch):
+    """Say what the largest safe batch is to be."""
+
+    def use(batch, *, is_capped=False):
+        monkeypatch.setattr(module, "largest_here", lambda *_: Largest(batch, 2**20, 2**30, is_capped))
+
+    return use
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path / "a.sqlite") as opened:
+        yield opened
+
+
+def run(sweep, store, **options):
+    watched = Watched()
+    campaign = Campaign(list(sweep.configurations()), store, "here", **options)
+    return [result.configuration.batch for result in campaign.run(watched)], watched, campaign.num_kept
+
+
+def test_what_was_measured_before_is_not_measured_again_unless_asked(store, measured):
+    assert run(replace(SWEEP, batches=[1]), store)[0] == [1]
+    found, watched, num_kept = run(SWEEP, store)
+    assert (found, num_kept, measured) == ([1, 8], 1, [1, 8])
+    assert watched.begun == ["lenet, eval, batch 8, fp32, nchw"]
+    assert watched.ended == [1, 8]
+    assert run(SWEEP, store, rerun=True)[2] == 0
+    assert measured == [1, 8, 1, 8]
+
+
+def test_each_result_is_kept_before_the_next_is_begun(store, measured):
+    results = Campaign(list(SWEEP.configurations()), store, "here").run(Watched())
+    next(results)
+    assert [result.configuration.batch for result in store.results()] == [1]
+
+
+def test_a_batch_that_is_to_be_found_is_measured_like_any_other(store, measured, largest):
+    largest(412)
+    found, watched, _ = run(replace(SWEEP, batches=[1, AUTO]), store)
+    # 412 is 110011100 in binary; five leading digits are kept.
+    assert found == measured == [1, 400]
+    assert watched.begun[1] == "lenet, eval, batch auto, fp32, nchw"
+    assert watched.remarks == [
+        "lenet, eval, batch 400, fp32, nchw: the largest that is safe, rounded down (412 take 1.000 MiB of 1.000 GiB)"
+    ]
+    # It is looked for again, when a little more is free, and found among what was measured.
+    largest(415)
+    assert run(replace(SWEEP, batches=[AUTO]), store)[0] == [400]
+    assert measured == [1, 400]
+
+
+def test_a_cap_is_told(store, measured, largest):
+    largest(256, is_capped=True)
+    remarks = run(replace(SWEEP, batches=[AUTO]), store)[1].remarks
+    assert remarks == [
+        "lenet, eval, batch 256, fp32, nchw: the largest that is tried on a cpu (256 take 1.000 MiB of 1.000 GiB)"
+    ]
+
+
+def test_a_batch_found_twice_is_one_result(store, measured, largest):
+    largest(8)
+    assert run(replace(SWEEP, batches=[8, AUTO]), store, rerun=True)[0] == measured == [8]
+
+
+def test_where_nothing_fits_or_runs_one_sample_shows_why(store, measured, largest, monkeypatch):
+    largest(0)
+    found, watched, _ = run(replace(SWEEP, batches=[AUTO]), store)
+    assert found == [1]
+    assert watched.remarks == ["lenet, eval, batch 1, fp32, nchw: not even one sample is safe with 1.000 GiB"]
+
+    def fail(*_):
+        raise MeasurementError("lenet: it crashes")
+
+    monkeypatch.setattr(module, "largest_here", fail)
+    assert run(replace(SWEEP, batches=[AUTO]), store, rerun=True)[0] == [1]
+    assert store.results()[0].flags == ("batch: the largest was not found, as lenet: it crashes",)
+
+
+def test_what_was_measured_by_fewer_processes_or_in_less_time_is_measured_again(store, measured):
+    one = replace(SWEEP, batches=[1])
+    run(replace(one, processes=1), store)
+    assert run(one, store)[2] == 0
+    assert run(one, store)[2] == run(replace(one, processes=2), store)[2] == 1
+    assert measured == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds", "is_kept"),
+    [
+        *[("ok", 10.0, True), ("not_converged", 60.0, True), ("not_converged", 10.0, False)],
+        *[("implausible", 10.0, True), ("oom", 60.0, False), ("failed", 60.0, False)],
+    ],
+)
+def test_what_may_be_otherwise_now_is_measured_again(store, measured, status, seconds, is_kept):
+    ((request, configuration),) = replace(SWEEP, batches=[1], processes=1).configurations()
+    before = Result(
+        "before", "2100-01-01T00:00:00+00:00", "here", configuration, status,
+        samples_per_process=(5,), environment={"max_seconds": seconds},
+    )  # fmt: skip
+    store.add(before)
+    assert request.seconds == 60.0
+    assert Campaign([(request, configuration)], store, "here").num_kept == is_kept
+
+
+@pytest.mark.parametrize(("now", "then"), [("torch", "1.0"), ("tool", "0.0.1")])
+def test_what_another_version_measured_is_measured_again(store, measured, now, then):
+    ((request, configuration),) = replace(SWEEP, batches=[1], processes=1).configurations()
+    before = Result(
+        "before", "2100-01-01T00:00:00+00:00", "here", configuration, "ok",
+        samples_per_process=(5,), environment={now: then},
+    )  # fmt: skip
+    store.add(before)
+    assert Campaign([(request, configuration)], store, "here").num_kept == 0
+
+
+def test_phases_that_a_kept_result_does_not_have_are_measured(store, measured):
+    both = replace(SWEEP, modes=["eval", "train"], batches=[1])
+    run(both, store)
+    assert len(measured) == 2
+    assert run(both, store, phases=True)[2] == 1
+    assert len(measured) == 3
+    assert run(both, store, phases=True)[2] == 2

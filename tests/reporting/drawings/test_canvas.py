@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import re
+from itertools import combinations, pairwise
+from xml.etree import ElementTree
+
+import pytest
+import torch
+
+from archbench.analyze.diagram.blocks import Block, block_tree
+from archbench.analyze.diagram.volumes import volume_chain
+from archbench.analyze.layers import layer_table
+from archbench.models.address import find
+from archbench.reporting.drawings.blocks import blocks_svg
+from archbench.reporting.drawings.canvas import to_png
+from archbench.reporting.drawings.volumes import OBLIQUE, volumes_svg
+from archbench.trace.tracer import trace
+from tests.helpers.golden_figures import layers_of, models_with_layers
+
+SVG = "{http://www.w3.org/2000/svg}"
+BRANCHED = ["resnet50", "vit_b_16", "densenet121", "swin_t"]
+
+
+@pytest.fixture(scope="session")
+def volumes(zoo_trace):
+    def make(name):
+        record = zoo_trace(name, 1, "eval")
+        table = layer_table(record)
+        return volumes_svg(volume_chain(table.rows, record), name, table.totals)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def blocks():
+    def make(name, depth=None):
+        record = trace(find(f"torchvision:{name}").build(), torch.empty(1, 3, 224, 224, device="meta"))
+        return blocks_svg(block_tree(layer_table(record).rows, record.layers, depth), name, [(3, 224, 224)])
+
+    return make
+
+
+def text_boxes(svg):
+    """Return every label with the rectangle that it takes at 0.6 em a character: left, top, right, bottom."""
+    for element in ElementTree.fromstring(svg).iter(f"{SVG}text"):
+        text, size, x, y = "".join(element.itertext()), *(float(element.get(key)) for key in ("font-size", "x", "y"))
+        width = 0.6 * size * len(text) + sum(float(part.get("dx")) for part in element)
+        left = x - {"start": 0, "middle": width / 2, "end": width}[element.get("text-anchor")]
+        yield text, (left, y - 0.8 * size, left + width, y + 0.2 * size)
+
+
+def assert_legible(svg):
+    root = ElementTree.fromstring(svg)
+    _, _, page_width, page_height = map(float, root.get("viewBox").split())
+    boxes = list(text_boxes(svg))
+    for text, (left, top, right, bottom) in boxes:
+        assert left >= 0, text
+        assert top >= 0, text
+        assert right <= page_width, text
+        assert bottom <= page_height, text
+    for (text, a), (other, b) in combinations(boxes, 2):
+        is_apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+        assert is_apart, f"{text!r} meets {other!r}"
+
+
+def groups(svg, *kinds):
+    return [group for group in ElementTree.fromstring(svg).iter(f"{SVG}g") if group.get("class") in kinds]
+
+
+def polygons(group):
+    """Return the corners of a group's polygons; a box has a front, a top and a side."""
+    numbers = ([float(n) for n in re.split("[ ,]", shape.get("points"))] for shape in group.iter(f"{SVG}polygon"))
+    return [list(zip(values[::2], values[1::2], strict=True)) for values in numbers]
+
+
+@pytest.mark.parametrize("model", models_with_layers())
+def test_labels_of_volumes_are_inside_and_apart(volumes, model):
+    svg = volumes(model)
+    assert_legible(svg)
+    assert len(svg) < 200_000
+
+
+def drawn_points(svg):
+    """Return corners of boxes, and points a hundredth of each arrow's segment from each other."""
+    for shape in ElementTree.fromstring(svg).iter():
+        if shape.tag in (f"{SVG}polygon", f"{SVG}polyline"):
+            values = [float(n) for n in re.split("[ ,]", shape.get("points"))]
+            corners = list(zip(values[::2], values[1::2], strict=True))
+            for (x, y), (x_next, y_next) in pairwise([*corners, corners[0]] if "polygon" in shape.tag else corners):
+                yield from ((x + (x_next - x) * i / 100, y + (y_next - y) * i / 100) for i in range(101))
+
+
+@pytest.mark.parametrize("model", models_with_layers())
+def test_nothing_is_drawn_across_a_label(volumes, model):
+    points = list(drawn_points(volumes(model)))
+    for text, (left, top, right, bottom) in text_boxes(volumes(model)):
+        assert not any(left < x < right and top < y < bottom for x, y in points), text
+
+
+@pytest.mark.parametrize("depth", [None, 1, 4])
+@pytest.mark.parametrize("model", BRANCHED)
+def test_labels_of_blocks_are_inside_and_apart(blocks, model, depth):
+    assert_legible(blocks(model, depth))
+
+
+def test_every_volume_of_alexnet_is_drawn_once_with_its_size(volumes):
+    drawn = groups(volumes("alexnet"), "input", "convolution", "pooling", "dense")
+    labels = [[text.text for text in group.iter(f"{SVG}text")][:2] for group in drawn]
+    golden = [[row["layer"], row["output_shape"]] for row in layers_of("alexnet")]
+    # 96x55x55 in the table is 55×55×96 in a picture, where width comes first; 4096 is 4,096.
+    expected = [
+        [name, f"{int(shape):,}" if "x" not in shape else "×".join(reversed(shape.split("x")))]
+        for name, shape in golden
+    ]
+    assert labels == [["input", "227×227×3"], *expected]
+
+
+def test_boxes_are_drawn_to_scale(volumes):
+    drawn = {group[0].text.partition(":")[0]: polygons(group)[0] for group in groups(volumes("zfnet"), "convolution")}
+
+    def height(front):
+        return front[2][1] - front[1][1]
+
+    # conv1 is 110 high, conv2 26, conv3 13
+    assert height(drawn["conv1"]) / height(drawn["conv2"]) == pytest.approx(110 / 26, rel=1e-2)
+    assert height(drawn["conv2"]) / height(drawn["conv3"]) == pytest.approx(2, rel=1e-2)
+
+
+def test_width_recedes_and_is_as_long_as_the_scale_says(volumes):
+    front, top, side = polygons(groups(volumes("zfnet"), "convolution")[0])
+    height = front[2][1] - front[1][1]
+    assert top[1][0] - top[0][0] == pytest.approx(OBLIQUE * height, abs=0.02)  # conv1 is square
+    assert side[0] == front[1]
+
+
+def test_towers_are_two_boxes_and_only_where_there_are_groups(volumes):
+    def boxes(model):
+        return {group[0].text.partition(":")[0]: len(polygons(group)) / 3 for group in groups(volumes(model), *KINDS)}
+
+    towers = [name for name, count in boxes("alexnet").items() if count == 2]
+    assert towers == ["conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool5"]
+    assert set(boxes("alexnet_onegpu").values()) == {1}
+
+
+KINDS = ("input", "convolution", "pooling")
+
+
+def test_arrows_cross_where_a_tower_sees_both(volumes):
+    def arrows(model):
+        return len(re.findall("<polyline", volumes(model)))
+
+    # One a step, with towers: 2 from the input, 2 within each of 6 steps, 4 into conv3, 2 into fc6; 1 for fc7 and fc8.
+    assert arrows("alexnet_onegpu") == 11
+    assert arrows("alexnet") == 2 + 6 * 2 + 4 + 2 + 1 + 1
+
+
+def test_long_chains_go_on_in_another_row(volumes):
+    width = float(ElementTree.fromstring(volumes("vgg19_bn")).get("width"))
+    assert width < 1400
+    assert len({text[1][3] for text in text_boxes(volumes("vgg19_bn")) if "conv" in text[0]}) > 3
+
+
+def test_a_picture_is_accessible_and_needs_nothing_outside(volumes, blocks):
+    for svg in (volumes("lenet"), blocks("resnet50")):
+        root = ElementTree.fromstring(svg)
+        assert root.get("role") == "img"
+        assert root.find(f"{SVG}title").text
+        assert root.find(f"{SVG}desc").text
+        assert float(root.get("width")) == float(root.get("viewBox").split()[2])
+        assert "href" not in svg
+        assert svg.count("http") == 1  # the namespace
+
+
+def test_the_same_model_is_the_same_picture(volumes, blocks):
+    assert volumes("alexnet") == volumes("alexnet")
+    assert blocks("resnet50") == blocks("resnet50")
+
+
+def test_names_are_escaped_and_long_ones_shortened():
+    tree = Block("model", "Model", None, 1, 0, (Block("<&>" + 90 * "x", "T" * 90, (2, 3), 1, 0),))
+    svg = blocks_svg(tree, 'a "b" & <c>', [(3,)])
+    assert_legible(svg)
+    texts = [text for text, _ in text_boxes(svg)]
+    assert texts[0] == 'a "b" & <c>'
+    assert any(text.startswith("<&>xxx") and len(text) < 100 for text in texts)
+
+
+def test_png_is_the_picture_at_twice_its_size(volumes):
+    svg = volumes("lenet")
+    png = to_png(svg)
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    # A PNG's first chunk begins at byte 8; width and height are the first 8 bytes of its content.
+    width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))
+    root = ElementTree.fromstring(svg)
+    assert (width, height) == pytest.approx((2 * float(root.get("width")), 2 * float(root.get("height"))), abs=1)
+    assert png == to_png(svg)

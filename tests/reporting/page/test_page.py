@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+from fractions import Fraction
+from html.parser import HTMLParser
+
+import pytest
+import torch
+from torch import nn
+
+from archbench.analyze.claims import Judged
+from archbench.analyze.explain.explain import explain
+from archbench.analyze.layers import layer_table
+from archbench.models.address import find
+from archbench.reporting.export.csv import to_csv
+from archbench.reporting.page.build import report_page
+from archbench.reporting.page.contents import Material, Subject
+from archbench.reporting.page.header import page_sentences
+from archbench.reporting.page.models import anchors
+from archbench.reporting.page.payload import Data
+from archbench.reporting.page.workings import workings
+from archbench.reporting.table import Column, Table
+from archbench.reporting.tables.model import summary_table
+from archbench.store.records import Configuration, Result
+from archbench.trace.tracer import trace
+from archbench.units import format_dimensions
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+VOID = {"meta", "link", "img", "br", "input"}
+
+
+class Reader(HTMLParser):
+    """Gathers elements with their attributes and, by id, what scripts hold; checks that elements are closed."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.elements, self.scripts, self.text, self.open = [], [], [], []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, text):
+        if self.open and self.open[-1] == "script":
+            self.scripts.append((self.elements[-1][1], text))
+        elif self.open and self.open[-1] != "style":
+            self.text.append(text)
+
+    def all(self, name):
+        return [attributes[name] for _, attributes in self.elements if name in attributes]
+
+    @property
+    def data(self):
+        (text,) = (text for attributes, text in self.scripts if attributes.get("id") == "data")
+        return json.loads(text)
+
+
+def subject(address, model=None, shape=None):
+    source = None if model is not None else find(address)
+    shape = shape or source.input_shape
+    record = trace(model or source.build(), torch.empty(1, *shape, device="meta"))
+    return Subject(address, address, format_dimensions(shape), source.card if source else None, record)
+
+
+def material(*subjects, **more):
+    facts = {"tool": "1.0", "torch": "2.0", "python": "3.12", "cpu_name": "A CPU", "cpu_cores": 2}
+    return Material(subjects, "2026-01-02T03:04:05+00:00", facts, **more)
+
+
+def result(model, **changes):
+    configuration = Configuration(model, "1x32x32", "cpu", "A CPU", "eval", 1, "fp32", "nchw", False, False, 2)
+    figures = {"images_per_s": 100.0, "images_per_s_low": 90.0, "images_per_s_high": 110.0, "latency_s_median": 0.01}
+    named = {"run_id": "r1", "started_at": "2026-01-01T00:00:00+00:00", "machine": "here", "status": "ok"}
+    return Result(configuration=configuration, **(named | figures | changes))
+
+
+@pytest.fixture(scope="module")
+def lenet():
+    return subject("lenet")
+
+
+@pytest.fixture(scope="module")
+def full(lenet):
+    claims = [Judged("C1", "a lecture", "lenet", "conv1", "filters", "6", 6, "exact", "")]
+    return Reader(report_page(material(lenet, subject("lenet5"), results=[result("lenet")], claims=claims)))
+
+
+def test_ids_are_unique_and_every_anchor_and_label_has_its_target(full):
+    ids = full.all("id")
+    assert len(ids) == len(set(ids))
+    targets = [address.removeprefix("#") for address in full.all("href") if address.startswith("#")]
+    labels = [name for names in full.all("aria-labelledby") for name in names.split()]
+    assert {*targets, *labels} <= set(ids)
+    assert {"main", "overview", "model-lenet", "model-lenet5", "environment"} <= set(targets)
+    assert full.open == []
+
+
+def test_nothing_is_loaded(full):
+    addresses = [*full.all("src"), *full.all("href"), *full.all("data"), *full.all("srcset")]
+    assert all(address.startswith(("#", "data:")) for address in addresses)
+    (style,) = (attributes for tag, attributes in full.elements if attributes.get("http-equiv"))
+    assert style["content"].startswith("default-src 'none';")
+    assert "unsafe-eval" not in style["content"]
+
+
+def test_a_layer_table_as_csv_is_that_of_summary(full, lenet):
+    table = full.data["tables"]["model-lenet"]
+    lines = [[column["field"] for column in table["columns"]]]
+    lines += [[cell[0] if isinstance(cell, list) else cell for cell in row] for row in table["rows"]]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    assert text.getvalue() == to_csv(summary_table(layer_table(lenet.trace), model="lenet", batch=1, mode="eval"))
+
+
+def test_cells_have_the_raw_value_and_the_text_where_it_is_another(full):
+    table = full.data["tables"]["overview"]
+    cells = dict(zip([column["field"] for column in table["columns"]], table["rows"][0], strict=True))
+    # (5·5·1 + 1)·6 + (5·5·6 + 1)·16 + 401·120 + 121·84 + 85·10 = 61,706
+    assert cells["params"] == [61706, "61.71K"]
+    assert cells["model"] == "lenet"
+    assert cells["reported_top5_error_percent"] is None
+
+
+def test_workings_belong_to_the_columns_that_they_explain(lenet):
+    remarks, lines = workings(explain(lenet.trace).layers)[0]
+    assert remarks == ["6 filters of 5×5×1"]
+    assert [
+        "output_shape",
+        "output width = output height",
+        "⌊(n − k + 2·p)/s⌋ + 1",
+        "⌊(32 − 5 + 2·0)/1⌋ + 1 = 28",
+    ] in lines
+    assert ["macs", "MACs", "w·o", "150·28·28 = 117,600"] in lines
+    assert {line[0] for line in lines} >= {"params", "neurons", "flops", "param_bytes", "output_bytes", ""}
+
+
+def test_every_derived_result_is_the_number_in_its_cell(full):
+    table = full.data["tables"]["model-lenet"]
+    places = {column["field"]: place for place, column in enumerate(table["columns"])}
+    for row, (_, lines) in zip(table["rows"], table["workings"], strict=True):
+        for field, name, _, numbers in lines:
+            if field in ("params", "macs", "flops", "neurons") and name != "weights":
+                cell = row[places[field]]
+                value = cell[0] if isinstance(cell, list) else cell
+                assert Fraction(re.sub(r"[^0-9]", "", numbers.rpartition("=")[2])) == value
+
+
+def test_texts_of_others_stay_texts():
+    card = replace(find("lenet").card, title=HOSTILE, paper=HOSTILE, differences=HOSTILE)
+    hostile = replace(subject(HOSTILE, nn.Sequential(nn.Linear(4, 2)), (4,)), card=card)
+    judged = Judged(HOSTILE, HOSTILE, HOSTILE, "", "params", "1", 2, "contradicts", HOSTILE)
+    bad = result(HOSTILE, status="failed", reason=HOSTILE, environment={HOSTILE: HOSTILE})
+    page = Reader(report_page(material(hostile, claims=[judged], results=[bad])))
+    # The page's own: data, library, script.
+    assert len([tag for tag, _ in page.elements if tag == "script"]) == 3
+    assert not [tag for tag, _ in page.elements if tag == "img"]
+    assert page.data["tables"]["overview"]["rows"][0][0] == HOSTILE
+    assert HOSTILE in "".join(page.text)
+
+
+def test_models_whose_addresses_differ_in_signs_alone_have_sections_of_their_own():
+    one = subject("net", nn.Linear(2, 2), (2,))
+    found = anchors([replace(one, address=address) for address in ("a.py:Net", "a/py?Net", "a-py-Net", "<>")])
+    assert list(found.values()) == ["model-a-py-Net", "model-a-py-Net--2", "model-a-py-Net--3", "model-unnamed"]
+
+
+def test_what_is_missing_is_said_with_the_command_that_makes_it(lenet):
+    page = Reader(report_page(material(replace(lenet, address="my net.py:Net"))))
+    text = "".join(page.text)
+    assert "archbench bench 'my net.py:Net'" in text
+    assert "archbench train 'my net.py:Net' --out DIR" in text
+    assert "--device NAME" in text
+    assert "measured" not in page.data["tables"]
+    assert "claims" not in page.data["views"]
+
+
+def test_commands_that_make_what_is_missing_have_the_inputs_of_the_report(lenet):
+    text = "".join(Reader(report_page(material(lenet, inputs=["1x33x33"]))).text)
+    assert "archbench bench lenet --input 1x33x33" in text
+    assert "archbench report lenet --input 1x33x33 --device NAME" in text
+    assert "archbench report lenet --input 1x33x33 --run DIR" in text
+
+
+@pytest.mark.parametrize(("shape", "is_published"), [((3, 227, 227), True), ((3, 229, 229), False)])
+def test_an_error_is_shown_on_the_input_that_it_was_published_for(shape, is_published):
+    page = Reader(report_page(material(subject("alexnet", shape=shape))))
+    assert ("Reported top-5 error: 18.2%" in "".join(page.text)) == is_published
+    assert any("Published" in chart["description"] for chart in page.data["charts"].values()) == is_published
+    table = page.data["tables"]["overview"]
+    cells = dict(zip([column["field"] for column in table["columns"]], table["rows"][0], strict=True))
+    assert cells["reported_top5_error_percent"] == (18.2 if is_published else None)
+
+
+def test_a_model_that_needed_real_data_is_said_to_have_had_it(lenet):
+    real = replace(lenet, address="real", trace=replace(lenet.trace, real_data_reason="it reads values"))
+    begins = [next(page_sentences(material(*each))) for each in ([lenet], [lenet, real], [real])]
+    assert "on tensors without data, one sample" in begins[0]
+    assert "on tensors without data (real: on real data), one sample" in begins[1]
+    assert "on real data, one sample" in begins[2]
+    # Below the overview, and in the model's own section.
+    text = "".join(Reader(report_page(material(lenet, real))).text)
+    assert text.count("real: run on real data, because it reads values") == 2
+
+
+def test_a_rate_that_is_not_to_be_believed_is_flagged_and_its_reason_said(lenet):
+    flagged = result("lenet", status="implausible", reason="faster than the device")
+    page = Reader(report_page(material(lenet, results=[flagged])))
+    table = page.data["tables"]["measured"]
+    cells = dict(zip([column["field"] for column in table["columns"]], table["rows"][0], strict=True))
+    assert cells["images_per_s"] == [100.0, "flagged"]
+    assert "faster than the device" in "".join(page.text)
+
+
+def test_of_more_measurements_than_fit_the_page_says_how_many_there_are(lenet):
+    page = Reader(report_page(material(lenet, results=[result("lenet")], num_older_results=4999)))
+    assert "Measured on A CPU (1 result); these are the newest 1 of 5,000." in "".join(page.text)
+    captions = {name: view["caption"] for name, view in page.data["views"].items()}
+    assert captions["measured"] == "Measurements, the newest 1 of 5,000"
+    assert captions["model-lenet-measured"] == "Measurements of lenet among the newest 1 of 5,000"
+
+
+def test_measurements_stand_with_their_model_too(full):
+    assert full.data["views"]["model-lenet-measured"]["rows"] == [0]
+    assert "model-lenet5-measured" not in full.data["views"]
+
+
+def test_each_machine_has_a_column_in_the_environment(lenet):
+    newest, other = result("lenet", environment={"torch": "2.1"}), result("lenet", run_id="r2", machine="there")
+    older = result("lenet", run_id="r3", environment={"torch": "2.0"})
+    page = Reader(report_page(material(lenet, results=[newest, other, older])))
+    table = page.data["tables"]["environment"]
+    headings = [column["heading"] for column in table["columns"]]
+    assert sorted(headings[1:]) == ["Measured: A CPU (here)", "Measured: A CPU (there)", "This page"]
+    (torch_row,) = (row for row in table["rows"] if row[0] == "torch")
+    assert torch_row[headings.index("Measured: A CPU (here)")] == "2.1"
+
+
+def test_numbers_that_json_or_javascript_lack_are_kept_as_well_as_can_be():
+    data = Data(themes={})
+    columns = (Column("name", "Name"), Column("count", "Count", "integer", 1), Column("loss", "Loss", "measure", 2))
+    rows = [{"name": "a", "count": 2**53 + 1, "loss": float("nan")}, {"name": "b", "count": 3, "loss": 0.5}]
+    data.add_table("t", Table(columns, rows))
+    data.add_chart({"datasets": {"d": [{"loss": float("inf")}]}})
+    document = json.loads(json.dumps(data.document(), allow_nan=False))
+    assert document["tables"]["t"]["rows"] == [
+        ["a", ["9007199254740993", "9,007,199,254,740,993"], None],
+        ["b", 3, [0.5, "0.50"]],
+    ]
+    assert document["datasets"] == {"d": [{"loss": None}]}
+
+
+def test_a_model_that_branches_or_has_no_layers_has_a_page():
+    class Branched(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.a(x) + self.b(x)
+
+    page = Reader(report_page(material(subject("branched", Branched(), (4,)), subject("nothing", nn.Identity(), (4,)))))
+    assert {"model-branched", "model-nothing"} <= set(page.all("id"))
+    assert "model-branched-layers" in page.data["views"]
+
+
+def test_charts_are_in_the_data_and_described(full):
+    shown = full.all("data-chart")
+    assert sorted(shown) == sorted(full.data["charts"])
+    assert len(shown) >= 5  # layers and memory of both, throughput
+    assert all(attributes["aria-label"] for tag, attributes in full.elements if attributes.get("class") == "plot")
+    assert set(full.data["themes"]) == {"light", "dark"}

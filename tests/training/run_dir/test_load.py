@@ -1,0 +1,187 @@
+"""A run's folder read back: what is written is what is read, and what is damaged is told."""
+
+from __future__ import annotations
+
+import json
+from math import log
+
+import pytest
+import torch
+
+from archbench.errors import UsageError
+from archbench.training.config import Plan, from_record
+from archbench.training.data.records import Data, Images
+from archbench.training.prepare import read_run, reopen
+from archbench.training.run import describe
+from archbench.training.run_dir.files import write_outcome, write_predictions, write_rows
+from archbench.training.run_dir.load import read_finished
+from archbench.training.run_dir.paths import RunFolder
+from archbench.training.run_dir.records import Accuracy, Chance, Epoch, Outcome, Prediction
+
+MODEL = "net.py:Net"
+
+
+def images(labels):
+    return Images(torch.zeros(len(labels), 1, 8, 8, dtype=torch.uint8), torch.tensor(labels))
+
+
+def plan():
+    return Plan(
+        models=(MODEL,),
+        seeds=(0,),
+        data="digits",
+        data_digest="d",
+        size=None,
+        recipe="equal",
+        epochs=1.0,
+        steps=None,
+        batch=None,
+        augmentation="none",
+        initialisation=None,
+        kind="cpu",
+        dtype="fp32",
+        layout="nchw",
+        compiled=False,
+        threads=1,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run of one model and seed that has ended, as training writes it: 9 of 10 training images are of one class."""
+    run = RunFolder(tmp_path / "run")
+    seed = run.seed(MODEL, 0)
+    seed.path.mkdir(parents=True)
+    data = Data(
+        name="digits",
+        caveat="digits, not CIFAR",
+        classes=("0", "1"),
+        train=images([0] * 9 + [1]),
+        validation=images([0, 0, 0, 1]),
+        test=images([0, 1]),
+        mean=(0.5,),
+        std=(0.25,),
+        digest="d",
+    )
+    run.run.write_text(json.dumps(describe(plan(), data, {}, {})))
+    write_rows(run.metrics, Epoch, [Epoch(MODEL, 0, 1, 5, 0.6, 0.5, 0.5, 1.0, 0.1, 100.0, 2.0, 0.55, 0.5, 1.0)])
+    figures = (0.5, None, 0.2, 0.9, 1.0, 9, 9, 100.0, 2.0, "chance", 0.5, 1.0, None)
+    write_rows(run.accuracy, Accuracy, [Accuracy(MODEL, "digits", "1x8x8", 1.0, 1, *figures)])
+    write_outcome(seed.outcome, Outcome(MODEL, 0, "chance", "", 5, (), 0.5, 0.5, 1.0, 100.0, 2.0, None, 0.1))
+    write_predictions(seed.predictions, [Prediction(i, i, (0, 1), (0.9, 0.1)) for i in range(2)])
+    return run
+
+
+def changed(folder, change):
+    """Write the run's record anew, changed."""
+    record = json.loads(folder.run.read_text())
+    change(record)
+    folder.run.write_text(json.dumps(record))
+
+
+def test_chance_is_of_the_classes_that_were_trained_and_validated_on(folder):
+    found = read_finished(folder.path).chance
+    # The entropy of nine tenths and one tenth; three of four validation images are of one class.
+    assert found.loss == pytest.approx(-(0.9 * log(0.9) + 0.1 * log(0.1)))
+    assert found.top1 == 0.75
+
+
+def test_chance_of_an_earlier_version_is_that_of_the_test_images(folder):
+    changed(folder, lambda record: record["data"].pop("chance"))
+    # One test image of each of two classes, by the predictions; half of them by accuracy.csv.
+    assert read_finished(folder.path).chance == Chance(pytest.approx(log(2)), 0.5)
+    folder.seed(MODEL, 0).predictions.unlink()
+    assert read_finished(folder.path).chance == Chance(None, 0.5)
+    folder.accuracy.unlink()
+    assert read_finished(folder.path).chance == Chance(None, None)
+
+
+def test_the_store_knows_a_file_by_its_whole_path(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (stored,) = read_finished(folder.path).to_store()
+    assert stored.model == f"{tmp_path / 'net.py'}:Net"
+    assert (stored.data, stored.recipe, stored.top1_mean) == ("digits", "equal", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        (lambda record: record.pop("asked"), "no asked (object)"),
+        (lambda record: record.update(plan=[]), "no plan (object)"),
+        (lambda record: record["plan"].pop("models"), "no plan.models (list of strings)"),
+        (lambda record: record["plan"].update(seeds=["0"]), "no plan.seeds (list of integers)"),
+        (lambda record: record["data"].pop("caveat"), "no data.caveat (string)"),
+        (lambda record: record["data"].update(classes=10), "no data.classes (list of strings)"),
+        (lambda record: record["data"].pop("images"), "no data.images (object)"),
+        (lambda record: record["data"]["images"].pop("test"), "no data.images.test (integer)"),
+        (lambda record: record["data"].update(chance={"loss": 1.0}), "no data.chance.top1 (number)"),
+    ],
+)
+def test_what_a_record_lacks_is_named(folder, change, missing):
+    changed(folder, change)
+    with pytest.raises(UsageError) as told:
+        read_run(folder.path)
+    assert str(told.value) == f"'{folder.run}' is damaged: there is {missing} in it, as 'archbench train' writes it"
+
+
+@pytest.mark.parametrize(("text", "said"), [("[]", "no object"), ("{", "not what"), ("\ud800", "not what")])
+def test_a_record_that_is_none_is_told(folder, text, said):
+    folder.run.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(UsageError, match=rf"run\.json' is damaged: .*{said}"):
+        read_finished(folder.path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"epochs": [[]], "notes": []}', '{"epochs": [], "notes": []}'])
+def test_a_damaged_outcome_is_told(folder, text):
+    folder.seed(MODEL, 0).outcome.write_text(text)
+    with pytest.raises(UsageError, match=r"outcome\.json' is damaged"):
+        read_finished(folder.path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: "image,label\n0,0\n",
+        lambda text: text[:-6],  # the last row lacks its last column
+        lambda text: "\n".join(text.splitlines()[:-1]),
+        lambda text: text.replace("0.9", "high"),
+        lambda text: "\0" * 200_000,
+    ],
+    ids=["empty", "no classes", "cut in a row", "a row too few", "no number", "zeros"],
+)
+def test_damaged_predictions_are_told(folder, damage):
+    path = folder.seed(MODEL, 0).predictions
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(UsageError, match=r"predictions\.csv' is damaged"):
+        read_finished(folder.path).complete_predictions()
+
+
+@pytest.mark.parametrize("name", ["metrics", "accuracy", "run"])
+def test_a_table_that_cannot_be_read_is_told(folder, name):
+    path = getattr(folder, name)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UsageError, match=rf"{path.name}"):
+        read_finished(folder.path)
+
+
+def test_a_figure_that_must_be_there_is_missed(folder):
+    text = folder.metrics.read_text()
+    folder.metrics.write_text(text.replace(",0.55,", ",,"))
+    with pytest.raises(UsageError, match=r"metrics\.csv' is damaged"):
+        read_finished(folder.path)
+
+
+def test_a_run_without_an_identity_is_read_but_not_gone_on_with(folder):
+    changed(folder, lambda record: record.pop("run_id"))
+    assert read_finished(folder.path).epochs
+    with pytest.raises(UsageError, match=r"no run_id \(string\)"):
+        reopen(folder, {}, kind="cpu", threads=1)
+
+
+def test_a_plan_of_another_version_is_refused_with_what_differs():
+    record = plan().to_record()
+    del record["layout"]
+    with pytest.raises(UsageError, match=r"another version of archbench planned .* plans differ in layout, tempo"):
+        from_record({**record, "tempo": 1})
