@@ -14,8 +14,8 @@ import time
 import pytest
 
 from archbench.store.records import Configuration, Result
+from cli.progress import bench as module
 from cli.progress.bench import Progress, time_left
-from cli.progress.bench import bench as module
 
 WHAT = Configuration("lenet", "1x32x32", "cpu", "Some CPU", "eval", 1, "fp32", "nchw", False, False, 2)
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from archbench.measure.worker import client as asking
 from archbench.measure.worker.client import Ended, ask
 from archbench.measure.worker.request import Request
-from archbench.measure.worker.server import client as asking
 
 pytestmark = pytest.mark.slow
 
