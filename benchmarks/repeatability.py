@@ -31,8 +31,8 @@ from typing import Any
 from archbench.files import write_whole
 from archbench.host.machine import default_kind, device_name, usable_cores
 from archbench.measure.bench.ab_test import ROUNDS, Duel, Round, duel_of_rounds, served
-from archbench.measure.bench.paired_statistics import SIGNIFICANCE
 from archbench.measure.worker.request import Request
+from archbench.statistics.pairs import SIGNIFICANCE
 
 FIELDS = (
     *("kind", "number", "model", "batch", "threads", "device", "status", "images_per_s", "low", "high"),

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 
 from archbench.errors import MeasurementError
 from archbench.host.exit_reason import reason
-from archbench.measure.bench.paired_statistics import Comparison, abba, compare_pairs
 from archbench.measure.worker.process import worker
 from archbench.measure.worker.request import Request
+from archbench.statistics.pairs import Comparison, abba, compare_pairs
 
 ROUNDS = 3
 PAIRS_A_ROUND = 7

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Any
 
 from archbench.errors import UsageError
-from archbench.measure.bench.paired_statistics import LEAST_DIFFERENCE, Verdict
-from archbench.measure.bench.statistics import median_ratio_interval
+from archbench.statistics.pairs import LEAST_DIFFERENCE, Verdict
+from archbench.statistics.samples import median_ratio_interval
 from archbench.store.records import Result
 
 # These differ between any two runs, and are a state of the machine, not a setting.

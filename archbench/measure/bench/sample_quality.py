@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from archbench.measure.bench.statistics import drift, modified_z_scores, relative_deviation
+from archbench.statistics.samples import drift, modified_z_scores, relative_deviation
 
 # The protocol's limits. The first is hyperfine's, whose score has no factor 0.6745: ten standard deviations.
 OUTLIER_SCORE = 14.8

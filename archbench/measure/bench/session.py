@@ -13,10 +13,10 @@ from uuid import uuid4
 
 from archbench.measure.bench.plausibility import Limits, plausibility, remarks
 from archbench.measure.bench.sample_quality import one_of_a_kind
-from archbench.measure.bench.statistics import percentile
 from archbench.measure.bench.timing import Measured, combine
 from archbench.measure.worker.client import Ended, Progress, ask
 from archbench.measure.worker.request import Request
+from archbench.statistics.samples import percentile
 from archbench.store.records import Configuration, Result
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from archbench.measure.bench.sample_quality import drift_flags, one_of_a_kind, spread_flags
-from archbench.measure.bench.statistics import grouped_median_interval, median_interval
+from archbench.statistics.samples import grouped_median_interval, median_interval
 
 # Blocks are made a little longer than they must be, for steps get faster too.
 _MARGIN = 1.1

@@ -9,8 +9,8 @@ from typing import Any
 
 from archbench.measure.bench.ab_test import Duel
 from archbench.measure.bench.compare_runs import Differing, RunComparison
-from archbench.measure.bench.paired_statistics import Verdict
 from archbench.reporting.table import Column, Table
+from archbench.statistics.pairs import Verdict
 from archbench.store.records import Configuration, Result, described
 from archbench.units import format_percent, format_ratio, format_time
 

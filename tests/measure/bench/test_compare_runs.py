@@ -7,7 +7,7 @@ import pytest
 
 from archbench.errors import UsageError
 from archbench.measure.bench.compare_runs import Differing, compare_runs
-from archbench.measure.bench.statistics import median_ratio_interval
+from archbench.statistics.samples import median_ratio_interval
 from archbench.store.records import Configuration, Result
 
 WHAT = Configuration("vgg16", "3x224x224", "cpu", "Some CPU", "eval", 32, "fp32", "nchw", False, False, 2)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from archbench.measure.bench.statistics import median_interval
 from archbench.measure.bench.timing import CPU, GPU, combine, measure
+from archbench.statistics.samples import median_interval
 from tests.helpers.scripted_timing import Script
 
 

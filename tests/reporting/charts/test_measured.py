@@ -7,9 +7,9 @@ from statistics import median
 
 import pytest
 
-from archbench.measure.bench.statistics import percentile
 from archbench.reporting.charts.latency import latency_chart
 from archbench.reporting.charts.throughput import throughput_chart
+from archbench.statistics.samples import percentile
 from tests.helpers.chart_specs import axis_titles, encodings, records, result, subtitle
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from archbench.measure.bench.statistics import (
+from archbench.statistics.samples import (
     drift,
     grouped_median_interval,
     median_interval,

@@ -1,6 +1,6 @@
-"""What the samples of one measurement say: an interval of the median, percentiles, outliers, noise and drift.
+"""Statistics of timing samples: bootstrap intervals of the median, percentiles, outliers, noise and drift.
 
-All of it is deterministic: resampling starts from one seed, so that equal samples give equal intervals.
+Everything is deterministic: resampling uses a fixed seed, so that equal samples give equal intervals.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SEED = 0
-# Two runs that are compared are resampled apart from each other.
+# The two runs of a comparison are resampled independently.
 _OTHER_SEED = 1
 _RESAMPLES = 10_000
 _GROUP_RESAMPLES = 2_000
 _TAILS = (0.025, 0.975)
 # With so many samples at least one lies beyond the percentile in 99.87% of cases, that of three sigma: 1 - 0.9**64.
 _LEAST_SAMPLES = {90: 64, 99: 662}
-# A spread below this part of the median is the clock's, not that of what is timed.
+# A spread below this fraction of the median comes from the clock's resolution.
 _LEAST_SPREAD = 1e-4
-# Five against five lie apart by chance in 0.8% of cases, four against four in 2.9%.
+# Two groups of five are disjoint by chance in 0.8% of cases, two of four in 2.9%.
 _LEAST_FOR_DRIFT = 10
-# The protocol's size of a difference worth a word.
+# Smaller changes are not reported.
 _DRIFT_LIMIT = 0.01
 
 Array = NDArray[np.float64]
@@ -38,21 +38,22 @@ class Interval:
     low: float
     high: float
 
-    def is_within(self, part: float) -> bool:
-        """Say whether both bounds are at most that part of the median away from it."""
-        return max(self.median - self.low, self.high - self.median) <= part * self.median
+    def is_within(self, fraction: float) -> bool:
+        """Return whether both bounds are within that fraction of the median."""
+        return max(self.median - self.low, self.high - self.median) <= fraction * self.median
 
 
 def median_interval(samples: Sequence[float]) -> Interval:
-    """Return the median with its 95% percentile-bootstrap interval (Efron 1979)."""
+    """Return the median and its 95% percentile-bootstrap interval (Efron 1979)."""
     medians = _resampled_medians(np.sort(np.asarray(samples, dtype=np.float64)))
     return _interval(float(np.median(samples)), medians)
 
 
 def grouped_median_interval(groups: Sequence[Sequence[float]]) -> Interval:
-    """Return the median of all samples with a 95% interval that knows which of them came from one process.
+    """Return the median of all samples and its 95% hierarchical-bootstrap interval; a group is one process's samples.
 
-    Processes are resampled first, then the samples of each: those of one process are more alike than those of several.
+    Processes are resampled first, then the samples of each: samples of one process are more alike than samples of
+    different processes.
     """
     arrays = [np.asarray(group, dtype=np.float64) for group in groups]
     if len(arrays) == 1:
@@ -61,9 +62,9 @@ def grouped_median_interval(groups: Sequence[Sequence[float]]) -> Interval:
 
 
 def median_ratio_interval(above: Sequence[Sequence[float]], below: Sequence[Sequence[float]]) -> Interval:
-    """Return the ratio of two runs' medians with its 95% interval; each run is given as the samples of its processes.
+    """Return the ratio of two runs' medians and its 95% interval; each run is a sequence of its processes' samples.
 
-    The runs are resampled apart, each as `grouped_median_interval` does it.
+    The runs are resampled independently, each as in `grouped_median_interval`.
     """
     arrays = [[np.asarray(group, dtype=np.float64) for group in groups] for groups in (above, below)]
     medians = [float(np.median(np.concatenate(groups))) for groups in arrays]
@@ -72,14 +73,14 @@ def median_ratio_interval(above: Sequence[Sequence[float]], below: Sequence[Sequ
 
 
 def percentile(samples: Sequence[float], percent: Literal[90, 99]) -> float | None:
-    """Return a percentile, interpolated between samples; None where there are too few of them to tell."""
+    """Return a percentile, interpolated linearly between samples; None if there are too few samples for it."""
     if len(samples) < _LEAST_SAMPLES[percent]:
         return None
     return float(np.percentile(samples, percent))
 
 
 def modified_z_scores(samples: Sequence[float]) -> Array:
-    """Return how many median absolute deviations each sample lies away from the median (as hyperfine does)."""
+    """Return each sample's distance from the median in median absolute deviations (as hyperfine computes it)."""
     values = np.asarray(samples, dtype=np.float64)
     median = np.median(values)
     distances = np.abs(values - median)
@@ -87,16 +88,16 @@ def modified_z_scores(samples: Sequence[float]) -> Array:
 
 
 def relative_deviation(samples: Sequence[float]) -> float:
-    """Return the standard deviation as a part of the mean; 0 of a single sample."""
+    """Return the coefficient of variation: standard deviation / mean; 0 for a single sample."""
     if len(samples) < 2:
         return 0.0
     return float(np.std(samples, ddof=1) / np.mean(samples))
 
 
 def drift(samples: Sequence[float]) -> float | None:
-    """Return by which part the second half is slower than the first; None if that is no more than noise.
+    """Return the relative change of the median from the first half to the second; None if it is within the noise.
 
-    It is more if the 95% intervals of the two medians lie apart, and the medians by more than 1%.
+    A change is significant if the 95% intervals of the two medians are disjoint and the medians differ by more than 1%.
     """
     if len(samples) < _LEAST_FOR_DRIFT:
         return None
@@ -113,11 +114,11 @@ def _interval(median: float, resampled: Array) -> Interval:
 
 
 def _resampled_medians(ordered: Array) -> Array:
-    """Return the medians of resamples without making those: one beta draw a median, not as many as there are samples.
+    """Return medians of resamples without drawing the resamples: one beta variate per median instead of n uniforms.
 
-    A resample is `ordered[floor(n * u)]` for n uniform numbers u, so its median lies at the middle one of these, and
-    the m-th smallest of n uniform numbers is distributed as Beta(m, n + 1 - m). For an even n there are two in the
-    middle; the second is the smallest of the n - m that are uniform above the first.
+    A resample is `ordered[floor(n * u)]` for n uniform numbers u, so its median is at the middle u, and the m-th
+    smallest of n uniform numbers is distributed as Beta(m, n + 1 - m). For even n there are two middle ones; the second
+    is the smallest of the n - m numbers that are uniform above the first.
     """
     random = np.random.default_rng(_SEED)
     count = len(ordered)

@@ -1,7 +1,7 @@
-"""A against B, in pairs: the median ratio, its interval, a sign-flip test, and what may be said of them.
+"""Paired comparison of A and B: median ratio, its interval, a sign-flip test and a verdict.
 
-Pairs stand in ABBA order, so that what drifts while they run favours A as often as B. In plain sequence, one noisy
-machine told A from A in 28 to 40% of trials, whatever the test.
+Pairs alternate in ABBA order, so that drift favours A as often as B. With all of A before all of B, one noisy machine
+distinguished A from A in 28 to 40% of trials, whatever the test.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from archbench.measure.bench.statistics import Array, median_interval
+from archbench.statistics.samples import Array, median_interval
 
 LEAST_PAIRS = 20
-# A smaller difference is not worth a word, and a quiet machine shows one where there is none.
+# Smaller differences do not matter in practice, and even a quiet machine shows them between equal programs.
 LEAST_DIFFERENCE = 0.01
 SIGNIFICANCE = 0.05
 
@@ -28,10 +28,10 @@ Verdict = Literal["faster", "slower", "no difference above the noise"]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How fast A is against B, from so many pairs; the verdict is A's.
+    """Speed of A relative to B; `verdict` describes A.
 
-    `ratio` is the median over the pairs of B's time divided by A's: 1.25 says that A does 1.25 times as much in the
-    same time. Low and high bound its 95% interval. `floor` is the part by which A seemed to differ from A itself.
+    `ratio` is the median over `num_pairs` pairs of B's time divided by A's: at 1.25, A does 1.25 times as much in the
+    same time. `low` and `high` bound its 95% interval. `floor` is the relative difference measured between A and A.
     """
 
     num_pairs: int
@@ -44,28 +44,28 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """The largest part by which the interval allows the two to differ; that of A against A is a floor."""
-        return max(_size(self.low), _size(self.high))
+        """The largest relative difference within the interval; for A against A, this is the noise floor."""
+        return max(_relative_difference(self.low), _relative_difference(self.high))
 
 
 def abba(num_pairs: int) -> Iterator[tuple[Arm, Arm]]:
-    """Yield which arm is first and which second in each pair."""
+    """Yield the order of the two arms in each pair: ab, ba, ab, ..."""
     for place in range(num_pairs):
         yield ("b", "a") if place % 2 else ("a", "b")
 
 
 def compare_pairs(a_samples: Sequence[float], b_samples: Sequence[float], floor: float | None = None) -> Comparison:
-    """Return how A compares with B; samples at one place are a pair, in seconds a step.
+    """Compare A with B; samples at the same index form a pair, in seconds per step.
 
-    A is called different only if the interval clears 1% and the floor, and the test is significant too. Raises
-    ValueError if the samples are no pairs, fewer than 20, or not positive.
+    The verdict is a difference only if the interval excludes 1% and the floor, and the test is significant. Raises
+    ValueError if the sequences differ in length, have fewer than 20 samples, or contain a time that is not positive.
     """
     if len(a_samples) != len(b_samples) or len(a_samples) < LEAST_PAIRS:
         raise ValueError(
-            f"{len(a_samples)} and {len(b_samples)} samples; a comparison needs {LEAST_PAIRS} pairs or more"
+            f"got {len(a_samples)} and {len(b_samples)} samples; a comparison needs at least {LEAST_PAIRS} pairs"
         )
     if min(*a_samples, *b_samples) <= 0:
-        raise ValueError("a sample took no time")
+        raise ValueError("a sample has a time that is not positive")
     logs = np.log(np.asarray(b_samples, dtype=np.float64)) - np.log(np.asarray(a_samples, dtype=np.float64))
     interval = median_interval(logs.tolist())
     ratio, low, high = (float(np.exp(value)) for value in (interval.median, interval.low, interval.high))
@@ -75,16 +75,16 @@ def compare_pairs(a_samples: Sequence[float], b_samples: Sequence[float], floor:
 
 
 def sign_flip_p_value(differences: Array) -> float:
-    """Return how often the signs of the differences are as one-sided by chance, in either direction.
+    """Return the two-sided p-value of a sign-flip test with rank weights.
 
-    Signs are flipped at random (Fisher 1935) and weigh by the rank of their difference (Wilcoxon 1945): by the
-    difference itself, a single interruption of one arm would hide what all other pairs show.
+    Signs are flipped at random (Fisher 1935) and weighted by the rank of the difference (Wilcoxon 1945): weighted by
+    the difference itself, a single interruption of one arm would mask all other pairs.
     """
     ranks = 1.0 + np.argsort(np.argsort(np.abs(differences)))
     signs = np.random.default_rng(_SEED).choice((-1.0, 1.0), size=(_FLIPS, len(differences)))
     observed = np.abs(ranks @ np.sign(differences))
     flipped = np.abs(signs @ (ranks * np.abs(np.sign(differences))))
-    # The signs as they came are one of the flips.
+    # The observed signs count as one of the flips.
     return float((1 + np.sum(flipped >= observed)) / (1 + _FLIPS))
 
 
@@ -96,5 +96,5 @@ def _verdict(low: float, high: float, p_value: float, margin: float) -> Verdict:
     return "no difference above the noise"
 
 
-def _size(ratio: float) -> float:
+def _relative_difference(ratio: float) -> float:
     return max(ratio, 1 / ratio) - 1

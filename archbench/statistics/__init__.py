@@ -1,0 +1,1 @@
+"""Intervals and tests that measuring and training share; numbers in, numbers out."""
