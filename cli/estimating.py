@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from archbench.analyze.performance.efficiency import Efficiency
     from archbench.analyze.performance.estimate import Job
-    from archbench.hardware.catalogue import Device
+    from archbench.hardware.device import Device
     from archbench.reporting.table import Table
     from cli.predicting import Run
 

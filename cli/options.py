@@ -69,7 +69,7 @@ def parse_batch_size(text: str | int) -> int:
 
 def complete_device(incomplete: str) -> list[str]:
     """Return the devices whose names begin so."""
-    from archbench.hardware.catalogue import all_devices
+    from archbench.hardware.find import all_devices
 
     return [name for name in all_devices() if name.startswith(incomplete)]
 

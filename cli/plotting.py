@@ -114,7 +114,7 @@ def _roofline(asked: Asked) -> Chart:
 
 def _run(address: str, asked: Asked, device: str | None) -> tuple[Run, str]:
     """Return a model as it would be run, and what that is in words."""
-    from archbench.hardware.catalogue import find_device
+    from archbench.hardware.find import find_device
     from cli.estimating import assumed_efficiency
     from cli.predicting import chosen_optimizer, prepare
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from archbench.analyze.memory.footprint import Footprint
     from archbench.analyze.performance.roofline import Conditions
-    from archbench.hardware.catalogue import Device
+    from archbench.hardware.device import Device
     from archbench.trace import optimizer_step as update
     from archbench.trace.optimizer_step import Optimizer
     from archbench.trace.records import Trace

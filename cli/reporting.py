@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from archbench.analyze.claims import Judged
-    from archbench.hardware.catalogue import Device
+    from archbench.hardware.device import Device
     from archbench.reporting.page.contents import Material, Subject
     from archbench.reporting.page.training import TrainingRun
     from archbench.store.records import Result
@@ -29,7 +29,7 @@ def gather(
     """
     from datetime import UTC, datetime
 
-    from archbench.hardware.catalogue import find_device
+    from archbench.hardware.find import find_device
     from archbench.host.environment import environment
     from archbench.reporting.page.contents import Material
     from cli.output import note

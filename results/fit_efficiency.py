@@ -17,7 +17,7 @@ from pathlib import Path
 from archbench.analyze.performance.efficiency import Fit, Published, fit_efficiency, published_rates
 from archbench.analyze.performance.roofline import Conditions, time_s
 from archbench.files import write_whole
-from archbench.hardware.catalogue import find_device
+from archbench.hardware.find import find_device
 from archbench.models.address import find
 from archbench.models.inputs import InputSpec
 from archbench.precision import PRECISIONS

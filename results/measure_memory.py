@@ -31,7 +31,7 @@ from archbench.analyze.memory.footprint import Footprint, footprint
 from archbench.analyze.performance.roofline import Conditions, Layout
 from archbench.errors import DeviceError
 from archbench.files import write_whole
-from archbench.hardware.catalogue import Device
+from archbench.hardware.device import Device
 from archbench.host.exit_reason import reason
 from archbench.host.machine import device_name
 from archbench.models.address import find, model_names

@@ -1,17 +1,18 @@
-"""The comparison table: one row a model."""
+"""The comparison table: one row per model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from archbench.analyze.layers import Totals
+from archbench.analyze.shared_fields import shared_fields
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
     """One row; the fields are the columns. `input_shape` is the first input, batch included.
 
-    Of the peaks one is None: of inference in mode `train`, of training in mode `eval`.
+    One of the peaks is None: that of inference in mode `train`, that of training in mode `eval`.
     """
 
     model: str
@@ -39,20 +40,12 @@ def comparison_row(
     input_shape: tuple[int, ...],
     reported_top5_error_percent: float | None = None,
 ) -> ModelRow:
-    """Return the row of a model from its totals and what its card says."""
+    """Return a model's row from its totals and its card's figures."""
     return ModelRow(
         model=model,
         title=title,
         year=year,
         input_shape=input_shape,
-        weight_layers=totals.weight_layers,
-        params=totals.params,
-        macs=totals.macs,
-        flops=totals.flops,
-        neurons=totals.neurons,
-        param_bytes=totals.param_bytes,
-        peak_inference_bytes=totals.peak_inference_bytes,
-        peak_training_bytes=totals.peak_training_bytes,
-        intensity=totals.intensity,
         reported_top5_error_percent=reported_top5_error_percent,
+        **shared_fields(totals, ModelRow),
     )

@@ -1,4 +1,4 @@
-"""The ImageNet challenge year by year: stated errors and depths beside computed parameters and MACs."""
+"""The ImageNet challenge by year: published errors and depths, with computed parameters and MACs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from archbench.analyze.layers import Totals
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """One entry. `layers` and the error are as stated; counts are computed for batch 1, None where there is no model.
+    """One entry. `layers` and the error are published figures; counts are computed for batch 1, None without a model.
 
-    The error is that of the submission, mostly an ensemble, on the test set: not of the one network that is counted.
+    The error is that of the submission on the test set, mostly of an ensemble rather than of the counted network.
     """
 
     year: int | None
@@ -26,22 +26,20 @@ class HistoryRow:
     source: str
 
 
-def chronicle(entries: Iterable[Mapping[str, str]], totals: Mapping[str, Totals]) -> list[HistoryRow]:
-    """Return one row an entry; `totals` has the sums of each model that an entry names."""
-    rows = []
-    for entry in entries:
-        counted = totals.get(entry["model"])
-        rows.append(
-            HistoryRow(
-                year=int(entry["year"]) if entry["year"] else None,
-                entry=entry["entry"],
-                layers=int(entry["layers"]) if entry["layers"] else None,
-                top5_error_percent=float(entry["top5_error_percent"]),
-                model=entry["model"],
-                weight_layers=counted.weight_layers if counted else None,
-                params=counted.params if counted else None,
-                macs=counted.macs if counted else None,
-                source=entry["source"],
-            )
-        )
-    return rows
+def history_rows(entries: Iterable[Mapping[str, str]], totals: Mapping[str, Totals]) -> list[HistoryRow]:
+    """Return one row per entry; `totals` maps each model that an entry names to its sums."""
+    return [_row(entry, totals.get(entry["model"])) for entry in entries]
+
+
+def _row(entry: Mapping[str, str], totals: Totals | None) -> HistoryRow:
+    return HistoryRow(
+        year=int(entry["year"]) if entry["year"] else None,
+        entry=entry["entry"],
+        layers=int(entry["layers"]) if entry["layers"] else None,
+        top5_error_percent=float(entry["top5_error_percent"]),
+        model=entry["model"],
+        weight_layers=totals.weight_layers if totals else None,
+        params=totals.params if totals else None,
+        macs=totals.macs if totals else None,
+        source=entry["source"],
+    )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
-from archbench.analyze.memory.timeline import peak_bytes
+from archbench.analyze.peak_memory import peak_bytes
 from archbench.trace.records import Layer, Operation, Parameter, TensorInfo, Trace, Window
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Totals:
 
     `training_macs` are those of forward and backward pass together, `backward_flops` those of the backward pass; both
     are None outside mode `train`. `peak_inference_bytes` is of mode `eval`, `peak_training_bytes` of `train`; see
-    `archbench.analyze.memory.timeline`.
+    `archbench.analyze.peak_memory`.
     """
 
     params: int

@@ -1,17 +1,17 @@
-"""Whether a model keeps within limits: its totals against numbers, or against an earlier summary."""
+"""Check a model's totals against limits: given numbers, or those of an earlier summary."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-# The totals that a baseline holds a model to: they may fall, not rise.
+# The totals compared with a baseline: they may fall, not rise.
 COMPARED = ("params", "macs", "flops", "param_bytes", "training_macs", "peak_inference_bytes", "peak_training_bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The largest value that a total may have, and who set it."""
+    """The largest permitted value of a total; `source` is the option or file that sets it."""
 
     quantity: str
     limit: int
@@ -20,7 +20,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class LimitRow:
-    """One limit and what became of it; `excess` is negative where there is room left. verdict: `ok` or `missed`."""
+    """A limit and its check: `excess` is negative within the limit, `verdict` is `ok` or `missed`."""
 
     quantity: str
     value: int
@@ -31,20 +31,15 @@ class LimitRow:
 
 
 def check_limits(totals: Mapping[str, int], limits: Iterable[Limit]) -> list[LimitRow]:
-    """Return one row a limit, in their order; a total that `totals` does not have raises KeyError."""
-    return [
-        LimitRow(
-            quantity=limit.quantity,
-            value=totals[limit.quantity],
-            limit=limit.limit,
-            excess=totals[limit.quantity] - limit.limit,
-            source=limit.source,
-            verdict="missed" if totals[limit.quantity] > limit.limit else "ok",
-        )
-        for limit in limits
-    ]
+    """Return one row per limit, in their order. Raises KeyError for a quantity that `totals` lacks."""
+    return [_check(totals[limit.quantity], limit) for limit in limits]
+
+
+def _check(value: int, limit: Limit) -> LimitRow:
+    verdict = "missed" if value > limit.limit else "ok"
+    return LimitRow(limit.quantity, value, limit.limit, value - limit.limit, limit.source, verdict)
 
 
 def baseline_limits(baseline: Mapping[str, int], totals: Mapping[str, int], source: str) -> list[Limit]:
-    """Return a limit for each total that both an earlier summary and this one have."""
+    """Return a limit for each compared total that both summaries have."""
     return [Limit(name, baseline[name], source) for name in COMPARED if name in baseline and name in totals]

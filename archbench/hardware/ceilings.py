@@ -16,7 +16,7 @@ from typing import Literal
 
 import torch
 
-from archbench.hardware.catalogue import Device
+from archbench.hardware.device import Device
 from archbench.host.cpu import cpu_name
 
 _BLOCKS = 7

@@ -11,7 +11,7 @@ from typing import Any
 
 from archbench.errors import DeviceError, OutputError
 from archbench.files import write_whole
-from archbench.hardware.catalogue import Device
+from archbench.hardware.device import Device
 
 
 def data_directory() -> Path:

@@ -22,7 +22,7 @@ def devices(
 
     Example: archbench devices --measure
     """
-    from archbench.hardware.catalogue import all_devices
+    from archbench.hardware.find import all_devices
     from archbench.reporting.tables.estimate import devices_table
     from cli.output import destination, note
 

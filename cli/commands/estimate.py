@@ -90,7 +90,7 @@ def estimate(
     """
     from archbench.analyze.performance.estimate import Job
     from archbench.errors import UsageError
-    from archbench.hardware.catalogue import find_device
+    from archbench.hardware.find import find_device
     from cli.estimating import assumed_efficiency, images_in, layers_table, link_rate, parallel_table, rates_table
     from cli.output import destination
     from cli.predicting import chosen_optimizer, prepare

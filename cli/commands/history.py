@@ -13,7 +13,7 @@ def history(format: FormatOption = None, output: Output = None, csv: Csv = None)
     from csv import DictReader
     from importlib.resources import files
 
-    from archbench.analyze.imagenet_history import chronicle
+    from archbench.analyze.imagenet_history import history_rows
     from archbench.reporting.tables.model import history_table
     from cli.loading import count
     from cli.options import Mode
@@ -23,4 +23,4 @@ def history(format: FormatOption = None, output: Output = None, csv: Csv = None)
     entries = list(DictReader((files("zoo") / "history.csv").read_text(encoding="utf-8").splitlines()))
     models = [entry["model"] for entry in entries if entry["model"]]
     totals = {model: count(model, None, 1, Mode.eval).summary.totals for model in models}
-    target.deliver(history_table(chronicle(entries, totals)))
+    target.deliver(history_table(history_rows(entries, totals)))

@@ -29,7 +29,7 @@ from cli.options import (
 )
 
 if TYPE_CHECKING:
-    from archbench.hardware.catalogue import Device
+    from archbench.hardware.device import Device
 
 Fit = Annotated[
     str | None,
@@ -74,7 +74,7 @@ def memory(
     if (layers or timeline) and (len(batches) > 1 or fit is not None or (layers and timeline)):
         raise UsageError("--layers and --timeline show one batch; give one --batch, no --fit, and one of the two")
 
-    from archbench.hardware.catalogue import find_device
+    from archbench.hardware.find import find_device
     from archbench.reporting.tables import memory as layouts
     from cli.predicting import chosen_optimizer, prepare
 
@@ -113,7 +113,7 @@ def memory(
 
 def _limit(fit: str | None) -> tuple[int | None, Device | None]:
     """Return the bytes that `--fit` names, and the device if it names one."""
-    from archbench.hardware.catalogue import find_device
+    from archbench.hardware.find import find_device
     from archbench.units import parse_bytes
 
     if fit is None:

@@ -111,8 +111,8 @@ def test_the_layer_that_does_most_comes_first(archbench, home):
 
 @pytest.mark.slow
 def test_known_ceilings_give_bounds_and_the_profilers_trace_is_written(archbench, home):
-    from archbench.hardware.catalogue import Device
     from archbench.hardware.ceilings import title_here
+    from archbench.hardware.device import Device
     from archbench.hardware.measured import require_place, store_devices
 
     require_place()

@@ -14,7 +14,7 @@ import pytest
 
 from archbench import __all__ as api
 from archbench.analyze.performance.layer_times import ProfileRow
-from archbench.hardware.catalogue import all_devices
+from archbench.hardware.find import all_devices
 from archbench.reporting.tables.bench import bench_table
 from archbench.reporting.tables.train import metrics_table, trainings_table
 from archbench.training.run_dir.records import Accuracy

@@ -6,7 +6,7 @@ from torch import nn
 from torch._subclasses import FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
 
-from archbench.analyze.memory.timeline import peak_bytes
+from archbench.analyze.peak_memory import peak_bytes
 from archbench.errors import UsageError
 from archbench.models.address import find
 from archbench.trace.activation_checkpointing import checkpoint_modules

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from archbench.analyze.memory.timeline import peak_bytes
+from archbench.analyze.peak_memory import peak_bytes
 from archbench.models.address import find, model_names
 from archbench.trace import autocast
 from archbench.trace.tracer import trace

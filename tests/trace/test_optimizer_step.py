@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from archbench.analyze.memory.timeline import peak_bytes
+from archbench.analyze.peak_memory import peak_bytes
 from archbench.models.address import find
 from archbench.trace.optimizer_step import FORMS, STATES, Optimizer
 from archbench.trace.tracer import trace

@@ -1,4 +1,4 @@
-"""The memory of a run in one row: the peak, where it is, and what is there then."""
+"""The memory of a run as one row: its peak, where that is, and what it consists of."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from archbench.analyze.memory.allocator import rounding_bytes, workspace_bytes
 from archbench.analyze.memory.timeline import peak_moment
 from archbench.analyze.performance.roofline import Conditions
+from archbench.analyze.shared_fields import shared_fields
 from archbench.errors import InputError
 from archbench.trace.records import Trace
 from archbench.units import format_bytes
 
-_MOST = 2**31
+_MAX_BATCH = 2**31
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """One run's peak. `peak_bytes` is the sum of what is there, by category; workspace and rounding come on top.
+    """The peak of one run. `peak_bytes` is the sum of its categories, from `params_bytes` to `input_bytes`.
 
-    Those two depend on the device and are None where none was named. `optimizer` is empty outside training.
+    `workspace_bytes` and `rounding_bytes` come on top; they depend on the device and are None without one. `optimizer`
+    is empty outside training.
     """
 
     model: str
@@ -41,12 +43,12 @@ class Footprint:
 
     @property
     def needed_bytes(self) -> int:
-        """What has to be free: the peak with all that comes on top."""
+        """The memory that has to be free: the peak, workspaces and rounding."""
         return self.peak_bytes + (self.workspace_bytes or 0) + (self.rounding_bytes or 0)
 
 
 def footprint(model: str, trace: Trace, dtype: str, conditions: Conditions | None) -> Footprint:
-    """Return the row of a trace; `conditions` say on what device it would run, if that is known."""
+    """Return the row of a trace; `conditions` name the device, None if it is not known."""
     moment = peak_moment(trace)
     return Footprint(
         model=model,
@@ -56,32 +58,28 @@ def footprint(model: str, trace: Trace, dtype: str, conditions: Conditions | Non
         dtype=dtype,
         peak_bytes=moment.total_bytes,
         peak_layer=moment.layer,
-        params_bytes=moment.params_bytes,
-        gradient_bytes=moment.gradient_bytes,
-        optimizer_bytes=moment.optimizer_bytes,
-        activation_bytes=moment.activation_bytes,
-        temporary_bytes=moment.temporary_bytes,
-        input_bytes=moment.input_bytes,
+        peak_phase=moment.phase,
         workspace_bytes=None if conditions is None else workspace_bytes(trace, conditions),
         rounding_bytes=None if conditions is None or conditions.device.kind == "cpu" else rounding_bytes(trace),
-        peak_phase=moment.phase,
+        **shared_fields(moment, Footprint),
     )
 
 
 def largest_batch(needed_bytes: Callable[[int], int], limit_bytes: int, smallest: int = 1) -> int:
-    """Return the largest batch that needs no more than the limit, 0 if the smallest needs more.
+    """Return the largest batch that needs at most `limit_bytes`, 0 if `smallest` needs more.
 
-    It is looked for on the assumption that a larger batch does not need less. Raises InputError where there is no
-    largest one: memory does not grow with the batch, or billions of samples fit.
+    Doubles the batch until it no longer fits, then bisects: memory is assumed not to fall as the batch grows. Raises
+    InputError if memory does not grow with the batch, or billions of samples fit.
     """
-    before = needed_bytes(smallest)
-    if before > limit_bytes:
+    previous = needed_bytes(smallest)
+    if previous > limit_bytes:
         return 0
     fits, too_large = smallest, 2 * smallest
     while (needed := needed_bytes(too_large)) <= limit_bytes:
-        if needed == before or too_large > _MOST:
-            raise InputError(f"no batch is too large for that: {too_large} samples need {format_bytes(needed)}")
-        fits, too_large, before = too_large, 2 * too_large, needed
+        if needed == previous or too_large > _MAX_BATCH:
+            limit = format_bytes(limit_bytes)
+            raise InputError(f"every batch fits in {limit}: {too_large} samples need {format_bytes(needed)}")
+        fits, too_large, previous = too_large, 2 * too_large, needed
     while too_large - fits > 1:
         middle = (fits + too_large) // 2
         if needed_bytes(middle) <= limit_bytes:

@@ -1,4 +1,4 @@
-"""Memory layer by layer: what each leaves for the backward pass, and the most there is while it runs."""
+"""Memory per layer: what each layer saves for the backward pass, and the peak while it runs."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 from archbench.analyze.layers import layer_table
 from archbench.analyze.memory.timeline import timeline
+from archbench.analyze.shared_fields import shared_fields
 from archbench.trace.records import Trace
 
 
 @dataclass(frozen=True, slots=True)
 class LayerMemory:
-    """One row of the layer table, by memory.
+    """The memory of one row of the layer table.
 
-    `saved_bytes` is what the layer's forward made that is still there when the backward pass begins; over all rows they
-    sum to all that was made and kept. The peaks are of everything that is there while the layer runs, None where it
-    does not. Outside mode `train` nothing is saved and there is no backward pass: the fields are None.
+    `saved_bytes` is what the layer's forward allocated that is still alive when the backward pass begins; its sum over
+    all rows is everything saved. The peaks are of all memory in use while the layer runs, None where it does not run.
+    Outside mode `train` nothing is saved and there is no backward pass: the fields are None.
     """
 
     index: int
@@ -30,7 +31,7 @@ class LayerMemory:
 
 
 def layer_memory(trace: Trace) -> tuple[LayerMemory, ...]:
-    """Return one row a layer, in the order of the layer table."""
+    """Return one row per layer, in the order of the layer table."""
     saved = _saved(trace) if trace.mode == "train" else None
     peaks: defaultdict[tuple[str, str], int] = defaultdict(int)
     for moment in timeline(trace):
@@ -38,21 +39,17 @@ def layer_memory(trace: Trace) -> tuple[LayerMemory, ...]:
         peaks[key] = max(peaks[key], moment.total_bytes)
     return tuple(
         LayerMemory(
-            index=row.index,
-            name=row.name,
-            type=row.type,
-            param_bytes=row.param_bytes,
-            output_bytes=row.output_bytes,
             saved_bytes=None if saved is None else saved[row.name],
             forward_peak_bytes=peaks.get(("forward", row.name)),
             backward_peak_bytes=peaks.get(("backward", row.name)),
+            **shared_fields(row, LayerMemory),
         )
         for row in layer_table(trace).rows
     )
 
 
 def _saved(trace: Trace) -> defaultdict[str, int]:
-    """Return for each row the bytes that its forward made and that outlive the forward pass."""
+    """Return for each row the bytes that its forward allocated and that outlive the forward pass."""
     makers = {op.step: trace.row_of(op) for op in trace.operations if not op.is_backward}
     backward = next((op.step for op in trace.operations if op.is_backward), None)
     saved: defaultdict[str, int] = defaultdict(int)

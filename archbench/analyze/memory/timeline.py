@@ -1,18 +1,18 @@
-"""What occupies memory at each moment of a run, from the lifetimes of its storages.
+"""Memory during a run, operator by operator, from the lifetimes of its storages.
 
-Counted are parameters, buffers, inputs, gradients, what an optimizer keeps, and all that operators make, each as long
-as something refers to it: views share their storage, in-place operators make none, and what the backward pass needs
-stays until it was used. Not counted are the rounding of allocators and the workspaces of kernels: see
+Parameters, buffers, inputs, gradients, optimizer state and everything that operators allocate count for as long as
+they are referenced: views share their storage, in-place operators allocate nothing, and tensors saved for backward live
+until it has used them. Allocator rounding and kernel workspaces are not included: see
 `archbench.analyze.memory.allocator`.
 
-What operators make is an activation if it is there when another layer runs after the one that made it, and temporary
-otherwise: what a layer makes and frees, gradients of activations, what an optimizer makes on its way.
+A tensor that an operator allocates is an activation if it is alive when the next layer runs, and temporary otherwise:
+buffers that a layer frees itself, gradients of activations, intermediate results of the optimizer.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -34,9 +34,9 @@ _CATEGORIES: dict[str, Category] = {
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What is there while one operator runs; the fields in bytes sum to `total_bytes`. Buffers are with the parameters.
+    """Memory in use while one operator runs, by category; the categories sum to `total_bytes`.
 
-    `layer` is the row of the layer table that the operator belongs to, empty in the update.
+    `params_bytes` includes buffers. `layer` is the operator's row in the layer table, empty in the optimizer's update.
     """
 
     step: int
@@ -52,32 +52,13 @@ class Moment:
     total_bytes: int
 
 
-def peak_bytes(trace: Trace) -> int:
-    """Return the peak of the run: of a forward pass, or of a training step, one of many, with its optimizer."""
-    return largest_sum(trace.storages)
-
-
-def largest_sum(storages: Iterable[Storage]) -> int:
-    """Return the largest sum of sizes over all steps; a storage is there from `born` to `died`, both included."""
-    changes: defaultdict[int, int] = defaultdict(int)
-    for storage in storages:
-        changes[storage.born] += storage.size_bytes
-        if storage.died is not None:
-            changes[storage.died + 1] -= storage.size_bytes
-    present = peak = 0
-    for step in sorted(changes):
-        present += changes[step]
-        peak = max(peak, present)
-    return peak
-
-
 def peak_moment(trace: Trace) -> Moment:
-    """Return the first moment at which most is there."""
+    """Return the first moment with the most memory in use."""
     return max(timeline(trace), key=lambda moment: moment.total_bytes)
 
 
 def timeline(trace: Trace) -> list[Moment]:
-    """Return a moment for each operator, in order; one without operator for a run in which none ran."""
+    """Return one moment per operator, in order; a run without operators has one moment without operator."""
     changes = _changes(trace)
     moments, present, steps = [], Counter[Category](), iter(sorted(changes))
     upcoming = next(steps, None)
@@ -91,7 +72,7 @@ def timeline(trace: Trace) -> list[Moment]:
 
 
 def _calls(trace: Trace) -> list[tuple[int, Phase, str, str]]:
-    """Return step, phase, row and name of every operator."""
+    """Return step, phase, layer-table row and name of every operator."""
     passes: list[tuple[int, Phase, str, str]] = [
         (op.step, "backward" if op.is_backward else "forward", trace.row_of(op), op.name) for op in trace.operations
     ]
@@ -99,27 +80,27 @@ def _calls(trace: Trace) -> list[tuple[int, Phase, str, str]]:
 
 
 def _changes(trace: Trace) -> dict[int, Counter[Category]]:
-    """Return by how much each category grows or shrinks at each step."""
+    """Return the change of each category in bytes, by step."""
     ends = dict(_unit_ends(trace))
     changes: defaultdict[int, Counter[Category]] = defaultdict(Counter)
     for storage in trace.storages:
-        category = _CATEGORIES.get(storage.kind) or _category_of_made(storage, ends)
+        category = _CATEGORIES.get(storage.kind) or _category_of_activation(storage, ends)
         changes[storage.born][category] += storage.size_bytes
         if storage.died is not None:
             changes[storage.died + 1][category] -= storage.size_bytes
     return changes
 
 
-def _category_of_made(storage: Storage, ends: dict[int, int]) -> Category:
+def _category_of_activation(storage: Storage, ends: dict[int, int]) -> Category:
     end = ends.get(storage.born)
     outlives = end is not None and (storage.died is None or storage.died >= end)
     return "activation_bytes" if outlives else "temporary_bytes"
 
 
 def _unit_ends(trace: Trace) -> Iterator[tuple[int, int]]:
-    """Yield for each step of the forward pass the step at which the next layer runs, for the last one the last step.
+    """Yield each step of the forward pass with the step at which the next layer runs, or the last step.
 
-    Operators that run one after the other in one leaf module are a unit; in a module with children each is one.
+    Consecutive operators of one leaf module form a unit; in a module with children each operator is one.
     """
     forward = [operation for operation in trace.operations if not operation.is_backward]
     unit: list[Operation] = []

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Literal
 
 from archbench.analyze.performance.roofline import Conditions, time_s
-from archbench.hardware.catalogue import Device
+from archbench.hardware.device import Device
 from archbench.trace.records import Trace
 
 _STEPS = 60

@@ -22,7 +22,7 @@ from typing import Literal
 
 import torch
 
-from archbench.hardware.catalogue import Device
+from archbench.hardware.device import Device
 from archbench.precision import Precision
 from archbench.trace.costs import find_rule
 from archbench.trace.records import Operation, Trace

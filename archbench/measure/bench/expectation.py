@@ -9,8 +9,9 @@ from archbench.analyze.memory.footprint import footprint
 from archbench.analyze.performance.efficiency import stated_efficiency
 from archbench.analyze.performance.roofline import Conditions, Layout, time_s
 from archbench.errors import DeviceError
-from archbench.hardware.catalogue import Device, published_device
+from archbench.hardware.catalogue import published_device
 from archbench.hardware.ceilings import title_here
+from archbench.hardware.device import Device
 from archbench.hardware.measured import measured_devices
 from archbench.host.machine import usable_cores
 from archbench.measure.worker.request import Request

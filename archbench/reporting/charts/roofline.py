@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import altair as alt
 
     from archbench.analyze.performance.estimate import RooflineRow
-    from archbench.hardware.catalogue import Device
+    from archbench.hardware.device import Device
     from archbench.reporting.charts.theme import Chart
 
 _HEIGHT = 400

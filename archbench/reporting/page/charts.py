@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archbench.analyze.explain.explain import Explanation
 from archbench.analyze.layers import LayerTable
 from archbench.analyze.memory.timeline import timeline
-from archbench.hardware.catalogue import Device
+from archbench.hardware.device import Device
 from archbench.reporting.charts.accuracy import measured_accuracy_chart, published, published_error_chart
 from archbench.reporting.charts.latency import latency_chart
 from archbench.reporting.charts.layers import layers_chart

@@ -8,7 +8,7 @@ from torch import nn
 
 from archbench.analyze.performance.parallelism import STAGE_DELAY_S, all_reduce_s, data_parallel, layer_traffic, planned
 from archbench.analyze.performance.roofline import Conditions, time_s
-from archbench.hardware.catalogue import find_device
+from archbench.hardware.find import find_device
 from archbench.precision import PRECISIONS
 from archbench.trace.tracer import trace
 

@@ -12,7 +12,8 @@ from archbench.analyze.performance.efficiency import fit_efficiency, published_r
 from archbench.analyze.performance.estimate import rate, roofline_rows
 from archbench.analyze.performance.roofline import Conditions, kernels, time_s
 from archbench.errors import DeviceError
-from archbench.hardware.catalogue import Device, find_device
+from archbench.hardware.device import Device
+from archbench.hardware.find import find_device
 from archbench.precision import PRECISIONS
 from archbench.trace.tracer import trace
 from results.fit_efficiency import FITTED_ON, TARGET, fits
@@ -44,7 +45,7 @@ def test_the_peak_is_that_of_the_dtype_multiplied():
     (kernel,) = kernels(half, replace(EAGER, precision=PRECISIONS["bf16"]))
     assert kernel.compute_s == pytest.approx(2_001_000_000 / (0.5 * 8e12))
     full = traced(nn.Linear(10, 10), 1, 10)
-    with pytest.raises(DeviceError, match="no rate of tf32 is known for toy"):
+    with pytest.raises(DeviceError, match="no tf32 rate is known for toy"):
         list(kernels(full, replace(EAGER, precision=PRECISIONS["tf32"])))
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from archbench.hardware.catalogue import find_device
+from archbench.hardware.find import find_device
 from archbench.hardware.measured import require_place, store_devices
 from archbench.host.machine import usable_cores
 from archbench.measure.bench import expectation as foresight

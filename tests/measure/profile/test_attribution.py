@@ -15,7 +15,7 @@ from archbench.analyze.layers import layer_table
 from archbench.analyze.performance.layer_times import PassTimes, Times, profile_rows, top_rows
 from archbench.analyze.performance.roofline import Conditions
 from archbench.errors import MeasurementError
-from archbench.hardware.catalogue import Device
+from archbench.hardware.device import Device
 from archbench.measure.profile import profile as profiling
 from archbench.measure.profile.annotate import marked
 from archbench.measure.profile.attribution import Event, Places, Spent, attribute, places_of

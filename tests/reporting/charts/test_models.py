@@ -7,7 +7,7 @@ import pytest
 from archbench.analyze.memory.timeline import Moment, peak_moment, timeline
 from archbench.analyze.performance.estimate import roofline_rows
 from archbench.analyze.performance.roofline import Conditions
-from archbench.hardware.catalogue import find_device
+from archbench.hardware.find import find_device
 from archbench.models.address import find
 from archbench.precision import find_precision
 from archbench.reporting.charts.accuracy import Published, published_error_chart

@@ -1,0 +1,53 @@
+"""A device and its ceilings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from archbench.errors import DeviceError, nearest
+
+_DRIVER_BYTES = 2**29  # half a GiB, which a GPU's driver takes for its context
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device's ceilings in base units.
+
+    `peak_flop_per_s` maps a dtype to the rate of dense matrix products, 2 FLOPs per MAC. `interconnect_bytes_per_s` is
+    one direction of the fastest link to a device of the same type, or None. `sources` maps each figure to its source.
+    `is_measured` marks ceilings reached on this machine rather than published ones; a CPU's were reached with
+    `threads` threads (None: not recorded, all cores).
+    """
+
+    name: str
+    title: str
+    year: int
+    memory_bytes: int
+    bandwidth_bytes_per_s: float
+    peak_flop_per_s: Mapping[str, float]
+    kind: Literal["gpu", "cpu"] = "gpu"
+    interconnect_bytes_per_s: float | None = None
+    power_w: float | None = None
+    compute_capability: float | None = None
+    is_measured: bool = False
+    threads: int | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def free_bytes(self) -> int:
+        """The memory available to a program: all but what a GPU's driver takes."""
+        return self.memory_bytes - (_DRIVER_BYTES if self.kind == "gpu" else 0)
+
+    def peak(self, dtype: str) -> float:
+        """Return the peak rate in FLOP/s. Raises DeviceError for a dtype without a known rate."""
+        if dtype not in self.peak_flop_per_s:
+            known = ", ".join(self.peak_flop_per_s)
+            hint = "" if dtype == "fp64" else nearest(dtype, self.peak_flop_per_s)
+            raise DeviceError(f"no {dtype} rate is known for {self.name}; known are {known}{hint}")
+        return self.peak_flop_per_s[dtype]
+
+    def ridge(self, dtype: str) -> float:
+        """Return the intensity, in FLOP per byte, above which compute rather than memory bounds a product."""
+        return self.peak(dtype) / self.bandwidth_bytes_per_s
