@@ -11,6 +11,9 @@ from archbench.errors import InputError
 _SI = ("", "K", "M", "G", "T", "P", "E")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
+TIME_UNITS = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
+"""Units of time with their seconds, the longest first."""
+
 
 def format_integer(value: int) -> str:
     """Return all digits in groups of three: `60965224` -> `60,965,224`."""
@@ -41,6 +44,12 @@ def format_bytes(value: float) -> str:
     return _scaled(value, 1024, tuple(f" {unit}" for unit in _BINARY))
 
 
+def binary_unit(value: float) -> tuple[str, float]:
+    """Return the largest binary unit not above a number of bytes, with its bytes: `5000` -> `("KiB", 1024.0)`."""
+    power = max((power for power in range(len(_BINARY)) if 1024**power <= value), default=0)
+    return _BINARY[power], 1024.0**power
+
+
 def format_ratio(value: float) -> str:
     """Return a ratio with three significant digits: `2.2711` -> `2.27×`, `21.35` -> `21.4×`."""
     if 0 < value < 0.001:
@@ -58,7 +67,7 @@ def format_time(value_s: float) -> str:
     """Return three significant digits with the largest fitting unit: `0.01385` -> `13.9 ms`, `7200` -> `2.00 h`."""
     if value_s < 0:
         return f"-{format_time(-value_s)}"
-    for unit, seconds in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1), ("ms", 1e-3), ("µs", 1e-6)):
+    for unit, seconds in TIME_UNITS:
         if value_s >= 0.9995 * seconds:
             return f"{_three_digits(value_s / seconds)} {unit}"
     return "0" if value_s == 0 else f"{value_s / 1e-9:.0f} ns"

@@ -13,8 +13,8 @@ from cli.output import note, warn
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from archbench.reporting.charts.accuracy import Published
     from archbench.reporting.charts.catalogue import Kind
+    from archbench.reporting.charts.published_error import PublishedError
     from archbench.reporting.charts.theme import Chart
     from archbench.store.records import Result
     from archbench.training.run_dir.load import FinishedRun
@@ -140,7 +140,8 @@ def _run(address: str, asked: Asked, device: str | None) -> tuple[Run, str]:
 
 def _accuracy(asked: Asked) -> Chart:
     from archbench.models.address import model_names
-    from archbench.reporting.charts.accuracy import measured_accuracy_chart, published_error_chart
+    from archbench.reporting.charts.accuracy import measured_accuracy_chart
+    from archbench.reporting.charts.published_error import published_error_chart
 
     names = model_names()
     folders = [target for target in asked.of if target not in names and Path(target).is_dir()]
@@ -157,7 +158,7 @@ def _accuracy(asked: Asked) -> Chart:
     return measured_accuracy_chart(run.accuracies, data=run.data_said, **asked.size)
 
 
-def _published(addresses: tuple[str, ...]) -> tuple[list[Published], list[str]]:
+def _published(addresses: tuple[str, ...]) -> tuple[list[PublishedError], list[str]]:
     """Return the models of which an error is published, and what makes their counts doubtful.
 
     Raises UsageError if there is none.
@@ -173,16 +174,16 @@ def _published(addresses: tuple[str, ...]) -> tuple[list[Published], list[str]]:
     return found, [doubt for row, doubts in rows.values() if row is not None for doubt in doubts]
 
 
-def _published_row(address: str) -> tuple[Published | None, tuple[str, ...]]:
+def _published_row(address: str) -> tuple[PublishedError | None, tuple[str, ...]]:
     from archbench.models.address import find
-    from archbench.reporting.charts.accuracy import published
+    from archbench.reporting.charts.published_error import published_error
     from cli.loading import count
 
     if find(address).card is None:
         return None, ()
     counted = count(address, None, 1, Mode.eval)
     summary = counted.summary
-    return published(address, counted.card, summary.inputs[0][1:], summary.totals), summary.caveats
+    return published_error(address, counted.card, summary.inputs[0][1:], summary.totals), summary.caveats
 
 
 def _throughput(asked: Asked) -> Chart:
@@ -240,11 +241,11 @@ def _training(asked: Asked) -> Chart:
 
 
 def _time(asked: Asked) -> Chart:
-    from archbench.reporting.charts.time_to_accuracy import elapsed_chart
+    from archbench.reporting.charts.time_to_accuracy import time_to_accuracy_chart
 
     run = _training_run(_one(asked))
     levels = asked.option("threshold", ())
-    return elapsed_chart(run.epochs, data=run.data_said, chance=run.chance, thresholds=levels, **asked.size)
+    return time_to_accuracy_chart(run.epochs, data=run.data_said, chance=run.chance, thresholds=levels, **asked.size)
 
 
 def _training_run(folder: str) -> FinishedRun:

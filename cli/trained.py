@@ -67,13 +67,13 @@ def _draw(run: FinishedRun) -> None:
 def _charts(run: FinishedRun) -> Iterator[tuple[str, str]]:
     from archbench.reporting.charts.accuracy import measured_accuracy_chart
     from archbench.reporting.charts.save import to_svg
-    from archbench.reporting.charts.time_to_accuracy import elapsed_chart
+    from archbench.reporting.charts.time_to_accuracy import time_to_accuracy_chart
     from archbench.reporting.charts.training import training_chart
 
     data = run.data_said
     if run.epochs:
         yield "training", to_svg(training_chart(run.epochs, data=data, chance=run.chance).to_dict())
-        yield "time", to_svg(elapsed_chart(run.epochs, data=data, chance=run.chance).to_dict())
+        yield "time", to_svg(time_to_accuracy_chart(run.epochs, data=data, chance=run.chance).to_dict())
     if any(row.top1_mean is not None for row in run.accuracies):
         yield "accuracy", to_svg(measured_accuracy_chart(run.accuracies, data=data).to_dict())
 

@@ -1,4 +1,7 @@
-"""Axes that write base units as people read them; the data below them stays in bytes, seconds and plain numbers."""
+"""Ticks of axes and their labels; the data stays in bytes, seconds and plain numbers.
+
+Vega formats the numbers of an axis itself: the expressions here follow `archbench.units`.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,16 @@ from collections.abc import Sequence
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
+from archbench.units import TIME_UNITS, binary_unit
+
 if TYPE_CHECKING:
     import altair as alt
 
-_BYTES = (("B", 1.0), ("KiB", 2.0**10), ("MiB", 2.0**20), ("GiB", 2.0**30), ("TiB", 2.0**40))
 _TICKS = 5
 _MOST_LOG_TICKS = 10
 
-# A decimal prefix, capital as everywhere in the project.
+# Vega's SI prefix, but a capital K as `format_count` has it.
 COUNT_LABELS = "replace(format(datum.value, '~s'), 'k', 'K')"
-# The unit that `archbench.units.format_time` takes, too.
-TIME_LABELS = (
-    "datum.value >= 3600 ? format(datum.value / 3600, ',~g') + ' h'"
-    " : datum.value >= 60 ? format(datum.value / 60, '~g') + ' min'"
-    " : datum.value >= 1 ? format(datum.value, '~g') + ' s'"
-    " : datum.value >= 1e-3 ? format(datum.value * 1e3, '~g') + ' ms'"
-    " : format(datum.value * 1e6, '~g') + ' µs'"
-)
 _MINUTES = (1, 2, 5, 10, 20, 30)
 _HOURS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
@@ -35,7 +31,7 @@ def count_axis(title: str, **more: Any) -> alt.Axis:
 
 
 def log_count_axis(title: str, low: float, high: float) -> alt.Axis:
-    """Return a logarithmic axis of counts with labels that never crowd."""
+    """Return a logarithmic axis of counts with few enough labels to read."""
     return count_axis(title, values=log_ticks(low, high))
 
 
@@ -47,39 +43,46 @@ def log_axis(title: str, low: float, high: float) -> alt.Axis:
 
 
 def percent_axis(title: str, **more: Any) -> alt.Axis:
-    """Return an axis of fractions, written as percentages."""
+    """Return an axis of fractions, shown as percentages."""
     import altair as alt
 
     return alt.Axis(title=title, format=".0%", **more)
 
 
 def bytes_axis(title: str, most_bytes: float) -> alt.Axis:
-    """Return an axis of bytes in the binary unit that suits the largest of them."""
+    """Return an axis of bytes in the binary unit of the largest value."""
     import altair as alt
 
-    unit, size = max((each for each in _BYTES if each[1] <= most_bytes), key=lambda each: each[1], default=_BYTES[0])
+    unit, size = binary_unit(most_bytes)
     step = nice_step(most_bytes / size / _TICKS)
     ticks = [i * step * size for i in range(floor(most_bytes / size / step) + 2)]
-    return alt.Axis(title=f"{title} ({unit})", values=ticks, labelExpr=f"format(datum.value / {size!r}, ',~g')")
+    return alt.Axis(title=f"{title} ({unit})", values=ticks, labelExpr=f"format(datum.value / {size}, ',~g')")
 
 
 def log_time_axis(title: str, low_s: float, high_s: float, **more: Any) -> alt.Axis:
-    """Return a logarithmic axis of seconds, each label with the unit that suits it."""
+    """Return a logarithmic axis of seconds, each label with its own unit: 10 ms, 5 s, 2 min."""
     import altair as alt
 
-    return alt.Axis(title=title, values=time_ticks(low_s, high_s), labelExpr=TIME_LABELS, **more)
+    return alt.Axis(title=title, values=time_ticks(low_s, high_s), labelExpr=_time_labels(), **more)
+
+
+def _time_labels() -> str:
+    """Return a Vega expression that writes seconds in the units of `format_time`, up to hours."""
+    *units, (shortest, shortest_s) = (unit for unit in TIME_UNITS if unit[0] != "d")
+    choices = (f"datum.value >= {size_s} ? format(datum.value / {size_s}, ',~g') + ' {unit}'" for unit, size_s in units)
+    return " : ".join((*choices, f"format(datum.value / {shortest_s}, ',~g') + ' {shortest}'"))
 
 
 def nice_step(rough: float) -> float:
-    """Return the 1, 2 or 5 times a power of ten that is next above a step."""
+    """Return the smallest 1, 2 or 5 times a power of ten that is not below a step."""
     power = 10.0 ** floor(log10(rough)) if rough > 0 else 1.0
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return powers of ten between two positive numbers, where they are few with 2 and 5 times them.
+    """Return ticks between two positive numbers: powers of ten, and 2 and 5 times them where that is at most ten ticks.
 
-    Where there are none of these, other digits times a power of ten take their places.
+    A range that has none of these gets other digits times a power of ten.
     """
     powers = [10.0**power for power in range(floor(log10(low)), ceil(log10(high)) + 1)]
     finest, fine, coarse = (
@@ -92,8 +95,8 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def time_ticks(low_s: float, high_s: float) -> list[float]:
-    """Return round times between two positive ones, round in the unit that they are written in."""
-    # 50 s would stand on top of 1 min.
+    """Return ticks between two positive times, round in the unit of their label."""
+    # A label at 50 s would cover the one at 1 min.
     short = [tick for tick in log_ticks(low_s, min(high_s, 49.0)) if tick < 50] if low_s < 49 else []
     long = [60.0 * n for n in _MINUTES] + [3600.0 * n for n in _HOURS]
     ticks = short + [tick for tick in long if low_s <= tick <= high_s]
@@ -101,7 +104,7 @@ def time_ticks(low_s: float, high_s: float) -> list[float]:
 
 
 def log_domain(numbers: Sequence[float], room: float = 0.08) -> tuple[float, float]:
-    """Return bounds of a logarithmic axis that leave some of it free on both sides."""
+    """Return the bounds of a logarithmic axis for positive numbers, with room at both ends."""
     low, high = log10(min(numbers)), log10(max(numbers))
     spare = max(room * (high - low), 0.15)
     return float(10 ** (low - spare)), float(10 ** (high + spare))

@@ -1,15 +1,20 @@
-"""Names beside points, placed so that none covers another or a point; one that stands off is joined by a line."""
+"""Labels beside marks, placed so that none covers another label or a mark; a distant one has a leader line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import sqrt
-from typing import Literal
+from math import copysign, sqrt
+from typing import TYPE_CHECKING, Any, Literal
 
 from archbench.reporting.drawings.canvas import text_width
 
-_SIZE = 12  # of labels, as the theme has it
+if TYPE_CHECKING:
+    import altair as alt
+
+    from archbench.reporting.charts.plane import Plane
+
+LABEL_SIZE = 12  # pixels, as in the theme
 _GAP = 4.0
 _FARTHER = (16.0, 32.0, 52.0)
 _PIECES = 16
@@ -19,8 +24,8 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
-    """A point on the page in pixels from the upper left, the area of its mark in square pixels, and its name."""
+class Label:
+    """A label's text, with the centre of its mark in pixels from the upper left and the mark's area."""
 
     x: float
     y: float
@@ -29,13 +34,13 @@ class Spot:
 
     @property
     def radius(self) -> float:
-        """Half of how wide its mark is."""
+        """Half the width of the mark."""
         return sqrt(self.area) / 2 + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a name stands, in pixels from its point; nowhere if it is not shown. `is_near` needs no line to it."""
+class Placement:
+    """Where a label stands, in pixels from its mark; `is_near` needs no leader line."""
 
     dx: float = 0.0
     dy: float = 0.0
@@ -44,68 +49,113 @@ class Place:
     is_near: bool = True
 
 
-def places(
-    spots: Sequence[Spot], width: float, height: float, *, obstacles: Sequence[Box] = (), all_shown: bool = False
-) -> list[Place]:
-    """Return a place for each name, the first ones choosing first.
+def place_labels(
+    labels: Sequence[Label], width: float, height: float, *, obstacles: Sequence[Box] = (), show_all: bool = False
+) -> list[Placement]:
+    """Return a placement for each label; earlier labels choose first.
 
-    A name that finds none beside its point is not shown, or with `all_shown` stands off from it, joined by a line; if
-    nothing is free, it stands where it covers least. An empty name needs no place. `obstacles` are what else is in the
-    picture.
+    A label without a free place beside its mark is hidden. With `show_all` it is moved away and joined by a leader
+    line, or where nothing is free, placed where it covers least. An empty text is never shown. `obstacles` are other
+    parts of the picture, in pixels.
     """
-    solid = [*(_mark(spot) for spot in spots), *obstacles]
-    written: list[Box] = []
-    found = []
-    for own, spot in enumerate(spots):
-        if not spot.text:
-            found.append(Place())
-            continue
-        others = [*solid[:own], *solid[own + 1 :], *written]
-        candidates = list(_candidates(spot, may_stand_off=all_shown))
-        free = (
-            (place, box)
-            for place, box in candidates
-            # A line may pass over marks, but not over what is written.
-            if not _outside(box, width, height)
-            and not _hits(box, others)
-            and not any(_hits(piece, written) for piece in _line(spot, place))
-        )
-        chosen = next(free, None)
-        if chosen is None and all_shown:
-            chosen = min(candidates, key=lambda each: (_outside(each[1], width, height), _covered(each[1], others)))
-        if chosen is None:
-            found.append(Place())
-            continue
-        place, box = chosen
-        found.append(place)
-        written += [box, *_line(spot, place)]
-    return found
+    marks = [*map(_mark, labels), *obstacles]
+    taken: list[Box] = []
+    placements = []
+    for own, label in enumerate(labels):
+        others = [*marks[:own], *marks[own + 1 :], *taken]
+        placement, boxes = _best(label, others, taken, (width, height), show_all=show_all)
+        placements.append(placement)
+        taken += boxes
+    return placements
+
+
+def _best(
+    label: Label, others: Sequence[Box], taken: Sequence[Box], size: tuple[float, float], *, show_all: bool
+) -> tuple[Placement, list[Box]]:
+    """Return a label's placement and the room that it takes with its leader line."""
+    if not label.text:
+        return Placement(), []
+    candidates = list(_candidates(label, may_stand_off=show_all))
+    free = (
+        (placement, box)
+        for placement, box in candidates
+        # A leader line may cross marks, but no label.
+        if not _outside(box, *size)
+        and not _hits(box, others)
+        and not any(_hits(piece, taken) for piece in _leader(label, placement))
+    )
+    best = next(free, None)
+    if best is None and show_all:
+        best = min(candidates, key=lambda each: (_outside(each[1], *size), _covered(each[1], others)))
+    if best is None:
+        return Placement(), []
+    placement, box = best
+    return placement, [box, *_leader(label, placement)]
+
+
+def label_fields(
+    plane: Plane, labels: Sequence[Label], *, obstacles: Sequence[Box] = (), show_all: bool = False
+) -> list[dict[str, Any]]:
+    """Return for each label the fields of its record that `label_marks` and `leader_lines` read."""
+    placements = place_labels(labels, plane.width, plane.height, obstacles=obstacles, show_all=show_all)
+    records: list[dict[str, Any]] = []
+    for label, placement in zip(labels, placements, strict=True):
+        record = {
+            "label": label.text if placement.is_shown else "",
+            "dx": placement.dx,
+            "dy": placement.dy,
+            "align": placement.align,
+        }
+        if not placement.is_near:
+            # A centred label is above or below its mark: the line ends at the label's edge.
+            dy = placement.dy - copysign(8, placement.dy) if placement.align == "center" else placement.dy
+            record["leader_x"], record["leader_y"] = plane.inverse(label.x + placement.dx, label.y + dy)
+        records.append(record)
+    return records
+
+
+def label_marks(base: alt.Chart) -> alt.Chart:
+    """Return the labels of a chart whose records have `label_fields`."""
+    import altair as alt
+
+    marks: alt.Chart = base.mark_text(
+        align=alt.expr("datum.align"), dx=alt.expr("datum.dx"), dy=alt.expr("datum.dy"), style="label"
+    ).encode(text="label:N")
+    return marks
+
+
+def leader_lines(base: alt.Chart) -> alt.Chart:
+    """Return the leader lines of a chart whose records have `label_fields`."""
+    distant = base.transform_filter("isValid(datum.leader_x)")
+    lines: alt.Chart = distant.mark_rule(style="reference").encode(x2="leader_x:Q", y2="leader_y:Q")
+    return lines
 
 
 def _hits(box: Box, others: Sequence[Box]) -> bool:
     return any(_overlap(box, other) for other in others)
 
 
-def _line(spot: Spot, place: Place) -> list[Box]:
-    """Return the room of the line to a name that stands off, in small pieces; none where there is no line."""
-    if place.is_near:
+def _leader(label: Label, placement: Placement) -> list[Box]:
+    """Return the room of a leader line in small pieces; none for a label near its mark."""
+    if placement.is_near:
         return []
-    ends = [(spot.x + i / _PIECES * place.dx, spot.y + i / _PIECES * place.dy) for i in range(_PIECES)]
+    ends = [(label.x + i / _PIECES * placement.dx, label.y + i / _PIECES * placement.dy) for i in range(_PIECES)]
     return [(x - 1, y - 1, x + 1, y + 1) for x, y in ends]
 
 
-def _mark(spot: Spot) -> Box:
-    return spot.x - spot.radius, spot.y - spot.radius, spot.x + spot.radius, spot.y + spot.radius
+def _mark(label: Label) -> Box:
+    return label.x - label.radius, label.y - label.radius, label.x + label.radius, label.y + label.radius
 
 
-def _candidates(spot: Spot, *, may_stand_off: bool) -> Iterator[tuple[Place, Box]]:
-    """Yield places, the nearest first: right, left, above, below, the corners; each with the room that it takes."""
+def _candidates(label: Label, *, may_stand_off: bool) -> Iterator[tuple[Placement, Box]]:
+    """Yield placements with their boxes, nearest first: right, left, above, below, the corners."""
     for farther in (0.0, *_FARTHER) if may_stand_off else (0.0,):
-        yield from _around(spot, spot.radius + _GAP + farther, is_near=not farther)
+        yield from _around(label, label.radius + _GAP + farther, is_near=not farther)
 
 
-def _around(spot: Spot, away: float, *, is_near: bool) -> Iterator[tuple[Place, Box]]:
-    length = 0.92 * text_width(spot.text, _SIZE)
+def _around(label: Label, away: float, *, is_near: bool) -> Iterator[tuple[Placement, Box]]:
+    # `text_width` is an upper bound; at 0.92 of it labels still keep apart.
+    length = 0.92 * text_width(label.text, LABEL_SIZE)
     near = 0.75 * away
     sides: tuple[tuple[float, float, Align], ...] = (
         (away, 0.0, "left"),
@@ -118,18 +168,18 @@ def _around(spot: Spot, away: float, *, is_near: bool) -> Iterator[tuple[Place, 
         (-near, near + 5, "right"),
     )
     for dx, dy, align in sides:
-        left = spot.x + dx - {"left": 0.0, "center": length / 2, "right": length}[align]
-        middle = spot.y + dy
-        yield Place(dx, dy, align, True, is_near), (left, middle - _SIZE / 2, left + length, middle + _SIZE / 2)
+        left = label.x + dx - {"left": 0.0, "center": length / 2, "right": length}[align]
+        top = label.y + dy - LABEL_SIZE / 2
+        yield Placement(dx, dy, align, True, is_near), (left, top, left + length, top + LABEL_SIZE)
 
 
 def _outside(box: Box, width: float, height: float) -> float:
-    """Return by how many pixels a box is out of the frame."""
+    """Return by how many pixels a box leaves the frame."""
     return max(0.0, -box[0]) + max(0.0, -box[1]) + max(0.0, box[2] - width) + max(0.0, box[3] - height)
 
 
 def _covered(box: Box, others: Sequence[Box]) -> float:
-    """Return how many square pixels of others a box covers."""
+    """Return the area of other boxes that a box covers, in square pixels."""
     return sum(
         (min(box[2], other[2]) - max(box[0], other[0])) * (min(box[3], other[3]) - max(box[1], other[1]))
         for other in others

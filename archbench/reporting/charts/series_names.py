@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from archbench.reporting.tables.wording import several
+
 if TYPE_CHECKING:
     from archbench.store.records import Configuration, Result
 
@@ -58,8 +60,7 @@ def _word(result: Result, field: str) -> str:
     if field == "execution":
         return _execution(configuration)
     if field == "threads":
-        count = configuration.threads
-        return f"{count} thread{'' if count == 1 else 's'}" if count else ""
+        return several(configuration.threads, "thread") if configuration.threads else ""
     return str(getattr(configuration, field))
 
 

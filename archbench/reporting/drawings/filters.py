@@ -87,16 +87,6 @@ def convolutions(state: Mapping[str, Any]) -> list[Convolution]:
     ]
 
 
-def first_convolution(state: Mapping[str, Any]) -> Convolution | None:
-    """Return the convolution that sees the image; None of a model without any."""
-    return next(iter(convolutions(state)), None)
-
-
-def second_convolution(state: Mapping[str, Any]) -> Convolution | None:
-    """Return the convolution that comes next; None of a model with fewer."""
-    return next(iter(convolutions(state)[1:]), None)
-
-
 def filter_pictures(
     before: Mapping[str, Any], after: Mapping[str, Any], *, model: str, subtitle: str
 ) -> dict[str, str]:

@@ -9,13 +9,14 @@ from archbench.analyze.explain.explain import Explanation
 from archbench.analyze.layers import LayerTable
 from archbench.analyze.memory.timeline import timeline
 from archbench.hardware.device import Device
-from archbench.reporting.charts.accuracy import measured_accuracy_chart, published, published_error_chart
+from archbench.reporting.charts.accuracy import measured_accuracy_chart
 from archbench.reporting.charts.latency import latency_chart
 from archbench.reporting.charts.layers import layers_chart
 from archbench.reporting.charts.memory import memory_chart
+from archbench.reporting.charts.published_error import published_error, published_error_chart
 from archbench.reporting.charts.roofline import roofline_chart
 from archbench.reporting.charts.throughput import throughput_chart
-from archbench.reporting.charts.time_to_accuracy import elapsed_chart
+from archbench.reporting.charts.time_to_accuracy import time_to_accuracy_chart
 from archbench.reporting.charts.training import training_chart
 from archbench.reporting.page.contents import Material, Subject
 
@@ -41,7 +42,7 @@ def model_charts(subject: Subject, table: LayerTable, device: Device | None) -> 
 def overview_charts(material: Material, explanations: Sequence[Explanation]) -> Iterator[Spec]:
     """Yield published errors against MACs, of the models that have one."""
     rows = (
-        published(subject.address, subject.card, subject.input_shape, explanation.table.totals)
+        published_error(subject.address, subject.card, subject.input_shape, explanation.table.totals)
         for subject, explanation in zip(material.subjects, explanations, strict=True)
     )
     known = [row for row in rows if row is not None]
@@ -68,7 +69,7 @@ def training_charts(material: Material) -> Iterator[Spec]:
         yield _spec(measured_accuracy_chart(run.accuracies, data=data))
     if run.epochs:
         yield _spec(training_chart(run.epochs, data=data, chance=run.chance))
-        yield _spec(elapsed_chart(run.epochs, data=data, chance=run.chance))
+        yield _spec(time_to_accuracy_chart(run.epochs, data=data, chance=run.chance))
 
 
 def _spec(chart: Chart) -> Spec:

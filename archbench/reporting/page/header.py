@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from archbench.analyze.explain.explain import Explanation
 from archbench.reporting.page.contents import Material
 from archbench.reporting.page.models import Fact
+from archbench.reporting.tables.wording import several
 from archbench.units import format_count, format_integer
 
 _MOST_NAMED = 4
@@ -54,7 +55,8 @@ def page_sentences(material: Material) -> Iterator[str]:
     if material.results:
         devices = Counter(result.configuration.device for result in material.results)
         cut = f"; these are {material.newest_of}" if material.newest_of else ""
-        yield f"Measured on {', '.join(f'{device} ({_times(count)})' for device, count in devices.items())}{cut}."
+        machines = (f"{device} ({several(count, 'result')})" for device, count in devices.items())
+        yield f"Measured on {', '.join(machines)}{cut}."
     if material.run is not None:
         images = material.run.figures.record["data"]["images"]
         yield (
@@ -74,7 +76,3 @@ def _run_on(material: Material) -> str:
     if len(real) == len(material.subjects):
         return "real data"
     return f"tensors without data ({', '.join(real)}: on real data)"
-
-
-def _times(count: int) -> str:
-    return f"{format_integer(count)} result{'' if count == 1 else 's'}"

@@ -19,7 +19,7 @@ from archbench.reporting.charts.axes import bytes_axis, log_ticks, nice_step, ti
 from archbench.reporting.charts.memory import _CATEGORIES
 from archbench.reporting.charts.save import save, to_html, to_svg
 from archbench.reporting.charts.throughput import throughput_chart
-from archbench.reporting.charts.time_to_accuracy import elapsed_chart
+from archbench.reporting.charts.time_to_accuracy import time_to_accuracy_chart
 from archbench.reporting.charts.training import training_chart
 from archbench.training.run_dir.records import Chance
 from tests.helpers.chart_specs import accuracy, epoch, result
@@ -29,7 +29,7 @@ CHARTS = {
     "accuracy": lambda: measured_accuracy_chart([accuracy("lenet", 0.9)], data="digits"),
     "throughput": lambda: throughput_chart([result("vgg16", 1, 10.0), result("vgg16", 8, 60.0)]),
     "training": lambda: training_chart(EPOCHS, data="digits", chance=Chance(2.3, 0.1)),
-    "time": lambda: elapsed_chart(EPOCHS, data="digits", chance=Chance(2.3, 0.1)),
+    "time": lambda: time_to_accuracy_chart(EPOCHS, data="digits", chance=Chance(2.3, 0.1)),
 }
 
 

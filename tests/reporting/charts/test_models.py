@@ -10,11 +10,11 @@ from archbench.analyze.performance.roofline import Conditions
 from archbench.hardware.find import find_device
 from archbench.models.address import find
 from archbench.precision import find_precision
-from archbench.reporting.charts.accuracy import Published, published_error_chart
-from archbench.reporting.charts.label_placement import Spot, places
+from archbench.reporting.charts.label_placement import Label, place_labels
 from archbench.reporting.charts.layer_types import kind_of
 from archbench.reporting.charts.layers import layers_chart
 from archbench.reporting.charts.memory import memory_chart
+from archbench.reporting.charts.published_error import PublishedError, published_error_chart
 from archbench.reporting.charts.roofline import roofline_chart
 from tests.helpers.chart_specs import axis_titles, encodings, records, subtitle
 
@@ -163,8 +163,8 @@ def test_half_precision_has_the_roof_of_other_arithmetic_too(zoo_trace):
 
 def test_published_errors_are_marked_as_such_with_their_protocols():
     rows = [
-        Published("small", "Small", 1_000_000, 10_000_000, 18.2, "one crop"),
-        Published("large", "Large", 4_000_000, 90_000_000, 9.1, "ten crops"),
+        PublishedError("small", "Small", 1_000_000, 10_000_000, 18.2, "one crop"),
+        PublishedError("large", "Large", 4_000_000, 90_000_000, 9.1, "ten crops"),
     ]
     spec = published_error_chart(rows).to_dict()
     drawn = records(spec, "top5_error_percent")
@@ -179,15 +179,16 @@ def test_published_errors_are_marked_as_such_with_their_protocols():
 
 
 def test_the_area_of_a_mark_is_in_proportion_to_parameters():
-    rows = [Published("a", "A", 2_000_000, 10, 5.0, "p"), Published("b", "B", 8_000_000, 20, 6.0, "p")]
+    rows = [PublishedError("a", "A", 2_000_000, 10, 5.0, "p"), PublishedError("b", "B", 8_000_000, 20, 6.0, "p")]
     sizes = [encoding["size"] for encoding in encodings(published_error_chart(rows).to_dict()) if "size" in encoding]
     # from nothing for none, so that the scale goes through 0
     assert [(size["scale"]["domain"], size["scale"]["range"][0]) for size in sizes] == [([0, 8_000_000], 0)]
 
 
 def test_names_do_not_cover_each_other_or_marks():
-    near = [Spot(200.0, 100.0, 100.0, "first"), Spot(212.0, 100.0, 100.0, "second"), Spot(206.0, 108.0, 100.0, "third")]
-    found = places(near, 400, 200, all_shown=True)
+    points = {"first": (200.0, 100.0), "second": (212.0, 100.0), "third": (206.0, 108.0)}
+    near = [Label(x, y, 100.0, text) for text, (x, y) in points.items()]
+    found = place_labels(near, 400, 200, show_all=True)
     assert all(place.is_shown for place in found)
     assert len({(place.dx, place.dy) for place in found}) == 3
     # To the right of the first one is the second.
@@ -197,20 +198,20 @@ def test_names_do_not_cover_each_other_or_marks():
 def test_a_name_that_finds_nothing_free_stays_in_the_picture_where_it_covers_least():
     everything = (0.0, 0.0, 400.0, 200.0)
     # Ten letters are 66 pixels, more than there are to the right.
-    (place,) = places([Spot(380.0, 100.0, 25.0, "ten letter")], 400, 200, obstacles=[everything], all_shown=True)
+    (place,) = place_labels([Label(380.0, 100.0, 25.0, "ten letter")], 400, 200, obstacles=[everything], show_all=True)
     assert (place.is_shown, place.align) == (True, "right")
     upper = (0.0, 0.0, 400.0, 106.0)
-    (place,) = places([Spot(200.0, 100.0, 25.0, "name")], 400, 200, obstacles=[everything, upper], all_shown=True)
+    (place,) = place_labels([Label(200.0, 100.0, 25.0, "name")], 400, 200, obstacles=[everything, upper], show_all=True)
     assert place.dy > 6
 
 
 def test_a_name_without_a_place_is_left_out_or_stands_off():
-    crowd = [Spot(50.0, 20.0, 100.0, "name") for _ in range(30)]
-    assert sum(place.is_shown for place in places(crowd, 100, 40)) < 30
-    assert all(place.is_shown for place in places(crowd, 100, 40, all_shown=True))
+    crowd = [Label(50.0, 20.0, 100.0, "name") for _ in range(30)]
+    assert sum(place.is_shown for place in place_labels(crowd, 100, 40)) < 30
+    assert all(place.is_shown for place in place_labels(crowd, 100, 40, show_all=True))
     # Something covers the 30 pixels around the point: 52 pixels away there is room.
-    alone, around = [Spot(200.0, 200.0, 100.0, "name")], [(170.0, 170.0, 230.0, 230.0)]
-    assert not places(alone, 400, 400, obstacles=around)[0].is_shown
-    (off,) = places(alone, 400, 400, obstacles=around, all_shown=True)
+    alone, around = [Label(200.0, 200.0, 100.0, "name")], [(170.0, 170.0, 230.0, 230.0)]
+    assert not place_labels(alone, 400, 400, obstacles=around)[0].is_shown
+    (off,) = place_labels(alone, 400, 400, obstacles=around, show_all=True)
     assert (off.is_shown, off.is_near) == (True, False)
     assert max(abs(off.dx), abs(off.dy)) > 30

@@ -12,7 +12,8 @@ import pytest
 
 from archbench.reporting.charts.accuracy import measured_accuracy_chart
 from archbench.reporting.charts.save import to_svg
-from archbench.reporting.charts.time_to_accuracy import elapsed_chart, times_to
+from archbench.reporting.charts.thresholds import times_to
+from archbench.reporting.charts.time_to_accuracy import time_to_accuracy_chart
 from archbench.reporting.charts.training import curves, training_chart
 from archbench.reporting.drawings.canvas import text_width
 from archbench.training.run_dir.load import read_rows
@@ -77,7 +78,7 @@ def test_chance_is_that_of_the_classes_shares():
     # Nine tenths in one of two classes: guessing it is right in 90%; the entropy is -(0.9 ln 0.9 + 0.1 ln 0.1).
     unequal = {**SAID, "chance": Chance(0.325, 0.9)}
     assert levels(training_chart(RUN, **unequal).to_dict()) == {0.325: "chance 0.325", 0.9: "chance 90.0%"}
-    spec = elapsed_chart(RUN, **unequal).to_dict()
+    spec = time_to_accuracy_chart(RUN, **unequal).to_dict()
     assert levels(spec)[0.9] == "chance 90.0%"
     # lenet ends at 90 to 92%, which is no learning there.
     assert "no threshold reached" in subtitle(spec)
@@ -86,7 +87,7 @@ def test_chance_is_that_of_the_classes_shares():
 def test_a_chance_that_is_not_known_is_left_out():
     unknown = {**SAID, "chance": Chance(None, None)}
     assert levels(training_chart(RUN, **unknown).to_dict()) == {}
-    assert levels(elapsed_chart(RUN, **unknown).to_dict()) == {0.6: None}
+    assert levels(time_to_accuracy_chart(RUN, **unknown).to_dict()) == {0.6: None}
 
 
 def test_the_mean_ends_where_a_seed_is_missing_or_not_finite():
@@ -154,7 +155,7 @@ def test_a_threshold_is_reached_at_the_end_of_the_first_epoch_above_it():
 
 
 def test_the_threshold_is_the_highest_that_most_models_reached():
-    spec = elapsed_chart(RUN, **SAID).to_dict()
+    spec = time_to_accuracy_chart(RUN, **SAID).to_dict()
     assert {row["threshold"] for row in records(spec, "threshold")} == {0.6}
     assert {row["model"]: row["time_s"] for row in records(spec, "threshold")} == {"lenet": 4.0, "alexnet": 6.0}
     assert "digits, not CIFAR" in spec["title"]["text"]
@@ -162,15 +163,15 @@ def test_the_threshold_is_the_highest_that_most_models_reached():
 
 
 def test_thresholds_can_be_asked_for_and_who_missed_them_is_named():
-    spec = elapsed_chart(RUN, **SAID, thresholds=[0.605, 0.8]).to_dict()
-    said = {(row["model"], row["threshold"]): row["said"] for row in records(spec, "threshold")}
+    spec = time_to_accuracy_chart(RUN, **SAID, thresholds=[0.605, 0.8]).to_dict()
+    said = {(row["model"], row["threshold"]): row["label"] for row in records(spec, "threshold")}
     assert said.keys() == {("lenet", 0.605), ("alexnet", 0.605), ("lenet", 0.8)}
     assert "2 of 3 seeds" in said["alexnet", 0.605]
     assert "at 80.0% or above; not reached by alexnet" in subtitle(spec)
 
 
 def test_a_run_that_never_left_chance_has_no_threshold():
-    spec = elapsed_chart([epoch("vgg16", 0, 1, top1=0.1)], **SAID).to_dict()
+    spec = time_to_accuracy_chart([epoch("vgg16", 0, 1, top1=0.1)], **SAID).to_dict()
     assert not any("threshold" in row for rows in spec["datasets"].values() for row in rows)
     assert "Marks: no threshold reached." in subtitle(spec)
 
@@ -178,25 +179,25 @@ def test_a_run_that_never_left_chance_has_no_threshold():
 def test_a_short_run_is_marked_at_the_highest_ten_that_most_models_reached():
     # Of 20 and 30%, which are above a chance of 10%, both models reached 30.
     run = [epoch("lenet", 0, 1, top1=0.37), epoch("zfnet", 0, 1, top1=0.34), epoch("zfnet", 0, 2, top1=0.45)]
-    assert {row["threshold"] for row in records(elapsed_chart(run, **SAID).to_dict(), "threshold")} == {0.3}
+    assert {row["threshold"] for row in records(time_to_accuracy_chart(run, **SAID).to_dict(), "threshold")} == {0.3}
 
 
 def test_the_only_epoch_of_a_run_is_seen_in_the_time_it_took():
     run = [epoch("lenet", seed, 1, top1=0.3 + 0.01 * seed) for seed in (0, 1)]
-    spec = elapsed_chart(run, **SAID, thresholds=[0.9]).to_dict()
+    spec = time_to_accuracy_chart(run, **SAID, thresholds=[0.9]).to_dict()
     assert sorted(row["top1"] for row in drawn(spec, "point")) == pytest.approx([0.3, 0.305, 0.31])
     assert to_svg(spec).count('aria-roledescription="point"') == 3
 
 
 def test_times_that_are_close_are_written_apart():
     run = [epoch(f"net{i}", 0, 1, top1=0.55, elapsed_s=100.0 + 4 * i) for i in range(4)] + [epoch("slow", 0, 1)]
-    spec = elapsed_chart(run, **SAID, width=640, height=380).to_dict()
+    spec = time_to_accuracy_chart(run, **SAID, width=640, height=380).to_dict()
     marks = records(spec, "threshold")
     assert len(marks) == 5
     low, high = next(each["x"]["scale"]["domain"] for each in encodings(spec) if "scale" in each.get("x", {}))
     boxes = []
     for row in marks:
-        length = 0.9 * text_width(row["said"], 12)
+        length = 0.9 * text_width(row["label"], 12)
         x = 640 * log(row["time_s"] / low) / log(high / low) + row["dx"]
         left = x - {"left": 0, "center": length / 2, "right": length}[row["align"]]
         boxes.append((left, row["dy"] - 6, left + length, row["dy"] + 6))
@@ -205,14 +206,14 @@ def test_times_that_are_close_are_written_apart():
 
 
 def test_a_run_in_which_no_time_was_counted_is_drawn_all_the_same():
-    spec = elapsed_chart([epoch("lenet", 0, 1, top1=0.9, elapsed_s=0.0)], **SAID).to_dict()
+    spec = time_to_accuracy_chart([epoch("lenet", 0, 1, top1=0.9, elapsed_s=0.0)], **SAID).to_dict()
     assert "<svg" in to_svg(spec)
     assert not any("threshold" in row for rows in spec["datasets"].values() for row in rows)
 
 
 def test_the_mean_is_of_epochs_that_all_seeds_have():
     run = [epoch("lenet", 0, 1, elapsed_s=1.0), epoch("lenet", 1, 1, elapsed_s=3.0), epoch("lenet", 0, 2)]
-    spec = elapsed_chart(run, **SAID).to_dict()
+    spec = time_to_accuracy_chart(run, **SAID).to_dict()
     means = [row for rows in spec["datasets"].values() for row in rows if "epoch" in row]
     assert [(row["epoch"], row["elapsed_s"]) for row in means] == [(1, fmean([1.0, 3.0]))]
 
@@ -273,6 +274,6 @@ def test_the_line_of_chance_is_drawn_where_a_model_is_near_it(top1, is_drawn):
 
 
 def test_no_data_is_anywhere_else():
-    for chart in (training_chart(RUN, **SAID), elapsed_chart(RUN, **SAID)):
+    for chart in (training_chart(RUN, **SAID), time_to_accuracy_chart(RUN, **SAID)):
         spec = chart.to_dict()
         assert all("url" not in (part.get("data") or {}) for part in parts(spec))

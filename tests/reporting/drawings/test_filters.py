@@ -15,9 +15,7 @@ from archbench.reporting.drawings.filters import (
     convolutions,
     filter_grid,
     filter_pictures,
-    first_convolution,
     kernel_slices,
-    second_convolution,
 )
 from archbench.reporting.drawings.images import NO_NUMBER, common_scale, diverging, in_colours, in_grey, tiled
 from tests.helpers.pictures import groups, images, texts
@@ -192,12 +190,10 @@ def test_the_convolutions_of_a_state_are_found_in_order():
         nn.Conv2d(3, 8, 5), nn.BatchNorm2d(8), nn.Sequential(nn.Conv2d(8, 4, 3)), nn.Flatten(), nn.Linear(4, 2)
     )
     state = model.to(torch.bfloat16).state_dict()
-    assert [layer.name for layer in convolutions(state)] == ["0", "2.0"]
-    assert first_convolution(state).weight.shape == (8, 3, 5, 5)
-    assert second_convolution(state).weight.shape == (4, 8, 3, 3)
+    shapes = {layer.name: layer.weight.shape for layer in convolutions(state)}
+    assert list(shapes.items()) == [("0", (8, 3, 5, 5)), ("2.0", (4, 8, 3, 3))]
     dense = nn.Linear(2, 2).state_dict()
-    assert first_convolution(dense) is None
-    assert second_convolution(dense) is None
+    assert convolutions(dense) == []
     assert filter_pictures(dense, dense, model="dense", subtitle="") == {}
 
 
