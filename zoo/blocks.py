@@ -1,7 +1,7 @@
-"""Rows that architectures are written in, and the one function that turns a table of rows into a module.
+"""Rows of architecture tables, and the function that turns a table into a module.
 
-A row knows what it adds; how many channels or features come in follows from the rows above it, so a table reads like
-the one in the paper.
+A row states what it adds. Its number of input channels or features follows from the rows above it, so that a table
+reads like the one in the paper.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from torch import nn
 Shape = tuple[int, ...]
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
+    "relu": partial(nn.ReLU, inplace=True),  # in place as in torchvision's models
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
 }
@@ -25,7 +26,7 @@ POOLINGS = ("average", "max")
 
 
 class Row(Protocol):
-    """A named layer that knows its module and its output shape (without batch) for an input shape."""
+    """A named layer. Shapes are those of one sample, without the batch."""
 
     @property
     def name(self) -> str:
@@ -35,14 +36,14 @@ class Row(Protocol):
         """Return the module for inputs of `shape`."""
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Return what becomes of `shape`."""
+        """Return the output shape for inputs of `shape`."""
 
 
 Table = tuple[Row, ...]
 
 
 def sequence(table: Table, input_shape: Shape) -> nn.Sequential:
-    """Return the rows of `table` as one module; a flatten is put before the first row that takes a vector."""
+    """Return the rows of `table` as one module, with a flatten before the first linear layer."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     shape = input_shape
     for row in table:
@@ -56,12 +57,12 @@ def sequence(table: Table, input_shape: Shape) -> nn.Sequential:
 
 
 def classifier_start(table: Table) -> int:
-    """Return where the classifier begins: at the first linear layer, or the dropout before it."""
+    """Return the index of the classifier's first row: the first linear layer, or the dropout before it."""
     return next(i for i, row in enumerate(table) if isinstance(row, (Dropout, Linear)))
 
 
 def features_shape(table: Table, input_shape: Shape) -> Shape | None:
-    """Return the shape of what the classifier gets; None where some window is larger than what it slides over."""
+    """Return the classifier's input shape; None if `input_shape` is too small for a kernel on the way."""
     shape = input_shape
     for row in table[: classifier_start(table)]:
         shape = row.output_shape(shape)
@@ -76,7 +77,7 @@ def _slide(shape: Shape, channels: int, kernel: int, stride: int, padding: int) 
 
 @dataclass(frozen=True)
 class Conv:
-    """A square convolution; with `groups` each filter sees that fraction of the maps."""
+    """A square convolution; with `groups` > 1 each filter sees the maps of its own group only."""
 
     name: str
     filters: int
@@ -108,7 +109,7 @@ class Pool:
         """Return max or average pooling."""
         if self.kind == "max":
             return nn.MaxPool2d(self.kernel, self.stride, self.padding)
-        # At the border the mean is of what is there, without the padding.
+        # At the border the mean leaves out the padding.
         return nn.AvgPool2d(self.kernel, self.stride, self.padding, count_include_pad=False)
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -118,7 +119,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class AdaptivePool:
-    """Average pooling to a square grid of any size: what falls into a cell is averaged, what is missing repeated."""
+    """Average pooling to a square grid; larger inputs are averaged into its cells, smaller ones repeated."""
 
     name: str
     size: int
@@ -134,7 +135,7 @@ class AdaptivePool:
 
 @dataclass(frozen=True)
 class Linear:
-    """A fully connected layer; volumes are flattened before it."""
+    """A fully connected layer; its input is flattened."""
 
     name: str
     features: int
@@ -148,20 +149,8 @@ class Linear:
         return (self.features,)
 
 
-@dataclass(frozen=True)
-class Activation:
-    """An elementwise nonlinearity: relu, sigmoid or tanh, which its name begins with."""
-
-    name: str
-    function: str = "relu"
-
-    def of(self, function: str) -> Activation:
-        """Return the row of another function, named by it."""
-        return Activation(self.name.replace(self.function, function), function)
-
-    def make(self, shape: Shape) -> nn.Module:
-        """Return the nonlinearity; ReLU works in place, as in torchvision's models."""
-        return nn.ReLU(inplace=True) if self.function == "relu" else ACTIVATIONS[self.function]()
+class _SameShape:
+    """Base of the rows whose output has the shape of their input."""
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return `shape`."""
@@ -169,7 +158,23 @@ class Activation:
 
 
 @dataclass(frozen=True)
-class ResponseNorm:
+class Activation(_SameShape):
+    """An elementwise nonlinearity: relu, sigmoid or tanh. The row's name begins with it."""
+
+    name: str
+    function: str = "relu"
+
+    def with_function(self, function: str) -> Activation:
+        """Return the row with another function, renamed after it."""
+        return Activation(self.name.replace(self.function, function), function)
+
+    def make(self, shape: Shape) -> nn.Module:
+        """Return the nonlinearity."""
+        return ACTIVATIONS[self.function]()
+
+
+@dataclass(frozen=True)
+class ResponseNorm(_SameShape):
     """Local response normalisation as in Krizhevsky et al. 2012, section 3.3, with the paper's constants.
 
     The paper divides by (k + α Σ a²)^β with α = 1e-4 over n = 5 maps; torch writes α/n, hence 5e-4.
@@ -181,14 +186,10 @@ class ResponseNorm:
         """Return the normalisation over 5 neighbouring maps."""
         return nn.LocalResponseNorm(size=5, alpha=5e-4, beta=0.75, k=2.0)
 
-    def output_shape(self, shape: Shape) -> Shape:
-        """Return `shape`."""
-        return shape
-
 
 @dataclass(frozen=True)
-class BatchNorm:
-    """Batch normalisation over each map (Ioffe and Szegedy 2015)."""
+class BatchNorm(_SameShape):
+    """Batch normalisation of each map (Ioffe and Szegedy 2015)."""
 
     name: str
 
@@ -196,14 +197,10 @@ class BatchNorm:
         """Return the normalisation for `shape[0]` maps."""
         return nn.BatchNorm2d(shape[0])
 
-    def output_shape(self, shape: Shape) -> Shape:
-        """Return `shape`."""
-        return shape
-
 
 @dataclass(frozen=True)
-class Dropout:
-    """Dropout, with probability one half as in Krizhevsky et al. 2012 unless another is said."""
+class Dropout(_SameShape):
+    """Dropout; the default probability is that of Krizhevsky et al. 2012."""
 
     name: str
     probability: float = 0.5
@@ -212,6 +209,15 @@ class Dropout:
         """Return the dropout."""
         return nn.Dropout(self.probability)
 
-    def output_shape(self, shape: Shape) -> Shape:
-        """Return `shape`."""
-        return shape
+
+def classifier(num_classes: int) -> Table:
+    """Return the classifier of AlexNet's paper, which ZFNet and VGG share: 4096–4096–`num_classes` with dropout."""
+    return (
+        Linear("fc6", 4096),
+        Activation("relu6"),
+        Dropout("drop6"),
+        Linear("fc7", 4096),
+        Activation("relu7"),
+        Dropout("drop7"),
+        Linear("fc8", num_classes),
+    )

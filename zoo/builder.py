@@ -1,37 +1,56 @@
-"""An architecture: a table with its card, and how a module is built from it with any idea exchanged."""
+"""Builders: functions that return a module, made from a function that returns a table."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
 from zoo.blocks import AdaptivePool, Shape, Table, classifier_start, features_shape, sequence
 from zoo.card import Card
-from zoo.choices import require_count
 from zoo.initialisation import Scheme, initialise
-from zoo.variants import Switches, switched
+from zoo.variants import (
+    HEADS,
+    require_choice,
+    with_activation,
+    with_dropout,
+    with_norm,
+    with_overlap,
+    with_pooling,
+    with_small_head,
+)
 
-# Arguments that leave a network what it was published as; of the classes, as many as the paper's.
-_AS_PUBLISHED = {"num_classes", "init"}
 
+class Builder:
+    """A function that returns a module: it has the name, docstring and signature of one.
 
-@dataclass(frozen=True)
-class Architecture:
-    """A builder of modules: a function from a number of classes to a table, its card and its paper's initialisation.
-
-    `norm` is the normalisation of the paper: `response` where the table has its rows, `batch` or `none`.
-    `num_classes` is the paper's number of classes.
+    `card` describes the model that it returns by default.
     """
 
-    table: Callable[[int], Table]
-    card: Card
-    paper_init: Scheme
-    norm: str
-    num_classes: int
+    def __init__(
+        self,
+        table: Callable[[int], Table],
+        card: Card,
+        paper_init: Scheme,
+        num_classes: int,
+        response_after: Collection[str],
+    ) -> None:
+        functools.update_wrapper(self, table)
+        self.__doc__ = f"{inspect.getdoc(table)}\n\n{inspect.getdoc(Builder.__call__)}"
+        self.__signature__ = _with_default(inspect.signature(self.__call__), "num_classes", num_classes)
+        self.card = card
+        self._table = table
+        self._paper_init = paper_init
+        self._num_classes = num_classes
+        self._response_after = response_after
+
+    def __repr__(self) -> str:
+        return f"<builder {self._table.__module__}.{self._table.__qualname__}: {self.card.title}, {self.card.year}>"
 
     def __call__(
         self,
@@ -47,30 +66,57 @@ class Architecture:
         size: int | None = None,
         init: str = "kaiming",
     ) -> nn.Module:
-        """Return the module; what is None is as in the paper. Raises ValueError for a value that is no choice.
+        """Arguments that are None keep what the paper has.
 
-        `activation` to `head` are the switches of `zoo.variants`. `size` is the height and width of the images, and
-        `in_channels` their channels. Where the classifier would get another grid than the paper's, average pooling
-        to that grid is put before it, so that its layers stay what they are; a small head takes the grid that comes.
+        Args:
+            num_classes: Number of outputs.
+            activation: Function of every activation: `relu`, `sigmoid` or `tanh`.
+            pooling: Kind of every pooling layer: `average` or `max`.
+            overlap: Whether pooling windows are larger than their stride.
+            dropout: Whether there is dropout, or its probability.
+            norm: Normalisation: `batch` after each convolution, `response` (local response) or `none`.
+            head: `paper`, or `small` with 512 features in each hidden linear layer.
+            in_channels: Number of channels of the images.
+            size: Height and width of the images in pixels. Where the classifier's input would differ from the
+                paper's, average pooling to the paper's size is inserted; a small head takes it as it comes.
+            init: Initialisation: `kaiming`, `paper`, `torch` or `xavier`.
+
+        Raises:
+            ValueError: For an invalid value, or one for which the network has no place.
         """
-        switches = Switches(self.norm if norm is None else norm, activation, pooling, overlap, dropout, head)
         for name, count in (("in_channels", in_channels), ("size", size)):
             if count is not None:
-                require_count(name, count)
-        own = self.table(self.num_classes if num_classes is None else num_classes)
+                _require_count(name, count)
+        require_choice("head", head, HEADS)
+        published = self._table(self._num_classes if num_classes is None else num_classes)
+        table = published
+        if norm is not None:
+            table = with_norm(table, norm, self._response_after)
+        if head == "small":
+            table = with_small_head(table)
+        if dropout is not None:
+            table = with_dropout(table, dropout)
+        if overlap is not None:
+            table = with_overlap(table, overlap)
+        if pooling is not None:
+            table = with_pooling(table, pooling)
+        if activation is not None:
+            table = with_activation(table, activation)
         shape = self._input_shape(in_channels, size)
-        table = switched(own, switches)
-        grid = _require_grid(table, shape)
-        wanted = features_shape(own, self.card.input_shape)
-        if head == "paper" and wanted is not None and grid != wanted:
+        features = _require_features(table, shape)
+        own_features = features_shape(published, self.card.input_shape)
+        if head == "paper" and own_features is not None and features != own_features:
             start = classifier_start(table)
-            table = (*table[:start], AdaptivePool("avgpool", wanted[-1]), *table[start:])
-        return initialise(sequence(table, shape), init, self.paper_init)
+            table = (*table[:start], AdaptivePool("avgpool", own_features[-1]), *table[start:])
+        return initialise(sequence(table, shape), init, self._paper_init)
 
     def card_of(self, **arguments: Any) -> Card:
-        """Return the card of the module that the same arguments give: of a variant its own input, and no error."""
-        has_paper_classes = arguments.get("num_classes") in (None, self.num_classes)
-        if has_paper_classes and arguments.keys() <= _AS_PUBLISHED:
+        """Return the card of the module that the same arguments give.
+
+        A variant has its own input shape, and no reported error: that was measured on another network.
+        """
+        has_paper_classes = arguments.get("num_classes") in (None, self._num_classes)
+        if has_paper_classes and arguments.keys() <= {"num_classes", "init"}:
             return self.card
         return replace(
             self.card,
@@ -85,21 +131,31 @@ class Architecture:
 
 
 def architecture(
-    card: Card, *, paper_init: Scheme, norm: str = "none", num_classes: int = 1000
-) -> Callable[[Callable[[int], Table]], Architecture]:
-    """Make a function from a number of classes to a table the builder of the modules that `Architecture` gives."""
+    card: Card, *, paper_init: Scheme, num_classes: int = 1000, response_after: Collection[str] = ()
+) -> Callable[[Callable[[int], Table]], Builder]:
+    """Decorate a function from a number of classes to a table, and make it a builder of modules.
 
-    def make(table: Callable[[int], Table]) -> Architecture:
-        return Architecture(table, card, paper_init, norm, num_classes)
+    `num_classes` is the paper's. `norm="response"` adds local response normalisation after the activations named by
+    `response_after`, unless the table has such rows.
+    """
+    return lambda table: Builder(table, card, paper_init, num_classes, response_after)
 
-    return make
+
+def _with_default(signature: inspect.Signature, name: str, default: int) -> inspect.Signature:
+    own = signature.parameters[name].replace(default=default, annotation=type(default).__name__)
+    return signature.replace(parameters=[own if p.name == name else p for p in signature.parameters.values()])
 
 
-def _require_grid(table: Table, shape: Shape) -> Shape:
-    """Return the volume before the classifier. Raises ValueError with the least size where an image is too small."""
-    grid = features_shape(table, shape)
-    if grid is None:
+def _require_count(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a positive integer, not {value!r}")
+
+
+def _require_features(table: Table, shape: Shape) -> Shape:
+    """Return the classifier's input shape. Raises ValueError with the least size if the images are too small."""
+    features = features_shape(table, shape)
+    if features is None:
         channels, size, _ = shape
         least = next(n for n in itertools.count(size + 1) if features_shape(table, (channels, n, n)) is not None)
-        raise ValueError(f"size is at least {least} here, not {size}")
-    return grid
+        raise ValueError(f"size must be at least {least} for this network, not {size}")
+    return features

@@ -1,4 +1,4 @@
-"""What is known about a model besides its layers, and the mark that makes a function its builder."""
+"""The card of a model: its paper, input and published error."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Function = TypeVar("Function", bound=Callable[..., object])
 class Card:
     """A model's paper, input and published error.
 
-    `input_shape` is that of one sample. `reported_top5_error_percent` is of a single network on ImageNet 2012, by
-    `reported_protocol`; None where no such figure was published. `differences` says where the model departs from
-    its paper.
+    `input_shape` is that of one sample. `reported_top5_error_percent` is a single network's on ImageNet 2012, measured
+    by `reported_protocol`; both are None if no such figure was published. `differences` states where the model departs
+    from its paper.
     """
 
     title: str
@@ -28,10 +28,10 @@ class Card:
 
 
 def described_by(card: Card) -> Callable[[Function], Function]:
-    """Attach `card` to a builder, where the toolkit looks for it: `builder.card`."""
+    """Decorate a builder with `card`, as the attribute `card` that the toolkit reads."""
 
     def attach(builder: Function) -> Function:
-        builder.card = card  # type: ignore[attr-defined]  # functions take attributes; the type system has no word for it
+        builder.card = card  # type: ignore[attr-defined]  # mypy knows no attributes of functions
         return builder
 
     return attach

@@ -1,7 +1,7 @@
 """LeNet: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-Based Learning Applied to Document Recognition, 1998.
 
 `lenet5` is the published network with its trainable subsampling, partial connections and radial-basis output; `lenet`
-is the form that lectures teach, with plain pooling, full connections and a linear output.
+is the form taught in lectures, with average pooling, full connections and a linear output.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from math import sqrt
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812  # torch's own name for it
+from torch.nn import functional as F  # noqa: N812  # torch's documentation writes F
 
 from zoo.blocks import Activation, Conv, Linear, Pool, Table
 from zoo.builder import architecture
@@ -21,7 +21,7 @@ from zoo.initialisation import Part, fan_in_uniform, initialise
 
 _PAPER = "LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document Recognition, Proc. IEEE 1998"
 
-# Table I of the paper: the maps of S2 that each map of C3 takes, grouped by how many they are.
+# Table I of the paper: the maps of S2 that each map of C3 is connected to, grouped by their number.
 CONNECTIONS: tuple[tuple[tuple[int, ...], ...], ...] = (
     ((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
     (
@@ -73,7 +73,10 @@ def lenet(num_classes: int) -> Table:
     )
 )
 def lenet5(num_classes: int = 10, *, in_channels: int = 1, init: str = "paper") -> nn.Module:
-    """Return LeNet-5 as published; input 1×32×32, output 10 digits. Raises ValueError for other classes or channels."""
+    """Return LeNet-5 as published; input N×1×32×32, output N×10.
+
+    `init` is `kaiming`, `paper`, `torch` or `xavier`. Raises ValueError for other classes or channels.
+    """
     if num_classes != 10:
         raise ValueError(f"lenet5 has a fixed bitmap for each of 10 digits; num_classes cannot be {num_classes}")
     if in_channels != 1:
@@ -106,7 +109,7 @@ class ScaledTanh(nn.Module):
 
 
 class Subsampling(nn.Module):
-    """The sum of each 2×2 neighbourhood, times a trainable coefficient and plus a bias, one of each a map."""
+    """The sum of each 2×2 neighbourhood, times a trainable coefficient, plus a trainable bias, per map."""
 
     def __init__(self, maps: int) -> None:
         super().__init__()
@@ -114,7 +117,7 @@ class Subsampling(nn.Module):
         self.bias = nn.Parameter(torch.zeros(maps))
 
     def weight_parts(self) -> list[Part]:
-        """Return the coefficients, which scale the sum of 4 inputs for one output."""
+        """Return the coefficients with their fan-in, 4, and fan-out, 1."""
         return [(self.weight, 4, 1)]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -124,10 +127,10 @@ class Subsampling(nn.Module):
 
 
 class PartialConv(nn.Module):
-    """A convolution in which each output map sees only the input maps that a table names.
+    """A convolution in which each output map is connected to its own choice of input maps.
 
-    Only connections that exist have weights and are computed: output maps with equally many inputs run as one grouped
-    convolution over the maps gathered for them.
+    Only existing connections have weights and are computed: output maps with the same number of inputs run as one
+    grouped convolution over the maps gathered for them.
     """
 
     inputs: Tensor
@@ -146,7 +149,7 @@ class PartialConv(nn.Module):
                 weight.uniform_(-1 / sqrt(fan_in), 1 / sqrt(fan_in))
 
     def weight_parts(self) -> list[Part]:
-        """Return the weights of each group of output maps, with the inputs and outputs of one unit."""
+        """Return the weights of each group of output maps with their fan-in and fan-out."""
         area = self.kernel_size**2
         weights = torch.split(self.weight, [groups * fan_in for groups, fan_in in self._groups])
         return [
@@ -169,9 +172,9 @@ class PartialConv(nn.Module):
 
 
 class BitmapDistance(nn.Module):
-    """Minus the squared Euclidean distance to the fixed ±1 bitmap of each digit, N×84 -> N×10.
+    """The negated squared Euclidean distance to the fixed ±1 bitmap of each digit, N×84 -> N×10.
 
-    Written as 2x·w - |x|² - |w|², it is a matrix product with fixed weights: the paper's 840 connections.
+    Computed as 2x·w - |x|² - |w|², whose matrix product with fixed weights is the paper's 840 connections.
     """
 
     codes: Tensor
@@ -181,6 +184,6 @@ class BitmapDistance(nn.Module):
         self.register_buffer("codes", digit_codes())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the negated distances; every |w|² is the number of inputs, for w is ±1."""
+        """Return the negated squared distances."""
         product = x @ self.codes.t()
-        return 2 * product - x.square().sum(dim=1, keepdim=True) - x.shape[1]
+        return 2 * product - x.square().sum(dim=1, keepdim=True) - x.shape[1]  # |w|² of ±1 is their number

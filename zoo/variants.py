@@ -1,9 +1,11 @@
-"""Switches: one idea of an architecture exchanged for another, as a change to the rows of any table."""
+"""Switches: change one design choice of an architecture by rewriting the rows of its table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import difflib
+import itertools
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 
 from zoo.blocks import (
     ACTIVATIONS,
@@ -18,115 +20,107 @@ from zoo.blocks import (
     Row,
     Table,
 )
-from zoo.choices import require_choice
 
 NORMS = ("batch", "none", "response")
 HEADS = ("paper", "small")
 _SMALL_HEAD = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Switches:
-    """What is exchanged in a table; None leaves what stands there.
+def require_choice(name: str, value: object, choices: Iterable[str]) -> None:
+    """Raise ValueError naming the choices and the nearest one unless `value` is among them."""
+    known = sorted(choices)
+    if value in known:
+        return
+    alike = difflib.get_close_matches(str(value), known, n=1)
+    hint = f"; did you mean '{alike[0]}'?" if alike else ""
+    raise ValueError(f"{name} is one of {', '.join(known)}, not {value!r}{hint}")
 
-    `norm` is `response`, the rows that the table has for it; `batch` instead, after every convolution; or `none`.
-    `activation` is the function of every activation, `pooling` the kind of every pooling. `overlap` False makes
-    windows as wide as their stride, without padding; True makes 2×2 windows 3×3 with a border of one: sizes halve
-    as before where they are odd in the first case, even in the second. `dropout` is whether there is any, or its
-    probability. `head` `small` has 512 features in every hidden linear layer.
-    Raises ValueError for any other value.
+
+def with_norm(table: Table, norm: str, response_after: Collection[str] = ()) -> Table:
+    """Return `table` with another normalisation: `batch` after each convolution, `response` or `none`.
+
+    Response normalisation stays where `table` has it; otherwise it follows the activations named by `response_after`.
+    Raises ValueError for another `norm`, and for `response` if there is no place for it.
     """
-
-    norm: str
-    activation: str | None = None
-    pooling: str | None = None
-    overlap: bool | None = None
-    dropout: bool | float | None = None
-    head: str = "paper"
-
-    def __post_init__(self) -> None:
-        if self.activation is not None:
-            require_choice("activation", self.activation, ACTIVATIONS)
-        if self.pooling is not None:
-            require_choice("pooling", self.pooling, POOLINGS)
-        if self.overlap not in (None, True, False):
-            raise ValueError(f"overlap is True or False, not {self.overlap!r}")
-        is_probability = isinstance(self.dropout, (int, float)) and 0 <= self.dropout < 1
-        if not (self.dropout is None or self.dropout is True or is_probability):
-            raise ValueError(f"dropout is True, False or a probability from 0 to below 1, not {self.dropout!r}")
-        require_choice("norm", self.norm, NORMS)
-        require_choice("head", self.head, HEADS)
-
-
-def switched(table: Table, switches: Switches) -> Table:
-    """Return `table` with its ideas exchanged. Raises ValueError where the table has no place for one."""
-    table = _with_norm(table, switches.norm)
-    if switches.head == "small":
-        table = _with_small_head(table)
-    if switches.dropout is not None:
-        table = _with_dropout(table, switches.dropout)
-    if switches.overlap is not None:
-        window = _overlapping if switches.overlap else _side_by_side
-        table = tuple(window(row) if isinstance(row, Pool) else row for row in table)
-    if switches.pooling is not None:
-        table = tuple(replace(row, kind=switches.pooling) if isinstance(row, Pool) else row for row in table)
-    if switches.activation is not None:
-        table = tuple(row.of(switches.activation) if isinstance(row, Activation) else row for row in table)
-    return table
-
-
-def _with_norm(table: Table, norm: str) -> Table:
-    if norm == "response":
-        if not any(isinstance(row, ResponseNorm) for row in table):
-            raise ValueError("norm is batch or none here, not 'response': this table has no place for it")
+    require_choice("norm", norm, NORMS)
+    if norm == "response" and any(isinstance(row, ResponseNorm) for row in table):
         return table
-    table = tuple(row for row in table if not isinstance(row, ResponseNorm))
-    return table if norm == "none" else tuple(_with_batch_norm(table))
+    plain = tuple(row for row in table if not isinstance(row, (BatchNorm, ResponseNorm)))
+    if norm == "none":
+        return plain
+    if norm == "batch":
+        return _insert(plain, lambda row: BatchNorm(row.name.replace("conv", "bn")) if isinstance(row, Conv) else None)
+    if not response_after:
+        raise ValueError("norm='response' has no place in this network; use 'batch' or 'none'")
+    return _insert(
+        plain, lambda row: ResponseNorm(row.name.replace("relu", "norm")) if row.name in response_after else None
+    )
 
 
-def _with_batch_norm(table: Table) -> Iterator[Row]:
-    for row in table:
-        yield row
-        if isinstance(row, Conv):
-            yield BatchNorm(row.name.replace("conv", "bn"))
-
-
-def _hidden(table: Table) -> list[Linear]:
-    return [row for row in table if isinstance(row, Linear)][:-1]
-
-
-def _with_small_head(table: Table) -> Table:
-    hidden = _hidden(table)
+def with_small_head(table: Table) -> Table:
+    """Return `table` with 512 features in each hidden linear layer. Raises ValueError if it has fewer already."""
+    hidden = [row for row in table if isinstance(row, Linear)][:-1]
     if any(row.features < _SMALL_HEAD for row in hidden):
         own = "–".join(str(row.features) for row in hidden)
-        raise ValueError(f"head is paper here, not 'small': {own} is smaller than {_SMALL_HEAD}–{_SMALL_HEAD}")
+        small = "–".join(str(_SMALL_HEAD) for _ in hidden)
+        raise ValueError(f"head='small' ({small}) is larger than this network's own head ({own}); use 'paper'")
     return tuple(replace(row, features=_SMALL_HEAD) if row in hidden else row for row in table)
 
 
-def _with_dropout(table: Table, dropout: bool | float) -> Table:
+def with_dropout(table: Table, dropout: bool | float) -> Table:
+    """Return `table` without dropout, with it, or with it at another probability.
+
+    A table without dropout gets it after the activation of each hidden linear layer, as in AlexNet.
+    Raises ValueError unless `dropout` is a boolean or a probability.
+    """
+    is_probability = isinstance(dropout, (int, float)) and 0 <= dropout < 1
+    if dropout is not True and not is_probability:
+        raise ValueError(f"dropout must be True, False or a probability from 0 to below 1, not {dropout!r}")
     if not dropout:
         return tuple(row for row in table if not isinstance(row, Dropout))
     if not any(isinstance(row, Dropout) for row in table):
-        table = tuple(_with_dropout_rows(table))
+        dropouts: dict[Row, Row] = {
+            activation: Dropout(linear.name.replace("fc", "drop"))
+            for linear, activation in itertools.pairwise(table)
+            if isinstance(linear, Linear) and isinstance(activation, Activation)
+        }
+        table = _insert(table, dropouts.get)
     if dropout is True:
         return table
     return tuple(replace(row, probability=dropout) if isinstance(row, Dropout) else row for row in table)
 
 
-def _with_dropout_rows(table: Table) -> Iterator[Row]:
-    """Yield the rows with a dropout after the activation of each hidden linear layer, as in AlexNet."""
-    hidden: Linear | None = None
-    for row in table:
-        yield row
-        if isinstance(row, Linear):
-            hidden = row
-        elif isinstance(row, Activation) and hidden is not None:
-            yield Dropout(hidden.name.replace("fc", "drop"))
+def with_overlap(table: Table, overlap: bool) -> Table:
+    """Return `table` with pooling windows that overlap, or do not.
+
+    True makes 2×2 windows 3×3 with a padding of 1, False makes windows as wide as their stride, without padding. Sizes
+    are halved as before: in the first case even ones, in the second odd ones.
+    Raises ValueError unless `overlap` is a boolean.
+    """
+    if overlap not in (True, False):
+        raise ValueError(f"overlap must be True or False, not {overlap!r}")
+
+    def window(row: Row) -> Row:
+        if not isinstance(row, Pool) or overlap == (row.kernel > row.stride):
+            return row
+        return replace(row, kernel=row.stride + 1, padding=1) if overlap else replace(row, kernel=row.stride, padding=0)
+
+    return tuple(window(row) for row in table)
 
 
-def _overlapping(row: Pool) -> Pool:
-    return row if row.kernel > row.stride else replace(row, kernel=row.stride + 1, padding=1)
+def with_pooling(table: Table, pooling: str) -> Table:
+    """Return `table` with every pooling layer `average` or `max`. Raises ValueError for another name."""
+    require_choice("pooling", pooling, POOLINGS)
+    return tuple(replace(row, kind=pooling) if isinstance(row, Pool) else row for row in table)
 
 
-def _side_by_side(row: Pool) -> Pool:
-    return replace(row, kernel=row.stride, padding=0) if row.kernel > row.stride else row
+def with_activation(table: Table, activation: str) -> Table:
+    """Return `table` with every activation `relu`, `sigmoid` or `tanh`. Raises ValueError for another name."""
+    require_choice("activation", activation, ACTIVATIONS)
+    return tuple(row.with_function(activation) if isinstance(row, Activation) else row for row in table)
+
+
+def _insert(table: Table, following: Callable[[Row], Row | None]) -> Table:
+    """Return `table` with `following(row)` inserted after each row for which it is not None."""
+    pairs = ((row, following(row)) for row in table)
+    return tuple(row for pair in pairs for row in pair if row is not None)

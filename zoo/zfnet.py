@@ -5,7 +5,7 @@ AlexNet with a smaller and denser first layer: 11×11 stride 4 becomes 7×7 stri
 
 from __future__ import annotations
 
-from zoo.blocks import Activation, Conv, Dropout, Linear, Pool, ResponseNorm, Table
+from zoo.blocks import Activation, Conv, Pool, ResponseNorm, Table, classifier
 from zoo.builder import architecture
 from zoo.card import Card
 from zoo.initialisation import gaussian
@@ -30,13 +30,7 @@ def _table(num_classes: int, filters: tuple[int, int, int]) -> Table:
         Conv("conv5", filters[2], 3, padding=1),
         Activation("relu5"),
         Pool("pool5", 3, 2),
-        Linear("fc6", 4096),
-        Activation("relu6"),
-        Dropout("drop6"),
-        Linear("fc7", 4096),
-        Activation("relu7"),
-        Dropout("drop7"),
-        Linear("fc8", num_classes),
+        *classifier(num_classes),
     )
 
 
@@ -51,7 +45,6 @@ def _table(num_classes: int, filters: tuple[int, int, int]) -> Table:
         reported_protocol="validation, one network (table 2, the model of figure 3)",
     ),
     paper_init=gaussian(),
-    norm="response",
 )
 def zfnet(num_classes: int) -> Table:
     """Return the network of the paper's figure 3; input 3×224×224."""
@@ -69,7 +62,6 @@ def zfnet(num_classes: int) -> Table:
         reported_protocol="validation, one network (table 2, model b)",
     ),
     paper_init=gaussian(),
-    norm="response",
 )
 def zfnet_wide(num_classes: int) -> Table:
     """Return the paper's wide variant; input 3×224×224."""

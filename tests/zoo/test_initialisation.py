@@ -4,8 +4,11 @@ from math import sqrt
 
 import pytest
 import torch
+from torch import nn
 
 from archbench.models.address import find
+from archbench.training.model.initialise import initialise
+from zoo.initialisation import kaiming, xavier
 
 
 def build(address):
@@ -62,3 +65,26 @@ def test_partial_connections_are_scaled_by_their_own_fan_in():
     # 6 maps of 3 inputs come first, 1 map of 6 last; each kernel has 25 elements.
     assert weight[:18].abs().max().item() == pytest.approx(2.4 / 75, rel=0.02)
     assert weight[-6:].abs().max().item() == pytest.approx(2.4 / 150, rel=0.05)
+
+
+@pytest.mark.parametrize("scheme", [kaiming, xavier])
+@pytest.mark.parametrize("convolution", [(96, 256, 5, 2), (6, 6, 3, 6), (3, 5, 3, 1)])
+def test_a_users_model_gets_the_weights_that_the_zoo_would_draw(scheme, convolution):
+    channels, filters, kernel, groups = convolution
+
+    def draw(initialiser, *arguments):
+        net = nn.Sequential(nn.Conv2d(channels, filters, kernel, groups=groups), nn.Flatten(), nn.Linear(filters, 10))
+        torch.manual_seed(0)
+        initialiser(net, *(argument(net) for argument in arguments))
+        return net.state_dict()
+
+    zoos = draw(scheme)
+    users = draw(initialise, lambda _: scheme.__name__, lambda net: net[2])
+    assert all(torch.equal(zoos[name], users[name]) for name in zoos)
+
+
+def test_xavier_divides_the_fan_out_of_a_grouped_convolution_by_its_groups():
+    net = nn.Sequential(nn.Conv2d(96, 256, 5, groups=2), nn.Flatten(), nn.Linear(256, 10))
+    xavier(net)
+    # Glorot and Bengio 2010: an output has 48 * 25 connections, an input 128 * 25.
+    assert net[0].weight.abs().max().item() == pytest.approx(sqrt(6 / (48 * 25 + 128 * 25)), rel=1e-3)

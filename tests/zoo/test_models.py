@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+from importlib.metadata import entry_points
+
 import pytest
 import torch
 import torchvision
 from torch import nn
 
 from archbench.models.address import find, model_names
+from zoo.alexnet import alexnet
 from zoo.blocks import ResponseNorm
 from zoo.lenet import BitmapDistance, PartialConv, Subsampling, lenet, lenet5
 
@@ -129,6 +133,27 @@ def test_the_bitmaps_are_ten_different_signs():
     assert codes.shape == (10, 84)
     assert set(codes.unique().tolist()) == {-1.0, 1.0}
     assert len(codes.unique(dim=0)) == 10
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_a_builder_has_the_name_signature_and_docstring_of_a_function(name):
+    (point,) = entry_points(group="archbench.models", name=name)
+    builder = point.load()
+    assert builder.__name__ == name
+    assert f"{builder.__module__}:{builder.__qualname__}" == point.value
+    assert builder.__doc__.startswith("Return ")
+    parameters = inspect.signature(builder).parameters
+    assert parameters["num_classes"].default == (10 if name.startswith("lenet") else 1000)
+    assert {"in_channels", "init"} <= parameters.keys()
+
+
+def test_a_builder_shows_its_switches_and_a_short_repr():
+    assert repr(alexnet) == "<builder zoo.alexnet.alexnet: AlexNet, 2012>"
+    assert list(inspect.signature(alexnet).parameters) == [
+        *("num_classes", "activation", "pooling", "overlap", "dropout", "norm", "head", "in_channels", "size", "init")
+    ]
+    assert alexnet.__doc__.startswith("Return the network as published; input 3×227×227.")
+    assert "activation: Function of every activation" in alexnet.__doc__
 
 
 def test_builders_refuse_what_they_do_not_know():

@@ -178,7 +178,7 @@ def test_the_classifier_stays_what_it_is_at_any_size(name, size):
     least = {"lenet": 16, "alexnet": 67, "alexnet_owt": 63, "zfnet": 53}.get(name, 32)
     address = f"{name}?size={size}"
     if size < least:
-        with pytest.raises(AddressError, match=f"size is at least {least} here, not {size}"):
+        with pytest.raises(AddressError, match=f"size must be at least {least} for this network, not {size}"):
             build(address)
         return
     assert find(address).input_shape[1:] == (size, size)
@@ -204,7 +204,7 @@ def test_the_least_size_is_where_torch_begins_to_run(name):
             return False
 
     least = next(size for size in range(1, 300) if runs(size))
-    with pytest.raises(AddressError, match=f"size is at least {least} here, not 2"):
+    with pytest.raises(AddressError, match=f"size must be at least {least} for this network, not 2"):
         build(f"{name}?size=2")
     build(f"{name}?size={least}")
 
@@ -263,15 +263,15 @@ def test_a_variant_can_be_trained(switch):
         ("alexnet?pooling=avg", "pooling is one of average, max, not 'avg'; did you mean 'average'?"),
         ("alexnet?norm=batchnorm", "norm is one of batch, none, response, not 'batchnorm'; did you mean 'batch'?"),
         ("alexnet?norm=None&head=tiny", "head is one of paper, small, not 'tiny'"),
-        ("alexnet?overlap=yes", "overlap is True or False, not 'yes'"),
-        ("alexnet?dropout=1", "dropout is True, False or a probability from 0 to below 1, not 1"),
-        ("alexnet?dropout=-0.5", "dropout is True, False or a probability from 0 to below 1, not -0.5"),
-        ("alexnet?dropout=half", "dropout is True, False or a probability from 0 to below 1, not 'half'"),
-        ("alexnet?size=0", "size is a whole number from 1 on, not 0"),
-        ("alexnet?size=True", "size is a whole number from 1 on, not True"),
-        ("alexnet?in_channels=three", "in_channels is a whole number from 1 on, not 'three'"),
-        ("lenet?norm=response", "norm is batch or none here, not 'response': this table has no place for it"),
-        ("lenet?head=small", "head is paper here, not 'small': 120–84 is smaller than 512–512"),
+        ("alexnet?overlap=yes", "overlap must be True or False, not 'yes'"),
+        ("alexnet?dropout=1", "dropout must be True, False or a probability from 0 to below 1, not 1"),
+        ("alexnet?dropout=-0.5", "dropout must be True, False or a probability from 0 to below 1, not -0.5"),
+        ("alexnet?dropout=half", "dropout must be True, False or a probability from 0 to below 1, not 'half'"),
+        ("alexnet?size=0", "size must be a positive integer, not 0"),
+        ("alexnet?size=True", "size must be a positive integer, not True"),
+        ("alexnet?in_channels=three", "in_channels must be a positive integer, not 'three'"),
+        ("lenet?norm=response", "norm='response' has no place in this network; use 'batch' or 'none'"),
+        ("lenet?head=small", "head='small' (512–512) is larger than this network's own head (120–84); use 'paper'"),
         ("lenet5?in_channels=3", "lenet5 is for grey images of digits; in_channels cannot be 3"),
     ],
 )

@@ -196,7 +196,7 @@ def test_lenet5_reads_digits_only():
         ("lenet5", {}, AddressError, "lenet5 is for grey images of digits; in_channels cannot be 3"),
         ("lenet5", {"data": DIGITS, "classes": 7}, AddressError, "num_classes cannot be 7"),
         ("lenet5", {"data": DIGITS, "size": 28}, InputError, "1x32x32, its usual input, is the smallest that works"),
-        ("alexnet_owt", {"size": 32}, AddressError, "alexnet_owt: size is at least 63 here, not 32"),
+        ("alexnet_owt", {"size": 32}, AddressError, "alexnet_owt: size must be at least 63 for this network, not 32"),
         ("vgg11@7", {"size": 32}, InputError, "vgg11@7 has 7 outputs, and the data 10 classes"),
         ("vgg11?size=64", {"size": 32}, InputError, "vgg11?size=64 is built for 3x64x64, and not for --size 32"),
         ("lenet", {"initialisation": "kaimin"}, AddressError, "did you mean 'kaiming'?"),

@@ -55,6 +55,14 @@ def test_xavier_is_uniform_by_fan_in_and_fan_out():
         assert not layer.bias.any()
 
 
+def test_xavier_counts_a_grouped_convolutions_connections_by_its_groups():
+    model = make()
+    initialise(model, "xavier", model[5])
+    # An output sees 4 of 8 maps, an input 32 of 64 filters, by 3x3 weights each.
+    bound = sqrt(6 / (4 * 9 + 32 * 9))
+    assert bound * 0.99 < model[0].weight.abs().max().item() <= bound
+
+
 def test_torch_leaves_all_as_it_was_constructed():
     model, same = make(), make()
     initialise(model, "torch", model[5])
@@ -88,5 +96,5 @@ def test_the_same_seed_draws_the_same_weights():
 
 def test_an_unknown_scheme_is_told_with_those_there_are():
     require_scheme("xavier", "net.py:Net")
-    with pytest.raises(UsageError, match=r"net\.py:Net brings no initialisation 'paper' .* kaiming, torch, xavier"):
+    with pytest.raises(UsageError, match=r"net\.py:Net has no initialisation 'paper'; .* kaiming, torch, xavier"):
         require_scheme("paper", "net.py:Net")
