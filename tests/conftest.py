@@ -13,6 +13,7 @@ from archbench.models.inputs import InputSpec
 from archbench.trace.records import Trace
 from archbench.trace.tracer import Mode, trace
 from cli.main import run
+from tests.helpers import fork_server
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +62,20 @@ def home(tmp_path_factory):
         patch.setenv("XDG_DATA_HOME", str(place / "data"))
         patch.setenv("XDG_CACHE_HOME", str(place / "cache"))
         yield place
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_processes(shared_machine, home):
+    """Start processes as forks of one that has imported torch; `tests/helpers/fork_server.py` says how and which."""
+    with fork_server.forked_processes():
+        yield
+
+
+@pytest.fixture
+def new_interpreters():
+    """Start processes as new interpreters, for what is imported or read from the environment at their start."""
+    with fork_server.new_interpreters():
+        yield
 
 
 @pytest.fixture

@@ -22,13 +22,13 @@ def test_the_public_names_are_a_sorted_list_that_all_exist():
         _ = archbench.no_such_name
 
 
-def test_importing_the_package_imports_neither_torch_nor_pandas():
+def test_importing_the_package_imports_neither_torch_nor_pandas(new_interpreters):
     code = "import archbench, sys; assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.slow
-def test_a_first_trace_loads_no_heavy_modules():
+def test_a_first_trace_loads_no_heavy_modules(new_interpreters):
     code = (
         "import sys; import archbench\n"
         "from archbench.models.address import find; from archbench.models.inputs import InputSpec\n"

@@ -263,7 +263,7 @@ def test_the_help_lists_every_kind(archbench):
 
 
 @pytest.mark.slow
-def test_help_and_completion_load_neither_torch_nor_altair():
+def test_help_and_completion_load_neither_torch_nor_altair(new_interpreters):
     seen = "import sys; loaded = {'torch', 'altair', 'vl_convert'} & sys.modules.keys(); assert not loaded, loaded"
     for job in ("run(['plot', '--help'])", "assert 'roofline' in dict(complete_kind('ro'))"):
         code = f"from cli.main import run; from cli.commands.plot import complete_kind; {job}; {seen}"

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import os
-import pty
 import re
-import select
 import signal
 import sys
-import time
 
 import pytest
 
-from archbench.store.records import Configuration, Result
 from cli.progress import bench as module
 from cli.progress.bench import Progress, time_left
-
-WHAT = Configuration("lenet", "1x32x32", "cpu", "Some CPU", "eval", 1, "fp32", "nchw", False, False, 2)
-
-
-def result(status="ok", reason=""):
-    return Result("a" * 32, "2026-01-01", "here", WHAT, status, reason, images_per_s=12.5)
+from tests.helpers.measurements import result
+from tests.helpers.terminal import Terminal
 
 
 def test_where_nothing_can_be_drawn_over_a_configuration_is_a_line(capsys):
@@ -81,7 +72,7 @@ def test_what_was_measured_before_takes_no_time(monkeypatch):
 
 SCRIPT = """
 import sys, time
-from tests.cli.test_progress import result
+from tests.helpers.measurements import result
 from cli.progress.bench import Progress
 
 with Progress(2) as progress:
@@ -96,35 +87,13 @@ print("the result")
 """
 
 
-def on_a_terminal(*arguments, interrupt=False, **variables):
-    """Run the script with a terminal for its errors, and return its code, output and what the terminal got."""
-    reading, writing = os.pipe()
-    child, terminal = pty.fork()
-    if child == 0:
-        os.dup2(writing, 1)
-        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", **variables}
-        os.execvpe(sys.executable, [sys.executable, "-c", SCRIPT, *arguments], environment)
-    os.close(writing)
-    shown, printed, left, end = b"", b"", {terminal, reading}, time.monotonic() + 60
-    while left and time.monotonic() < end:
-        for stream in select.select(list(left), [], [], 0.2)[0]:
-            try:
-                data = os.read(stream, 65536)
-            except OSError:  # as a terminal says that nobody writes any more
-                data = b""
-            if not data:
-                left.discard(stream)
-            elif stream == terminal:
-                shown += data
-            else:
-                printed += data
-        if interrupt and b"process 2 of 5" in shown:
-            os.kill(child, signal.SIGINT)
-            interrupt = False
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    os.close(terminal)
-    os.close(reading)
-    return code, printed.decode(), shown.decode()
+def on_a_terminal(*arguments, interrupt_at=None, **variables):
+    """Run the script with a terminal for its errors, and return its code, output and what the terminal showed."""
+    terminal = Terminal([sys.executable, "-c", SCRIPT, *arguments], piped=True, COLUMNS="80", **variables)
+    if interrupt_at is not None:
+        terminal.read(until=interrupt_at)
+        terminal.process.send_signal(signal.SIGINT)
+    return terminal.end(), terminal.output, terminal.shown
 
 
 @pytest.mark.slow
@@ -155,12 +124,12 @@ def test_no_color_is_respected():
 @pytest.mark.slow
 def test_a_terminal_that_cannot_draw_gets_lines():
     shown = on_a_terminal(TERM="dumb")[2]
-    assert shown == "[1/2] first\r\n[2/2] second\r\nbeside\r\n"
+    assert shown == "[1/2] first\n[2/2] second\nbeside\n"
 
 
 @pytest.mark.slow
 def test_an_interruption_on_a_terminal_says_what_is_kept_below_what_was_drawn():
-    _, printed, shown = on_a_terminal("wait", interrupt=True)
+    _, printed, shown = on_a_terminal("wait", interrupt_at="process 2 of 5")
     assert printed == ""
-    assert "1 of 2 are done and kept; the same command goes on\r\n" in shown
+    assert "1 of 2 are done and kept; the same command goes on\n" in shown
     assert shown.index("\x1b[?25h") < shown.index("1 of 2 are done")

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
-from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
 from cli.main import run
 from cli.output import be_quiet, is_quiet, note, screen, warn
+from tests.helpers.fork_server import SCRIPT as ARCHBENCH
+from tests.helpers.terminal import shown_in_terminal
 
-ARCHBENCH = str(Path(sys.executable).with_name("archbench"))
 ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 # One of each layout of tables that needs no measurement.
@@ -175,34 +171,10 @@ def test_progress_is_drawn_only_on_a_terminal_that_can_and_may(monkeypatch, is_t
     be_quiet(False)
 
 
-def in_terminal(*command, columns, **variables):
-    """Run a command in a real terminal of so many columns and return what it showed."""
-    ours, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    left_out = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE")
-    environment = {name: value for name, value in os.environ.items() if name not in left_out}
-    process = subprocess.Popen(
-        [ARCHBENCH, *command], stdin=its, stdout=its, stderr=its, env={**environment, "TERM": "xterm", **variables}
-    )
-    os.close(its)
-    shown = b""
-    while True:
-        try:
-            data = os.read(ours, 65536)
-        except OSError:  # as a terminal says that nobody writes any more
-            data = b""
-        if not data:
-            break
-        shown += data
-    os.close(ours)
-    assert process.wait(timeout=60) == 0
-    return shown.decode().replace("\r\n", "\n")
-
-
 @pytest.mark.slow
 def test_a_real_terminal_is_filled_and_not_exceeded():
     columns = 60
-    shown = in_terminal("devices", columns=columns)
+    shown = shown_in_terminal([ARCHBENCH, "devices"], columns=columns)
     widths = [cell_len(ANSI.sub("", line).rstrip()) for line in shown.splitlines()]
     assert columns - 15 <= max(widths) <= columns
     assert "\x1b[1m" in shown
@@ -211,7 +183,7 @@ def test_a_real_terminal_is_filled_and_not_exceeded():
 
 @pytest.mark.slow
 def test_a_real_terminal_without_colour_gets_none():
-    assert "\x1b" not in in_terminal("list", columns=80, TERM="dumb")
+    assert "\x1b" not in shown_in_terminal([ARCHBENCH, "list"], TERM="dumb")
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ def test_a_builders_own_error_is_its_own():
 
 
 @pytest.mark.slow
-def test_building_from_an_address_imports_no_compiler():
+def test_building_from_an_address_imports_no_compiler(new_interpreters):
     code = (
         "import sys; from archbench.models.address import find\n"
         "find('vgg16?init=kaiming').build(); find('lenet5').build()\n"
