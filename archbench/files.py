@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Write files atomically: whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 from archbench.errors import OutputError
 
-# Ends the name of a file that is not whole yet.
+# The suffix of a file that is still being written.
 _UNFINISHED = ".unfinished"
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write text, as UTF-8, or bytes to `path` so that at every moment there is the old file or the new one.
+    """Write text (as UTF-8) or bytes to `path` atomically: at every moment either the old or the new file exists.
 
-    A link is followed, permissions of an earlier file are kept, and what is no regular file (a pipe, a terminal) is
-    written to directly. A byte of a file's name that is no UTF-8 becomes the escape that JSON has for it, as on
-    standard output. Raises OutputError, with nothing changed, if it cannot be written.
+    Links are followed, permissions of an existing file are kept, and special files (pipes, terminals) are written to
+    directly. A byte of a file name in the text that is not valid UTF-8 is written as an escape, as in JSON. Raises
+    OutputError, with nothing changed, if the file cannot be written.
     """
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     try:
@@ -31,13 +31,13 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what a process that was killed while it wrote has left below a folder where nobody else is writing."""
+    """Remove temporary files of killed processes below a folder that no other process is writing to."""
     for path in folder.rglob(f".*{_UNFINISHED}"):
         path.unlink(missing_ok=True)
 
 
 def plain_name(address: str) -> str:
-    """Return a model's address as a file's name: every character that some system may not have becomes `_`."""
+    """Return a model's address as a portable file name: other characters than letters, digits and `.@=-` become `_`."""
     return re.sub(r"[^A-Za-z0-9.@=_-]+", "_", address).strip("._") or "model"
 
 
@@ -59,13 +59,13 @@ def _replace(target: Path, data: bytes) -> None:
         temporary.chmod(mode)
         temporary.replace(target)
         _flush_folder(target.parent)
-    except BaseException:  # also when interrupted: no temporary file stays behind
+    except BaseException:  # also on interruption: no temporary file remains
         temporary.unlink(missing_ok=True)
         raise
 
 
 def _flush_folder(folder: Path) -> None:
-    """See to it that the new name outlasts a loss of power; where folders cannot be opened, the system does so."""
+    """Flush a folder's entries to disk, so that a new name survives a power loss; Windows does so by itself."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -76,7 +76,7 @@ def _flush_folder(folder: Path) -> None:
 
 
 def _umask() -> int:
-    """Return the process's mask for new files; it can only be read by setting it."""
+    """Return the process's umask, which can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,4 +1,4 @@
-"""Numbers become text, and text numbers, here and nowhere else: records hold raw numbers in base units."""
+"""Format numbers as text, and parse them: records hold raw numbers in base units."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def format_ratio(value: float) -> str:
 
 
 def format_float(value: float) -> str:
-    """Return a plain number with one decimal: intensities and percentages."""
+    """Return a number with one decimal: `14.96` -> `15.0`."""
     return f"{value:,.1f}"
 
 
@@ -85,7 +85,7 @@ def format_percent(value: float) -> str:
 
 
 def format_measure(value: float) -> str:
-    """Return three significant digits and all before the point: `13904.2` -> `13,904`, `2.166` -> `2.17`."""
+    """Return at least three significant digits: `13904.2` -> `13,904`, `2.166` -> `2.17`."""
     return _three_digits(value)
 
 
@@ -95,27 +95,27 @@ def _three_digits(value: float) -> str:
 
 
 def format_figure(value: float | str) -> str:
-    """Return a figure as it was stated or computed: text as it is, whole numbers with all digits, others with six."""
+    """Return a figure: text unchanged, integers with all digits, floats with six significant digits."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def format_dimensions(dimensions: Sequence[int]) -> str:
-    """Return sizes joined as they are written on the command line: `(3, 227, 227)` -> `3x227x227`."""
+    """Return sizes joined by `x`: `(3, 227, 227)` -> `3x227x227`."""
     return "x".join(str(size) for size in dimensions)
 
 
 def format_step(values: Sequence[int]) -> str:
-    """Return a stride or padding: one number where all dimensions agree, else joined by `x`."""
+    """Return a stride or padding: one number if all dimensions agree, else joined by `x`."""
     return str(values[0]) if len(set(values)) == 1 else format_dimensions(values)
 
 
 def parse_count(text: str) -> int:
-    """Return the number that `5M`, `1.5G`, `61100840` or `1e6` is. Raises InputError for anything else."""
+    """Parse a count such as `5M`, `1.5G`, `61100840` or `1e6`. Raises InputError for anything else."""
     return _parse(text, {unit: 1000**power for power, unit in enumerate(_SI)}, "a count such as 600M or 61,100,840")
 
 
 def parse_bytes(text: str) -> int:
-    """Return the bytes that `2GiB`, `500MB`, `1.5 GiB` or `1024` are. Raises InputError for anything else."""
+    """Parse a size such as `2GiB`, `500MB`, `1.5 GiB` or `1024` to bytes. Raises InputError for anything else."""
     units = {unit: 1024**power for power, unit in enumerate(_BINARY)}
     units |= {f"{unit}B": 1000**power for power, unit in enumerate(_SI)}
     return _parse(text, {**units, "": 1}, "a size such as 2GiB or 500MB")
@@ -126,12 +126,33 @@ def _parse(text: str, units: dict[str, int], expected: str) -> int:
     by_lower_case = {unit.lower(): factor for unit, factor in units.items()}
     if match is None or match[2].lower() not in by_lower_case:
         raise InputError(f"'{text}' is not {expected}")
-    # By fractions, so that 0.1G is exact.
+    # Fractions keep 0.1G exact.
     return round(Fraction(match[1].replace(",", "").replace("_", "")) * by_lower_case[match[2].lower()])
 
 
+def parse_range(text: str, noun: str) -> list[int]:
+    """Parse whole numbers from 1: `32`, `1,8,32`, or `1..512`, which doubles from its first number to its last.
+
+    `noun` names them in errors. Raises InputError for anything else.
+    """
+    first, dots, last = text.partition("..")
+    parts = [first, last] if dots else text.split(",")
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise InputError(f"'{text}' is not a valid {noun}; write whole numbers from 1, such as 32, 1,8,32 or 1..512")
+    numbers = [int(part) for part in parts]
+    if not dots:
+        return list(dict.fromkeys(numbers))
+    start, end = numbers
+    if start > end:
+        raise InputError(f"'{text}' is an empty range of {noun}s; did you mean {end}..{start}?")
+    doubled = [start]
+    while 2 * doubled[-1] < end:
+        doubled.append(2 * doubled[-1])
+    return list(dict.fromkeys([*doubled, end]))
+
+
 def _scaled(value: float, base: int, units: Sequence[str]) -> str:
-    """Divide `value` by the largest power of `base` below it and append that power's unit."""
+    """Return `value` divided by the largest power of `base` below it, with that power's unit."""
     scaled, power = float(value), 0
     # 999.95 would be printed as "1000.0", so the next prefix starts there.
     while abs(scaled) >= base - 0.05 * (base / 1000) and power < len(units) - 1:

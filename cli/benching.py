@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cli.options import parse_range
+from archbench.units import parse_range
 from cli.output import note, warn
 
 if TYPE_CHECKING:

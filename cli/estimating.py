@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from archbench.analyze.performance.efficiency import Efficiency
-    from archbench.analyze.performance.estimate import Job
+    from archbench.analyze.performance.estimate import Workload
     from archbench.hardware.device import Device
     from archbench.reporting.table import Table
     from cli.predicting import Run
@@ -65,7 +65,7 @@ def rates_table(
     counts: list[int],
     link: float,
     efficiency: Efficiency,
-    job: Job,
+    workload: Workload,
 ) -> Table:
     """Return one row a number of devices."""
     from archbench.analyze.performance.estimate import estimate_row
@@ -86,17 +86,16 @@ def rates_table(
         trace = reference if size == reference.batch else run.trace(size)
         needed = run.footprint(size, trace)
         run.require_fit(needed, conditions.device.free_bytes, f"the {conditions.device.name} has")
-        scaled = data_parallel(trace, conditions, count, link)
+        step = data_parallel(trace, conditions, count, link, global_batch or count * size)
         rows.append(
             estimate_row(
                 run.loaded.source.address,
                 trace,
                 conditions,
                 efficiency,
-                scaled=scaled,
-                images=global_batch or count * size,
-                single_images_per_s=single,
-                job=job,
+                step=step,
+                reference_images_per_s=single,
+                workload=workload,
                 peak_bytes=needed.needed_bytes,
             )
         )
@@ -134,14 +133,14 @@ def layers_table(run: Run, batch: int, efficiency: Efficiency) -> Table:
 
 def parallel_table(run: Run, batch: int, count: int, link: float, efficiency: Efficiency) -> Table:
     """Return what each layer sends under each kind of parallelism."""
-    from archbench.analyze.performance.parallelism import layer_traffic, planned
+    from archbench.analyze.performance.parallelism import layer_traffic, plan_steps
     from archbench.analyze.performance.roofline import time_s
     from archbench.reporting.tables.estimate import plans_table
 
     assert run.conditions is not None, "a device was named"
     trace = run.trace(batch)
     rows = layer_traffic(trace, count)
-    plans = planned(rows, time_s(trace, run.conditions), link)
+    plans = plan_steps(rows, time_s(trace, run.conditions), link)
     title = f"{run.loaded.source.address}, {count} x {run.conditions.device.name}, batch {batch} on each"
     return plans_table(
         rows, plans, images=count * batch, title=title, efficiency=efficiency, caveats=run.caveats(trace)

@@ -81,29 +81,6 @@ def complete_precision(incomplete: str) -> list[str]:
     return [name for name in PRECISIONS if name.startswith(incomplete)]
 
 
-def parse_range(text: str, noun: str) -> list[int]:
-    """Return the numbers that `32`, `1,8,32` or `1..512` are; a range doubles from its first to its last.
-
-    Raises UsageError for anything else.
-    """
-    from archbench.errors import UsageError
-
-    first, dots, last = text.partition("..")
-    parts = [first, last] if dots else text.split(",")
-    if not all(part.isdecimal() and int(part) for part in parts):
-        raise UsageError(f"'{text}' is no {noun}; write whole numbers from 1, such as 32, 1,8,32 or 1..512")
-    numbers = [int(part) for part in parts]
-    if not dots:
-        return list(dict.fromkeys(numbers))
-    start, end = numbers
-    if start > end:
-        raise UsageError(f"'{text}' is no range of {noun}s: it ends before it begins; did you mean {end}..{start}?")
-    doubled = [start]
-    while 2 * doubled[-1] < end:
-        doubled.append(2 * doubled[-1])
-    return list(dict.fromkeys([*doubled, end]))
-
-
 def parse_amount(text: str | float) -> float:
     """Return a number that is not negative."""
     try:

@@ -1,4 +1,4 @@
-"""Write `docs/training_times.md`: how long the papers trained, against what their machines could have done.
+"""Write `docs/training_times.md`: the papers' training times beside the roofline of their machines.
 
 python results/make_training_times.py
 """
@@ -54,8 +54,8 @@ for part of every step waits for memory.
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """A training run as a paper tells it."""
+class PublishedTraining:
+    """A training run as its paper reports it."""
 
     source: str
     quote: str
@@ -69,11 +69,11 @@ class Published:
     days_high: float
 
 
-def published() -> list[Published]:
-    """Return the papers' runs."""
+def published() -> list[PublishedTraining]:
+    """Return the papers' training runs."""
     with (FOLDER / "training_times.csv").open(encoding="utf-8") as file:
         return [
-            Published(
+            PublishedTraining(
                 source=row["source"],
                 quote=row["quote"],
                 model=row["model"],
@@ -89,21 +89,21 @@ def published() -> list[Published]:
         ]
 
 
-def compared(run: Published) -> dict[str, Any]:
-    """Return a run beside what its machine could do."""
+def training_row(run: PublishedTraining) -> dict[str, Any]:
+    """Return a published run with the roofline of its machine."""
     source, device = find(run.model), find_device(run.device)
     assert source.input_shape is not None, "a model of the zoo"
     record = trace(source.build(), InputSpec(source.input_shape).tensor(run.batch), mode="train")
     step_s = time_s(record, Conditions(device, PRECISIONS["fp32"], efficiency=1.0))
-    seen = run.images * run.epochs
+    images = run.images * run.epochs
     flops = sum(operation.flops for operation in (*record.operations, *record.update)) / run.batch
-    images_per_s = seen / (run.days_high * _DAY_S)
+    images_per_s = images / (run.days_high * _DAY_S)
     days = dict.fromkeys(f"{days:g}" for days in (run.days_low, run.days_high))
     return {
         "model": run.model,
         "machine": f"{run.devices} x {run.device}",
         "published": " to ".join(days),
-        "roofline_days": seen / run.batch / run.devices * step_s / _DAY_S,
+        "roofline_days": images / run.batch / run.devices * step_s / _DAY_S,
         "images_per_s": images_per_s,
         "flops_per_image": flops,
         "utilisation": images_per_s * flops / (run.devices * device.peak("fp32")),
@@ -114,7 +114,7 @@ def compared(run: Published) -> dict[str, Any]:
 def main() -> None:
     """Write the page."""
     runs = published()
-    table = to_markdown(Table(columns=COLUMNS, rows=[compared(run) for run in runs]))
+    table = to_markdown(Table(columns=COLUMNS, rows=[training_row(run) for run in runs]))
     quotes = "".join(f"- {run.source}: “{run.quote}”\n" for run in runs)
     write_whole(TARGET, INTRODUCTION + table + CLOSING + quotes)
     print(f"wrote {TARGET}")

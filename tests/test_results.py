@@ -39,7 +39,7 @@ def test_the_page_on_training_times_is_what_the_script_writes_today(tmp_path, mo
 
 
 def test_the_papers_machines_were_used_as_far_as_is_credible():
-    runs = [make_training_times.compared(run) for run in make_training_times.published()]
+    runs = [make_training_times.training_row(run) for run in make_training_times.published()]
     # AlexNet: 90 * 1.2 M images in six days are 208 a second; forward and backward of 724 M MACs are about 4 GFLOPs.
     assert runs[0]["images_per_s"] == 90 * 1.2e6 / (6 * 86_400)
     assert all(0.1 < run["utilisation"] < 1 for run in runs)

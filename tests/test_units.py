@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from archbench import units
 from archbench.errors import InputError
+from archbench.units import parse_range
 
 
 @pytest.mark.parametrize(
@@ -76,3 +77,22 @@ def test_sizes_are_read(text, value):
 def test_what_is_no_count_is_refused(text):
     with pytest.raises(InputError, match="is not a count"):
         units.parse_count(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("32", [32]), ("1,8,32,8", [1, 8, 32]), ("1..8", [1, 2, 4, 8]), ("3..20", [3, 6, 12, 20]), ("5..5", [5])],
+)
+def test_parse_range_reads_numbers_lists_and_doubling_ranges(text, numbers):
+    assert parse_range(text, "batch size") == numbers
+
+
+@pytest.mark.parametrize("text", ["", "0", "a", "1..", "1,,2", "-1", "1.5", "²"])
+def test_parse_range_refuses_anything_else(text):
+    with pytest.raises(InputError, match="is not a valid batch size; write whole numbers from 1"):
+        parse_range(text, "batch size")
+
+
+def test_parse_range_proposes_the_reverse_of_a_falling_range():
+    with pytest.raises(InputError, match=r"'8\.\.1' is an empty range of batch sizes; did you mean 1\.\.8\?"):
+        parse_range("8..1", "batch size")

@@ -1,1 +1,1 @@
-"""What hardware can do: published ceilings, and those measured here."""
+"""Devices and their ceilings: published, or measured on this machine."""

@@ -1,7 +1,7 @@
-"""Measure what this machine's devices reach: a large copy, and a large matrix product in each dtype.
+"""Measure the ceilings of this machine's devices: a large copy, and a large matrix product in each dtype.
 
-By the rules of measurement: random values, warmed up, blocks long enough for the clock, the median of them. A ceiling
-is what was reached here; a whole step stays below it.
+Random values, a warm-up call, blocks of calls long enough for the clock, and their median. A training step or a forward
+pass stays below these ceilings.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from archbench.host.cpu import cpu_name
 
 _BLOCKS = 7
 _COPY_BYTES = {"cpu": 2**28, "cuda": 2**31, "mps": 2**29}
-# Sizes of square matrices: from the first, doubled until a product takes as long as a block or is of the last.
+# Sizes of square matrices: from the first, doubled until one product takes as long as a block, up to the last.
 _PRODUCT_SIZES = {"cpu": (256, 2048), "cuda": (1024, 8192), "mps": (512, 4096)}
 _BLOCK_S = {"cpu": 0.1, "cuda": 0.05, "mps": 0.05}
-# By the names of devices' peaks; half precision on a CPU is measured too, for it may be slower than full.
+# Half precision is measured on a CPU too, where it may be slower than fp32.
 _DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-Kind = Literal["cpu", "cuda", "mps"]
+DeviceType = Literal["cpu", "cuda", "mps"]
 
 
 def measure_devices(threads: int) -> Iterator[Device]:
-    """Yield each of this machine's devices as it is measured, under the name `this_cpu`, `this_cuda` or `this_mps`.
+    """Yield this machine's devices as they are measured, named `this_cpu`, `this_cuda` and `this_mps`.
 
-    The CPU is measured with so many threads.
+    The CPU is measured with `threads` threads.
     """
-    before = torch.get_num_threads()
+    previous = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         cpu = _measure("cpu")
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(previous)
     yield cpu
     if torch.cuda.is_available():
         yield _measure("cuda")
@@ -48,94 +48,95 @@ def measure_devices(threads: int) -> Iterator[Device]:
         yield _measure("mps")
 
 
-def title_here(kind: str) -> str:
-    """Return what this machine's device of a kind is called, as its measured ceilings are titled."""
-    if kind == "cuda":
+def title_here(device_type: str) -> str:
+    """Return the title of this machine's device of a type, under which its measured ceilings are stored."""
+    if device_type == "cuda":
         return torch.cuda.get_device_name()
-    if kind == "mps":
+    if device_type == "mps":
         return f"Apple {platform.processor()}"
     return f"{cpu_name()}, {os.cpu_count()} logical cores"
 
 
-def _measure(kind: Kind) -> Device:
-    copy_bytes = _COPY_BYTES[kind]
-    dtypes = [name for name in _DTYPES if name != "tf32" or kind == "cuda"]
-    said = f"measured on {datetime.now(UTC):%Y-%m-%d} with torch {torch.__version__}"
-    threads = torch.get_num_threads() if kind == "cpu" else None
-    how = said if threads is None else f"{said}, {threads} threads"
+def _measure(device_type: DeviceType) -> Device:
+    copy_bytes = _COPY_BYTES[device_type]
+    dtypes = [name for name in _DTYPES if name != "tf32" or device_type == "cuda"]
+    origin = f"measured on {datetime.now(UTC):%Y-%m-%d} with torch {torch.__version__}"
+    threads = torch.get_num_threads() if device_type == "cpu" else None
+    if threads is not None:
+        origin += f", {threads} threads"
     return Device(
-        name=f"this_{kind}",
-        title=title_here(kind),
+        name=f"this_{device_type}",
+        title=title_here(device_type),
         year=datetime.now(UTC).year,
-        memory_bytes=_memory_bytes(kind),
-        bandwidth_bytes_per_s=_copy_rate(kind, copy_bytes),
-        peak_flop_per_s={name: _product_rate(kind, name) for name in dtypes},
-        kind="cpu" if kind == "cpu" else "gpu",
-        compute_capability=_capability() if kind == "cuda" else None,
+        memory_bytes=_memory_bytes(device_type),
+        bandwidth_bytes_per_s=_copy_rate(device_type, copy_bytes),
+        peak_flop_per_s={name: _product_rate(device_type, name) for name in dtypes},
+        kind="cpu" if device_type == "cpu" else "gpu",
+        compute_capability=_capability() if device_type == "cuda" else None,
         is_measured=True,
         threads=threads,
         sources={
-            "bandwidth_gb_per_s": f"copy of {copy_bytes} bytes, {how}",
-            "peak_tflop_per_s": f"product of square matrices of up to {_PRODUCT_SIZES[kind][1]}, {how}",
+            "bandwidth_gb_per_s": f"copy of {copy_bytes} bytes, {origin}",
+            "peak_tflop_per_s": f"product of square matrices of up to {_PRODUCT_SIZES[device_type][1]}, {origin}",
         },
     )
 
 
-def _copy_rate(kind: Kind, size_bytes: int) -> float:
-    """Return bytes per second, read and written."""
-    source = torch.randn(size_bytes // 4, device=kind)
+def _copy_rate(device_type: DeviceType, size_bytes: int) -> float:
+    """Return bytes read and written per second."""
+    source = torch.randn(size_bytes // 4, device=device_type)
     target = torch.empty_like(source)
-    return 2 * size_bytes / _time_s(kind, lambda: target.copy_(source))
+    return 2 * size_bytes / _time_s(device_type, lambda: target.copy_(source))
 
 
-def _product_rate(kind: Kind, name: str) -> float:
-    """Return FLOPs per second, 2 a MAC."""
+def _product_rate(device_type: DeviceType, name: str) -> float:
+    """Return FLOPs per second, 2 per MAC."""
     allowed = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
-    size, largest = _PRODUCT_SIZES[kind]
+    size, largest = _PRODUCT_SIZES[device_type]
     try:
-        product = _product(kind, size, name)
-        while size < largest and _block_s(kind, product, 1) < _BLOCK_S[kind]:
+        product = _product(device_type, size, name)
+        while size < largest and _block_s(device_type, product, 1) < _BLOCK_S[device_type]:
             size *= 2
-            product = _product(kind, size, name)
-        return 2 * size**3 / _time_s(kind, product)
+            product = _product(device_type, size, name)
+        return 2 * size**3 / _time_s(device_type, product)
     finally:
         torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
-def _product(kind: Kind, size: int, name: str) -> Callable[[], object]:
-    """Return a product of random matrices that has run once."""
-    a, b = (torch.randn(size, size, device=kind).to(_DTYPES[name]) for _ in range(2))
+def _product(device_type: DeviceType, size: int, name: str) -> Callable[[], object]:
+    """Return a call that multiplies random matrices, after running it once."""
+    a, b = (torch.randn(size, size, device=device_type).to(_DTYPES[name]) for _ in range(2))
     out = torch.empty_like(a)
     torch.mm(a, b, out=out)
     return lambda: torch.mm(a, b, out=out)
 
 
-def _time_s(kind: Kind, job: Callable[[], object]) -> float:
-    """Return the median time of one call, from blocks of as many as the clock needs."""
-    job()
-    calls = max(1, round(_BLOCK_S[kind] / _block_s(kind, job, 1)))
-    return statistics.median(_block_s(kind, job, calls) for _ in range(_BLOCKS)) / calls
+def _time_s(device_type: DeviceType, function: Callable[[], object]) -> float:
+    """Return the median time of one call, over blocks of as many calls as the clock needs."""
+    function()
+    calls = max(1, round(_BLOCK_S[device_type] / _block_s(device_type, function, 1)))
+    return statistics.median(_block_s(device_type, function, calls) for _ in range(_BLOCKS)) / calls
 
 
-def _block_s(kind: Kind, job: Callable[[], object], calls: int) -> float:
-    _wait(kind)
+def _block_s(device_type: DeviceType, function: Callable[[], object], calls: int) -> float:
+    _wait(device_type)
     start = time.perf_counter_ns()
     for _ in range(calls):
-        job()
-    _wait(kind)
+        function()
+    _wait(device_type)
     return (time.perf_counter_ns() - start) / 1e9
 
 
-def _wait(kind: Kind) -> None:
-    if kind == "cuda":
+def _wait(device_type: DeviceType) -> None:
+    if device_type == "cuda":
         torch.cuda.synchronize()
-    elif kind == "mps":
+    elif device_type == "mps":
         torch.mps.synchronize()
 
 
-def _memory_bytes(kind: Kind) -> int:
-    if kind == "cuda":
+def _memory_bytes(device_type: DeviceType) -> int:
+    if device_type == "cuda":
         return torch.cuda.get_device_properties(0).total_memory
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 

@@ -1,4 +1,4 @@
-"""The ceilings that were measured on this machine: kept in one JSON file in the user's data directory."""
+"""Ceilings measured on this machine, stored in one JSON file in the user's data directory."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from archbench.hardware.device import Device
 
 
 def data_directory() -> Path:
-    """Return where archbench keeps what it measured: by the XDG base directory specification, or `%LOCALAPPDATA%`."""
+    """Return the directory for measured data: by the XDG base directory specification, or `%LOCALAPPDATA%`."""
     given = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA")
     return (Path(given) if given else Path.home() / ".local" / "share") / "archbench"
 
 
 def measured_devices() -> dict[str, Device]:
-    """Return this machine's devices by name, none if nothing was measured. Raises DeviceError for a damaged file."""
+    """Return the measured devices by name, empty if there are none. Raises DeviceError for a damaged file."""
     path = _path()
     try:
         entries = json.loads(path.read_text("utf-8"))
@@ -31,11 +31,11 @@ def measured_devices() -> dict[str, Device]:
     except OSError as error:
         raise DeviceError(f"cannot read '{path}': {error.strerror}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DeviceError(f"'{path}' is damaged; 'archbench devices --measure' writes it anew") from error
+        raise DeviceError(f"'{path}' is damaged; run 'archbench devices --measure' to rewrite it") from error
 
 
 def _device(entry: dict[str, Any]) -> Device:
-    """Return the device of one entry, its figures being numbers. Raises one of Python's errors for anything else."""
+    """Return the device of one entry. Raises ValueError, TypeError, KeyError or AttributeError for a malformed one."""
     capability, threads = entry["compute_capability"], entry.get("threads")
     return Device(
         name=entry["name"],
@@ -53,7 +53,7 @@ def _device(entry: dict[str, Any]) -> Device:
 
 
 def store_devices(devices: Iterable[Device]) -> Path:
-    """Write measured devices, in place of earlier ones of the same names or a damaged file, and return the file."""
+    """Write measured devices, replacing those of the same names or a damaged file, and return the path."""
     path = _path()
     try:
         kept = measured_devices()
@@ -64,12 +64,12 @@ def store_devices(devices: Iterable[Device]) -> Path:
     return path
 
 
-def require_place() -> None:
-    """Make the folder that measured devices are kept in. Raises OutputError if that is not possible."""
+def create_data_folder() -> None:
+    """Create the folder of the file of measured devices. Raises OutputError if that fails."""
     try:
         _path().parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot make the folder '{_path().parent}': {error.strerror}") from error
+        raise OutputError(f"cannot create the folder '{_path().parent}': {error.strerror}") from error
 
 
 def _path() -> Path:

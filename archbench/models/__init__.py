@@ -1,1 +1,1 @@
-"""From an address to a model that is built, and to the inputs it runs on."""
+"""Addresses of models, their builders and their inputs."""

@@ -1,4 +1,4 @@
-"""A user's files as they were at a git revision, laid out in a temporary folder until the process ends."""
+"""Check out a user's files at a git revision into a temporary folder that lasts as long as the process."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ from pathlib import Path
 
 from archbench.errors import AddressError
 
-# One folder a repository and revision; removed with the objects, when the process ends.
+# One folder per repository and revision; the objects remove them when the process ends.
 _FOLDERS: dict[tuple[Path, str], tempfile.TemporaryDirectory[str]] = {}
 
 
 def checked_out(revision: str, path: Path) -> Path:
-    """Return where the file `path` lies as it was at `revision`, with everything that was beside it.
+    """Return the path of the file `path` as of `revision`, with all other files of that revision around it.
 
-    Raises AddressError if git is not there, the path lies in no repository, or the revision does not have it.
+    Raises AddressError if git is not installed, the path is not in a repository, or the revision lacks the file.
     """
-    wanted = path.absolute()
-    folder, root = _places(wanted)
+    absolute = path.absolute()
+    folder, root = _repository(absolute)
     key = root, _commit(root, revision)
     if key not in _FOLDERS:
         folder_of_revision = tempfile.TemporaryDirectory(prefix="archbench-")
         with tarfile.open(fileobj=io.BytesIO(_git(root, "archive", key[1]))) as archive:
             archive.extractall(folder_of_revision.name, filter="data")
         _FOLDERS[key] = folder_of_revision
-    # A link on the way to the repository may give it another name.
-    inside = (folder.resolve() / wanted.relative_to(folder)).relative_to(root.resolve())
-    found = Path(_FOLDERS[key].name) / inside
-    if not found.is_file():
+    # The path may reach the repository through a link.
+    inside = (folder.resolve() / absolute.relative_to(folder)).relative_to(root.resolve())
+    file = Path(_FOLDERS[key].name) / inside
+    if not file.is_file():
         raise AddressError(f"revision {revision} has no file '{inside}'")
-    return found
+    return file
 
 
 def commit_of(revision: str, path: Path) -> str:
-    """Return the full name of the commit that a revision is, in the repository of a file. Raises AddressError."""
-    return _commit(_places(path.absolute())[1], revision)
+    """Return the full hash of a revision in the repository of a file. Raises AddressError."""
+    return _commit(_repository(path.absolute())[1], revision)
 
 
-def _places(path: Path) -> tuple[Path, Path]:
-    """Return the nearest folder above a path that is there, and the repository that it lies in."""
+def _repository(path: Path) -> tuple[Path, Path]:
+    """Return the nearest existing folder above a path, and the root of its repository."""
     folder = next(parent for parent in path.parents if parent.is_dir())
     return folder, Path(_git(folder, "rev-parse", "--show-toplevel").decode().strip())
 
 
 def _commit(root: Path, revision: str) -> str:
-    said = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", what=revision)
-    return said.decode().strip()
+    options = ("--verify", "--quiet", "--end-of-options")
+    return _git(root, "rev-parse", *options, f"{revision}^{{commit}}", revision=revision).decode().strip()
 
 
-def _git(folder: Path, *arguments: str, what: str | None = None) -> bytes:
-    """Return what git prints; `what` is the revision that it may not know."""
+def _git(folder: Path, *arguments: str, revision: str | None = None) -> bytes:
+    """Return the output of git. Raises AddressError, about `revision` if one is given."""
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False)
+        process = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False)
     except FileNotFoundError as error:
-        raise AddressError("git is not installed; it is needed for addresses that begin with git:") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise AddressError(f"there is no revision '{what}'" if what else f"git: {said[-1] if said else 'it fails'}")
-    return done.stdout
+        raise AddressError("addresses that begin with git: require git, which is not installed") from error
+    if process.returncode:
+        lines = process.stderr.decode(errors="replace").strip().splitlines()
+        raise AddressError(f"unknown revision '{revision}'" if revision else f"git: {lines[-1] if lines else 'failed'}")
+    return process.stdout

@@ -31,10 +31,10 @@ def devices(
         target.deliver(devices_table(all_devices().values()))
         return
     from archbench.hardware.ceilings import measure_devices
-    from archbench.hardware.measured import require_place, store_devices
+    from archbench.hardware.measured import create_data_folder, store_devices
     from archbench.host.machine import usable_cores
 
-    require_place()
+    create_data_folder()
 
     note("measuring a copy and matrix products; leave the machine alone for half a minute")
     measured = []

@@ -25,7 +25,6 @@ from cli.options import (
     complete_device,
     parse_amount,
     parse_batch_size,
-    parse_range,
 )
 
 OnDevice = Annotated[
@@ -88,9 +87,10 @@ def estimate(
 
     Example: archbench estimate vgg16 --device h200 --batch 256 --dtype bf16 --dataset imagenet --epochs 74
     """
-    from archbench.analyze.performance.estimate import Job
+    from archbench.analyze.performance.estimate import Workload
     from archbench.errors import UsageError
     from archbench.hardware.find import find_device
+    from archbench.units import parse_range
     from cli.estimating import assumed_efficiency, images_in, layers_table, link_rate, parallel_table, rates_table
     from cli.output import destination
     from cli.predicting import chosen_optimizer, prepare
@@ -129,5 +129,5 @@ def estimate(
     elif plans:
         target.deliver(parallel_table(run, batch, counts[0], link, assumed))
     else:
-        job = Job(images, 1.0 if epochs is None else epochs, price)
-        target.deliver(rates_table(run, batch, global_batch, counts, link, assumed, job))
+        workload = Workload(images, 1.0 if epochs is None else epochs, price)
+        target.deliver(rates_table(run, batch, global_batch, counts, link, assumed, workload))

@@ -25,7 +25,6 @@ from cli.options import (
     UpdateFormOption,
     WeightDecay,
     complete_device,
-    parse_range,
 )
 
 if TYPE_CHECKING:
@@ -65,6 +64,7 @@ def memory(
     Example: archbench memory vgg16 --mode train --optimizer adam --dtype amp --fit 24GiB
     """
     from archbench.errors import UsageError
+    from archbench.units import parse_range
     from cli.output import destination
 
     target = destination(format, output, csv)

@@ -236,7 +236,7 @@ def test_compare_shows_the_best_rate_of_this_machine(archbench, home):
         (["lenet", "--versus", "alexnet", "--batch", "auto"], "compares one configuration"),
         (["lenet", "--device", "cpu", "--graphs"], "--graphs replays CUDA graphs; a cpu has none"),
         (["lenet", "--phases"], "it goes with --mode train"),
-        (["lenet", "--batch", "1,atuo"], "'1,atuo' is no batch size"),
+        (["lenet", "--batch", "1,atuo"], "'1,atuo' is not a valid batch size"),
     ],
 )
 def test_bad_use_is_told_before_anything_is_measured(archbench, home, arguments, message):

@@ -113,9 +113,9 @@ def test_the_layer_that_does_most_comes_first(archbench, home):
 def test_known_ceilings_give_bounds_and_the_profilers_trace_is_written(archbench, home):
     from archbench.hardware.ceilings import title_here
     from archbench.hardware.device import Device
-    from archbench.hardware.measured import require_place, store_devices
+    from archbench.hardware.measured import create_data_folder, store_devices
 
-    require_place()
+    create_data_folder()
     peaks = {"fp32": 1e11}
     here = Device("this_cpu", title_here("cpu"), 2026, 2**30, 1e10, peaks, kind="cpu", is_measured=True, threads=1)
     store_devices([here])

@@ -8,13 +8,13 @@ import pytest
 from archbench.errors import DeviceError, OutputError
 from archbench.hardware.catalogue import published_device, published_devices
 from archbench.hardware.find import all_devices, find_device
-from archbench.hardware.measured import measured_devices, require_place, store_devices
+from archbench.hardware.measured import create_data_folder, measured_devices, store_devices
 
 
 @pytest.fixture(autouse=True)
 def data_home(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    require_place()
+    create_data_folder()
     return tmp_path
 
 
@@ -108,7 +108,7 @@ def test_a_file_from_before_threads_were_kept_is_read():
 def test_a_damaged_file_is_said_and_measured_anew(data_home, text):
     path = store_devices([find_device("cpu")])
     path.write_text(text)
-    with pytest.raises(DeviceError, match=r"is damaged; 'archbench devices --measure' writes it anew"):
+    with pytest.raises(DeviceError, match=r"is damaged; run 'archbench devices --measure' to rewrite it"):
         all_devices()
     store_devices([published_devices()["cpu"]])
     assert list(measured_devices()) == ["cpu"]
@@ -116,5 +116,5 @@ def test_a_damaged_file_is_said_and_measured_anew(data_home, text):
 
 def test_where_nothing_can_be_kept_is_said_before_anything_is_measured(monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", "/proc/nowhere")
-    with pytest.raises(OutputError, match="cannot make the folder '/proc/nowhere/archbench'"):
-        require_place()
+    with pytest.raises(OutputError, match="cannot create the folder '/proc/nowhere/archbench'"):
+        create_data_folder()

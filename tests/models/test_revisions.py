@@ -46,8 +46,8 @@ def test_a_file_that_is_no_more_can_still_be_named(repository):
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("git:nowhere:net.py:Net", "there is no revision 'nowhere'"),
-        ("git:--help:net.py:Net", "there is no revision '--help'"),
+        ("git:nowhere:net.py:Net", "unknown revision 'nowhere'"),
+        ("git:--help:net.py:Net", "unknown revision '--help'"),
         ("git:HEAD:other.py:Net", "revision HEAD has no file 'models/other.py'"),
         ("git:HEAD:net:Net", "names no file at a revision; write git:REVISION:path/to/net.py:Name"),
         ("git:net.py:Net", "names no file at a revision"),

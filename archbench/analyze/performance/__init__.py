@@ -1,1 +1,1 @@
-"""How fast a trace can run on a device, and what limits it."""
+"""Predicted time of a trace on a device, and what bounds it."""

@@ -1,7 +1,7 @@
-"""Which part of a device's peak real products reach: fitted on published measurements, each fit with its error.
+"""The fraction of a device's peak that products reach, fitted on published rates.
 
-`devices/published.csv` has the measurements with their sources, `devices/efficiency.csv` one fit for each source: on
-its row of VGG-16 alone, with the largest relative error that it then makes on the source's other rows.
+`hardware/published.csv` has the rates with their sources, `hardware/efficiency.csv` one fit per source: on its row of
+VGG-16 alone, with the largest relative error of the resulting predictions on its other rows.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from archbench.hardware.device import Device
 from archbench.trace.records import Trace
 
 _STEPS = 60
-# The makers' peaks of devices without a fit are doubtful: on an H200 a large product of random bf16 matrices
-# reached 790 of the published 989 TFLOP/s.
-_DOUBTFUL = 790 / 989
+# Published peaks may not be reached: on an H200 a large product of random bf16 matrices reached 790 of 989 TFLOP/s.
+_LOW_UNFITTED = 790 / 989
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """A measured rate as somebody published it."""
+class PublishedRate:
+    """A published throughput measurement."""
 
     source: str
     device: str
@@ -39,7 +38,10 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The efficiency that makes the prediction for one model exact; `worst_error` is that on the source's others."""
+    """The efficiency for which the prediction for one model is exact.
+
+    `worst_error` is the largest relative error on the source's other models.
+    """
 
     source: str
     device: str
@@ -51,7 +53,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Efficiency:
-    """An efficiency with its range, and the error of predictions made with it; `basis` says where it is from."""
+    """An efficiency with its range, the relative error of predictions made with it, and its origin in words."""
 
     value: float
     low: float
@@ -60,10 +62,10 @@ class Efficiency:
     basis: str
 
 
-def published_rates() -> list[Published]:
-    """Return every published measurement."""
+def published_rates() -> list[PublishedRate]:
+    """Return the published throughput measurements."""
     return [
-        Published(
+        PublishedRate(
             source=row["source"],
             device=row["device"],
             layout="nhwc" if row["layout"] == "nhwc" else "nchw",
@@ -78,11 +80,11 @@ def published_rates() -> list[Published]:
 
 
 def stated_efficiency(device: Device, *, is_fused: bool) -> Efficiency:
-    """Return the efficiency to predict with.
+    """Return the efficiency to predict a device with.
 
-    On a device with published rates it is fitted on those, run the same way if possible. Some cards run faster than
-    their makers state, so that it can be above 1. A ceiling that was measured is taken as reached by large products;
-    a published one without a fit as reached by 80% to 100%.
+    It is fitted on the device's published rates, on those run the same way (eager or fused) where there are any; some
+    cards run faster than their makers state, so it can exceed 1. Measured ceilings count as reached by large products
+    (1.0), published ones without a fit as reached to between 80% and 100%.
     """
     fits = _fits()
     own = [fit for fit in fits if fit.device == device.name]
@@ -94,15 +96,17 @@ def stated_efficiency(device: Device, *, is_fused: bool) -> Efficiency:
         return Efficiency(median(values), min(values), max(values), error, basis)
     if device.is_measured:
         return Efficiency(1.0, 1.0, 1.0, error, "as measured with large products")
-    return Efficiency((_DOUBTFUL + 1) / 2, _DOUBTFUL, 1.0, error, "not fitted, for no rates are published for it here")
+    return Efficiency(
+        (_LOW_UNFITTED + 1) / 2, _LOW_UNFITTED, 1.0, error, "not fitted, for no rates are published for it here"
+    )
 
 
 def fit_efficiency(trace: Trace, conditions: Conditions, images_per_s: float) -> float:
-    """Return the efficiency with which the predicted rate is the given one. Raises ValueError if none makes it so."""
-    wanted_s = trace.batch / images_per_s
+    """Return the efficiency for which the predicted rate is `images_per_s`. Raises ValueError if there is none."""
+    target_s = trace.batch / images_per_s
 
     def excess_s(efficiency: float) -> float:
-        return time_s(trace, replace(conditions, efficiency=efficiency)) - wanted_s
+        return time_s(trace, replace(conditions, efficiency=efficiency)) - target_s
 
     low, high = 0.01, 4.0
     if excess_s(low) < 0 or excess_s(high) > 0:

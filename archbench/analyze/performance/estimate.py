@@ -1,4 +1,4 @@
-"""What a prediction says of a run: its rate, what bounds it, each layer's part; on a data set hours, energy, money."""
+"""Predicted throughput of a run, its bound and each layer's share; for a dataset hours, energy and price."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 
 from archbench.analyze.layers import layer_table
 from archbench.analyze.performance.efficiency import Efficiency
-from archbench.analyze.performance.parallelism import Scaled
+from archbench.analyze.performance.parallelism import ParallelStep
 from archbench.analyze.performance.roofline import Bound, Conditions, Kernel, kernels, time_s
 from archbench.trace.records import Trace
 
-# Images that an epoch takes: ILSVRC 2012's training set, CIFAR-10's.
+# Images per epoch: the training sets of CIFAR-10 and of ILSVRC 2012.
 DATASETS = {"cifar10": 50_000, "imagenet": 1_281_167}
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How fast one device is: a step's time, images a second with their error band, and what holds it back.
+    """The time of a step, images per second with their error band, and what bounds them.
 
-    `utilisation` is FLOPs a second over the peak of the dtype that most FLOPs are in.
+    `utilisation` is FLOP/s over the peak of the dtype of most products.
     """
 
     step_s: float
@@ -34,9 +34,9 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class RooflineRow:
-    """One row of the layer table, or the update, under the roofline; all its passes together.
+    """One row of the layer table, or the optimizer's update, under the roofline; all its passes together.
 
-    `time_s` of all rows sum to the step's. `intensity` is FLOPs per byte moved, None where nothing moves.
+    `time_s` sums to the step's over all rows. `intensity` is FLOPs per byte moved, None where nothing moves.
     """
 
     index: int
@@ -53,8 +53,8 @@ class RooflineRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What is to be trained on, if anything: images an epoch, epochs, and the price of one device's hour."""
+class Workload:
+    """A training run: images per epoch (None: no dataset), epochs, and the price per device-hour."""
 
     images: int | None = None
     epochs: float = 1.0
@@ -62,11 +62,11 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class EstimateRow:
-    """One prediction: the rate of all devices together, `batch` being that of each.
+class EstimateRow(Rate):
+    """One prediction: the rate of all devices together; `batch` is that of each device.
 
-    `scaling` is the rate over what the devices would reach without communication, each at the speed of one alone with
-    the reference batch. `hours`, `energy_kwh` and `price` are of the whole job and None where that was not stated.
+    `scaling` is the rate relative to that without communication, with each device at the rate of a single one with the
+    reference batch. `hours`, `energy_kwh` and `price` are those of the whole workload, None without one.
     """
 
     model: str
@@ -77,16 +77,9 @@ class EstimateRow:
     dtype: str
     layout: str
     is_fused: bool
-    images_per_s: float
-    images_per_s_low: float
-    images_per_s_high: float
-    step_s: float
     communication_s: float
     exposed_s: float
     scaling: float
-    flop_per_s: float
-    utilisation: float
-    bound: Bound
     peak_bytes: int
     hours: float | None
     energy_kwh: float | None
@@ -94,10 +87,10 @@ class EstimateRow:
 
 
 def rate(trace: Trace, conditions: Conditions, efficiency: Efficiency) -> Rate:
-    """Return the rate of one device, its band from the efficiency's range and the error of its fit."""
-    found = list(kernels(trace, conditions))
-    step_s = sum(kernel.time_s for kernel in found)
-    flops = sum(kernel.flops for kernel in found)
+    """Return the rate of one device; its band combines the efficiency's range and the error of its fit."""
+    run = list(kernels(trace, conditions))
+    step_s = sum(kernel.time_s for kernel in run)
+    flops = sum(kernel.flops for kernel in run)
     slow, fast = (
         trace.batch / time_s(trace, replace(conditions, efficiency=bound))
         for bound in (efficiency.low, efficiency.high)
@@ -110,18 +103,18 @@ def rate(trace: Trace, conditions: Conditions, efficiency: Efficiency) -> Rate:
         images_per_s_high=fast * (1 + efficiency.error),
         flop_per_s=flops / step_s,
         utilisation=flops / step_s / peak,
-        bound=_bound(found),
+        bound=_bound(run),
     )
 
 
 def roofline_rows(trace: Trace, conditions: Conditions) -> list[RooflineRow]:
-    """Return one row a layer in the order of the layer table, and one for the update where there is one."""
+    """Return one row per layer, in the order of the layer table, and one for the update if there is one."""
     by_row: defaultdict[str, list[Kernel]] = defaultdict(list)
     updates = {id(operation) for operation in trace.update}
     for kernel in kernels(trace, conditions):
         operation = kernel.operation
         by_row["" if id(operation) in updates else trace.row_of(operation)].append(kernel)
-    total_s = sum(kernel.time_s for found in by_row.values() for kernel in found)
+    total_s = sum(kernel.time_s for row in by_row.values() for kernel in row)
     named = [(row.name, row.type, by_row[row.name]) for row in layer_table(trace).rows]
     if by_row[""]:
         named.append(("update", trace.optimizer or "", by_row[""]))
@@ -129,14 +122,14 @@ def roofline_rows(trace: Trace, conditions: Conditions) -> list[RooflineRow]:
     return [_row(index, *entry, total_s, ridge) for index, entry in enumerate(named)]
 
 
-def _row(index: int, name: str, kind: str, found: list[Kernel], total_s: float, ridge: float) -> RooflineRow:
-    flops = sum(kernel.flops for kernel in found)
-    moved = sum(kernel.moved_bytes for kernel in found)
-    time = sum(kernel.time_s for kernel in found)
+def _row(index: int, name: str, type: str, run: list[Kernel], total_s: float, ridge: float) -> RooflineRow:
+    flops = sum(kernel.flops for kernel in run)
+    moved = sum(kernel.moved_bytes for kernel in run)
+    time = sum(kernel.time_s for kernel in run)
     return RooflineRow(
         index=index,
         name=name,
-        type=kind,
+        type=type,
         flops=flops,
         moved_bytes=moved,
         intensity=flops / moved if moved else None,
@@ -144,14 +137,14 @@ def _row(index: int, name: str, kind: str, found: list[Kernel], total_s: float, 
         time_s=time,
         share=time / total_s if total_s else 0.0,
         flop_per_s=flops / time if time else 0.0,
-        bound=_bound(found),
+        bound=_bound(run),
     )
 
 
-def _bound(found: Iterable[Kernel]) -> Bound:
-    """Return what most of the time goes to: kernels that arithmetic bounds, that memory bounds, or launches."""
+def _bound(run: Iterable[Kernel]) -> Bound:
+    """Return what most of the time is spent on: kernels bound by arithmetic, kernels bound by memory, or launches."""
     spent: dict[Bound, float] = {"compute": 0.0, "memory": 0.0, "launch": 0.0}
-    for kernel in found:
+    for kernel in run:
         spent["compute" if kernel.compute_s > kernel.memory_s else "memory"] += max(kernel.compute_s, kernel.memory_s)
         spent["memory"] += kernel.helper_s
         spent["launch"] += kernel.launch_s
@@ -164,43 +157,42 @@ def estimate_row(
     conditions: Conditions,
     efficiency: Efficiency,
     *,
-    scaled: Scaled,
-    images: int,
-    single_images_per_s: float,
-    job: Job,
+    step: ParallelStep,
+    reference_images_per_s: float,
+    workload: Workload,
     peak_bytes: int,
 ) -> EstimateRow:
-    """Return the prediction for several devices, of which each runs `trace`.
+    """Return the prediction for the devices of `step`, each of which runs `trace`.
 
-    `images` are those that all devices take in a step, `single_images_per_s` what one device alone reaches with the
-    reference batch.
+    `reference_images_per_s` is the rate of one device alone with the reference batch.
     """
-    alone = rate(trace, conditions, efficiency)
-    devices, device = scaled.devices, conditions.device
-    images_per_s = images / scaled.step_s
-    slowed = images_per_s / alone.images_per_s
-    hours = None if job.images is None else job.images * job.epochs / images_per_s / 3600
+    single, device = rate(trace, conditions, efficiency), conditions.device
+    images_per_s = step.images / step.step_s
+    speedup = images_per_s / single.images_per_s
+    hours = None if workload.images is None else workload.images * workload.epochs / images_per_s / 3600
+    device_hours = None if hours is None else hours * step.devices
+    power_w, price_per_hour = device.power_w, workload.price_per_hour
     return EstimateRow(
         model=model,
         device=device.name,
-        devices=devices,
+        devices=step.devices,
         mode=trace.mode,
         batch=trace.batch,
         dtype=conditions.precision.name,
         layout=conditions.layout,
         is_fused=conditions.is_fused,
         images_per_s=images_per_s,
-        images_per_s_low=alone.images_per_s_low * slowed,
-        images_per_s_high=alone.images_per_s_high * slowed,
-        step_s=scaled.step_s,
-        communication_s=scaled.communication_s,
-        exposed_s=scaled.exposed_s,
-        scaling=images_per_s / (devices * single_images_per_s),
-        flop_per_s=alone.flop_per_s * slowed,
-        utilisation=alone.utilisation * slowed / devices,
-        bound="communication" if scaled.exposed_s > scaled.step_s / 2 else alone.bound,
+        images_per_s_low=single.images_per_s_low * speedup,
+        images_per_s_high=single.images_per_s_high * speedup,
+        step_s=step.step_s,
+        communication_s=step.communication_s,
+        exposed_s=step.exposed_s,
+        scaling=images_per_s / (step.devices * reference_images_per_s),
+        flop_per_s=single.flop_per_s * speedup,
+        utilisation=single.utilisation * speedup / step.devices,
+        bound="communication" if step.exposed_s > step.step_s / 2 else single.bound,
         peak_bytes=peak_bytes,
         hours=hours,
-        energy_kwh=None if hours is None or device.power_w is None else hours * devices * device.power_w / 1000,
-        price=None if hours is None or job.price_per_hour is None else hours * devices * job.price_per_hour,
+        energy_kwh=None if device_hours is None or power_w is None else device_hours * power_w / 1000,
+        price=None if device_hours is None or price_per_hour is None else device_hours * price_per_hour,
     )

@@ -1,7 +1,7 @@
-"""What the measured times of a step say of each layer: its share, its rates, and the roofline's time beside it.
+"""Measured times per layer: each layer's share of the step, its rates, and the roofline's time beside it.
 
-FLOPs and bytes are those of the trace, all passes together, so that a rate is that of the layer as it was counted. Rows
-have the names of the layer table, and sum to the step's time: the last one is what no operator accounts for.
+FLOPs and bytes are those of the trace, all passes together, so a rate refers to the layer as it was counted. Rows have
+the names of the layer table and sum to the step's time; the last row is the time that no operator accounts for.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ GAPS = "gaps"
 
 @dataclass(frozen=True, slots=True)
 class PassTimes:
-    """Seconds of the forward and of the backward pass."""
+    """Seconds in the forward and in the backward pass."""
 
     forward_s: float
     backward_s: float
 
     @property
     def time_s(self) -> float:
-        """Seconds of both."""
+        """Seconds in both passes."""
         return self.forward_s + self.backward_s
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The times of a step: from end to end, of rows by name, of the update, and of what ran outside every module."""
+    """The times of a step: end to end, by row, in the update, and outside all modules."""
 
     step_s: float
     rows: Mapping[str, PassTimes]
@@ -44,12 +44,11 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class ProfileRow:
-    """One row of a profile; `time_s` of all rows sum to the step's, in which the gaps may be negative.
+    """One row of a profile. `time_s` sums to the step's time over all rows; the gaps may be negative.
 
-    `index` is the row's place in the layer table, None for the loss, the update, the gaps, and operators that ran in
-    place of those that were counted. `calls` is the layer table's. Figures that are not known are None: FLOPs and bytes
-    of what was not counted, the two passes outside training, and the roofline's without a device's ceilings.
-    `ratio` is how many times the roofline's time it took.
+    `index` and `calls` are those of the layer table, None for the loss, the update, the gaps, and operators that ran in
+    place of counted ones. Unknown figures are None: FLOPs and bytes of uncounted operators, the separate passes outside
+    training, and the roofline's figures without a device's ceilings. `ratio` is measured over predicted time.
     """
 
     index: int | None
@@ -71,8 +70,8 @@ class ProfileRow:
 
 
 @dataclass(frozen=True, slots=True)
-class _Subject:
-    """What a row is of; `operations` is None where nothing was counted."""
+class _RowSource:
+    """What a row describes; `operations` is None where nothing was counted."""
 
     name: str
     type: str
@@ -83,55 +82,55 @@ class _Subject:
 
 
 def profile_rows(times: Times, trace: Trace, conditions: Conditions | None) -> list[ProfileRow]:
-    """Return a row for each layer that ran operators, in the layer table's order, then the others, the gaps last.
+    """Return a row for each layer that ran operators, in the layer table's order, then other rows, the gaps last.
 
-    Others are operators that the layer table does not have, and in training the loss with its backward pass, and the
-    update.
+    Other rows are operators that the layer table lacks and, in training, the loss (both passes) and the update.
     """
     is_training = trace.mode == "train"
     layers = [layer for layer in _layers(trace, conditions) if layer.operations or layer.name in times.rows]
     known = {layer.name for layer in layers}
-    strange = [_Subject(name, name.rpartition("/")[2]) for name in times.rows if name not in known]
+    unlisted = [_RowSource(name, name.rpartition("/")[2]) for name in times.rows if name not in known]
     nothing = PassTimes(0.0, 0.0)
-    rows = [_row(one, times.rows.get(one.name, nothing), times.step_s, is_training) for one in (*layers, *strange)]
+    sources = (*layers, *unlisted)
+    rows = [_row(source, times.rows.get(source.name, nothing), times.step_s, is_training) for source in sources]
     if is_training:
-        rows.append(_row(_Subject("loss", "no layer"), times.outside, times.step_s, True))
+        rows.append(_row(_RowSource("loss", "no layer"), times.outside, times.step_s, True))
         rows.append(_row(_update(trace, conditions), PassTimes(times.update_s, 0.0), times.step_s, False))
     gaps_s = times.step_s - fsum(row.time_s for row in rows)
-    return [*rows, _row(_Subject(GAPS, "no operator"), PassTimes(gaps_s, 0.0), times.step_s, False)]
+    return [*rows, _row(_RowSource(GAPS, "no operator"), PassTimes(gaps_s, 0.0), times.step_s, False)]
 
 
-def _layers(trace: Trace, conditions: Conditions | None) -> Iterator[_Subject]:
+def _layers(trace: Trace, conditions: Conditions | None) -> Iterator[_RowSource]:
     table = layer_table(trace).rows
     roofline = dict.fromkeys(range(len(table))) if conditions is None else dict(_roofline(trace, conditions))
     operations: defaultdict[str, list[Operation]] = defaultdict(list)
     for operation in trace.operations:
         operations[trace.row_of(operation)].append(operation)
     for row in table:
-        yield _Subject(row.name, row.type, row.index, row.calls, operations[row.name], roofline[row.index])
+        yield _RowSource(row.name, row.type, row.index, row.calls, operations[row.name], roofline[row.index])
 
 
 def _roofline(trace: Trace, conditions: Conditions) -> Iterator[tuple[int, RooflineRow]]:
     return ((row.index, row) for row in roofline_rows(trace, conditions))
 
 
-def _update(trace: Trace, conditions: Conditions | None) -> _Subject:
-    # The roofline's row of the update follows those of the layer table, as which no module is called.
-    place = len(layer_table(trace).rows)
-    roofline = None if conditions is None else dict(_roofline(trace, conditions)).get(place)
-    return _Subject("update", trace.optimizer or "", operations=trace.update, roofline=roofline)
+def _update(trace: Trace, conditions: Conditions | None) -> _RowSource:
+    # The roofline's row for the update follows those of the layer table.
+    index = len(layer_table(trace).rows)
+    roofline = None if conditions is None else dict(_roofline(trace, conditions)).get(index)
+    return _RowSource("update", trace.optimizer or "", operations=trace.update, roofline=roofline)
 
 
-def _row(subject: _Subject, spent: PassTimes, step_s: float, has_passes: bool) -> ProfileRow:
-    counted, time_s = subject.operations, spent.time_s
+def _row(source: _RowSource, spent: PassTimes, step_s: float, has_passes: bool) -> ProfileRow:
+    counted, time_s = source.operations, spent.time_s
     flops = None if counted is None else sum(operation.flops for operation in counted)
     moved = None if counted is None else sum(operation.read_bytes + operation.written_bytes for operation in counted)
-    roofline = subject.roofline if subject.roofline is not None and subject.roofline.time_s else None
+    roofline = source.roofline if source.roofline is not None and source.roofline.time_s else None
     return ProfileRow(
-        index=subject.index,
-        name=subject.name,
-        type=subject.type,
-        calls=subject.calls,
+        index=source.index,
+        name=source.name,
+        type=source.type,
+        calls=source.calls,
         time_s=time_s,
         share=time_s / step_s,
         forward_s=spent.forward_s if has_passes else None,
@@ -148,7 +147,7 @@ def _row(subject: _Subject, spent: PassTimes, step_s: float, has_passes: bool) -
 
 
 def top_rows(rows: Sequence[ProfileRow], count: int) -> list[ProfileRow]:
-    """Return the rows that take longest, longest first, the others as one row, and the gaps: the sum stays."""
+    """Return the `count` longest rows, longest first, the others summed in one row, and the gaps."""
     *layers, gaps = sorted(rows, key=lambda row: (row.name == GAPS and row.index is None, -row.time_s))
     if len(layers) <= count + 1:
         return [*layers, gaps]
@@ -158,5 +157,5 @@ def top_rows(rows: Sequence[ProfileRow], count: int) -> list[ProfileRow]:
 
 
 def _per(value: float | None, divisor: float | None) -> float | None:
-    """Return a quotient, None where there is none."""
+    """Return a quotient, or None where it is not defined."""
     return None if value is None or divisor is None or divisor <= 0 else value / divisor

@@ -1,17 +1,17 @@
-"""How fast a run can be on a device: each operator by the roofline, one after the other.
+"""Predict the time of a run on a device: the roofline of each operator, one after the other.
 
 time of an operator = max(FLOPs / (efficiency * peak), bytes / (0.9 * bandwidth)) + 2.5 µs launch
 
-(Williams, Waterman, Patterson: Roofline, 2009.) Bytes are those of its inputs and outputs, as if nothing stayed in a
-cache; the peak is that of the dtype that it multiplies, for all other arithmetic that of fp32. `efficiency` is the part
-of the peak that real products reach; it is fitted, not derived: see `archbench.analyze.performance.efficiency`.
+(Williams, Waterman, Patterson: Roofline, 2009.) Bytes are those of the operator's inputs and outputs, without cache
+reuse; the peak is that of the multiplied dtype, for other arithmetic that of fp32. `efficiency` is the fraction of the
+peak that products reach; it is fitted, not derived: see `archbench.analyze.performance.efficiency`.
 
-Run eagerly, each operator is a kernel, and on a GPU the bias of a convolution is added by one more. Fused, as by
-torch.compile, an elementwise operator that takes the result of the operator before it is part of that one: no launch,
-and that result is not read again. Only convolutions and matrix products stay kernels of a library, which joins nothing
-to them. Batch normalisation is elementwise in inference, and the indices of max pooling are made only where the
-backward pass needs them. Tensor cores multiply with channels last: run eagerly in NCHW, the input and result of a
-convolution are copied; a compiler changes the layout once for all.
+Eager: each operator is one kernel, and on a GPU a convolution's bias is added by another. Tensor cores require channels
+last, so in NCHW a convolution's input and result are copied.
+Fused, as by torch.compile: an elementwise operator that takes the previous operator's result joins its kernel: no
+launch, and the result is not read again. Convolutions and matrix products stay library kernels, which nothing joins.
+Batch normalisation is elementwise in inference, the indices of max pooling are written only for a backward pass, and
+the layout is changed once for the whole model.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _DTYPES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16",
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """On what and how a run is predicted. `efficiency` is the part of the peak that products reach."""
+    """The device and settings of a prediction. `efficiency` is the fraction of the peak that products reach."""
 
     device: Device
     precision: Precision
@@ -49,9 +49,9 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """One operator on the device: when arithmetic, when memory would be done, if each were all there is.
+    """One operator on the device: the time of its arithmetic alone, and of its memory traffic alone.
 
-    `helper_s` is what the library does before and after it in kernels of their own, which only move bytes.
+    `helper_s` is the time of further kernels around it that only move bytes: layout copies, the bias.
     """
 
     operation: Operation
@@ -64,20 +64,20 @@ class Kernel:
 
     @property
     def time_s(self) -> float:
-        """The time that it takes at least."""
+        """The predicted time."""
         return max(self.compute_s, self.memory_s) + self.helper_s + self.launch_s
 
 
 def kernels(trace: Trace, conditions: Conditions) -> Iterator[Kernel]:
-    """Yield what runs on the device, in order: forward, backward, update.
+    """Yield the kernels of a run in order: forward, backward, update.
 
-    Raises DeviceError if the device lacks a dtype that is multiplied.
+    Raises DeviceError if the device lacks a multiplied dtype.
     """
-    before: Operation | None = None
+    previous: Operation | None = None
     for operation in (*trace.operations, *trace.update):
         if operation.is_free:
             continue
-        is_joined = conditions.is_fused and _is_elementwise(operation, trace.mode) and _follows(operation, before)
+        is_joined = conditions.is_fused and _is_elementwise(operation, trace.mode) and _follows(operation, previous)
         moved = _bytes_joined(operation) if is_joined else _bytes_alone(operation, conditions, trace.mode)
         helpers = () if is_joined else tuple(_helpers(operation, conditions))
         bandwidth = MEMORY_EFFICIENCY * conditions.device.bandwidth_bytes_per_s
@@ -90,11 +90,11 @@ def kernels(trace: Trace, conditions: Conditions) -> Iterator[Kernel]:
             helper_s=sum(helpers) / bandwidth,
             launch_s=0.0 if is_joined else (1 + len(helpers)) * LAUNCH_S,
         )
-        before = operation
+        previous = operation
 
 
 def time_s(trace: Trace, conditions: Conditions) -> float:
-    """Return the time of the whole run."""
+    """Return the predicted time of the whole run."""
     return sum(kernel.time_s for kernel in kernels(trace, conditions))
 
 
@@ -106,7 +106,7 @@ def _peak(operation: Operation, conditions: Conditions) -> float:
 
 
 def _bytes_joined(operation: Operation) -> int:
-    """Its first input stays in registers, and what it writes is written in place of that."""
+    """Return the traffic of a joined operator: its first input stays in registers, its output replaces that write."""
     return sum(info.size_bytes for info in operation.inputs[1:])
 
 
@@ -119,7 +119,7 @@ def _bytes_alone(operation: Operation, conditions: Conditions, mode: str) -> int
 
 
 def _helpers(operation: Operation, conditions: Conditions) -> Iterator[int]:
-    """Yield the bytes that each kernel around a convolution moves: copies to and from channels last, the bias."""
+    """Yield the bytes moved by each kernel around a convolution: copies to and from channels last, the bias."""
     if not _is_convolution(operation) or conditions.is_fused or conditions.device.kind != "gpu":
         return
     if copies_to_channels_last(operation, conditions):
@@ -129,7 +129,7 @@ def _helpers(operation: Operation, conditions: Conditions) -> Iterator[int]:
 
 
 def copies_to_channels_last(operation: Operation, conditions: Conditions) -> bool:
-    """Say whether it is a convolution whose tensors are copied first, for tensor cores take channels last."""
+    """Return whether the operator is a convolution whose tensors are copied to channels last for tensor cores."""
     if conditions.layout != "nchw" or conditions.is_fused or not _is_convolution(operation):
         return False
     return _peak(operation, conditions) > conditions.device.peak("fp32")
@@ -146,9 +146,9 @@ def _is_elementwise(operation: Operation, mode: str) -> bool:
     return rule is not None and rule.is_elementwise
 
 
-def _follows(operation: Operation, before: Operation | None) -> bool:
-    """Say whether an operator takes what the one before it made, as far as shape and dtype tell, and can join it."""
-    if before is None or before.macs or not before.outputs or not operation.inputs:
+def _follows(operation: Operation, previous: Operation | None) -> bool:
+    """Return whether an operator can join the previous one: by shape and dtype, it takes its result."""
+    if previous is None or previous.macs or not previous.outputs or not operation.inputs:
         return False
-    made, taken = before.outputs[0], operation.inputs[0]
-    return before.is_backward == operation.is_backward and (made.shape, made.dtype) == (taken.shape, taken.dtype)
+    made, taken = previous.outputs[0], operation.inputs[0]
+    return previous.is_backward == operation.is_backward and (made.shape, made.dtype) == (taken.shape, taken.dtype)

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from archbench.analyze.performance.efficiency import Efficiency
 from archbench.analyze.performance.estimate import EstimateRow, RooflineRow
-from archbench.analyze.performance.parallelism import Planned, Traffic
+from archbench.analyze.performance.parallelism import LayerTraffic, PlanStep
 from archbench.hardware.device import Device
 from archbench.reporting.table import Column, Table
 from archbench.units import format_bytes, format_measure, format_percent, format_rate, format_time
@@ -194,8 +194,8 @@ def roofline_table(
 
 
 def plans_table(
-    rows: Sequence[Traffic],
-    plans: Sequence[Planned],
+    rows: Sequence[LayerTraffic],
+    plans: Sequence[PlanStep],
     *,
     images: int,
     title: str,

@@ -6,7 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from archbench.analyze.performance.parallelism import STAGE_DELAY_S, all_reduce_s, data_parallel, layer_traffic, planned
+from archbench.analyze.performance.parallelism import (
+    STAGE_DELAY_S,
+    all_reduce_s,
+    data_parallel,
+    layer_traffic,
+    plan_steps,
+)
 from archbench.analyze.performance.roofline import Conditions, time_s
 from archbench.hardware.find import find_device
 from archbench.precision import PRECISIONS
@@ -68,7 +74,7 @@ def test_convolutions_want_data_parallelism_and_fully_connected_layers_the_other
     assert {row.cheaper for row in rows if row.type == "Conv2d"} == {"data"}
     assert {row.cheaper for row in rows if row.type == "Linear"} == {"model"}
     compute_s = time_s(record, CONDITIONS)
-    plans = {plan.plan: plan for plan in planned(rows, compute_s, 1e10)}
+    plans = {plan.plan: plan for plan in plan_steps(rows, compute_s, 1e10)}
     assert plans["mixed"].sent_bytes < min(plans["data"].sent_bytes, plans["model"].sent_bytes)
     assert plans["mixed"].step_s == pytest.approx(compute_s + plans["mixed"].sent_bytes / 1e10)
 

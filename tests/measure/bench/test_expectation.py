@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from archbench.hardware.find import find_device
-from archbench.hardware.measured import require_place, store_devices
+from archbench.hardware.measured import create_data_folder, store_devices
 from archbench.host.machine import usable_cores
 from archbench.measure.bench import expectation as foresight
 from archbench.measure.bench.expectation import device_here, foresee
@@ -21,7 +21,7 @@ def here(tmp_path, monkeypatch):
     """Let measured ceilings be kept apart, and devices of this machine have names."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setattr(foresight, "title_here", {"cpu": "Some CPU", "cuda": GPU, "mps": "Apple arm"}.get)
-    require_place()
+    create_data_folder()
 
 
 def measured(name, title, **changes):
