@@ -65,7 +65,7 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def forked_processes(shared_machine, home):
+def forked_processes(shared_machine):
     """Start processes as forks of one that has imported torch; `tests/helpers/fork_server.py` says how and which."""
     with fork_server.forked_processes():
         yield

@@ -556,6 +556,6 @@ def test_killed_at_any_moment_it_keeps_every_result_whose_add_returned(path):
 
 
 @pytest.mark.slow
-def test_the_store_imports_no_torch():
+def test_the_store_imports_no_torch(new_interpreters):
     out, err = start("print('torch' in sys.modules)").communicate(timeout=60)
     assert out == "False\n", err
