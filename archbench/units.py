@@ -84,6 +84,11 @@ def format_percent(value: float) -> str:
     return f"{100 * value:.1f}%"
 
 
+def format_loss(value: float) -> str:
+    """Return a training loss with three decimals: `2.302585` -> `2.303`."""
+    return f"{value:.3f}"
+
+
 def format_measure(value: float) -> str:
     """Return at least three significant digits: `13904.2` -> `13,904`, `2.166` -> `2.17`."""
     return _three_digits(value)

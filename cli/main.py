@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from archbench.errors import ArchbenchError
-from archbench.reporting.export.encoding import STAND_INS
+from archbench.reporting.export.encoding import ASCII_FALLBACKS
 from cli.commands.bench import bench
 from cli.commands.check import check
 from cli.commands.compare import compare
@@ -140,7 +140,7 @@ def run(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=STAND_INS)
+            stream.reconfigure(errors=ASCII_FALLBACKS)
     be_quiet(False)
     try:
         code = app(list(arguments), standalone_mode=False, prog_name="archbench")

@@ -97,7 +97,7 @@ def _filters(run: FinishedRun) -> Iterator[tuple[str, str]]:
 def _sheets(run: FinishedRun) -> Iterator[tuple[str, str]]:
     """Yield test images with what each model says of them, with the first seed that came to the end."""
     from archbench.files import plain_name
-    from archbench.reporting.drawings.predictions import choice_note, chosen, prediction_sheet
+    from archbench.reporting.drawings.predictions import prediction_sheet, select_predictions, selection_note
 
     data: Data | None = None
     for model in run.record["plan"]["models"]:
@@ -106,7 +106,7 @@ def _sheets(run: FinishedRun) -> Iterator[tuple[str, str]]:
             continue
         predictions = run.predictions(model, seed)
         data = data or run.load_data()
-        shown = chosen(predictions, _SHEET_IMAGES)
+        shown = select_predictions(predictions, _SHEET_IMAGES)
         yield (
             f"predictions-{plain_name(model)}",
             prediction_sheet(
@@ -115,7 +115,7 @@ def _sheets(run: FinishedRun) -> Iterator[tuple[str, str]]:
                 data.classes,
                 title=f"What {model} sees",
                 subtitle=_told(run, model, seed),
-                caption=choice_note(predictions, shown),
+                caption=selection_note(predictions, shown),
             ),
         )
 

@@ -1,4 +1,4 @@
-"""Charts: each a pure function from records to one altair chart, of which every kind of file is made.
+"""Charts: each is a pure function from records to one Altair chart, which `save` writes as PNG, SVG or HTML.
 
-A chart's Vega-Lite specification is its `to_dict()`. Nothing but the functions in here imports altair.
+A chart's Vega-Lite specification is its `to_dict()`. Altair is imported inside these functions, when a chart is drawn.
 """

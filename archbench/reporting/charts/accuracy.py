@@ -9,7 +9,7 @@ from archbench.reporting.charts.axes import percent_axis
 from archbench.reporting.charts.label_placement import LABEL_SIZE, Box
 from archbench.reporting.charts.models_by_macs import MarkStyle, macs_plane, model_marks, place_model
 from archbench.reporting.charts.plane import Plane, Scale
-from archbench.reporting.charts.theme import COLOURS, WIDTH, finished, layered, values
+from archbench.reporting.charts.theme import COLOURS, WIDTH, layered, titled, values
 from archbench.reporting.charts.training import chance_line
 from archbench.reporting.drawings.canvas import text_width
 from archbench.units import format_percent
@@ -57,7 +57,7 @@ def measured_accuracy_chart(
         *([f"Without an accuracy: {', '.join(missing)}."] if missing else []),
         *notes,
     ]
-    return finished(chart, "Accuracy against computation", subtitle, width)
+    return titled(chart, "Accuracy against computation", subtitle, width)
 
 
 def _record(row: Accuracy) -> dict[str, Any]:

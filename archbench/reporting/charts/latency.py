@@ -1,23 +1,25 @@
-"""Percentiles of measured latencies: a row a configuration, from its fastest step to its slowest."""
+"""Percentiles of measured latencies: one row per configuration, from its fastest step to its slowest."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from archbench.reporting.charts.axes import log_domain, log_time_axis
-from archbench.reporting.charts.series_names import names, newest, shared
-from archbench.reporting.charts.theme import COLOURS, WIDTH, finished, layered, values
+from archbench.reporting.charts.series_names import newest, series_names, shared_settings
+from archbench.reporting.charts.theme import COLOURS, WIDTH, layered, titled, values
 from archbench.units import format_time
 
 if TYPE_CHECKING:
+    import altair as alt
+
     from archbench.reporting.charts.theme import Chart
     from archbench.store.records import Result
 
 _ROW = 24  # pixels
 _MOST_ROWS = 40
-_NUMBERS = 240
-# Column of the result -> its word, colour and shape.
+_NUMBERS = 240  # pixels to the right of each row, for its percentiles as text
+# Field of the result -> its name, colour and shape.
 _PERCENTILES = {
     "latency_s_median": ("median", COLOURS[0], "circle"),
     "latency_s_p90": ("p90", COLOURS[5], "diamond"),
@@ -28,60 +30,69 @@ _PERCENTILES = {
 def latency_chart(
     results: Sequence[Result], *, width: int = WIDTH, height: int | None = None, notes: Sequence[str] = ()
 ) -> Chart:
-    """Return one row a model and batch; `results` are the newest first, of status ok, at least one with latencies.
+    """Return one row per model and batch of results, which come newest first and have status `ok`.
 
-    Those without are left out, of more than 40 rows the oldest. A percentile that a result does not have, because its
-    samples are too few to tell, is left out.
+    At least one has latencies; those without are left out, and of more than 40 rows the oldest. So is a percentile for
+    which a result has too few samples.
     """
     import altair as alt
 
-    found = newest([result for result in results if result.latencies_s])
-    kept = found[:_MOST_ROWS]
+    measured = newest([result for result in results if result.latencies_s])
+    kept = measured[:_MOST_ROWS]
     records = _records(kept)
     rows = [record["row"] for record in records]
-    ends = [time for record in records for time in (record["fastest_s"], record["slowest_s"])]
-    low, high = log_domain(ends)
-    # To the right of each row there is room for its numbers.
+    low, high = log_domain([time for record in records for time in (record["fastest_s"], record["slowest_s"])])
     domain = (low, high * (high / low) ** (_NUMBERS / (width - _NUMBERS)))
-    axis = log_time_axis("Latency of one step (logarithmic)", *domain)
-    scale = alt.Scale(type="log", domain=list(domain), nice=False)
+    x: dict[str, Any] = {
+        "scale": alt.Scale(type="log", domain=list(domain), nice=False),
+        "axis": log_time_axis("Latency of one step (logarithmic)", *domain),
+    }
     row = alt.Y("row:N", sort=rows, title="Model and batch", axis=alt.Axis(grid=True, tickBand="center"))
-    tooltip = [
+    base = alt.Chart(values(records)).encode(y=row, tooltip=_tooltip())
+    ranges = base.mark_rule(style="reference", strokeWidth=1.5).encode(x=alt.X("fastest_s:Q", **x), x2="slowest_s:Q")
+    labels = base.mark_text(align="left", dx=12, style="note").encode(x=alt.X("slowest_s:Q", **x), text="label:N")
+    lines = "Lines reach from the fastest step to the slowest; a p90 needs 64 steps, a p99 662."
+    shown = f"The newest {len(kept)} of {len(measured)} configurations are shown."
+    subtitle = [f"{shared_settings(kept)}. {lines}", *([shown] if len(kept) < len(measured) else []), *notes]
+    chart = layered(ranges, _percentile_marks(base, x), labels)
+    sized = chart.properties(width=width, height=height or max(120, _ROW * len(records)))
+    return titled(sized, "Measured latency", subtitle, width)
+
+
+def _tooltip() -> list[alt.Tooltip]:
+    import altair as alt
+
+    percentiles = {field: name for field, (name, *_) in _PERCENTILES.items()}
+    times = {**percentiles, "fastest_s": "fastest", "slowest_s": "slowest"}
+    return [
         alt.Tooltip("row:N", title="Configuration"),
         alt.Tooltip("num_samples:Q", title="Steps", format=","),
-        *(alt.Tooltip(f"{field}:Q", title=f"{word} (s)", format=".4~r") for field, (word, *_) in _PERCENTILES.items()),
-        alt.Tooltip("fastest_s:Q", title="fastest (s)", format=".4~r"),
-        alt.Tooltip("slowest_s:Q", title="slowest (s)", format=".4~r"),
+        *(alt.Tooltip(f"{field}:Q", title=f"{name} (s)", format=".4~r") for field, name in times.items()),
     ]
-    base = alt.Chart(values(records)).encode(y=row, tooltip=tooltip)
-    ranges = base.mark_rule(style="reference", strokeWidth=1.5).encode(
-        x=alt.X("fastest_s:Q", scale=scale, axis=axis), x2="slowest_s:Q"
-    )
-    words_of = {field: word for field, (word, *_) in _PERCENTILES.items()}
-    words, colours, shapes = zip(*_PERCENTILES.values(), strict=True)
-    marks = (
+
+
+def _percentile_marks(base: alt.Chart, x: Mapping[str, Any]) -> alt.Chart:
+    """Return one mark for each percentile that a result has; `x` are the scale and the axis of times."""
+    import altair as alt
+
+    names = {field: name for field, (name, *_) in _PERCENTILES.items()}
+    domain, colours, shapes = (list(column) for column in zip(*_PERCENTILES.values(), strict=True))
+    marks: alt.Chart = (
         base.transform_fold(list(_PERCENTILES), as_=["field", "latency_s"])
         .transform_filter("isValid(datum.latency_s)")
-        .transform_calculate(percentile=f"({words_of!r})[datum.field]")
+        .transform_calculate(percentile=f"({names!r})[datum.field]")
         .mark_point(filled=True, size=90, opacity=1)
         .encode(
-            x=alt.X("latency_s:Q", scale=scale, axis=axis),
-            color=alt.Color("percentile:N", title=None, scale=alt.Scale(domain=list(words), range=list(colours))),
-            shape=alt.Shape("percentile:N", title=None, scale=alt.Scale(domain=list(words), range=list(shapes))),
+            x=alt.X("latency_s:Q", **x),
+            color=alt.Color("percentile:N", title=None, scale=alt.Scale(domain=domain, range=colours)),
+            shape=alt.Shape("percentile:N", title=None, scale=alt.Scale(domain=domain, range=shapes)),
         )
     )
-    numbers = base.mark_text(align="left", dx=12, style="note").encode(
-        x=alt.X("slowest_s:Q", scale=scale, axis=axis), text="said:N"
-    )
-    said = [f"{shared(kept)}. Lines reach from the fastest step to the slowest; a p90 needs 64 steps, a p99 662."]
-    if len(kept) < len(found):
-        said.append(f"The newest {len(kept)} of {len(found)} configurations are shown.")
-    chart = layered(ranges, marks, numbers).properties(width=width, height=height or max(120, _ROW * len(records)))
-    return finished(chart, "Measured latency", [*said, *notes], width)
+    return marks
 
 
 def _records(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Return a record a row, by model and batch."""
+    """Return a record per row, ordered by series and batch."""
     records = [
         {
             "row": f"{name}, batch {result.configuration.batch}",
@@ -91,15 +102,15 @@ def _records(results: Sequence[Result]) -> list[dict[str, Any]]:
             "fastest_s": min(result.latencies_s),
             "slowest_s": max(result.latencies_s),
             "num_samples": len(result.latencies_s),
-            "said": _said(result),
+            "label": _label(result),
             "run_id": result.run_id,
         }
-        for name, result in zip(names(results), results, strict=True)
+        for name, result in zip(series_names(results), results, strict=True)
     ]
     return sorted(records, key=lambda record: (record["series"], record["batch"]))
 
 
-def _said(result: Result) -> str:
+def _label(result: Result) -> str:
     """Return the percentiles as text: `median 8.05 ms · p90 8.58 ms`."""
-    known = ((word, getattr(result, field)) for field, (word, *_) in _PERCENTILES.items())
-    return " · ".join(f"{word} {format_time(time)}" for word, time in known if time is not None)
+    known = ((name, getattr(result, field)) for field, (name, *_) in _PERCENTILES.items())
+    return " · ".join(f"{name} {format_time(time)}" for name, time in known if time is not None)

@@ -1,4 +1,4 @@
-"""Parameters and MACs of each layer, as bars to both sides of the layers' names."""
+"""Parameters and MACs of each layer, as bars on both sides of the layer names."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from archbench.reporting.charts.axes import count_axis
-from archbench.reporting.charts.layer_types import kind_colour, kind_of, kind_shape
-from archbench.reporting.charts.theme import finished, layered, values
+from archbench.reporting.charts.layer_types import category_colour, category_of, category_shape
+from archbench.reporting.charts.theme import layered, titled, values
 from archbench.reporting.drawings.canvas import text_width
 from archbench.units import format_count, format_integer, format_percent
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from archbench.analyze.layers import LayerRow
     from archbench.reporting.charts.theme import Chart
 
-_WIDTH = 740  # of all: there is nothing beside the bars
+_WIDTH = 740  # pixels of the whole chart: nothing stands beside the bars
 _MOST_BARS = 40
 _ROW = 20  # pixels
 _LABEL = 12
-_MARK = 18  # of room for the shape of a layer's kind, between its name and its bar
-# So much of the axis stays free for what is written at the end of the longest bar.
+_MARK = 18  # pixels for the shape of a layer's category, between its name and its bar
+# The axis is this many times the longest bar, for the label at its end.
 _ROOM = 1.55
 
 
@@ -35,39 +35,41 @@ def layers_chart(
     batch: int = 1,
     notes: Sequence[str] = (),
 ) -> Chart:
-    """Return one pair of bars a layer; several models stand below each other, each on its own scale.
+    """Return a pair of bars per layer; several models stand below each other, each on its own scale.
 
-    Layers without parameters and MACs have no bar. Where more than 40 would, it is modules that have one each, as deep
-    down as keeps to that number. `height` is of each model.
+    Layers without parameters and MACs have no bar. More than 40 layers are grouped into modules, as deep as keeps to
+    40 bars. `height` is per model, in pixels.
     """
     import altair as alt
 
     bars = {model: _bars(model, rows) for model, rows in models.items()}
-    kinds = {bar["kind"] for found in bars.values() for bar in found}
-    names = max((text_width(bar["layer"], _LABEL) for found in bars.values() for bar in found), default=0)
-    panels = [_panel(found, kinds, names, width, height) for found in bars.values()]
+    categories = {bar["category"] for own in bars.values() for bar in own}
+    names = max((text_width(bar["layer"], _LABEL) for own in bars.values() for bar in own), default=0)
+    panels = [_panel(own, categories, names, width, height) for own in bars.values()]
     if len(bars) == 1:
-        (model, rows), found = next(iter(models.items())), next(iter(bars.values()))
-        return finished(panels[0], f"Parameters and MACs of {model}", (*_said(found, rows, batch), *notes), width)
-    named = [
+        ((model, rows),) = models.items()
+        subtitle = (*_subtitle(bars[model], rows, batch), *notes)
+        return titled(panels[0], f"Parameters and MACs of {model}", subtitle, width)
+    headed = [
         panel.properties(title=alt.TitleParams(_heading(model, models[model]), fontSize=14))
         for model, panel in zip(bars, panels, strict=True)
     ]
-    said = (f"Where {', '.join(bars)} have them, layer by layer; each model on its own scale.", _of_batch(batch))
-    return finished(alt.vconcat(*named, spacing=28), "Parameters and MACs by layer", (*said, *notes), width)
+    scope = f"Where {', '.join(bars)} have them, layer by layer; each model on its own scale."
+    subtitle = (scope, _batch_sentence(batch), *notes)
+    return titled(alt.vconcat(*headed, spacing=28), "Parameters and MACs by layer", subtitle, width)
 
 
 def _bars(model: str, rows: Sequence[LayerRow]) -> list[dict[str, Any]]:
-    """Return a record a bar, in the layers' order."""
-    weighty = [row for row in rows if row.params or row.macs]
-    groups = _grouped(weighty)
-    params, macs = (sum(getattr(row, name) for row in weighty) for name in ("params", "macs"))
+    """Return a record per bar, in the order of the layers."""
+    counted = [row for row in rows if row.params or row.macs]
+    groups = _grouped(counted)
+    params, macs = (sum(getattr(row, name) for row in counted) for name in ("params", "macs"))
     return [
         {
             "model": model,
             "layer": name,
             "type": members[0].type if len(members) == 1 else f"{len(members)} layers",
-            "kind": kind_of(max(members, key=lambda row: (row.macs, row.params)).type),
+            "category": category_of(max(members, key=lambda row: (row.macs, row.params)).type),
             "order": order,
             **_figure("params", sum(row.params for row in members), params),
             **_figure("macs", sum(row.macs for row in members), macs),
@@ -78,8 +80,8 @@ def _bars(model: str, rows: Sequence[LayerRow]) -> list[dict[str, Any]]:
 
 def _figure(field: str, value: int, total: int) -> dict[str, Any]:
     share = value / total if total else 0.0
-    said = f"{format_count(value)} · {_percent(share)}" if value else ""
-    return {field: value, f"{field}_share": share, f"{field}_label": said}
+    label = f"{format_count(value)} · {_percent(share)}" if value else ""
+    return {field: value, f"{field}_share": share, f"{field}_label": label}
 
 
 def _percent(share: float) -> str:
@@ -87,7 +89,7 @@ def _percent(share: float) -> str:
 
 
 def _grouped(rows: Sequence[LayerRow]) -> dict[str, list[LayerRow]]:
-    """Return the rows by name, or by the name of a module above them, as deep as keeps to the most bars."""
+    """Return the rows by name, or by the name of a parent module, as deep as keeps to 40 groups."""
     parts = {row.name: row.name.split(".") for row in rows}
     deepest = max((len(path) for path in parts.values()), default=1)
     for depth in range(deepest, 0, -1):
@@ -100,7 +102,7 @@ def _grouped(rows: Sequence[LayerRow]) -> dict[str, list[LayerRow]]:
 
 
 def _panel(
-    bars: Sequence[dict[str, Any]], kinds: set[str], names: float, width: int, height: int | None
+    bars: Sequence[dict[str, Any]], categories: set[str], names: float, width: int, height: int | None
 ) -> alt.HConcatChart:
     import altair as alt
 
@@ -113,15 +115,15 @@ def _panel(
         ticks=False,
         domain=False,
     )
-    left = _side(bars, kinds, "params", "Parameters", None).properties(**size)
-    right = layered(_side(bars, kinds, "macs", "MACs", centred), _shapes(bars, kinds)).properties(**size)
+    left = _side(bars, categories, "params", "Parameters", None).properties(**size)
+    right = layered(_side(bars, categories, "macs", "MACs", centred), _shapes(bars, categories)).properties(**size)
     return alt.hconcat(left, right, spacing=0)
 
 
 def _side(
-    bars: Sequence[dict[str, Any]], kinds: set[str], field: str, title: str, names: alt.Axis | None
+    bars: Sequence[dict[str, Any]], categories: set[str], field: str, title: str, names: alt.Axis | None
 ) -> alt.LayerChart:
-    """Return the bars of one figure; parameters grow to the left, away from the names."""
+    """Return the bars of one field; parameters grow to the left, away from the names."""
     import altair as alt
 
     is_left = field == "params"
@@ -130,8 +132,8 @@ def _side(
     places = alt.Y("layer:N", sort=[bar["layer"] for bar in bars], axis=names)
     axis = count_axis(title, tickCount=4, grid=False)
     base = alt.Chart(values(bars)).encode(y=places, x=alt.X(f"{field}:Q", scale=scale, axis=axis))
-    drawn = base.mark_bar(height={"band": 0.8}).encode(
-        color=kind_colour(kinds, legend=alt.Legend(orient="bottom")),
+    filled = base.mark_bar(height={"band": 0.8}).encode(
+        color=category_colour(categories, legend=alt.Legend(orient="bottom")),
         tooltip=[
             alt.Tooltip("layer:N", title="Layer"),
             alt.Tooltip("type:N", title="Type"),
@@ -139,12 +141,12 @@ def _side(
             alt.Tooltip(f"{field}_share:Q", title=f"Share of all {title}", format=".1%"),
         ],
     )
-    written = base.mark_text(align="right" if is_left else "left", dx=-5 if is_left else 5, style="label")
-    return layered(drawn, written.encode(text=f"{field}_label:N"))
+    labels = base.mark_text(align="right" if is_left else "left", dx=-5 if is_left else 5, style="label")
+    return layered(filled, labels.encode(text=f"{field}_label:N"))
 
 
-def _shapes(bars: Sequence[dict[str, Any]], kinds: set[str]) -> alt.Chart:
-    """Return the shape of each layer's kind to the left of its bar: without colour, it tells kinds apart."""
+def _shapes(bars: Sequence[dict[str, Any]], categories: set[str]) -> alt.Chart:
+    """Return the shape of each layer's category, to the left of its bar."""
     import altair as alt
 
     legend = alt.Legend(orient="bottom")
@@ -154,8 +156,8 @@ def _shapes(bars: Sequence[dict[str, Any]], kinds: set[str]) -> alt.Chart:
         .encode(
             x=alt.value(-_MARK / 2),
             y=alt.Y("layer:N", sort=[bar["layer"] for bar in bars]),
-            color=kind_colour(kinds, legend=legend),
-            shape=kind_shape(kinds, legend=legend),
+            color=category_colour(categories, legend=legend),
+            shape=category_shape(categories, legend=legend),
         )
     )
     return marks
@@ -166,24 +168,24 @@ def _heading(model: str, rows: Sequence[LayerRow]) -> str:
     return f"{model}: {format_count(params)} parameters, {format_count(macs)} MACs"
 
 
-def _said(bars: Sequence[dict[str, Any]], rows: Sequence[LayerRow], batch: int) -> tuple[str, ...]:
-    """Return what the chart shows in words: the sums, and what each kind of layer has of them."""
+def _subtitle(bars: Sequence[dict[str, Any]], rows: Sequence[LayerRow], batch: int) -> tuple[str, ...]:
+    """Return the totals, and the share of each category of layers."""
     params, macs = (sum(getattr(row, name) for row in rows) for name in ("params", "macs"))
     shares: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for bar in bars:
-        shares[bar["kind"]][0] += bar["params_share"]
-        shares[bar["kind"]][1] += bar["macs_share"]
-    by_kind = "; ".join(
-        f"{kind}: {_percent(of_params)} of parameters, {_percent(of_macs)} of MACs"
-        for kind, (of_params, of_macs) in shares.items()
+        shares[bar["category"]][0] += bar["params_share"]
+        shares[bar["category"]][1] += bar["macs_share"]
+    by_category = "; ".join(
+        f"{category}: {_percent(of_params)} of parameters, {_percent(of_macs)} of MACs"
+        for category, (of_params, of_macs) in shares.items()
         if max(of_params, of_macs) >= 0.0005
     )
     return (
-        f"{format_integer(params)} parameters, {format_integer(macs)} MACs. {_of_batch(batch)}",
-        f"{by_kind[:1].upper()}{by_kind[1:]}.",
+        f"{format_integer(params)} parameters, {format_integer(macs)} MACs. {_batch_sentence(batch)}",
+        f"{by_category[:1].upper()}{by_category[1:]}.",
     )
 
 
-def _of_batch(batch: int) -> str:
+def _batch_sentence(batch: int) -> str:
     images = "one sample" if batch == 1 else f"a batch of {batch}"
     return f"MACs are of {images}, forward; layers without either are left out."

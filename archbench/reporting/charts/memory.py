@@ -1,4 +1,4 @@
-"""What occupies memory while a model runs: one place a operator, categories stacked, the peak marked."""
+"""Memory over the operators of one run: categories stacked, with the peak marked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from archbench.reporting.charts.axes import bytes_axis
-from archbench.reporting.charts.theme import WIDTH, finished, layered, values
+from archbench.reporting.charts.theme import WIDTH, layered, titled, values
 from archbench.units import format_bytes
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from archbench.analyze.memory.timeline import Moment
     from archbench.reporting.charts.theme import Chart
 
-# From the bottom of the stack: what stays through the run first. Neighbours differ in lightness.
+# From the bottom of the stack: first what lives for the whole run. Neighbours differ in lightness.
 _CATEGORIES = {
     "params_bytes": ("parameters", "#0072b2"),
     "optimizer_bytes": ("optimizer", "#56b4e9"),
@@ -31,16 +31,16 @@ _CATEGORIES = {
 def memory_chart(
     moments: Sequence[Moment], *, title: str, width: int = WIDTH, height: int | None = None, notes: Sequence[str] = ()
 ) -> Chart:
-    """Return the timeline of one run, operator by operator; `title` says of which."""
+    """Return the timeline of one run, operator by operator; `title` describes the run."""
     import altair as alt
 
     records = [{"operation": i, **asdict(moment)} for i, moment in enumerate(moments)]
-    # Each operator's area lasts until the next, so the last one is there twice.
-    drawn = values([*records, {**records[-1], "operation": len(records)}])
+    # Each operator's area ends where the next begins: the last record is repeated to end its own.
+    data = values([*records, {**records[-1], "operation": len(records)}])
     peak = max(records, key=lambda record: record["total_bytes"])
-    at = f" of {peak['layer']}" if peak["layer"] else ""
-    where = f"{peak['phase']} pass{at}" if peak["phase"] != "update" else "optimizer's update"
-    said = (f"Peak {format_bytes(peak['total_bytes'])} at operation {peak['operation']}, in the {where}.", *notes)
+    layer = f" of {peak['layer']}" if peak["layer"] else ""
+    phase = f"{peak['phase']} pass{layer}" if peak["phase"] != "update" else "optimizer's update"
+    subtitle = (f"Peak {format_bytes(peak['total_bytes'])} at operation {peak['operation']}, in the {phase}.", *notes)
     end = len(records)
     across = alt.X(
         "operation:Q",
@@ -48,23 +48,23 @@ def memory_chart(
         axis=alt.Axis(title="Operation, in the order of execution", grid=False, tickMinStep=1, tickCount=10),
     )
     layers = (
-        _stack(records, drawn, across, float(peak["total_bytes"])),
+        _stack(records, data, across, float(peak["total_bytes"])),
         _phases(records, end),
         *_peak(peak, end),
-        _hover(drawn, end, across),
+        _tooltips(data, end, across),
     )
     chart = layered(*layers).properties(width=width, height=height or 320)
-    return finished(chart, f"Memory of {title}", said, width)
+    return titled(chart, f"Memory of {title}", subtitle, width)
 
 
-def _stack(records: Sequence[dict[str, Any]], drawn: alt.InlineData, across: alt.X, most: float) -> alt.Chart:
-    """Return the areas of the categories that are ever there."""
+def _stack(records: Sequence[dict[str, Any]], data: alt.InlineData, across: alt.X, most: float) -> alt.Chart:
+    """Return the areas of the categories that occur."""
     import altair as alt
 
     used = [name for name in _CATEGORIES if any(record[name] for record in records)]
     order = {name: i for i, name in enumerate(_CATEGORIES)}
-    words = {name: words for name, (words, _) in _CATEGORIES.items()}
-    # The legend reads as the stack does, from its top.
+    titles = {name: title for name, (title, _) in _CATEGORIES.items()}
+    # The legend has the order of the stack, from its top.
     shown, colours = zip(*(_CATEGORIES[name] for name in reversed(used)), strict=True)
     up = alt.Y(
         "bytes:Q",
@@ -80,9 +80,9 @@ def _stack(records: Sequence[dict[str, Any]], drawn: alt.InlineData, across: alt
         scale=alt.Scale(domain=list(shown), range=list(colours)),
     )
     folded = (
-        alt.Chart(drawn)
+        alt.Chart(data)
         .transform_fold([*used], as_=["field", "bytes"])
-        .transform_calculate(category=f"({words!r})[datum.field]", order=f"({order!r})[datum.field]")
+        .transform_calculate(category=f"({titles!r})[datum.field]", order=f"({order!r})[datum.field]")
     )
     areas: alt.Chart = folded.mark_area(interpolate="step-after", style="outline").encode(
         x=across, y=up, color=colour, order=alt.Order("order:Q")
@@ -91,17 +91,17 @@ def _stack(records: Sequence[dict[str, Any]], drawn: alt.InlineData, across: alt
 
 
 def _phases(records: Sequence[dict[str, Any]], end: int) -> alt.LayerChart:
-    """Return a line where the backward pass and the update begin, and what each is called."""
+    """Return a line where the backward pass and the update begin, and the name of each phase."""
     import altair as alt
 
     starts = [
         {"operation": next(group)["operation"], "phase": phase}
         for phase, group in groupby(records, key=lambda record: record["phase"])
     ]
-    is_late = f"datum.operation > {0.88 * end}"  # no room to its right
+    is_late = f"datum.operation > {0.88 * end}"  # no room for a name to its right
     across = alt.X("operation:Q")
     lines = alt.Chart(values(starts[1:])).mark_rule(style="reference", strokeDash=[3, 3]).encode(x=across)
-    words = (
+    names = (
         alt.Chart(values(starts if len(starts) > 1 else []))
         .mark_text(
             align=alt.expr(f"{is_late} ? 'right' : 'left'"),
@@ -112,43 +112,49 @@ def _phases(records: Sequence[dict[str, Any]], end: int) -> alt.LayerChart:
         )
         .encode(x=across, y=alt.value(0), text="phase:N")
     )
-    return layered(lines, words)
+    return layered(lines, names)
 
 
 def _peak(peak: dict[str, Any], end: int) -> tuple[alt.Chart, alt.Chart]:
-    """Return the mark at the peak, and its size in words at the side where there is room."""
+    """Return the mark at the peak, and its label on the side that has room."""
     import altair as alt
 
     record = {
         "middle": peak["operation"] + 0.5,
         "total_bytes": peak["total_bytes"],
-        "said": f"peak {format_bytes(peak['total_bytes'])}",
+        "label": f"peak {format_bytes(peak['total_bytes'])}",
     }
     is_late = peak["operation"] > 0.6 * end
     base = alt.Chart(values([record])).encode(x="middle:Q", y="total_bytes:Q")
     mark = base.mark_point(shape="triangle-down", filled=True, size=90, yOffset=-7, style="label", opacity=1)
-    words = base.mark_text(
+    label = base.mark_text(
         align="right" if is_late else "left", dx=-9 if is_late else 9, dy=-9, style="label", fontWeight="bold"
-    ).encode(text="said:N")
-    return mark, words
+    ).encode(text="label:N")
+    return mark, label
 
 
-def _hover(drawn: alt.InlineData, end: int, across: alt.X) -> alt.Chart:
-    """Return what is seen by pointing only: every category of the operator that is pointed at."""
+def _tooltips(data: alt.InlineData, end: int, across: alt.X) -> alt.Chart:
+    """Return invisible areas with tooltips: all categories of the operator under the pointer."""
     import altair as alt
 
-    sizes = [alt.Tooltip(f"{name}:Q", title=f"{words} (bytes)", format=",") for name, (words, _) in _CATEGORIES.items()]
-    shown = alt.Chart(drawn).transform_filter(f"datum.operation < {end}").transform_calculate(end="datum.operation + 1")
-    places: alt.Chart = shown.mark_rect(opacity=0, aria=False).encode(
-        x=across,
-        x2="end:Q",
-        tooltip=[
-            alt.Tooltip("operation:Q", title="operation"),
-            alt.Tooltip("phase:N", title="phase"),
-            alt.Tooltip("layer:N", title="layer"),
-            alt.Tooltip("operator:N", title="operator"),
-            alt.Tooltip("total_bytes:Q", title="total (bytes)", format=","),
-            *sizes,
-        ],
+    sizes = [alt.Tooltip(f"{name}:Q", title=f"{title} (bytes)", format=",") for name, (title, _) in _CATEGORIES.items()]
+    operators = (
+        alt.Chart(data).transform_filter(f"datum.operation < {end}").transform_calculate(end="datum.operation + 1")
     )
-    return places
+    areas: alt.Chart = (
+        operators.transform_calculate(end="datum.operation + 1")
+        .mark_rect(opacity=0, aria=False)
+        .encode(
+            x=across,
+            x2="end:Q",
+            tooltip=[
+                alt.Tooltip("operation:Q", title="operation"),
+                alt.Tooltip("phase:N", title="phase"),
+                alt.Tooltip("layer:N", title="layer"),
+                alt.Tooltip("operator:N", title="operator"),
+                alt.Tooltip("total_bytes:Q", title="total (bytes)", format=","),
+                *sizes,
+            ],
+        )
+    )
+    return areas

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from archbench.models.address import reported_error
 from archbench.reporting.charts.models_by_macs import MarkStyle, macs_plane, model_marks
 from archbench.reporting.charts.plane import Scale
-from archbench.reporting.charts.theme import COLOURS, WIDTH, finished, layered
+from archbench.reporting.charts.theme import COLOURS, WIDTH, layered, titled
 
 if TYPE_CHECKING:
     from archbench.analyze.layers import Totals
@@ -61,4 +61,4 @@ def published_error_chart(
         *([f"By {protocols} different protocols, so that small differences say nothing."] if protocols > 1 else []),
         *notes,
     ]
-    return finished(chart, "Error against computation", subtitle, width)
+    return titled(chart, "Error against computation", subtitle, width)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from archbench.reporting.charts.axes import log_axis, log_count_axis, log_domain
 from archbench.reporting.charts.label_placement import LABEL_SIZE, Box, Label, label_fields, label_marks
-from archbench.reporting.charts.layer_types import kind_colour, kind_of, kind_shape
+from archbench.reporting.charts.layer_types import category_colour, category_of, category_shape
 from archbench.reporting.charts.plane import Plane, Scale
-from archbench.reporting.charts.theme import WIDTH, finished, layered, values
+from archbench.reporting.charts.theme import WIDTH, layered, titled, values
 from archbench.reporting.drawings.canvas import text_width
 from archbench.units import format_rate
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _HEIGHT = 400
 _LARGEST = 900.0  # square pixels: the mark of a layer that takes all the time
 _SMALLEST = 40.0
-_MOST_LABELS = 3  # per kind of layer
+_MOST_LABELS = 3  # per category
 _SLOPE_PIECES = 60
 
 
@@ -40,7 +40,7 @@ def roofline_chart(
     height: int | None = None,
     notes: Sequence[str] = (),
 ) -> Chart:
-    """Return the layers of one run under the ceilings of a device, the slowest of each kind labelled.
+    """Return the layers of one run under the ceilings of a device, the slowest of each category labelled.
 
     `dtype` is that of matrix products, by the device's names of peaks; other arithmetic is under the peak of fp32,
     which is drawn as well. Rows without arithmetic have no place on logarithmic axes and are left out.
@@ -64,7 +64,7 @@ def roofline_chart(
         subtitle.append(f"{left_out} without arithmetic {verb} left out: they only move bytes.")
     points = _points(_records(shown, roofs, bandwidth, plane), plane)
     chart = layered(*_ceilings(roofs, bandwidth, plane), *points).properties(width=plane.width, height=plane.height)
-    return finished(chart, f"Roofline of {title}", subtitle, width)
+    return titled(chart, f"Roofline of {title}", subtitle, width)
 
 
 def _computes(row: RooflineRow) -> bool:
@@ -79,13 +79,13 @@ def _records(
     seen = Counter[str]()
     for row in rows:
         assert row.intensity is not None, "rows without an intensity are left out"
-        kind = kind_of(row.type)
-        seen[kind] += 1
+        category = category_of(row.type)
+        seen[category] += 1
         area = _SMALLEST + (_LARGEST - _SMALLEST) * row.share
-        text = row.name if seen[kind] <= _MOST_LABELS else ""
+        text = row.name if seen[category] <= _MOST_LABELS else ""
         labels.append(Label(*plane.place(row.intensity, row.flop_per_s), area, text))
     fields = label_fields(plane, labels, obstacles=list(_obstacles(roofs, bandwidth, plane)))
-    return [{**asdict(row), "kind": kind_of(row.type), **own} for row, own in zip(rows, fields, strict=True)]
+    return [{**asdict(row), "category": category_of(row.type), **own} for row, own in zip(rows, fields, strict=True)]
 
 
 def _obstacles(roofs: Mapping[str, float], bandwidth: float, plane: Plane) -> Iterator[Box]:
@@ -150,11 +150,11 @@ def _points(records: Sequence[dict[str, Any]], plane: Plane) -> tuple[alt.Chart,
     """Return the marks of the layers, and their labels."""
     import altair as alt
 
-    kinds = {record["kind"] for record in records}
+    categories = {record["category"] for record in records}
     base = alt.Chart(values(records)).encode(x=plane.across("intensity"), y=plane.up("flop_per_s"))
     marks = base.mark_point(filled=True, opacity=0.85).encode(
-        color=kind_colour(kinds),
-        shape=kind_shape(kinds),
+        color=category_colour(categories),
+        shape=category_shape(categories),
         size=alt.Size("share:Q", scale=alt.Scale(domain=[0, 1], range=[_SMALLEST, _LARGEST]), legend=None),
         tooltip=[
             alt.Tooltip("name:N", title="Layer"),

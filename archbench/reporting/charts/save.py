@@ -1,4 +1,4 @@
-"""A chart becomes a file: PNG, SVG, or a page of HTML that needs nothing outside it."""
+"""Write a chart as PNG, SVG, or a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 _CLIP = re.compile(r"""(id="|url\(#)clip(\d+)("|\))""")
 _SIZE = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"')
-_MOST_PIXELS = 100_000_000  # of 4 bytes each, while they are drawn
+_MOST_PIXELS = 100_000_000  # 400 MB while the picture is drawn
 
 ENDINGS = (".png", ".svg", ".html")
 
 
 def require_libraries() -> None:
-    """Raise UsageError, saying what to install, where there is no altair or vl-convert."""
+    """Raise UsageError with the command that installs it, if altair or vl-convert is missing."""
     for module, package in (("altair", "altair"), ("vl_convert", "vl-convert-python")):
         if find_spec(module) is None:
             raise UsageError(f"charts need {package} (pip install {package})")
 
 
 def require_ending(path: Path) -> None:
-    """Raise UsageError for a path whose ending says no kind of file that is written."""
+    """Raise UsageError for a path whose ending is not one of `ENDINGS`."""
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         hint = nearest(ending, ENDINGS) if ending else ""
@@ -40,10 +40,10 @@ def require_ending(path: Path) -> None:
 
 
 def save(chart: Chart, path: Path, scale: float = 2.0) -> None:
-    """Write a chart, whole or not at all, as its path's ending says; PNG has `scale` pixels for each of the chart's.
+    """Write a chart, whole or not at all, in the format of the path's ending.
 
-    Raises UsageError for an ending that is not written or a PNG of too many pixels, OutputError if the file cannot be
-    drawn or written.
+    `scale` is the number of PNG pixels per pixel of the chart. Raises UsageError for an unknown ending or a PNG of too
+    many pixels, and OutputError if the chart cannot be drawn or the file not written.
     """
     require_ending(path)
     spec = chart.to_dict()
@@ -58,9 +58,9 @@ def save(chart: Chart, path: Path, scale: float = 2.0) -> None:
 
 
 def _require_pixels(svg: str, scale: float) -> None:
-    """Raise UsageError for a picture that would have more pixels than there may be memory for."""
+    """Raise UsageError for a PNG that would need too much memory."""
     size = _SIZE.match(svg)
-    assert size is not None, "Vega begins a picture with its size"
+    assert size is not None, "Vega's SVG begins with its size"
     width, height = (round(float(each) * scale) for each in size.groups())
     if width * height > _MOST_PIXELS:
         raise UsageError(
@@ -70,26 +70,26 @@ def _require_pixels(svg: str, scale: float) -> None:
 
 
 def to_svg(spec: dict[str, Any]) -> str:
-    """Return a specification drawn as SVG; the same one gives the same text. Raises OutputError if it cannot be."""
+    """Return a specification as SVG, the same text for the same specification. Raises OutputError if drawing fails."""
     import vl_convert
 
     try:
-        # Not from the network, not from the disk: all data is in the specification.
+        # No address may be loaded: all data is in the specification.
         svg = str(vl_convert.vegalite_to_svg(spec, vl_version=_version(), allowed_base_urls=[]))
     except ValueError as error:
         raise OutputError(f"cannot draw the chart: {_reason(error)}") from error
-    # Vega numbers what it clips through all pictures of a process.
+    # Vega numbers its clip paths across all pictures of a process.
     numbers: dict[str, int] = {}
-    return _CLIP.sub(lambda found: f"{found[1]}clip{numbers.setdefault(found[2], len(numbers))}{found[3]}", svg)
+    return _CLIP.sub(lambda match: f"{match[1]}clip{numbers.setdefault(match[2], len(numbers))}{match[3]}", svg)
 
 
 def to_html(spec: dict[str, Any]) -> str:
-    """Return a page that draws a specification, with the libraries that do so in it: Vega, Vega-Lite, Vega-Embed."""
+    """Return a page that draws a specification and includes the libraries for it: Vega, Vega-Lite, Vega-Embed."""
     import vl_convert
 
     libraries = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_version())
-    assert "</script" not in libraries.lower(), "it would end the element that holds it"
-    # Of the menu only saving the picture stays: the rest opens a web site or shows what no reader asked for.
+    assert "</script" not in libraries.lower(), "it would end the script element"
+    # The menu keeps only the saving of the picture; its other entries open a web site or show the specification.
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
     options = {"mode": "vega-lite", "renderer": "svg", "actions": actions}
     return _PAGE.format(
@@ -103,7 +103,7 @@ def to_html(spec: dict[str, Any]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return what the drawing library says as one line, without its own calls that led there."""
+    """Return the drawing library's message as one line, without its stack."""
     return " ".join(str(error).splitlines()[:2])
 
 
@@ -112,7 +112,7 @@ def _title(spec: dict[str, Any]) -> str:
 
 
 def _script(value: Any) -> str:
-    """Return JSON that stays inside its script element whatever is in it."""
+    """Return JSON that cannot end its script element."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
 
 

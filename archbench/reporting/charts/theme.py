@@ -1,7 +1,7 @@
-"""How all charts look: Okabe and Ito's palette with shapes and dashes beside it, generic fonts, room for labels.
+"""The theme of all charts: Okabe and Ito's palette, shapes and dashes to go with it, generic fonts.
 
-Colours of text and lines are in the configuration alone, so that a page may give a chart another one: marks name a
-style, `reference` for lines that data is held against, `label` and `note` for text, `outline` for what parts areas.
+Colours of text and lines stand only in the configuration, so that a page can replace it. Marks name a style:
+`reference` for lines to compare data with, `label` and `note` for text, `outline` for the borders of areas.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     Chart = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart
 
 FONT = "sans-serif"
-WIDTH = 640  # of what lies between the axes; with them a chart has about 800 pixels
+WIDTH = 640  # pixels between the axes; the whole chart is about 800 wide
 
-# Okabe and Ito without yellow, too faint on white, and with grey for black, which a dark page would swallow. No two of
-# 7, 5 and 4 have a common divisor, so that of fewer than 20 series no two agree in more than one of the three.
+# Okabe and Ito without yellow, which is too faint on white, and with grey instead of black, which is invisible on a
+# dark page. 7, 5 and 4 are pairwise coprime: up to 20 series, no two share more than one of colour, shape and dash.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 DASHES = ((1, 0), (7, 3), (2, 2), (9, 3, 2, 3))
 
 _SUBTITLE_SIZE = 13
-_MOST_LINES = 4  # of one sentence of the subtitle; the description has all of it
+_MOST_LINES = 4  # per sentence of the subtitle; the chart's description has the whole text
 _DARK = {"ink": "#eeeeee", "faint": "#b5b5b5", "grid": "#3a3a3a", "paper": "transparent"}
 _LIGHT = {"ink": INK, "faint": FAINT, "grid": "#e3e3e3", "paper": BACKGROUND}
 
 
 def config(*, dark: bool = False) -> dict[str, Any]:
-    """Return Vega-Lite's configuration: dark text on white, or for a dark page light text on nothing."""
+    """Return the Vega-Lite configuration: dark text on white, or for a dark page light text on no background."""
     colours = _DARK if dark else _LIGHT
     ink, faint = colours["ink"], colours["faint"]
     text = {"labelColor": ink, "titleColor": ink, "labelFontSize": 12, "titleFontSize": 13, "titleFontWeight": "normal"}
@@ -59,7 +59,7 @@ def config(*, dark: bool = False) -> dict[str, Any]:
             "titlePadding": 8,
         },
         "header": {**text, "labelFontSize": 14, "labelFontWeight": "bold"},
-        # Vega drops what is beyond 30 symbols, unless the limit is 0.
+        # A limit of 0 lifts Vega's default of 30 symbols.
         "legend": {**text, "labelLimit": 300, "symbolLimit": 0, "symbolSize": 120, "symbolStrokeWidth": 2},
         "range": {"category": list(COLOURS), "symbol": list(SHAPES)},
         "style": {
@@ -72,25 +72,25 @@ def config(*, dark: bool = False) -> dict[str, Any]:
     }
 
 
-def finished(chart: Chart, title: str, subtitle: Sequence[str], width: int) -> Chart:
-    """Return a chart with its title, its subtitle in lines that fit, and the configuration that all charts have."""
+def titled(chart: Chart, title: str, subtitle: Sequence[str], width: int) -> Chart:
+    """Return a chart with its title, its subtitle wrapped to the width, and the shared configuration."""
     import altair as alt
 
-    lines = [line for sentence in subtitle for line in _fitted(sentence, width)]
-    spoken = ". ".join((title, *subtitle))
+    lines = [line for sentence in subtitle for line in _wrapped(sentence, width)]
+    description = ". ".join((title, *subtitle))
     heading = alt.TitleParams(title, subtitle=lines)
-    done: Chart = chart.properties(title=heading, description=spoken).configure(**config())
-    return done
+    configured: Chart = chart.properties(title=heading, description=description).configure(**config())
+    return configured
 
 
-def _fitted(sentence: str, width: int) -> list[str]:
-    # Long lines of prose come closer to half an em a letter; beside the plot there are axis and legend.
+def _wrapped(sentence: str, width: int) -> list[str]:
+    # `text_width` is an upper bound, and beside the plot there are axis and legend: 1.4 times the letters still fit.
     letters = max(20, int(1.4 * width / text_width("x", _SUBTITLE_SIZE)))
     return wrap(sentence, letters, max_lines=_MOST_LINES, placeholder=" …")
 
 
 def layered(*parts: alt.Chart | alt.LayerChart) -> alt.LayerChart:
-    """Return charts on top of each other, the first one at the bottom."""
+    """Return charts as layers, the first at the bottom."""
     import altair as alt
 
     chart = alt.layer(*parts)
@@ -99,19 +99,19 @@ def layered(*parts: alt.Chart | alt.LayerChart) -> alt.LayerChart:
 
 
 def values(records: Sequence[dict[str, Any]]) -> alt.InlineData:
-    """Return records as a chart's data: as they are, without a data frame."""
+    """Return records as a chart's inline data, without a data frame."""
     import altair as alt
 
     return alt.InlineData(values=list(records))
 
 
 def cycled(choices: Sequence[Any], count: int) -> list[Any]:
-    """Return `count` choices, beginning again where they end."""
+    """Return `count` choices, repeating them in order."""
     return [choices[i % len(choices)] for i in range(count)]
 
 
 def colour_of(field: str, names: Sequence[str], title: str | None) -> alt.Color:
-    """Return the colour of each name, the same in every chart that has the same names; faint marks do not fade it."""
+    """Return the colour encoding of names; its legend is opaque even where marks are not."""
     import altair as alt
 
     scale = alt.Scale(domain=list(names), range=cycled(COLOURS, len(names)))
@@ -120,24 +120,24 @@ def colour_of(field: str, names: Sequence[str], title: str | None) -> alt.Color:
 
 
 def shape_of(field: str, names: Sequence[str], title: str | None) -> alt.Shape:
-    """Return the shape of each name, which tells it apart where there is no colour."""
+    """Return the shape encoding of names, for readers who cannot tell the colours apart."""
     import altair as alt
 
     scale = alt.Scale(domain=list(names), range=cycled(SHAPES, len(names)))
-    # A legend would draw outlines with the dashes of lines that share it.
+    # Without this, the legend would draw outlines with the dashes of the lines that share it.
     legend = alt.Legend(symbolStrokeWidth=0, symbolOpacity=1)
     return alt.Shape(f"{field}:N", title=title, scale=scale, sort=list(names), legend=legend)
 
 
 def dash_of(field: str, names: Sequence[str], title: str | None) -> alt.StrokeDash:
-    """Return the dashes of each name's line, which tell it apart where there is no colour.
+    """Return the dash encoding of names, for readers who cannot tell the colours apart.
 
-    Without a title they have no legend of their own: they are in that of the shapes, which does not show them.
+    Without a title there is no legend of dashes.
     """
     import altair as alt
 
     scale = alt.Scale(domain=list(names), range=[list(dash) for dash in cycled(DASHES, len(names))])
-    if title is None:  # one that is switched off would contradict that of the colour
+    if title is None:  # a legend set to None would contradict the legend of the colour
         return alt.StrokeDash(f"{field}:N", scale=scale, sort=list(names))
     legend = alt.Legend(symbolType="stroke", symbolOpacity=1, symbolSize=500)
     return alt.StrokeDash(f"{field}:N", title=title, scale=scale, sort=list(names), legend=legend)

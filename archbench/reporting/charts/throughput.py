@@ -1,4 +1,4 @@
-"""Measured images a second against the batch, with their 95% intervals."""
+"""Measured images per second against the batch, with 95% intervals."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from archbench.reporting.charts.axes import log_axis, log_domain
-from archbench.reporting.charts.series_names import names, newest, shared
-from archbench.reporting.charts.theme import WIDTH, colour_of, dash_of, finished, layered, shape_of, values
+from archbench.reporting.charts.series_names import newest, series_names, shared_settings
+from archbench.reporting.charts.theme import WIDTH, colour_of, dash_of, layered, shape_of, titled, values
 
 if TYPE_CHECKING:
     from archbench.reporting.charts.theme import Chart
@@ -19,9 +19,9 @@ _HEIGHT = 380
 def throughput_chart(
     results: Sequence[Result], *, width: int = WIDTH, height: int | None = None, notes: Sequence[str] = ()
 ) -> Chart:
-    """Return one line a series; `results` are the newest first, of status ok, at least one with a rate above 0.
+    """Return one line per series of results, which come newest first and have status `ok`.
 
-    Those without have no place on a logarithmic axis and are left out.
+    At least one has a rate above 0; those without have no place on a logarithmic axis and are left out.
     """
     import altair as alt
 
@@ -54,13 +54,13 @@ def throughput_chart(
         ],
     )
     bars = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q")
-    said = (f"{shared(kept)}. Median of images a second, bars are 95% intervals.", *notes)
+    subtitle = (f"{shared_settings(kept)}. Median of images a second, bars are 95% intervals.", *notes)
     chart = layered(bars, lines, marks).properties(width=width, height=height or _HEIGHT)
-    return finished(chart, "Measured throughput against batch", said, width)
+    return titled(chart, "Measured throughput against batch", subtitle, width)
 
 
 def _records(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Return a record a result, series by series, the batches in order."""
+    """Return a record per result, ordered by series and batch."""
     records: list[dict[str, Any]] = [
         {
             "series": name,
@@ -70,6 +70,6 @@ def _records(results: Sequence[Result]) -> list[dict[str, Any]]:
             "high": result.images_per_s_high,
             "run_id": result.run_id,
         }
-        for name, result in zip(names(results), results, strict=True)
+        for name, result in zip(series_names(results), results, strict=True)
     ]
     return sorted(records, key=lambda record: (record["series"], record["batch"]))

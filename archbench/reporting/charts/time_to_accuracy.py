@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from archbench.reporting.charts.axes import log_domain, log_time_axis, percent_axis
 from archbench.reporting.charts.label_placement import Box, Label, label_fields, label_marks, leader_lines
 from archbench.reporting.charts.plane import Plane, Scale
-from archbench.reporting.charts.theme import WIDTH, colour_of, dash_of, finished, layered, shape_of, values
+from archbench.reporting.charts.theme import WIDTH, colour_of, dash_of, layered, shape_of, titled, values
 from archbench.reporting.charts.thresholds import Reached, default_thresholds, times_to
 from archbench.reporting.charts.training import chance_line
 from archbench.units import format_percent, format_time
@@ -56,7 +56,7 @@ def time_to_accuracy_chart(
         *_reached_marks(reached, models, plane, obstacles),
     ).properties(width=plane.width, height=plane.height)
     subtitle = (*_subtitle(levels, reached, models), *notes)
-    return finished(chart, f"Time to accuracy on {data}", subtitle, width)
+    return titled(chart, f"Time to accuracy on {data}", subtitle, width)
 
 
 def _single(epochs: Sequence[Epoch]) -> list[dict[str, Any]]:

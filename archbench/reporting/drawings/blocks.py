@@ -1,6 +1,6 @@
-"""A model as SVG: blocks nested as its modules are, with a column each for shape, parameters and MACs.
+"""A model as SVG: blocks nested like its modules, with columns for shape, parameters and MACs.
 
-Labels never meet: each is given its place by the widest that an ordinary sans-serif typeface makes it.
+Labels never overlap: their room is an upper bound of their width in a sans-serif typeface.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BLOCKS = (
 
 
 def blocks_svg(tree: Block, title: str, input_shapes: Sequence[tuple[int, ...]]) -> str:
-    """Return the picture of nested blocks, with a column each for shape, parameters and MACs; shapes without batch."""
+    """Return the nested blocks as SVG; `input_shapes` are without the batch."""
     canvas = Canvas()
     inputs = ", ".join(dimensions(shape) for shape in input_shapes)
     subtitle = f"input {inputs}; {counts(tree.params, tree.macs)}"
@@ -45,7 +45,7 @@ def blocks_svg(tree: Block, title: str, input_shapes: Sequence[tuple[int, ...]])
 
 
 def _columns(blocks: Sequence[Block]) -> tuple[float, float, float]:
-    """Return where the columns end, each as wide as its widest entry or heading."""
+    """Return the right ends of the columns, each as wide as its widest entry or heading."""
     entries = list(_entries(blocks, level=0))
     x = MARGIN + max(LEAST_TITLES, *(INSET * level + _title_width(block) for block, level in entries))
     ends = []
@@ -67,7 +67,7 @@ def _levels(blocks: Sequence[Block]) -> int:
 
 
 def _title(block: Block) -> tuple[str, str]:
-    """Return what is written in bold, and what after it."""
+    """Return a block's name, for bold text, and its type, for the text after it."""
     name = block.name if len(block.name) <= LONGEST_NAME else f"{block.name[: LONGEST_NAME - 1]}…"
     kind = block.type if len(block.type) <= LONGEST_NAME else f"{block.type[: LONGEST_NAME - 1]}…"
     return f"{name} ×{block.repeats}" if block.repeats > 1 else name, kind if kind != name else ""
@@ -83,7 +83,7 @@ def _figures(block: Block) -> tuple[str, str, str]:
 
 
 def _draw_block(canvas: Canvas, block: Block, x: float, y: float, right: float, columns: Sequence[float]) -> float:
-    """Draw a block and those inside it, from `y` downwards, and return where it ends."""
+    """Draw a block and its children from `y` downwards, and return its lower end."""
     canvas.begin("block", f"{_title(block)[0]}: {counts(block.params, block.macs)}")
     height = _block_height(block)
     colour = MULTIPLIES if block.macs else HOLDS if block.params else NEITHER

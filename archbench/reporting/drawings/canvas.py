@@ -1,4 +1,4 @@
-"""The parts of an SVG picture: shapes and text become elements, elements a page that needs nothing outside it."""
+"""SVG: shapes and text are added to a canvas, which becomes a self-contained document."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ _SUBTITLE_SIZE = 12.0
 _CAPTION_SIZE = 11.0
 _LEAST_WIDTH = 560.0
 
-_EM_PER_CHARACTER = 0.6  # of a sans-serif typeface, on the safe side: nobody knows which one a viewer has
+_EM_PER_CHARACTER = 0.6  # an upper bound: the viewer's sans-serif typeface is unknown
 _EM_PER_BOLD_CHARACTER = 0.66
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
-    """Return how wide a text may be at most in an ordinary sans-serif typeface."""
+    """Return an upper bound of a text's width in a sans-serif typeface, in the unit of `size`."""
     return len(text) * size * (_EM_PER_BOLD_CHARACTER if bold else _EM_PER_CHARACTER)
 
 
 def lighter(colour: str, share: float) -> str:
-    """Return a colour `#rrggbb` mixed with a share of white."""
+    """Return a colour `#rrggbb` mixed with white; a share of 1 is white."""
     channels = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return "#" + "".join(f"{round(value + (255 - value) * share):02x}" for value in channels)
 
 
 @dataclass(slots=True)
 class Canvas:
-    """Elements in the order in which they are drawn."""
+    """SVG elements in the order of drawing."""
 
     elements: list[str] = field(default_factory=list)
 
@@ -55,14 +55,14 @@ class Canvas:
         )
 
     def rectangle(self, x: float, y: float, width: float, height: float, fill: str, *, radius: float = 0) -> None:
-        """Draw an outlined rectangle, with round corners if asked for."""
+        """Draw an outlined rectangle, with round corners for a positive `radius`."""
         self.elements.append(
             f'<rect x="{_number(x)}" y="{_number(y)}" width="{_number(width)}" height="{_number(height)}"'
             f' rx="{_number(radius)}" fill="{fill}" stroke="{INK}" stroke-width="0.7"/>'
         )
 
     def arrow(self, points: Iterable[Point]) -> None:
-        """Draw a line through the points with a head at its end."""
+        """Draw a line through the points, with an arrow head at its end."""
         self.elements.append(
             f'<polyline points="{_points(points)}" fill="none" stroke="{INK}" marker-end="url(#head)"/>'
         )
@@ -79,7 +79,7 @@ class Canvas:
         colour: str = INK,
         remark: str = "",
     ) -> None:
-        """Write one line with its baseline at `y`; a remark follows it, fainter and never bold."""
+        """Write one line with its baseline at `y`; a remark follows it in faint, regular type."""
         weight = ' font-weight="bold"' if bold else ""
         after = f'<tspan dx="{_number(size)}" font-weight="normal" fill="{FAINT}">{escape(remark)}</tspan>'
         self.elements.append(
@@ -88,7 +88,7 @@ class Canvas:
         )
 
     def begin(self, kind: str, title: str) -> None:
-        """Begin a group of elements that belong together, with what a reader is told about it; `end` ends it."""
+        """Begin a group of elements with a title for screen readers; `end` ends it."""
         self.elements.append(f'<g class="{escape(kind)}"><title>{escape(title)}</title>')
 
     def end(self) -> None:
@@ -96,7 +96,7 @@ class Canvas:
         self.elements.append("</g>")
 
     def heading(self, title: str, subtitle: str) -> float:
-        """Write what stands above every picture and return where it ends."""
+        """Write the title and subtitle, and return their lower end."""
         self.text(MARGIN, MARGIN + _TITLE_SIZE, title, _TITLE_SIZE, bold=True)
         self.text(MARGIN, MARGIN + _TITLE_SIZE + 20, subtitle, _SUBTITLE_SIZE, colour=FAINT)
         return MARGIN + _TITLE_SIZE + 36
@@ -104,7 +104,7 @@ class Canvas:
     def page(
         self, title: str, subtitle: str, bottom: float, right: float, legend: Sequence[tuple[str, str]], caption: str
     ) -> str:
-        """Return the document: what was drawn down to `bottom` and `right`, a legend of colours, and a caption."""
+        """Return the document: the elements, which end at `bottom` and `right`, a legend of colours, and a caption."""
         widest = max(text_width(title, _TITLE_SIZE, bold=True), text_width(subtitle, _SUBTITLE_SIZE), _LEAST_WIDTH)
         right = max(right, MARGIN + widest)
         x, y = MARGIN, bottom + 2 * _CAPTION_SIZE
@@ -140,17 +140,17 @@ def require_picture(path: Path, option: str = "--output") -> None:
 
 
 def to_picture(svg: str, path: Path) -> str | bytes:
-    """Return what a file at `path` holds by its ending: the SVG as it is, or drawn as PNG."""
+    """Return the content of a file at `path`: the SVG itself, or a PNG of it."""
     return to_png(svg) if path.suffix.lower() == ".png" else svg
 
 
 def to_png(svg: str, scale: float = 2.0) -> bytes:
-    """Return the picture as PNG with `scale` pixels for each of its units. Raises UsageError without vl-convert."""
+    """Return SVG as PNG with `scale` pixels per unit. Raises UsageError if vl-convert is missing."""
     try:
         import vl_convert
     except ImportError as error:
         raise UsageError("PNG needs vl-convert-python (pip install vl-convert-python), or write .svg") from error
-    # A file's name may hold what is no UTF-8, and the library takes nothing else.
+    # A file name can hold bytes that are not UTF-8, which the library rejects.
     return bytes(vl_convert.svg_to_png(as_shown(svg, "utf-8"), scale=scale))
 
 
@@ -159,5 +159,5 @@ def _points(points: Iterable[Point]) -> str:
 
 
 def _number(value: float) -> str:
-    """Return at most two decimals, which is finer than any screen or printer."""
+    """Return a coordinate with at most two decimals, finer than any screen or printer."""
     return f"{value:.2f}".rstrip("0").rstrip(".")

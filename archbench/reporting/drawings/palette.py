@@ -1,4 +1,4 @@
-"""What both pictures of a model share: sizes of labels, colours, and how counts and shapes are written."""
+"""Label sizes, colours, and the text of counts and shapes, shared by the drawings of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LABEL_SIZE = 11.0
 STEP_SIZE = 10.0
 CLEARANCE = 10.0
 
-# Okabe and Ito's palette: told apart by colour-blind readers, and by their lightness where there is no colour.
+# Okabe and Ito's palette: safe for colour-blind readers, and distinct in lightness for print.
 COLOURS: dict[Kind, tuple[str, str]] = {
     "input": ("#e4e4e4", "input"),
     "convolution": ("#0072b2", "convolution"),
@@ -22,7 +22,7 @@ COLOURS: dict[Kind, tuple[str, str]] = {
 
 
 def counts(params: int, macs: int) -> str:
-    """Return parameters and MACs in words."""
+    """Return `61,100,840 parameters, 714,188,480 MACs`."""
     return f"{format_integer(params)} parameters, {format_integer(macs)} MACs"
 
 

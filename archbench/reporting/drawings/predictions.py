@@ -1,6 +1,6 @@
-"""A sheet of images with the classes that a model finds most probable, as in figure 4 of the AlexNet paper.
+"""A sheet of images with their most probable classes, as in figure 4 of the AlexNet paper.
 
-What is shown is chosen by a rule and not by eye: right and wrong answers in equal numbers, spread over the classes.
+The images are selected by a rule: right and wrong answers in equal numbers, spread over the classes.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ _HEADING_SIZE = 12.0
 _TEXT_SIZE = 11.0
 _PERCENT_WIDTH = 42.0
 _MOST_COLUMNS = 5
-_SHARP = 80  # pixels; larger images are smooth anyway
-_KEPT = 320  # pixels; more would only make the file larger
+_SHARP = 80  # pixels; larger images are not drawn as squares
+_KEPT = 320  # pixels; more would only enlarge the file
 
-# Okabe and Ito's orange and blue, made light enough for dark text.
+# Okabe and Ito's orange and blue, lightened for dark text.
 _TRUE = lighter("#e69f00", 0.25)
 _OTHER = lighter("#0072b2", 0.6)
 _LEGEND = ((_TRUE, "the true class"), (_OTHER, "another class"))
 
 
-def chosen(predictions: Sequence[Prediction], count: int) -> list[Prediction]:
-    """Return `count` predictions, or all: first right ones, then as many wrong ones, the same at every call.
+def select_predictions(predictions: Sequence[Prediction], count: int) -> list[Prediction]:
+    """Return up to `count` predictions, half of them right and half wrong; the selection is deterministic.
 
-    Where there are fewer of one kind, more of the other take their places. Each kind is spread over the true classes:
-    the first image of each, then the second of each; of more classes than places, those at equal distances.
+    Where one half has too few, the other has more. Each half is spread over the true classes: the first image of each
+    class, then the second; with more classes than places, classes at equal distances.
     """
-    right = [prediction for prediction in predictions if is_right(prediction)]
-    wrong = [prediction for prediction in predictions if not is_right(prediction)]
+    right = [prediction for prediction in predictions if is_correct(prediction)]
+    wrong = [prediction for prediction in predictions if not is_correct(prediction)]
     num_wrong = min(len(wrong), max(count // 2, count - len(right)))
     return [*_spread(right, count - num_wrong), *_spread(wrong, num_wrong)]
 
 
-def choice_note(predictions: Sequence[Prediction], shown: Sequence[Prediction]) -> str:
-    """Return the sentences that say how `chosen` came to what is shown, and how often the model is right in truth."""
-    total, right, shown_right = len(predictions), sum(map(is_right, predictions)), sum(map(is_right, shown))
+def selection_note(predictions: Sequence[Prediction], shown: Sequence[Prediction]) -> str:
+    """Return a sentence on the rule of `select_predictions`, with the accuracy over all predictions."""
+    total, right, shown_right = len(predictions), sum(map(is_correct, predictions)), sum(map(is_correct, shown))
     return (
         f"Shown are {shown_right} of {format_integer(right)} right and {len(shown) - shown_right} of"
         f" {format_integer(total - right)} wrong answers, spread over the classes by a rule and not by eye: top-1 over"
@@ -57,8 +57,8 @@ def choice_note(predictions: Sequence[Prediction], shown: Sequence[Prediction]) 
     )
 
 
-def is_right(prediction: Prediction) -> bool:
-    """Say whether the most probable class is the true one."""
+def is_correct(prediction: Prediction) -> bool:
+    """Return whether the most probable class is the true one."""
     return prediction.classes[0] == prediction.label
 
 
@@ -72,10 +72,10 @@ def prediction_sheet(
     caption: str = "",
     names: Sequence[str] = (),
 ) -> str:
-    """Return images with their most probable classes as SVG: `images[i]` is what `predictions[i]` was made from.
+    """Return images with their most probable classes as SVG; `predictions[i]` belongs to `images[i]`.
 
-    An image is bytes (channels, height, width) of one or three channels, of any size. Above it stands its true class,
-    whose bar has a colour of its own; with `names` those stand there instead, and no class is taken to be the true one.
+    An image is an array of bytes, (channels, height, width), with one or three channels and any size. Its heading is
+    the true class, whose bar has a colour of its own. With `names`, these are the headings and no class is marked true.
     """
     assert len(images) == len(predictions) == len(names or images)
     canvas = Canvas()
@@ -98,7 +98,7 @@ def prediction_sheet(
 
 
 def _spread(predictions: Sequence[Prediction], count: int) -> list[Prediction]:
-    """Return so many of them, one of each class in turn."""
+    """Return `count` predictions, one of each class in turn."""
     waiting: dict[int, deque[Prediction]] = defaultdict(deque)
     for prediction in predictions:
         waiting[prediction.label].append(prediction)
@@ -111,16 +111,16 @@ def _spread(predictions: Sequence[Prediction], count: int) -> list[Prediction]:
 
 
 def _truth(prediction: Prediction, classes: Sequence[str]) -> tuple[str, str]:
-    """Return the true class and how the model did."""
+    """Return the true class, and whether the model found it."""
     name = _printable(classes[prediction.label])
-    if is_right(prediction):
+    if is_correct(prediction):
         return name, "right"
     is_among = prediction.label in prediction.classes
     return name, "wrong" if is_among else f"not in top {len(prediction.classes)}"
 
 
 def _bars(prediction: Prediction, classes: Sequence[str]) -> list[tuple[str, str]]:
-    """Return each class's name and probability as text."""
+    """Return the name and probability of each class as text."""
     pairs = zip(prediction.classes, prediction.probabilities, strict=True)
     return [(_printable(classes[place]), format_percent(probability)) for place, probability in pairs]
 
@@ -132,13 +132,13 @@ def _draw_heading(canvas: Canvas, heading: str, remark: str, x: float, y: float)
 
 
 def _end(name: str) -> str:
-    """Return a file's name, or its end: that is what tells files apart."""
+    """Return a file name, shortened to its end, which tells files apart."""
     most = int(_CELL / text_width("x", _HEADING_SIZE, bold=True))
     return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
 def _draw_image(canvas: Canvas, pixels: Pixels, x: float, y: float) -> None:
-    """Draw an image as large as its cell allows; the pixels of a tiny one as squares, all of one size."""
+    """Draw an image as large as its cell allows; small images are enlarged by a whole number."""
     height, width = pixels.shape[:2]
     factor = _CELL / max(height, width)
     if max(height, width) <= _SHARP:
@@ -155,7 +155,7 @@ def _draw_bars(
     for place, (name, percent) in enumerate(bars):
         is_true = is_labelled and prediction.classes[place] == prediction.label
         row = y + place * _ROW
-        # Without an outline, which would cross the text of a short bar.
+        # No outline: it would cross the text of a short bar.
         canvas.elements.append(
             f'<rect x="{x:g}" y="{row:g}" width="{_CELL * prediction.probabilities[place]:.2f}" height="{_BAR:g}"'
             f' fill="{_TRUE if is_true else _OTHER}"/>'
@@ -166,18 +166,18 @@ def _draw_bars(
 
 
 def _fitting(text: str, size: float, width: float, *, bold: bool = False) -> str:
-    """Return the text with no more characters than the width has place for."""
+    """Return a text cut to the characters that fit a width."""
     most = max(int(width / text_width("x", size, bold=bold)), 1)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _printable(name: str) -> str:
-    """Return a name without what no page can show: a folder's name may hold it."""
+    """Return a name with unprintable characters replaced; class names can come from folders."""
     return "".join(character if character.isprintable() else "�" for character in name)
 
 
 def _small(pixels: Pixels) -> Pixels:
-    """Return an image of no more pixels than the sheet can show."""
+    """Return an image reduced to the pixels that the sheet can show."""
     if max(pixels.shape[:2]) <= _KEPT:
         return pixels
     from PIL import Image

@@ -1,6 +1,6 @@
 """A model as SVG: feature volumes in a row, as in the figures of papers.
 
-Labels never meet: each is given its place by the widest that an ordinary sans-serif typeface makes it.
+Labels never overlap: their room is an upper bound of their width in a sans-serif typeface.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from archbench.reporting.drawings.canvas import MARGIN, Canvas, Point, lighter, 
 from archbench.reporting.drawings.palette import CLEARANCE, COLOURS, LABEL_SIZE, STEP_SIZE, counts, dimensions
 from archbench.units import format_integer
 
-LINE = 1.25  # from baseline to baseline, in units of the size of the text
-OBLIQUE = 0.35  # how far a unit of width recedes to the right, and as far upwards
-MAX_ROW = 1250.0  # where the chain goes on in a new row, if it can
+LINE = 1.25  # distance of baselines, in units of the text size
+OBLIQUE = 0.35  # offset to the right and upwards per unit of width
+MAX_ROW = 1250.0  # pixels; a longer chain continues in a new row where possible
 MIN_GAP = 38.0
 
 _SCALE = (
@@ -29,7 +29,7 @@ _TOWERS = "Two rows are two towers; where arrows cross, each tower sees both."
 
 
 def volumes_svg(stages: Sequence[Stage], title: str, totals: Totals) -> str:
-    """Return the picture of a chain of feature volumes, in as many rows as its length asks for."""
+    """Return a chain of feature volumes as SVG, in as many rows as its length needs."""
     canvas = Canvas()
     subtitle = f"input {_size(stages[0])}; {counts(totals.params, totals.macs)}"
     gaps = [0.0, *(_gap(before, after) for before, after in pairwise(stages))]
@@ -74,12 +74,12 @@ def _extent(stage: Stage) -> float:
 
 
 def _reach(stage: Stage) -> float:
-    """Return how far a box reaches above its axis, and below."""
+    """Return the extent of a box above its axis, which equals that below."""
     return (stage.box.height + OBLIQUE * stage.box.width) / 2
 
 
 def _overhang(stage: Stage) -> float:
-    """Return how far the labels stand out on either side of the box."""
+    """Return how far the labels exceed the box on either side."""
     name, *others = _labels(stage)
     widest = max(text_width(name, LABEL_SIZE, bold=True), *(text_width(text, LABEL_SIZE) for text in others))
     return max(0.0, (widest - _extent(stage)) / 2)
@@ -95,7 +95,7 @@ def _gap(before: Stage, after: Stage) -> float:
 
 
 def _rows(stages: Sequence[Stage], gaps: Sequence[float]) -> list[tuple[int, int]]:
-    """Return where rows begin and end: no longer than need be, after a pooling if possible, never within towers."""
+    """Return the begin and end of each row: balanced in length, broken after a pooling if possible, never in towers."""
     total = sum(gaps) + sum(_extent(stage) for stage in stages)
     balanced = total / -(-total // MAX_ROW)
     starts, width = [0], 0.0
@@ -109,7 +109,7 @@ def _rows(stages: Sequence[Stage], gaps: Sequence[float]) -> list[tuple[int, int
 
 
 def _places(row: Sequence[Stage], gaps: Sequence[float], *, is_first: bool) -> list[float]:
-    """Return where each box of a row begins; the first leaves place for the arrow that comes from the row above."""
+    """Return the left side of each box of a row; the first leaves room for the arrow from the row above."""
     lead = 0.0 if is_first else _step_width(row[0]) + 2 * CLEARANCE
     places = [MARGIN + max(lead, _overhang(row[0]))]
     for before, gap in zip(row, gaps[1:], strict=False):
@@ -118,7 +118,7 @@ def _places(row: Sequence[Stage], gaps: Sequence[float], *, is_first: bool) -> l
 
 
 def _spread(stages: Sequence[Stage]) -> float:
-    """Return how far the axes of two towers are from each other."""
+    """Return the distance between the axes of two towers."""
     return max((2 * _reach(stage) + 36 for stage in stages if stage.has_towers), default=0.0)
 
 
@@ -141,7 +141,7 @@ def _label_height(stage: Stage) -> float:
 
 
 def _draw_stage(canvas: Canvas, stage: Stage, x: float, axis: float, spread: float) -> None:
-    """Draw a stage's boxes on the axes of its towers, and its name and size beneath the lowest."""
+    """Draw a stage's boxes on the axes of its towers, with its name and size below the lowest."""
     canvas.begin(stage.kind, f"{stage.name}: {_size(stage)}, {counts(stage.params, stage.macs)}")
     offsets = _offsets(stage, spread)
     for offset in offsets:
@@ -154,7 +154,7 @@ def _draw_stage(canvas: Canvas, stage: Stage, x: float, axis: float, spread: flo
 
 
 def _draw_box(canvas: Canvas, stage: Stage, x: float, axis: float) -> None:
-    """Draw an oblique box; the middle of its right side, where arrows leave, is on the axis."""
+    """Draw an oblique box; the middle of its right side, where arrows start, is on the axis."""
     thickness, height, receding = stage.box.thickness, stage.box.height, OBLIQUE * stage.box.width
     colour = COLOURS[stage.kind][0]
     top, bottom = axis + (receding - height) / 2, axis + (receding + height) / 2
@@ -171,7 +171,7 @@ def _draw_box(canvas: Canvas, stage: Stage, x: float, axis: float) -> None:
 def _draw_step(
     canvas: Canvas, before: Stage, x_before: float, after: Stage, x_after: float, axis: float, spread: float
 ) -> None:
-    """Draw the arrows between two stages, what the step does above them, and its kernel where they leave."""
+    """Draw the arrows between two stages, with the step's text above them and its kernel at their start."""
     sources, targets = _offsets(before, spread), _offsets(after, spread)
     is_apart = len(sources) == len(targets) == 2 and not after.sees_all
     for source in sources:
@@ -188,7 +188,7 @@ def _side(stage: Stage, x: float) -> float:
 
 
 def _draw_kernel(canvas: Canvas, before: Stage, after: Stage, middle: Point) -> None:
-    """Outline the next layer's window on the right side of a volume, to scale."""
+    """Outline the next layer's kernel on the right side of a volume, to scale."""
     if not after.kernel or len(before.shape) != 3:
         return
     _, rows, columns = before.shape
@@ -210,7 +210,7 @@ def _write_step(canvas: Canvas, stage: Stage, middle: float, axis: float) -> Non
 def _draw_turn(
     canvas: Canvas, before: Stage, leaving: Sequence[Point], after: Stage, x_after: float, axis: float
 ) -> None:
-    """Draw the arrow that left the row above on its way to the beginning of this one."""
+    """Draw the arrow from the end of the row above to the beginning of this one."""
     _draw_kernel(canvas, before, after, leaving[0])
     canvas.arrow([*leaving, (MARGIN, axis), (x_after, axis)])
     _write_step(canvas, after, (MARGIN + x_after) / 2, axis)

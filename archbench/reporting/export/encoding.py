@@ -1,8 +1,7 @@
-"""Signs that not every terminal or file can show, and what stands for them there.
+"""ASCII fallbacks for characters the output encoding cannot represent.
 
-Output that is piped on Windows has a code page such as 1252, 437 or 850, each with other signs. What is ours gets a
-stand-in that says the same, never a question mark; any other character is written as JSON escapes it, so that names
-stay exact and JSON stays JSON.
+Piped output on Windows has a code page such as 1252, 437 or 850. The toolkit's own characters get a readable fallback;
+any other character is written as a JSON escape, so that names stay exact and JSON stays valid.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ from __future__ import annotations
 import codecs
 import json
 
-STAND_INS = "archbench.stand_ins"
-"""The name of the error handler: `stream.reconfigure(errors=STAND_INS)`."""
+ASCII_FALLBACKS = "archbench.ascii_fallbacks"
+"""The name of the error handler: `stream.reconfigure(errors=ASCII_FALLBACKS)`."""
 
-_STAND_INS = {
+_FALLBACKS = {
     "×": "x",
     "·": "*",
     "−": "-",
@@ -40,15 +39,15 @@ _STAND_INS = {
 
 
 def as_shown(text: str, encoding: str) -> str:
-    """Return a text as it comes out in an encoding."""
-    return text.encode(encoding, STAND_INS).decode(encoding)
+    """Return a text as it reads after encoding, with fallbacks."""
+    return text.encode(encoding, ASCII_FALLBACKS).decode(encoding)
 
 
-def _stand_in(error: UnicodeError) -> tuple[str, int]:
+def _replace(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    signs = error.object[error.start : error.end]
-    return "".join(_STAND_INS.get(sign) or json.dumps(sign)[1:-1] for sign in signs), error.end
+    characters = error.object[error.start : error.end]
+    return "".join(_FALLBACKS.get(character) or json.dumps(character)[1:-1] for character in characters), error.end
 
 
-codecs.register_error(STAND_INS, _stand_in)
+codecs.register_error(ASCII_FALLBACKS, _replace)

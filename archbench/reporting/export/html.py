@@ -9,7 +9,7 @@ from archbench.reporting.table import Column, Table
 
 
 def to_html(table: Table) -> str:
-    """Return the table as one `<table>` element, with the columns that are meant for people."""
+    """Return the columns for readers as one `<table>` element, with the notes as paragraphs."""
     columns = table.shown()
     head = _row(columns, (column.heading for column in columns), "th")
     body = "".join(_row(columns, (table.text(column, row) for column in columns), "td") for row in table.rows)

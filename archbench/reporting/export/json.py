@@ -1,4 +1,4 @@
-"""Records as JSON."""
+"""Tables and documents as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Derivations as a LaTeX document, made from the same formulas as `archbench.reporting.tables.explain`."""
+"""Derivations as a LaTeX document, with the formulas of `archbench.reporting.tables.explain`."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _WORD = r" ?[A-Za-z]\w*"
 
 
 def to_latex(explanation: Explanation, layers: Sequence[LayerExplanation], title: str) -> str:
-    """Return a document that needs amsmath only, with the equations of each layer in an `align*`."""
+    """Return a document with the equations of each layer in an `align*`; it needs amsmath only."""
     blocks, is_walk = [f"\\section*{{{_latex_text(title)}}}"], len(layers) > 1
     for layer in layers:
-        said = "; ".join([heading(layer), *remark_sentences(layer)])
+        text = "; ".join([heading(layer), *remark_sentences(layer)])
         equations = " \\\\\n".join(f"  {_latex_equation(group)}" for group in shown_together(layer, is_walk))
-        block = f"\\paragraph{{{_latex_text(layer.row.name)}}} {_latex_text(said)}."
+        block = f"\\paragraph{{{_latex_text(layer.row.name)}}} {_latex_text(text)}."
         blocks.append(f"{block}\n\\begin{{align*}}\n{equations}\n\\end{{align*}}" if equations else block)
     body = "\n\n".join([*blocks, *map(_latex_text, closing(explanation, is_walk))])
     return f"{_PREAMBLE}\\begin{{document}}\n\n{body}\n\n\\end{{document}}\n"
@@ -46,7 +46,7 @@ def _latex_text(text: str) -> str:
 
 
 def _latex_math(text: str) -> str:
-    """Return arithmetic for math mode, with words upright."""
+    """Return arithmetic in math mode, with words upright."""
     symbols = "".join(_LATEX_MATH.get(character, character) for character in re.sub(_WORD, "\0", text))
     words = iter(re.findall(_WORD, text))
     upright = re.sub("\0", lambda _: f"\\text{{{_latex_text(next(words))}}}", symbols)

@@ -1,4 +1,4 @@
-"""Tables as GitHub-flavoured Markdown, with the columns that are meant for people."""
+"""Tables as GitHub-flavoured Markdown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from archbench.reporting.table import Table
 
 
 def to_markdown(table: Table) -> str:
-    """Return the table, its totals in bold, and its notes as paragraphs."""
+    """Return the columns for readers, with the totals in bold and the notes as paragraphs."""
     columns = table.shown()
     lines = [[column.heading for column in columns]]
     lines.append(["---:" if column.is_number else "---" for column in columns])

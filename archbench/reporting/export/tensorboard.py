@@ -1,4 +1,4 @@
-"""Training curves as TensorBoard's logs: one run a model and seed, steps as they were."""
+"""Training curves as TensorBoard logs: one run per model and seed."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _CURVES = (
 
 
 def require_tensorboard() -> None:
-    """Raise UsageError, saying what to install, where there is no TensorBoard."""
+    """Raise UsageError with the command that installs TensorBoard, if it is missing."""
     if find_spec("tensorboard") is None:
         raise UsageError("--tensorboard needs tensorboard (pip install 'archbench[tensorboard]')")
 
 
 def write_logs(folder: Path, epochs: Sequence[Epoch]) -> None:
-    """Write each model and seed to a folder of its own below `folder`, in place of what was there."""
+    """Write each model and seed to its own folder below `folder`, which is replaced."""
     from torch.utils.tensorboard import SummaryWriter
 
     rmtree(folder, ignore_errors=True)

@@ -23,7 +23,7 @@ _NARROWEST_TEXT = 20
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What a table is written on."""
+    """The width, encoding and abilities of the output."""
 
     width: int
     encoding: str = "utf-8"
@@ -31,26 +31,26 @@ class _Page:
     has_styles: bool = False
 
     def shown(self, text: str) -> str:
-        """Return a text in the signs that the page has; to be measured after this, for some are longer."""
+        """Return a text with fallbacks for the encoding; measure its width afterwards, since some are longer."""
         return as_shown(text, self.encoding)
 
     def without_end(self, text: str, longest: int) -> str:
-        """Cut the end off what is too long."""
+        """Return a text shortened at its end."""
         dots = self.shown("…")
         return text if cell_len(text) <= longest else set_cell_size(text, max(longest - len(dots), 0)).rstrip() + dots
 
     def without_beginning(self, text: str, longest: int) -> str:
-        """Cut the beginning off what is too long: the end of a dotted path says more."""
+        """Return a text shortened at its beginning: the end of a dotted path tells more."""
         dots = self.shown("…")
         return text if cell_len(text) <= longest else dots + text[len(text) - max(longest - len(dots), 0) :]
 
 
 def to_text(table: Table, *, stream: IO[str] | None = None, width: int | None = None) -> str:
-    """Return the table as `stream` can show it: with lines and styles on a terminal that has them, else plain.
+    """Return the table as text for `stream`: with lines and styles on a terminal that supports them, otherwise plain.
 
-    It is as wide as the terminal (80 columns where there is none, or the variable COLUMNS), or `width`. Styles are bold
-    and dim, which suit every background; NO_COLOR asks for none. Long names lose their beginning, columns that do not
-    fit are named below the table, columns without any value are left out.
+    The default width is that of the terminal, or of the variable COLUMNS, or 80. Styles are bold and dim, which suit
+    every background; NO_COLOR switches them off. Long names lose their beginning, columns that do not fit are listed
+    below the table, and columns without a value are left out.
     """
     page = _page(stream, width or shutil.get_terminal_size((80, 24)).columns)
     buffer = io.StringIO()
@@ -85,14 +85,14 @@ def _print(table: Table, console: Console, page: _Page) -> None:
     console.print(_rich_table(table, columns, cells, page))
     hidden = ", ".join(column.heading for column in shown if column not in columns)
     if hidden:
-        said = f"Not shown in {page.width} columns: {hidden}. CSV and JSON have every column."
-        console.print(page.shown(said), style="dim")
+        text = f"Not shown in {page.width} columns: {hidden}. CSV and JSON have every column."
+        console.print(page.shown(text), style="dim")
     for note in table.notes:
         console.print(page.shown(note), style="dim")
 
 
 def _cells(table: Table, column: Column, page: _Page) -> list[str]:
-    """Return a column's texts from heading to totals."""
+    """Return the texts of a column, from its heading to its total."""
     texts = [page.shown(table.text(column, row)) for row in table.rows]
     if column.priority == 0:
         texts = [page.without_beginning(text, int(page.width * _LONGEST_NAME)) for text in texts]
@@ -101,9 +101,9 @@ def _cells(table: Table, column: Column, page: _Page) -> list[str]:
 
 
 def _fitting(columns: Sequence[Column], cells: dict[str, list[str]], page: _Page) -> list[Column]:
-    """Return the columns that fit, by priority, in their own order.
+    """Return the columns that fit, chosen by priority, in their own order.
 
-    The first two are always shown; if they do not fit, the second is cut, for the first is what rows are called by.
+    The first two are always shown: if they do not fit, the second is cut, since the first names the rows.
     """
     chosen: list[Column] = []
     used = -_GAP
@@ -122,7 +122,7 @@ def _fitting(columns: Sequence[Column], cells: dict[str, list[str]], page: _Page
 
 
 def _rich_table(table: Table, columns: Sequence[Column], cells: dict[str, list[str]], page: _Page) -> RichTable:
-    # Lines are drawn only where a person looks; what is piped stays plain text.
+    # Lines are drawn on terminals only; piped output stays plain text.
     rendered = RichTable(
         box=box.SIMPLE if page.has_lines else None,
         safe_box=False,

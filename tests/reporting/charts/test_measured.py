@@ -148,7 +148,7 @@ def test_latency_shows_the_percentiles_that_samples_allow():
     ):
         assert (row["fastest_s"], row["slowest_s"]) == (min(one.latencies_s), max(one.latencies_s))
         assert row["latency_s_median"] == one.latency_s_median
-    assert "p99" not in drawn[2]["said"]
+    assert "p99" not in drawn[2]["label"]
 
 
 def test_of_many_latencies_the_newest_40_are_shown():

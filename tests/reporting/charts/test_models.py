@@ -11,7 +11,7 @@ from archbench.hardware.find import find_device
 from archbench.models.address import find
 from archbench.precision import find_precision
 from archbench.reporting.charts.label_placement import Label, place_labels
-from archbench.reporting.charts.layer_types import kind_of
+from archbench.reporting.charts.layer_types import category_of
 from archbench.reporting.charts.layers import layers_chart
 from archbench.reporting.charts.memory import memory_chart
 from archbench.reporting.charts.published_error import PublishedError, published_error_chart
@@ -92,7 +92,9 @@ def test_of_many_layers_modules_are_drawn_and_nothing_is_lost(zoo_summary):
 
 
 def test_kinds_of_layers_are_known_by_their_types():
-    kinds = {name: kind_of(name) for name in ("Conv2d", "PartialConv", "Linear", "MaxPool2d", "BatchNorm2d", "ReLU")}
+    kinds = {
+        name: category_of(name) for name in ("Conv2d", "PartialConv", "Linear", "MaxPool2d", "BatchNorm2d", "ReLU")
+    }
     assert list(kinds.values()) == [
         *("convolution", "convolution", "fully connected", "pooling", "normalisation", "other"),
     ]

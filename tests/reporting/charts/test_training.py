@@ -58,7 +58,7 @@ def test_ticks_are_at_whole_epochs(last, ticks):
 
 
 def levels(spec):
-    return {row["level"]: row.get("words") for rows in spec["datasets"].values() for row in rows if "level" in row}
+    return {row["level"]: row.get("text") for rows in spec["datasets"].values() for row in rows if "level" in row}
 
 
 def drawn(spec, kind):
@@ -236,7 +236,7 @@ def test_a_status_that_is_not_ok_stands_behind_the_name():
     drawn = records(spec, "label")
     assert [row["label"] for row in drawn] == ["lenet", "vgg16 (diverged)", "zfnet (chance)"]
     assert [row["model"] for row in drawn] == ["lenet", "vgg16", "zfnet"]
-    assert {encoding["text"]["field"] for encoding in encodings(spec) if "text" in encoding} == {"label", "words"}
+    assert {encoding["text"]["field"] for encoding in encodings(spec) if "text" in encoding} == {"label", "text"}
 
 
 def test_names_cover_no_interval_and_stay_in_the_picture():

@@ -17,7 +17,7 @@ from archbench.reporting.drawings.filters import (
     filter_pictures,
     kernel_slices,
 )
-from archbench.reporting.drawings.images import NO_NUMBER, common_scale, diverging, in_colours, in_grey, tiled
+from archbench.reporting.drawings.images import NOT_FINITE, common_scale, diverging, in_colours, in_grey, tiled
 from tests.helpers.pictures import groups, images, texts
 from tests.reporting.drawings.test_canvas import assert_legible
 
@@ -174,7 +174,7 @@ def test_what_is_no_number_is_marked_and_does_not_spoil_the_scale():
     after[1, 2, 0, 0], after[2, 0, 1, 1] = np.nan, np.inf
     svg = filter_grid(before, after, **SAID)
     drawn = tiles_of(panels(svg)["after"], 2, 3, 3)
-    marked = (drawn == NO_NUMBER).all(axis=-1)
+    marked = (drawn == NOT_FINITE).all(axis=-1)
     assert np.argwhere(marked).tolist() == [[1, 0, 0], [2, 1, 1]]
     np.testing.assert_array_equal(drawn[0], tiles_of(panels(svg)["before"], 2, 3, 3)[0])
     assert "Magenta marks what is no finite number" in svg

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archbench.reporting.drawings.predictions import choice_note, chosen, is_right, prediction_sheet
+from archbench.reporting.drawings.predictions import is_correct, prediction_sheet, select_predictions, selection_note
 from archbench.reporting.export.csv import to_csv
 from archbench.reporting.export.json import to_json
 from archbench.reporting.export.text import to_text
@@ -126,24 +126,24 @@ def test_large_images_do_not_make_a_large_file():
 
 def test_right_and_wrong_ones_are_chosen_from_all_classes():
     predictions = [prediction(i, i % 10, i % 10 if i % 3 else (i + 1) % 10) for i in range(300)]
-    shown = chosen(predictions, 20)
-    assert [is_right(one) for one in shown] == [True] * 10 + [False] * 10
+    shown = select_predictions(predictions, 20)
+    assert [is_correct(one) for one in shown] == [True] * 10 + [False] * 10
     assert Counter(one.label for one in shown) == dict.fromkeys(range(10), 2)
-    assert shown == chosen(predictions, 20)
+    assert shown == select_predictions(predictions, 20)
     # The first of each class: image 0 is wrong, 10 is right (10 is no multiple of 3), 1 is right, …
     assert [one.image for one in shown[:3]] == [10, 1, 2]
     # 300 images, every third wrong.
-    assert choice_note(predictions, shown).startswith("Shown are 10 of 200 right and 10 of 100 wrong answers")
-    assert choice_note(predictions, shown).endswith("top-1 over all 300 test images is 66.7%.")
+    assert selection_note(predictions, shown).startswith("Shown are 10 of 200 right and 10 of 100 wrong answers")
+    assert selection_note(predictions, shown).endswith("top-1 over all 300 test images is 66.7%.")
 
 
 @pytest.mark.parametrize(("num_right", "num_wrong"), [(100, 0), (0, 100), (100, 3), (2, 100), (1, 1), (0, 0)])
 def test_where_one_kind_is_rare_the_other_takes_its_places(num_right, num_wrong):
     predictions = [prediction(i, i % 4, i % 4) for i in range(num_right)]
     predictions += [prediction(num_right + i, i % 4, (i + 1) % 4) for i in range(num_wrong)]
-    shown = chosen(predictions, 8)
+    shown = select_predictions(predictions, 8)
     assert len(shown) == min(8, num_right + num_wrong)
-    right = sum(map(is_right, shown))
+    right = sum(map(is_correct, shown))
     # 4 and 4 where there are; otherwise what there is, and the rest of the other kind.
     assert right == min(num_right, max(4, 8 - num_wrong))
 
@@ -155,14 +155,14 @@ def test_where_one_kind_is_rare_the_other_takes_its_places(num_right, num_wrong)
 )
 def test_what_is_chosen_is_a_part_of_all_without_repetition(pairs, count):
     predictions = [prediction(place, label, first) for place, (label, first) in enumerate(pairs)]
-    shown = chosen(predictions, count)
+    shown = select_predictions(predictions, count)
     assert len(shown) == len({one.image for one in shown}) == min(count, len(predictions))
     assert set(shown) <= set(predictions)
 
 
 def test_of_many_classes_those_at_equal_distances_are_chosen():
     predictions = [prediction(i, i, i, 1000) for i in range(1000)]
-    assert [one.label for one in chosen(predictions, 4)] == [0, 250, 500, 750]
+    assert [one.label for one in select_predictions(predictions, 4)] == [0, 250, 500, 750]
 
 
 def test_the_table_has_the_names_of_classes_beside_their_probabilities():

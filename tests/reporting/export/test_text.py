@@ -7,7 +7,7 @@ import re
 import pytest
 from rich.cells import cell_len
 
-from archbench.reporting.export.encoding import STAND_INS, as_shown
+from archbench.reporting.export.encoding import ASCII_FALLBACKS, as_shown
 from archbench.reporting.export.text import to_text
 from archbench.reporting.table import Column, Table
 from archbench.reporting.tables.model import comparison_table, summary_table
@@ -21,7 +21,7 @@ class Terminal(io.TextIOWrapper):
     """A terminal of an encoding."""
 
     def __init__(self, encoding="utf-8", is_terminal=True):
-        super().__init__(io.BytesIO(), encoding=encoding, errors=STAND_INS)
+        super().__init__(io.BytesIO(), encoding=encoding, errors=ASCII_FALLBACKS)
         self.is_terminal = is_terminal
 
     def isatty(self):
