@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from archbench.analyze.claims import Judged
     from archbench.hardware.device import Device
-    from archbench.reporting.page.contents import Material, Subject
-    from archbench.reporting.page.training import TrainingRun
+    from archbench.reporting.page.contents import ReportContents, ReportModel
+    from archbench.reporting.page.training import ReportRun
     from archbench.store.records import Result
 
 # Of the newest; more would be no page to read.
@@ -22,7 +22,7 @@ MOST_RESULTS = 2000
 
 def gather(
     models: Sequence[str], inputs: Sequence[str] | None, device: str | None, store: Path | None, run: Path | None
-) -> Material:
+) -> ReportContents:
     """Return all that a report shows.
 
     Raises AddressError, InputError, DeviceError, StoreError or ForwardError for what is not there or does not fit.
@@ -31,7 +31,7 @@ def gather(
 
     from archbench.hardware.find import find_device
     from archbench.host.environment import environment
-    from archbench.reporting.page.contents import Material
+    from archbench.reporting.page.contents import ReportContents
     from cli.output import note
 
     place = None if device is None else find_device(device)
@@ -41,33 +41,33 @@ def gather(
     results, num_results = _results(subjects, store)
     if num_results > len(results):
         note(f"the newest {len(results)} of {num_results} results are shown")
-    return Material(
-        subjects=subjects,
+    return ReportContents(
+        models=subjects,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         environment=environment("cpu"),
         device=place,
         inputs=inputs or (),
         results=results,
-        num_older_results=num_results - len(results),
+        num_results_left_out=num_results - len(results),
         claims=_claims(set(models)),
         run=trained,
     )
 
 
-def _training(folder: Path) -> TrainingRun:
-    from archbench.reporting.page.training import read_training
+def _training(folder: Path) -> ReportRun:
+    from archbench.reporting.page.training import read_run
 
-    return read_training(folder)
+    return read_run(folder)
 
 
-def _subject(model: str, inputs: Sequence[str] | None, place: Device | None) -> Subject:
+def _subject(model: str, inputs: Sequence[str] | None, place: Device | None) -> ReportModel:
     from archbench.analyze.performance.efficiency import stated_efficiency
     from archbench.analyze.performance.estimate import roofline_rows
     from archbench.analyze.performance.roofline import Conditions
     from archbench.measure.bench.sweep import input_shape
     from archbench.models.address import resolved
     from archbench.precision import PRECISIONS
-    from archbench.reporting.page.contents import Subject
+    from archbench.reporting.page.contents import ReportModel
     from cli.loading import load
 
     loaded = load(model, inputs)
@@ -76,11 +76,11 @@ def _subject(model: str, inputs: Sequence[str] | None, place: Device | None) -> 
     if place is not None:
         efficiency = stated_efficiency(place, is_fused=False).value
         rows = roofline_rows(trace, Conditions(place, PRECISIONS["fp32"], efficiency))
-    kept_input = input_shape(loaded.source, inputs or ())
-    return Subject(model, resolved(model), kept_input, loaded.source.card, trace, rows)
+    stored_input = input_shape(loaded.source, inputs or ())
+    return ReportModel(model, resolved(model), stored_input, loaded.source.card, trace, rows)
 
 
-def _results(subjects: Sequence[Subject], path: Path | None) -> tuple[list[Result], int]:
+def _results(models: Sequence[ReportModel], path: Path | None) -> tuple[list[Result], int]:
     """Return the newest results of models on their inputs, the newest first, and how many there are of all ages.
 
     A store that was named must be there.
@@ -91,7 +91,7 @@ def _results(subjects: Sequence[Subject], path: Path | None) -> tuple[list[Resul
     if path is None and not store.exists():
         return [], 0
     # Once each: two addresses may name one model.
-    wanted = dict.fromkeys(Filter(model=subject.kept_as, input_shape=subject.kept_input) for subject in subjects)
+    wanted = dict.fromkeys(Filter(model=model.stored_name, input_shape=model.stored_input) for model in models)
     with store:
         found = [result for each in wanted for result in store.results(each, limit=MOST_RESULTS)]
         num_results = sum(map(store.count, wanted))

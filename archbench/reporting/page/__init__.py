@@ -1,1 +1,1 @@
-"""The report: one page of HTML that needs nothing outside it. What is in it, how its data lies there, its templates."""
+"""The report as one self-contained HTML page: its contents, their form as JSON, its templates, style and scripts."""

@@ -1,4 +1,4 @@
-"""A report as one page of HTML: templates, style and script of this package, with the data in it once as JSON."""
+"""Build the report page: the templates, style and scripts of this package, with all data once as JSON."""
 
 from __future__ import annotations
 
@@ -16,75 +16,74 @@ from archbench.analyze.explain.explain import explain
 from archbench.reporting.charts.theme import config
 from archbench.reporting.page import sections
 from archbench.reporting.page.charts import measured_charts, overview_charts, training_charts
-from archbench.reporting.page.contents import Material
+from archbench.reporting.page.contents import ReportContents
 from archbench.reporting.page.header import page_facts, page_sentences, page_title
 from archbench.reporting.page.models import Hint, add_model, anchors
-from archbench.reporting.page.payload import Data
+from archbench.reporting.page.payload import PageData
 from archbench.reporting.tables.model import CONVENTION
 
 if TYPE_CHECKING:
-    from archbench.reporting.page.training import Picture
+    from archbench.reporting.page.training import FilterPicture
 
 _PACKAGE = "archbench.reporting.page"
 _SCRIPTS = ("tables.js", "workings.js", "charts.js", "page.js")
 
 
-def report_page(material: Material) -> str:
-    """Return the page. It loads nothing: style, script, charts' library, pictures and data are in it."""
+def report_page(contents: ReportContents) -> str:
+    """Return the page, which includes its style, scripts, chart library, pictures and data and loads nothing."""
     from altair.utils.schemapi import debug_mode
 
-    # Altair checks each part of each chart against its schema, which takes longer than all else together; that charts
-    # are valid is shown by their tests.
+    # Altair's schema validation takes longer than all else together; the tests of the charts validate them.
     with debug_mode(False):
-        data, context = _contents(material)
+        data, context = _data_and_context(contents)
     return _rendered(data, context)
 
 
-def _contents(material: Material) -> tuple[Data, dict[str, Any]]:
-    """Return the page's data, and what its templates are given."""
-    data = Data(themes={"light": config(), "dark": config(dark=True)})
-    ids = anchors(material.subjects)
-    explanations = [explain(subject.trace) for subject in material.subjects]
-    overview = sections.add_overview(data, material, explanations, ids)
+def _data_and_context(contents: ReportContents) -> tuple[PageData, dict[str, Any]]:
+    """Return the page's data, and the variables of its templates."""
+    data = PageData(themes={"light": config(), "dark": config(dark=True)})
+    ids = anchors(contents.models)
+    explanations = [explain(model.trace) for model in contents.models]
+    overview = sections.add_overview(data, contents, explanations, ids)
     tables = {
-        "measured": sections.add_measured(data, material),
-        "training": sections.add_training(data, material),
-        "claims": sections.add_claims(data, material),
+        "measured": sections.add_measured(data, contents),
+        "training": sections.add_training(data, contents),
+        "claims": sections.add_claims(data, contents),
     }
-    sections.add_environment(data, material)
+    sections.add_environment(data, contents)
     charts = {
-        "overview": overview_charts(material, explanations),
-        "measured": measured_charts(material),
-        "training": training_charts(material),
+        "overview": overview_charts(contents, explanations),
+        "measured": measured_charts(contents),
+        "training": training_charts(contents),
     }
     context: dict[str, Any] = {
-        "material": material,
-        "title": page_title(material),
-        "facts": list(page_facts(material, explanations)),
-        "sentences": list(page_sentences(material)),
+        "contents": contents,
+        "title": page_title(contents),
+        "facts": list(page_facts(contents, explanations)),
+        "sentences": list(page_sentences(contents)),
         "overview": overview,
         "tables": tables,
         "models": [
-            add_model(data, subject, ids[subject.address], explanation, material)
-            for subject, explanation in zip(material.subjects, explanations, strict=True)
+            add_model(data, model, ids[model.address], explanation, contents)
+            for model, explanation in zip(contents.models, explanations, strict=True)
         ],
         "charts": {name: [data.add_chart(spec) for spec in specs] for name, specs in charts.items()},
-        "other_pictures": _other_pictures(material),
-        "hints": _hints(material),
+        "other_pictures": _other_pictures(contents),
+        "hints": _hints(contents),
         "convention": CONVENTION,
     }
     return data, context
 
 
-def _other_pictures(material: Material) -> Sequence[Picture]:
-    """Return the pictures of models that were trained, but have no section here."""
-    shown = {subject.address for subject in material.subjects}
-    return [] if material.run is None else [each for each in material.run.pictures if each.model not in shown]
+def _other_pictures(contents: ReportContents) -> Sequence[FilterPicture]:
+    """Return the pictures of trained models that have no section."""
+    shown = {model.address for model in contents.models}
+    return [] if contents.run is None else [each for each in contents.run.pictures if each.model not in shown]
 
 
-def _hints(material: Material) -> Mapping[str, Hint]:
-    models = " ".join(shlex.quote(subject.address) for subject in material.subjects)
-    same = f"{models}{material.input_options}"
+def _hints(contents: ReportContents) -> Mapping[str, Hint]:
+    models = " ".join(shlex.quote(model.address) for model in contents.models)
+    same = f"{models}{contents.input_options}"
     run = f"archbench train {models} --out DIR; archbench report {same} --run DIR"
     return {
         "measured": Hint("Nothing of these models is measured yet:", f"archbench bench {same}"),
@@ -93,7 +92,7 @@ def _hints(material: Material) -> Mapping[str, Hint]:
     }
 
 
-def _rendered(data: Data, context: Mapping[str, Any]) -> str:
+def _rendered(data: PageData, context: Mapping[str, Any]) -> str:
     environment = Environment(
         loader=PackageLoader(_PACKAGE),
         autoescape=True,
@@ -101,21 +100,21 @@ def _rendered(data: Data, context: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Compact, and an error rather than a NaN, which JSON does not have. Names stay as they are written.
+    # Compact, readable names, and an error for NaN, which JSON lacks.
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False, "ensure_ascii": False}
     page = environment.get_template("page.html.j2")
-    script, library = "\n".join(map(_own, _SCRIPTS)), _library() if data.charts else ""
+    script, library = "\n".join(map(_read, _SCRIPTS)), _library() if data.charts else ""
     return page.render(
         context,
         data=data.document(),
-        style=Markup(_own("page.css")),
+        style=Markup(_read("page.css")),
         script=Markup(script),
         library=Markup(library),
         hashes=[_hash(text) for text in (script, library)],
     )
 
 
-def _own(name: str) -> str:
+def _read(name: str) -> str:
     return (files(_PACKAGE) / name).read_text(encoding="utf-8")
 
 
@@ -126,10 +125,10 @@ def _library() -> str:
 
     version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     library = vl_convert.javascript_bundle(vl_version=version)  # type: ignore[call-arg]  # the snippet has a default
-    assert not any(mark in library.lower() for mark in ("</script", "<!--")), "it would end the element that holds it"
+    assert not any(mark in library.lower() for mark in ("</script", "<!--")), "it would end the script element"
     return str(library)
 
 
 def _hash(script: str) -> str:
-    """Return by what the page's policy knows a script as its own; no other one runs."""
+    """Return a script's hash for the page's content security policy, which lets no other script run."""
     return f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"

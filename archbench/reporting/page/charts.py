@@ -1,4 +1,4 @@
-"""The charts of a report, of whatever there is data: which chart is drawn of what, by section."""
+"""The charts of a report, by section: each chart for which there is data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from archbench.reporting.charts.roofline import roofline_chart
 from archbench.reporting.charts.throughput import throughput_chart
 from archbench.reporting.charts.time_to_accuracy import time_to_accuracy_chart
 from archbench.reporting.charts.training import training_chart
-from archbench.reporting.page.contents import Material, Subject
+from archbench.reporting.page.contents import ReportContents, ReportModel
 
 if TYPE_CHECKING:
     from archbench.reporting.charts.theme import Chart
@@ -26,44 +26,42 @@ if TYPE_CHECKING:
 Spec = Mapping[str, Any]
 
 
-def model_charts(subject: Subject, table: LayerTable, device: Device | None) -> Iterator[Spec]:
-    """Yield what is drawn of one model: its layers, its memory, and on a device its roofline."""
+def model_charts(model: ReportModel, table: LayerTable, device: Device | None) -> Iterator[Spec]:
+    """Yield the charts of one model: layers, memory, and with a device the roofline."""
     if any(row.params or row.macs for row in table.rows):
-        yield _spec(layers_chart({subject.address: table.rows}))
-    moments = timeline(subject.trace)
+        yield _spec(layers_chart({model.address: table.rows}))
+    moments = timeline(model.trace)
     if len(moments) > 1:
-        yield _spec(memory_chart(moments, title=f"{subject.address} in inference"))
-    if device is not None and subject.roofline and any(row.flops and row.intensity for row in subject.roofline):
-        yield roofline_chart(subject.roofline, device, "fp32", title=f"{subject.address}, one sample").to_dict(
-            validate=False
-        )
+        yield _spec(memory_chart(moments, title=f"{model.address} in inference"))
+    if device is not None and model.roofline and any(row.flops and row.intensity for row in model.roofline):
+        yield _spec(roofline_chart(model.roofline, device, "fp32", title=f"{model.address}, one sample"))
 
 
-def overview_charts(material: Material, explanations: Sequence[Explanation]) -> Iterator[Spec]:
-    """Yield published errors against MACs, of the models that have one."""
+def overview_charts(contents: ReportContents, explanations: Sequence[Explanation]) -> Iterator[Spec]:
+    """Yield the published errors against MACs, of models that have one."""
     rows = (
-        published_error(subject.address, subject.card, subject.input_shape, explanation.table.totals)
-        for subject, explanation in zip(material.subjects, explanations, strict=True)
+        published_error(model.address, model.card, model.input_shape, explanation.table.totals)
+        for model, explanation in zip(contents.models, explanations, strict=True)
     )
     known = [row for row in rows if row is not None]
     if known:
         yield _spec(published_error_chart(known))
 
 
-def measured_charts(material: Material) -> Iterator[Spec]:
-    """Yield what is drawn of measurements that are ok: rates against batch, percentiles of latencies."""
-    good = [result for result in material.results if result.status == "ok"]
+def measured_charts(contents: ReportContents) -> Iterator[Spec]:
+    """Yield the charts of measurements with status `ok`: rate against batch, percentiles of latency."""
+    good = [result for result in contents.results if result.status == "ok"]
     if any(result.images_per_s for result in good):
         yield _spec(throughput_chart(good))
     if any(result.latencies_s for result in good):
         yield _spec(latency_chart(good))
 
 
-def training_charts(material: Material) -> Iterator[Spec]:
-    """Yield what is drawn of a training run: accuracy against MACs, curves, accuracy against time."""
-    if material.run is None:
+def training_charts(contents: ReportContents) -> Iterator[Spec]:
+    """Yield the charts of a training run: accuracy against MACs, curves, accuracy against time."""
+    if contents.run is None:
         return
-    run = material.run.figures
+    run = contents.run.figures
     data = run.data_said
     if any(row.top1_mean is not None for row in run.accuracies):
         yield _spec(measured_accuracy_chart(run.accuracies, data=data))
@@ -73,6 +71,6 @@ def training_charts(material: Material) -> Iterator[Spec]:
 
 
 def _spec(chart: Chart) -> Spec:
-    """Return a chart's specification; that charts are valid is shown by their own tests."""
-    found: Spec = chart.to_dict(validate=False)
-    return found
+    """Return a chart's specification without validation, which the charts' tests do."""
+    spec: Spec = chart.to_dict(validate=False)
+    return spec

@@ -1,4 +1,4 @@
-"""What a report is made from: records that were counted, measured and judged elsewhere."""
+"""The contents of a report: records that were counted, measured and judged elsewhere."""
 
 from __future__ import annotations
 
@@ -16,60 +16,60 @@ from archbench.trace.records import Trace
 from archbench.units import format_integer
 
 if TYPE_CHECKING:
-    from archbench.reporting.page.training import TrainingRun
+    from archbench.reporting.page.training import ReportRun
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ReportModel:
     """One model of a report.
 
-    `trace` is of one sample in mode `eval`, `kept_as` the name and `kept_input` the input under which its measurements
-    are stored, `roofline` its layers on the report's device, None where none was named.
+    `trace` is of one sample in mode `eval`. Its measurements are stored under `stored_name` and `stored_input`.
+    `roofline` has its layers on the report's device, None without a device.
     """
 
     address: str
-    kept_as: str
-    kept_input: str
+    stored_name: str
+    stored_input: str
     card: Card | None
     trace: Trace
     roofline: Sequence[RooflineRow] | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """The shape of one sample of the first input."""
+        """The shape of the first input, without the batch."""
         return self.trace.inputs[0].shape[1:] if self.trace.inputs else ()
 
     @property
     def reported_error(self) -> float | None:
-        """The published top-5 error in percent, None where there is none for this input."""
+        """The published top-5 error in percent; None if there is none for this input."""
         return reported_error(self.card, self.input_shape)
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """Everything that a report shows. None, or an empty sequence, is what there is nothing of.
+class ReportContents:
+    """Everything that a report shows; None or an empty sequence where there is no data.
 
-    `environment` is that of the process which makes the report, at `made_at`; `inputs` are those that were asked for
-    in place of the models' usual ones. `results` are the newest first, `num_older_results` those there was no room for.
+    `environment` is that of the process that makes the report, at `made_at`. `inputs` are given shapes, empty for the
+    models' usual inputs. `results` come newest first; `num_results_left_out` older ones are not shown.
     """
 
-    subjects: Sequence[Subject]
+    models: Sequence[ReportModel]
     made_at: str
     environment: Mapping[str, Any]
     device: Device | None = None
     inputs: Sequence[str] = ()
     results: Sequence[Result] = ()
-    num_older_results: int = 0
+    num_results_left_out: int = 0
     claims: Sequence[Judged] = ()
-    run: TrainingRun | None = None
+    run: ReportRun | None = None
 
     @property
     def input_options(self) -> str:
-        """What gives another command the same inputs, with a space before it; empty for the usual ones."""
+        """The options that give another command the same inputs, with a leading space; empty for the usual inputs."""
         return "".join(f" --input {shlex.quote(text)}" for text in self.inputs)
 
     @property
     def newest_of(self) -> str:
-        """Which results are shown, where not all are: `the newest 2,000 of 5,000`; else empty."""
-        shown, left_out = len(self.results), self.num_older_results
+        """The share of results shown, as in `the newest 2,000 of 5,000`; empty where all are."""
+        shown, left_out = len(self.results), self.num_results_left_out
         return f"the newest {format_integer(shown)} of {format_integer(shown + left_out)}" if left_out else ""

@@ -1,4 +1,4 @@
-"""What a report says of each model: its layer table with the workings, its drawing, its charts, what is known of it."""
+"""A model's section of a report: its layer table with derivations, its drawing, its charts, and further tables."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from archbench.analyze.layers import LayerRow, LayerTable
 from archbench.reporting.drawings.blocks import blocks_svg
 from archbench.reporting.drawings.volumes import volumes_svg
 from archbench.reporting.page.charts import model_charts
-from archbench.reporting.page.contents import Material, Subject
-from archbench.reporting.page.payload import Data
+from archbench.reporting.page.contents import ReportContents, ReportModel
+from archbench.reporting.page.payload import PageData
 from archbench.reporting.page.workings import workings
 from archbench.reporting.table import Table
 from archbench.reporting.tables.explain import gap_sentence
@@ -24,16 +24,16 @@ from archbench.reporting.tables.model import caveats, summary_table
 from archbench.units import format_bytes, format_count, format_dimensions, format_integer
 
 if TYPE_CHECKING:
-    from archbench.reporting.page.training import Picture
+    from archbench.reporting.page.training import FilterPicture
 
 _BARS = ("params", "macs", "output_bytes")
-# Of the layer table's details, what the page has room for.
+# Columns of the layer table that a terminal hides and a page has room for.
 _ALSO_SHOWN = frozenset({"param_bytes", "output_bytes"})
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A figure with its name, and the same with all digits where that is another text."""
+    """A named figure; `exact` has all digits where `text` does not."""
 
     name: str
     text: str
@@ -42,7 +42,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What is missing, and the command that makes it."""
+    """A sentence on missing data, and the command that produces it."""
 
     text: str
     command: str
@@ -50,9 +50,9 @@ class Hint:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One model's part of the page; views and charts are by their names in the page's data, None where there is none.
+    """A model's section; views and charts are names in the page's data, None where there is none.
 
-    `drawing` is SVG whose ids are of this section alone.
+    `drawing` is SVG whose ids are unique to this section.
     """
 
     id: str
@@ -66,23 +66,25 @@ class Section:
     measured: str | None
     training: str | None
     claims: str | None
-    pictures: Sequence[Picture]
+    pictures: Sequence[FilterPicture]
     hints: Sequence[Hint]
 
 
-def anchors(subjects: Sequence[Subject]) -> dict[str, str]:
-    """Return for each model the id of its section: its address as far as an id may hold it, and never one twice."""
-    found: dict[str, str] = {}
-    for subject in subjects:
-        plain = "model-" + (re.sub(r"[^A-Za-z0-9]+", "-", subject.address).strip("-") or "unnamed")
-        numbered = (f"{plain}--{number}" for number in range(2, len(subjects) + 2))
-        found[subject.address] = next(name for name in (plain, *numbered) if name not in found.values())
-    return found
+def anchors(models: Sequence[ReportModel]) -> dict[str, str]:
+    """Return a unique id for each model's section: its address without the characters that an id cannot have."""
+    ids: dict[str, str] = {}
+    for model in models:
+        plain = "model-" + (re.sub(r"[^A-Za-z0-9]+", "-", model.address).strip("-") or "unnamed")
+        numbered = (f"{plain}--{number}" for number in range(2, len(models) + 2))
+        ids[model.address] = next(name for name in (plain, *numbered) if name not in ids.values())
+    return ids
 
 
-def add_model(data: Data, subject: Subject, id: str, explanation: Explanation, material: Material) -> Section:
-    """Keep what the page shows of one model, and return where it lies. The tables of all models are kept before."""
-    address, table = subject.address, explanation.table
+def add_model(
+    data: PageData, model: ReportModel, id: str, explanation: Explanation, contents: ReportContents
+) -> Section:
+    """Add a model's tables, views and charts to the data, and return its section; shared tables are added before."""
+    address, table = model.address, explanation.table
     data.add_table(
         id,
         _layers(summary_table(table, model=address, batch=1, mode="eval")),
@@ -90,28 +92,28 @@ def add_model(data: Data, subject: Subject, id: str, explanation: Explanation, m
         hidden=_uninformative(table.rows),
         more={"workings": workings(explanation.layers)},
     )
-    results = [i for i, result in enumerate(material.results) if result.configuration.model == subject.kept_as]
-    among = f" among {material.newest_of}" if material.newest_of else ""
+    results = [i for i, result in enumerate(contents.results) if result.configuration.model == model.stored_name]
+    among = f" among {contents.newest_of}" if contents.newest_of else ""
     trained = (
-        [i for i, row in enumerate(material.run.figures.accuracies) if row.model == address] if material.run else []
+        [i for i, row in enumerate(contents.run.figures.accuracies) if row.model == address] if contents.run else []
     )
-    claims = [i for i, claim in enumerate(material.claims) if address in _models(claim.model)]
-    found = Section(
+    claims = [i for i, claim in enumerate(contents.claims) if address in _models(claim.model)]
+    section = Section(
         id=id,
         address=address,
-        title=f"{subject.card.title}, {subject.card.year}" if subject.card else "",
-        facts=_facts(subject, table),
-        paragraphs=[*_about(subject), *_remarks(subject, explanation)],
-        drawing=_drawing(subject, table, id),
-        charts=[data.add_chart(chart) for chart in model_charts(subject, table, material.device)],
+        title=f"{model.card.title}, {model.card.year}" if model.card else "",
+        facts=_facts(model, table),
+        paragraphs=[*_about(model), *_remarks(model, explanation)],
+        drawing=_drawing(model, table, id),
+        charts=[data.add_chart(chart) for chart in model_charts(model, table, contents.device)],
         layers=data.add_view(f"{id}-layers", id, f"Layers of {address}"),
         measured=data.add_view(f"{id}-measured", "measured", f"Measurements of {address}{among}", results),
         training=data.add_view(f"{id}-training", "training", f"Training of {address}", trained),
         claims=data.add_view(f"{id}-claims", "claims", f"Published figures of {address}", claims),
-        pictures=[picture for picture in material.run.pictures if picture.model == address] if material.run else [],
+        pictures=[picture for picture in contents.run.pictures if picture.model == address] if contents.run else [],
         hints=[],
     )
-    return replace(found, hints=list(_hints(found, subject, material.input_options)))
+    return replace(section, hints=list(_hints(section, model, contents.input_options)))
 
 
 def _layers(table: Table) -> Table:
@@ -120,7 +122,7 @@ def _layers(table: Table) -> Table:
 
 
 def _uninformative(rows: Sequence[LayerRow]) -> Iterator[str]:
-    """Yield the columns in which every row says what goes without saying."""
+    """Yield the columns that have the same trivial value in every row."""
     if all(row.calls == 1 for row in rows):
         yield "calls"
     if all(row.groups in (None, 1) for row in rows):
@@ -128,15 +130,15 @@ def _uninformative(rows: Sequence[LayerRow]) -> Iterator[str]:
 
 
 def _models(claim: str) -> set[str]:
-    """Return the models that a claim is about, with and without their number of classes."""
+    """Return the models of a claim, with and without their number of classes."""
     names = re.split(r"[/-]", claim)
     return {claim, *names, *(name.partition("@")[0] for name in (claim, *names))}
 
 
-def _facts(subject: Subject, table: LayerTable) -> list[Fact]:
+def _facts(model: ReportModel, table: LayerTable) -> list[Fact]:
     totals = table.totals
     counts = {"parameters": totals.params, "MACs": totals.macs, "FLOPs": totals.flops, "neurons": totals.neurons}
-    shapes = ", ".join(format_dimensions(info.shape[1:]) for info in subject.trace.inputs)
+    shapes = ", ".join(format_dimensions(info.shape[1:]) for info in model.trace.inputs)
     sizes = {"weights": totals.param_bytes, "peak memory": totals.peak_inference_bytes or 0}
     return [
         Fact("input", shapes),
@@ -146,45 +148,45 @@ def _facts(subject: Subject, table: LayerTable) -> list[Fact]:
     ]
 
 
-def _about(subject: Subject) -> Iterator[str]:
-    card = subject.card
+def _about(model: ReportModel) -> Iterator[str]:
+    card = model.card
     if card is None:
         return
     yield card.paper
     if card.differences:
         yield f"Differences: {card.differences}"
-    if subject.reported_error is not None:
+    if model.reported_error is not None:
         protocol = f" on {card.reported_protocol}" if card.reported_protocol else ""
-        yield f"Reported top-5 error: {subject.reported_error}%{protocol}."
+        yield f"Reported top-5 error: {model.reported_error}%{protocol}."
 
 
-def _remarks(subject: Subject, explanation: Explanation) -> Iterable[str]:
+def _remarks(model: ReportModel, explanation: Explanation) -> Iterable[str]:
     gap = [gap_sentence(explanation.gap)] if explanation.gap else []
-    return [*gap, *caveats(subject.address, explanation.table, subject.trace.real_data_reason)]
+    return [*gap, *caveats(model.address, explanation.table, model.trace.real_data_reason)]
 
 
-def _drawing(subject: Subject, table: LayerTable, id: str) -> str:
-    """Return the picture that `archbench draw` makes, its ids made the section's own."""
-    chain = volume_chain(table.rows, subject.trace)
+def _drawing(model: ReportModel, table: LayerTable, id: str) -> str:
+    """Return the picture of `archbench draw`, with the section's id before its own ids."""
+    chain = volume_chain(table.rows, model.trace)
     if chain is not None:
-        svg = volumes_svg(chain, subject.address, table.totals)
+        svg = volumes_svg(chain, model.address, table.totals)
     else:
-        shapes = [info.shape[1:] for info in subject.trace.inputs]
-        svg = blocks_svg(block_tree(table.rows, subject.trace.layers), subject.address, shapes)
+        shapes = [info.shape[1:] for info in model.trace.inputs]
+        svg = blocks_svg(block_tree(table.rows, model.trace.layers), model.address, shapes)
     head, mark, rest = svg.partition("</defs>")
     head = re.sub(r'id="(\w+)"', rf'id="{id}-\1"', head)
     head = head.replace('labelledby="title description"', f'labelledby="{id}-title {id}-description"')
     return head + mark + rest.replace('marker-end="url(#head)"', f'marker-end="url(#{id}-head)"')
 
 
-def _hints(section: Section, subject: Subject, input_options: str) -> Iterator[Hint]:
-    model = shlex.quote(section.address)
-    same = f"{model}{input_options}"
-    if subject.roofline is None:
+def _hints(section: Section, model: ReportModel, input_options: str) -> Iterator[Hint]:
+    address = shlex.quote(section.address)
+    same = f"{address}{input_options}"
+    if model.roofline is None:
         yield Hint("No roofline, for no device is named:", f"archbench report {same} --device NAME")
     if section.measured is None:
         yield Hint("Not measured yet:", f"archbench bench {same}")
     if section.training is None:
-        yield Hint("Not trained here:", f"archbench train {model} --out DIR; archbench report {same} --run DIR")
+        yield Hint("Not trained here:", f"archbench train {address} --out DIR; archbench report {same} --run DIR")
     if section.claims is None:
-        yield Hint("No published figure of it is known here:", f"archbench verify {model} --claims PATH")
+        yield Hint("No published figure of it is known here:", f"archbench verify {address} --claims PATH")

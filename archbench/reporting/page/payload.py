@@ -1,7 +1,7 @@
-"""How a report's data lies in the page: once, as plain values for JSON.
+"""The data of a report page: each table and chart once, as plain values for JSON.
 
-A cell is its raw value, as CSV has it, or that and the text that people read where the two differ. Sections show views:
-all rows of a table, or some.
+A cell is its raw value, as in CSV, or the pair of raw value and formatted text where the two differ. Sections show
+views: all rows of a table, or some.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 
 from archbench.reporting.table import Column, Table
 
-# JavaScript's whole numbers are exact up to here; what is larger goes as text, which sorts alike and stays exact.
+# JavaScript's integers are exact up to here; larger ones are written as text, which sorts alike and stays exact.
 _LARGEST_EXACT = 2**53
 
 
 @dataclass(slots=True)
-class Data:
-    """Tables, views on their rows and charts by name; `datasets` are those of all charts, `themes` how charts look."""
+class PageData:
+    """Tables, views of their rows, and charts, by name; all charts share `datasets`, and `themes` configure them."""
 
     themes: Mapping[str, Any]
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -36,18 +36,18 @@ class Data:
         hidden: Iterable[str] = (),
         more: Mapping[str, Any] | None = None,
     ) -> None:
-        """Keep a table; `bars` are the fields drawn as bars too, `hidden` those left to CSV, `more` further keys."""
+        """Add a table; `bars` are fields shown with bars, `hidden` fields are in its CSV only, `more` adds keys."""
         self.tables[name] = {**_page_table(table, frozenset(bars), frozenset(hidden)), **(more or {})}
 
     def add_view(self, name: str, table: str, caption: str, rows: Sequence[int] | None = None) -> str | None:
-        """Keep a view of a table, of some of its rows or of all, and return its name; None where it has no row."""
+        """Add a view of some or all rows of a table and return its name; None where it has no row."""
         if table not in self.tables or not (self.tables[table]["rows"] if rows is None else rows):
             return None
         self.views[name] = {"table": table, "caption": caption, **({} if rows is None else {"rows": list(rows)})}
         return name
 
     def add_chart(self, spec: Mapping[str, Any]) -> str:
-        """Keep a chart's specification, its data sets beside those of all others, and return its name."""
+        """Add a chart's specification, with its data sets among those of all charts, and return its name."""
         self.datasets |= spec.get("datasets", {})
         name = f"chart-{len(self.charts) + 1}"
         left_out = ("datasets", "config", "$schema")
@@ -55,7 +55,7 @@ class Data:
         return name
 
     def document(self) -> dict[str, Any]:
-        """Return all of it as JSON can hold it: what is no finite number becomes null."""
+        """Return all data for JSON; numbers that are not finite become null."""
         names = ("themes", "tables", "views", "charts", "datasets")
         return {name: _finite(getattr(self, name)) for name in names}
 

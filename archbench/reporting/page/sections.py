@@ -1,4 +1,4 @@
-"""The parts of a report that are about several models: overview, measurements, training, claims, environment."""
+"""The sections of a report about all models: overview, measurements, training, claims, environment."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from archbench.analyze.compare import ModelRow, comparison_row
 from archbench.analyze.explain.explain import Explanation
-from archbench.reporting.page.contents import Material, Subject
-from archbench.reporting.page.payload import Data
+from archbench.reporting.page.contents import ReportContents, ReportModel
+from archbench.reporting.page.payload import PageData
 from archbench.reporting.table import Column, Table
 from archbench.reporting.tables.bench import bench_table
 from archbench.reporting.tables.model import caveats, claims_table, comparison_table
@@ -21,55 +21,55 @@ _BARS = ("params", "macs", "flops", "neurons", "param_bytes", "peak_inference_by
 
 
 def add_overview(
-    data: Data, material: Material, explanations: Sequence[Explanation], anchors: Mapping[str, str]
+    data: PageData, contents: ReportContents, explanations: Sequence[Explanation], anchors: Mapping[str, str]
 ) -> Table:
-    """Keep the comparison, one row a model with the way to its section, and return it."""
-    counted = list(zip(material.subjects, explanations, strict=True))
-    rows = [_row(subject, explanation) for subject, explanation in counted]
-    said = [
+    """Add the comparison, one row per model with a link to its section, and return the table."""
+    counted = list(zip(contents.models, explanations, strict=True))
+    rows = [_row(model, explanation) for model, explanation in counted]
+    sentences = [
         caveat
-        for subject, explanation in counted
-        for caveat in caveats(subject.address, explanation.table, subject.trace.real_data_reason)
+        for model, explanation in counted
+        for caveat in caveats(model.address, explanation.table, model.trace.real_data_reason)
     ]
     notes = [_ERRORS] if any(row.reported_top5_error_percent is not None for row in rows) else []
-    # Ratios to the first model would be one more number in every cell; bars say as much.
-    table = comparison_table(rows, baseline=0, batch=1, mode="eval", notes=notes, caveats=said)
+    # Without a baseline: ratios to the first model would add a number to every cell, and bars show the same.
+    table = comparison_table(rows, baseline=0, batch=1, mode="eval", notes=notes, caveats=sentences)
     table = replace(table, baseline=None)
-    links = [anchors[subject.address] for subject in material.subjects]
+    links = [anchors[model.address] for model in contents.models]
     data.add_table("overview", table, bars=_BARS, more={"links": links})
     data.add_view("overview", "overview", "All models")
     return table
 
 
-def _row(subject: Subject, explanation: Explanation) -> ModelRow:
-    card, inputs = subject.card, subject.trace.inputs
+def _row(model: ReportModel, explanation: Explanation) -> ModelRow:
+    card, inputs = model.card, model.trace.inputs
     return comparison_row(
-        subject.address,
+        model.address,
         explanation.table.totals,
         title=card.title if card else "",
         year=card.year if card else None,
         input_shape=inputs[0].shape if inputs else (),
-        reported_top5_error_percent=subject.reported_error,
+        reported_top5_error_percent=model.reported_error,
     )
 
 
-def add_measured(data: Data, material: Material) -> Table | None:
-    """Keep the measurements, one row each with its interval, and return the table; None where there are none."""
-    if not material.results:
+def add_measured(data: PageData, contents: ReportContents) -> Table | None:
+    """Add the measurements, one row each, and return the table; None where there are none."""
+    if not contents.results:
         return None
-    table = bench_table(material.results)
-    is_one = len({result.machine for result in material.results}) == 1
-    machine = Column("machine", "Machine", "text", None if is_one else 17)
+    table = bench_table(contents.results)
+    is_single = len({result.machine for result in contents.results}) == 1
+    machine = Column("machine", "Machine", "text", None if is_single else 17)
     table = replace(table, columns=(*table.columns, machine))
-    unsaid = () if any(result.configuration.compiled for result in material.results) else ("compiled",)
-    data.add_table("measured", table, bars=("images_per_s",), hidden=("run_id", "started_at", *unsaid))
-    data.add_view("measured", "measured", f"Measurements, {material.newest_of or 'the newest first'}")
+    trivial = () if any(result.configuration.compiled for result in contents.results) else ("compiled",)
+    data.add_table("measured", table, bars=("images_per_s",), hidden=("run_id", "started_at", *trivial))
+    data.add_view("measured", "measured", f"Measurements, {contents.newest_of or 'the newest first'}")
     return table
 
 
-def add_training(data: Data, material: Material) -> Table | None:
-    """Keep what training came to and every epoch, and return the first table; None where there is no run."""
-    run = material.run
+def add_training(data: PageData, contents: ReportContents) -> Table | None:
+    """Add the accuracies and all epochs, and return the table of accuracies; None where there is no run."""
+    run = contents.run
     if run is None:
         return None
     figures = run.figures
@@ -81,11 +81,11 @@ def add_training(data: Data, material: Material) -> Table | None:
     return table
 
 
-def add_claims(data: Data, material: Material) -> Table | None:
-    """Keep published figures with their verdicts, and return the table; None where there are none."""
-    if not material.claims:
+def add_claims(data: PageData, contents: ReportContents) -> Table | None:
+    """Add the published figures with their verdicts, and return the table; None where there are none."""
+    if not contents.claims:
         return None
-    table = claims_table(material.claims)
+    table = claims_table(contents.claims)
     columns = (replace(column, wraps=True) if column.field == "source" else column for column in table.columns)
     table = replace(table, columns=tuple(columns))
     data.add_table("claims", table)
@@ -93,14 +93,14 @@ def add_claims(data: Data, material: Material) -> Table | None:
     return table
 
 
-def add_environment(data: Data, material: Material) -> None:
-    """Keep what the figures depend on: a column for this page, for each machine that measured, and for the run."""
-    records = {"This page": dict(_flat(material.environment))}
-    # Results are the newest first, and the newest of a machine says what it is now.
-    for result in reversed(material.results):
+def add_environment(data: PageData, contents: ReportContents) -> None:
+    """Add the environments: a column for this page, for each machine that measured, and for the training run."""
+    records = {"This page": dict(_flat(contents.environment))}
+    # Results come newest first: reversed, the newest result of each machine is kept.
+    for result in reversed(contents.results):
         records[f"Measured: {result.configuration.device} ({result.machine})"] = dict(_flat(result.environment))
-    if material.run is not None and material.run.environment:
-        records[f"Trained: {material.run.name}"] = dict(_flat(material.run.environment))
+    if contents.run is not None and contents.run.environment:
+        records[f"Trained: {contents.run.name}"] = dict(_flat(contents.run.environment))
     names = dict.fromkeys(name for record in records.values() for name in record)
     columns = [Column("what", "What", "text", 0), *(Column(f"c{i}", head, "text", 1) for i, head in enumerate(records))]
     rows = [
@@ -113,7 +113,7 @@ def add_environment(data: Data, material: Material) -> None:
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield names and values; those inside others are named with a point, as `flags.mkldnn`."""
+    """Yield names and values; nested names are joined with a point, as `flags.mkldnn`."""
     for name, value in record.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")

@@ -1,4 +1,4 @@
-"""What a report shows of a training run: its figures, what they say, pictures of filters, and the circumstances."""
+"""A training run in a report: its figures, a comparison in sentences, pictures of filters, and the environment."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from archbench.training.statistics import compare_models
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture of a model's filters as a data URI; `layer` is the convolution that has them."""
+class FilterPicture:
+    """A picture of a convolution's filters as a data URI."""
 
     model: str
     layer: str
@@ -28,22 +28,22 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingRun:
-    """A run as it was read back; `verdict` are sentences on which model learns better for its cost."""
+class ReportRun:
+    """A run that was read from its folder; `verdict` has sentences on accuracy for cost."""
 
     name: str
     figures: FinishedRun
     verdict: Sequence[str]
-    pictures: Sequence[Picture]
+    pictures: Sequence[FilterPicture]
     environment: Mapping[str, Any]
 
 
-def read_training(path: Path) -> TrainingRun:
-    """Return the run in a folder. Raises UsageError for what is no such folder, damaged, or without figures yet."""
+def read_run(path: Path) -> ReportRun:
+    """Return the run in a folder. Raises UsageError if the folder has no run, a damaged one, or one without figures."""
     figures = read_finished(path)
     if not figures.accuracies:
         raise UsageError(f"no training of the run '{path}' has ended yet; 'archbench train --resume {path}' goes on")
-    return TrainingRun(
+    return ReportRun(
         name=path.resolve().name,
         figures=figures,
         verdict=verdict(figures.accuracies, compare_models(figures.complete_predictions())),
@@ -52,20 +52,20 @@ def read_training(path: Path) -> TrainingRun:
     )
 
 
-def _pictures(folder: RunFolder, models: Sequence[str]) -> list[Picture]:
-    """Return the pictures of filters; a file is named `filters-MODEL-LAYER.png`."""
-    found = []
+def _pictures(folder: RunFolder, models: Sequence[str]) -> list[FilterPicture]:
+    """Return the pictures in files named `filters-MODEL-LAYER.png`."""
+    pictures = []
     for path in sorted(folder.pictures.glob("filters-*.png")):
         rest = path.stem.removeprefix("filters-")
         owners = [model for model in models if rest.startswith(f"{plain_name(model)}-")]
         if owners:
             owner = max(owners, key=len)
-            found.append(Picture(owner, rest.removeprefix(f"{plain_name(owner)}-"), _uri(path)))
-    return found
+            pictures.append(FilterPicture(owner, rest.removeprefix(f"{plain_name(owner)}-"), _uri(path)))
+    return pictures
 
 
 def _uri(path: Path) -> str:
-    """Return a PNG as a data URI, packed tightly: it is drawn large, and without its opacity a tenth of its size."""
+    """Return a PNG as a data URI, recompressed without its alpha channel to a tenth of its size."""
     from PIL import Image, UnidentifiedImageError
 
     packed = io.BytesIO()
@@ -73,12 +73,12 @@ def _uri(path: Path) -> str:
         with Image.open(path, formats=["PNG"]) as image:
             image.convert("RGB").save(packed, "PNG", optimize=True)
     except (UnidentifiedImageError, OSError) as error:
-        raise UsageError(f"'{path}' is no PNG picture that can be read") from error
+        raise UsageError(f"'{path}' is not a readable PNG") from error
     return f"data:image/png;base64,{b64encode(packed.getvalue()).decode()}"
 
 
 def _environment(path: Path) -> dict[str, Any]:
-    """Return what the run's figures depend on, nothing if it does not say."""
+    """Return the run's environment, empty if it was not recorded."""
     if not path.is_file():
         return {}
     try:

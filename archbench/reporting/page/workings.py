@@ -1,4 +1,4 @@
-"""How a layer's figures come about, as the page keeps it: for each row of the layer table its lines."""
+"""The derivations of a layer's figures in the form that the page reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from archbench.analyze.explain.explain import LayerExplanation
 from archbench.reporting.tables.explain import equation, shown_together
 from archbench.reporting.tables.layer_notes import remark_sentences
 
-# The column of the layer table that shows what is derived. What has none is shown with the layer's name.
+# Derived figure -> column of the layer table. Other figures are shown with the layer's name.
 _FIELDS = {
     "weights": "params",
     "parameters": "params",
@@ -27,10 +27,10 @@ _FIELDS = {
 
 
 def workings(layers: Sequence[LayerExplanation]) -> list[list[Any]]:
-    """Return a pair a layer: what is said of it in words, and its lines.
+    """Return a pair per layer: its remarks, and its lines.
 
-    A line is the column that it explains, the figure's name, the formula, and that with numbers: `["macs", "MACs",
-    "w·o", "34,848·55·55 = 105,415,200"]`.
+    A line is the column that it explains, the figure's name, the formula, and the formula with numbers: `["macs",
+    "MACs", "w·o", "34,848·55·55 = 105,415,200"]`.
     """
     return [
         [remark_sentences(layer), [_line(group) for group in shown_together(layer, is_walk=False)]] for layer in layers
@@ -39,7 +39,7 @@ def workings(layers: Sequence[LayerExplanation]) -> list[list[Any]]:
 
 def _line(derivations: Sequence[Derivation]) -> list[str]:
     first = derivations[0]
-    # A dimension of its own follows a comma: `receptive field, width`.
+    # A dimension follows a comma: `receptive field, width`.
     field = _FIELDS.get(first.symbol.partition(",")[0], "")
     names = " = ".join(dict.fromkeys(derivation.symbol for derivation in derivations))
     formula = first.formula.replace("{", "").replace("}", "")

@@ -18,10 +18,10 @@ from archbench.analyze.layers import layer_table
 from archbench.models.address import find
 from archbench.reporting.export.csv import to_csv
 from archbench.reporting.page.build import report_page
-from archbench.reporting.page.contents import Material, Subject
+from archbench.reporting.page.contents import ReportContents, ReportModel
 from archbench.reporting.page.header import page_sentences
 from archbench.reporting.page.models import anchors
-from archbench.reporting.page.payload import Data
+from archbench.reporting.page.payload import PageData
 from archbench.reporting.page.workings import workings
 from archbench.reporting.table import Column, Table
 from archbench.reporting.tables.model import summary_table
@@ -68,16 +68,16 @@ class Reader(HTMLParser):
         return json.loads(text)
 
 
-def subject(address, model=None, shape=None):
+def report_model(address, model=None, shape=None):
     source = None if model is not None else find(address)
     shape = shape or source.input_shape
     record = trace(model or source.build(), torch.empty(1, *shape, device="meta"))
-    return Subject(address, address, format_dimensions(shape), source.card if source else None, record)
+    return ReportModel(address, address, format_dimensions(shape), source.card if source else None, record)
 
 
-def material(*subjects, **more):
+def report_contents(*models, **more):
     facts = {"tool": "1.0", "torch": "2.0", "python": "3.12", "cpu_name": "A CPU", "cpu_cores": 2}
-    return Material(subjects, "2026-01-02T03:04:05+00:00", facts, **more)
+    return ReportContents(models, "2026-01-02T03:04:05+00:00", facts, **more)
 
 
 def result(model, **changes):
@@ -89,13 +89,13 @@ def result(model, **changes):
 
 @pytest.fixture(scope="module")
 def lenet():
-    return subject("lenet")
+    return report_model("lenet")
 
 
 @pytest.fixture(scope="module")
 def full(lenet):
     claims = [Judged("C1", "a lecture", "lenet", "conv1", "filters", "6", 6, "exact", "")]
-    return Reader(report_page(material(lenet, subject("lenet5"), results=[result("lenet")], claims=claims)))
+    return Reader(report_page(report_contents(lenet, report_model("lenet5"), results=[result("lenet")], claims=claims)))
 
 
 def test_ids_are_unique_and_every_anchor_and_label_has_its_target(full):
@@ -160,10 +160,10 @@ def test_every_derived_result_is_the_number_in_its_cell(full):
 
 def test_texts_of_others_stay_texts():
     card = replace(find("lenet").card, title=HOSTILE, paper=HOSTILE, differences=HOSTILE)
-    hostile = replace(subject(HOSTILE, nn.Sequential(nn.Linear(4, 2)), (4,)), card=card)
+    hostile = replace(report_model(HOSTILE, nn.Sequential(nn.Linear(4, 2)), (4,)), card=card)
     judged = Judged(HOSTILE, HOSTILE, HOSTILE, "", "params", "1", 2, "contradicts", HOSTILE)
     bad = result(HOSTILE, status="failed", reason=HOSTILE, environment={HOSTILE: HOSTILE})
-    page = Reader(report_page(material(hostile, claims=[judged], results=[bad])))
+    page = Reader(report_page(report_contents(hostile, claims=[judged], results=[bad])))
     # The page's own: data, library, script.
     assert len([tag for tag, _ in page.elements if tag == "script"]) == 3
     assert not [tag for tag, _ in page.elements if tag == "img"]
@@ -172,13 +172,13 @@ def test_texts_of_others_stay_texts():
 
 
 def test_models_whose_addresses_differ_in_signs_alone_have_sections_of_their_own():
-    one = subject("net", nn.Linear(2, 2), (2,))
+    one = report_model("net", nn.Linear(2, 2), (2,))
     found = anchors([replace(one, address=address) for address in ("a.py:Net", "a/py?Net", "a-py-Net", "<>")])
     assert list(found.values()) == ["model-a-py-Net", "model-a-py-Net--2", "model-a-py-Net--3", "model-unnamed"]
 
 
 def test_what_is_missing_is_said_with_the_command_that_makes_it(lenet):
-    page = Reader(report_page(material(replace(lenet, address="my net.py:Net"))))
+    page = Reader(report_page(report_contents(replace(lenet, address="my net.py:Net"))))
     text = "".join(page.text)
     assert "archbench bench 'my net.py:Net'" in text
     assert "archbench train 'my net.py:Net' --out DIR" in text
@@ -188,7 +188,7 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(lenet):
 
 
 def test_commands_that_make_what_is_missing_have_the_inputs_of_the_report(lenet):
-    text = "".join(Reader(report_page(material(lenet, inputs=["1x33x33"]))).text)
+    text = "".join(Reader(report_page(report_contents(lenet, inputs=["1x33x33"]))).text)
     assert "archbench bench lenet --input 1x33x33" in text
     assert "archbench report lenet --input 1x33x33 --device NAME" in text
     assert "archbench report lenet --input 1x33x33 --run DIR" in text
@@ -196,7 +196,7 @@ def test_commands_that_make_what_is_missing_have_the_inputs_of_the_report(lenet)
 
 @pytest.mark.parametrize(("shape", "is_published"), [((3, 227, 227), True), ((3, 229, 229), False)])
 def test_an_error_is_shown_on_the_input_that_it_was_published_for(shape, is_published):
-    page = Reader(report_page(material(subject("alexnet", shape=shape))))
+    page = Reader(report_page(report_contents(report_model("alexnet", shape=shape))))
     assert ("Reported top-5 error: 18.2%" in "".join(page.text)) == is_published
     assert any("Published" in chart["description"] for chart in page.data["charts"].values()) == is_published
     table = page.data["tables"]["overview"]
@@ -206,18 +206,18 @@ def test_an_error_is_shown_on_the_input_that_it_was_published_for(shape, is_publ
 
 def test_a_model_that_needed_real_data_is_said_to_have_had_it(lenet):
     real = replace(lenet, address="real", trace=replace(lenet.trace, real_data_reason="it reads values"))
-    begins = [next(page_sentences(material(*each))) for each in ([lenet], [lenet, real], [real])]
+    begins = [next(page_sentences(report_contents(*each))) for each in ([lenet], [lenet, real], [real])]
     assert "on tensors without data, one sample" in begins[0]
     assert "on tensors without data (real: on real data), one sample" in begins[1]
     assert "on real data, one sample" in begins[2]
     # Below the overview, and in the model's own section.
-    text = "".join(Reader(report_page(material(lenet, real))).text)
+    text = "".join(Reader(report_page(report_contents(lenet, real))).text)
     assert text.count("real: run on real data, because it reads values") == 2
 
 
 def test_a_rate_that_is_not_to_be_believed_is_flagged_and_its_reason_said(lenet):
     flagged = result("lenet", status="implausible", reason="faster than the device")
-    page = Reader(report_page(material(lenet, results=[flagged])))
+    page = Reader(report_page(report_contents(lenet, results=[flagged])))
     table = page.data["tables"]["measured"]
     cells = dict(zip([column["field"] for column in table["columns"]], table["rows"][0], strict=True))
     assert cells["images_per_s"] == [100.0, "flagged"]
@@ -225,7 +225,7 @@ def test_a_rate_that_is_not_to_be_believed_is_flagged_and_its_reason_said(lenet)
 
 
 def test_of_more_measurements_than_fit_the_page_says_how_many_there_are(lenet):
-    page = Reader(report_page(material(lenet, results=[result("lenet")], num_older_results=4999)))
+    page = Reader(report_page(report_contents(lenet, results=[result("lenet")], num_results_left_out=4999)))
     assert "Measured on A CPU (1 result); these are the newest 1 of 5,000." in "".join(page.text)
     captions = {name: view["caption"] for name, view in page.data["views"].items()}
     assert captions["measured"] == "Measurements, the newest 1 of 5,000"
@@ -240,7 +240,7 @@ def test_measurements_stand_with_their_model_too(full):
 def test_each_machine_has_a_column_in_the_environment(lenet):
     newest, other = result("lenet", environment={"torch": "2.1"}), result("lenet", run_id="r2", machine="there")
     older = result("lenet", run_id="r3", environment={"torch": "2.0"})
-    page = Reader(report_page(material(lenet, results=[newest, other, older])))
+    page = Reader(report_page(report_contents(lenet, results=[newest, other, older])))
     table = page.data["tables"]["environment"]
     headings = [column["heading"] for column in table["columns"]]
     assert sorted(headings[1:]) == ["Measured: A CPU (here)", "Measured: A CPU (there)", "This page"]
@@ -249,7 +249,7 @@ def test_each_machine_has_a_column_in_the_environment(lenet):
 
 
 def test_numbers_that_json_or_javascript_lack_are_kept_as_well_as_can_be():
-    data = Data(themes={})
+    data = PageData(themes={})
     columns = (Column("name", "Name"), Column("count", "Count", "integer", 1), Column("loss", "Loss", "measure", 2))
     rows = [{"name": "a", "count": 2**53 + 1, "loss": float("nan")}, {"name": "b", "count": 3, "loss": 0.5}]
     data.add_table("t", Table(columns, rows))
@@ -271,7 +271,11 @@ def test_a_model_that_branches_or_has_no_layers_has_a_page():
         def forward(self, x):
             return self.a(x) + self.b(x)
 
-    page = Reader(report_page(material(subject("branched", Branched(), (4,)), subject("nothing", nn.Identity(), (4,)))))
+    page = Reader(
+        report_page(
+            report_contents(report_model("branched", Branched(), (4,)), report_model("nothing", nn.Identity(), (4,)))
+        )
+    )
     assert {"model-branched", "model-nothing"} <= set(page.all("id"))
     assert "model-branched-layers" in page.data["views"]
 

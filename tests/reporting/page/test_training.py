@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from archbench.errors import UsageError
-from archbench.reporting.page.training import read_training
+from archbench.reporting.page.training import read_run
 from archbench.training.run_dir.files import write_outcome, write_predictions, write_rows
 from archbench.training.run_dir.paths import RunFolder
 from archbench.training.run_dir.records import Accuracy, Epoch, Outcome, Prediction
 from tests.helpers.chart_specs import run_record
-from tests.reporting.page.test_page import Reader, material, report_page, subject
+from tests.reporting.page.test_page import Reader, report_contents, report_model, report_page
 
 MODELS = ("lenet", "lenet-wide")
 
@@ -52,7 +52,7 @@ def folder(tmp_path):
 
 
 def test_filters_belong_to_the_model_whose_name_fits_most(folder):
-    pictures = read_training(folder).pictures
+    pictures = read_run(folder).pictures
     assert [(picture.model, picture.layer) for picture in pictures] == [("lenet", "conv1"), ("lenet-wide", "conv1")]
     kind, _, packed = pictures[0].uri.partition(",")
     assert kind == "data:image/png;base64"
@@ -61,7 +61,7 @@ def test_filters_belong_to_the_model_whose_name_fits_most(folder):
 
 
 def test_a_run_is_shown_with_its_models_its_curves_and_its_circumstances(folder):
-    page = Reader(report_page(material(subject("lenet"), run=read_training(folder))))
+    page = Reader(report_page(report_contents(report_model("lenet"), run=read_run(folder))))
     data = page.data
     assert data["views"]["model-lenet-training"]["rows"] == [0]
     assert [row[0] for row in data["tables"]["training"]["rows"]] == list(MODELS)
@@ -78,7 +78,7 @@ def test_a_run_is_shown_with_its_models_its_curves_and_its_circumstances(folder)
 
 def test_a_run_of_which_no_epoch_has_ended_has_no_table_of_epochs(folder):
     write_rows(RunFolder(folder).metrics, Epoch, [])
-    page = Reader(report_page(material(subject("lenet"), run=read_training(folder))))
+    page = Reader(report_page(report_contents(report_model("lenet"), run=read_run(folder))))
     assert "Epochs" not in "".join(page.text)
     # The script fills every place that it finds.
     assert set(page.all("data-view")) <= set(page.data["views"])
@@ -86,11 +86,11 @@ def test_a_run_of_which_no_epoch_has_ended_has_no_table_of_epochs(folder):
 
 def test_a_picture_that_is_none_is_told(folder):
     (folder / "pictures" / "filters-lenet-conv2.png").write_bytes(b"<svg onload=alert(1)>")
-    with pytest.raises(UsageError, match=r"filters-lenet-conv2\.png' is no PNG picture"):
-        read_training(folder)
+    with pytest.raises(UsageError, match=r"filters-lenet-conv2\.png' is not a readable PNG"):
+        read_run(folder)
 
 
 def test_a_damaged_record_of_circumstances_is_told(folder):
     (folder / "environment.json").write_text("{")
     with pytest.raises(UsageError, match=r"environment\.json' is damaged"):
-        read_training(folder)
+        read_run(folder)
