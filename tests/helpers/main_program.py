@@ -35,6 +35,11 @@ class Program:
     arguments: tuple[str, ...]
     is_unbuffered: bool = False
 
+    @property
+    def name(self) -> str:
+        """The last part of the module's or file's name."""
+        return Path(self.target).stem.rpartition(".")[2]
+
     def run(self) -> None:
         """Run the program as `__main__`."""
         if self.flag == "-m":
@@ -64,13 +69,24 @@ def program_of(command: Sequence[str]) -> Program | None:
     return None
 
 
-def become(
-    program: Program, cwd: str, environment: dict[str, str], streams: Sequence[int], new_session: bool
-) -> NoReturn:
-    """Run the program in this fork, with descriptors (-1: closed) as standard streams, and end the process."""
+def place_streams(streams: Sequence[int], *, keep: int = -1) -> None:
+    """Make descriptors the standard streams, -1 being a closed one, and close all others but `keep`."""
+    held = [fd if fd < 0 else fcntl.fcntl(fd, fcntl.F_DUPFD, _FREE_FROM) for fd in streams]
+    for number, fd in enumerate(held):
+        if fd < 0:
+            os.closerange(number, number + 1)
+        else:
+            os.dup2(fd, number)
+    last = os.sysconf("SC_OPEN_MAX")
+    os.closerange(3, max(keep, 3))
+    os.closerange(max(keep + 1, 3), last)
+
+
+def become(program: Program, cwd: str, environment: dict[str, str], new_session: bool) -> NoReturn:
+    """Run the program in this fork, whose standard streams are the program's, and end the process."""
     code = 1
     try:
-        _forget_the_parent(streams)
+        _forget_the_parent()
         if new_session:
             os.setsid()
         os.chdir(cwd)
@@ -86,19 +102,12 @@ def become(
         os._exit(code)
 
 
-def _forget_the_parent(streams: Sequence[int]) -> None:
-    """Take over nothing of the process that was forked: descriptors, handlers of signals, what it does at its end."""
+def _forget_the_parent() -> None:
+    """Take over nothing of the process that was forked: garbage, what it does at its end, handlers of signals."""
     gc.enable()
-    gc.freeze()  # nothing of the parent's is collected, which could close a descriptor that is this process's own
+    gc.freeze()
     for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
         finalizer.atexit = False
-    held = [fd if fd < 0 else fcntl.fcntl(fd, fcntl.F_DUPFD, _FREE_FROM) for fd in streams]
-    for number, fd in enumerate(held):
-        if fd < 0:
-            os.closerange(number, number + 1)
-        else:
-            os.dup2(fd, number)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if "numpy" in sys.modules:

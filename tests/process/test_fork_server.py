@@ -86,8 +86,14 @@ def test_a_fork_computes_with_threads():
     assert ended(code)[:2] == (0, f"{512**3} 2\n")
 
 
-def test_a_process_of_one_thread_forks_its_own_children():
-    child = f"import subprocess, sys; print(subprocess.run([sys.executable, '-c', {IS_FORK!r}], check=True).args[1])"
-    assert ended(child)[1] == "True\n-c\n"
-    with_a_thread = f"import threading; threading.Timer(1, print).start(); {child}"
-    assert ended(with_a_thread)[1].startswith("False\n-c\n")
+@pytest.mark.parametrize("thread", ["", "import threading; threading.Timer(1, print).start(); "])
+def test_a_forks_own_children_are_forks(tmp_path, thread):
+    child = "import os, sys; print('torch' in sys.modules, os.getppid())"
+    (tmp_path / "starter.py").write_text(
+        f"{thread}import os, psutil, subprocess, sys\n"
+        f"with subprocess.Popen([sys.executable, '-c', {child!r}], stdout=subprocess.PIPE, text=True) as process:\n"
+        "    said = process.stdout.read().split()\n"
+        "print(said == ['True', str(os.getpid())], process.returncode, psutil.Process().name())"
+    )
+    ended = subprocess.run([sys.executable, str(tmp_path / "starter.py")], capture_output=True, text=True)
+    assert ended.stdout.splitlines()[0] == "True 0 starter", ended.stderr
