@@ -1,16 +1,24 @@
 """Analyse and benchmark neural-network architectures in PyTorch.
 
 import archbench
-summary = archbench.summarize(model, torch.empty(1, 3, 224, 224))
+summary = archbench.summarize("vgg16")
 summary.totals.macs, summary.layers
 """
 
 from __future__ import annotations
 
+import gc
+import logging
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archbench.api.summary import Summary, compare, summarize
+    from archbench.api.compare import Comparison, compare
+    from archbench.api.costs import Costs, costs
+    from archbench.api.list_models import ModelCard, list_models
+    from archbench.api.load import load
+    from archbench.api.summary import Summary, summarize
     from archbench.errors import (
         AddressError,
         ArchbenchError,
@@ -23,42 +31,92 @@ if TYPE_CHECKING:
         StoreError,
         UsageError,
     )
+    from archbench.progress import Progress
     from archbench.trace.costs import Cost, register_cost
+
+    __version__: str
+
+# Notes go to handlers that the application adds, as the command line does; without one nothing is printed.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+# Every public name and the module that defines it; imported when it is first used.
+_MODULES = {
+    "AddressError": "errors",
+    "ArchbenchError": "errors",
+    "Comparison": "api.compare",
+    "Cost": "trace.costs",
+    "Costs": "api.costs",
+    "DataError": "errors",
+    "DeviceError": "errors",
+    "ForwardError": "errors",
+    "InputError": "errors",
+    "MeasurementError": "errors",
+    "ModelCard": "api.list_models",
+    "OutputError": "errors",
+    "Progress": "progress",
+    "StoreError": "errors",
+    "Summary": "api.summary",
+    "UsageError": "errors",
+    "compare": "api.compare",
+    "costs": "api.costs",
+    "list_models": "api.list_models",
+    "load": "api.load",
+    "register_cost": "trace.costs",
+    "summarize": "api.summary",
+}
 
 __all__ = [
     "AddressError",
     "ArchbenchError",
+    "Comparison",
     "Cost",
+    "Costs",
     "DataError",
     "DeviceError",
     "ForwardError",
     "InputError",
     "MeasurementError",
+    "ModelCard",
     "OutputError",
+    "Progress",
     "StoreError",
     "Summary",
     "UsageError",
+    "__version__",
     "compare",
+    "costs",
+    "list_models",
+    "load",
     "register_cost",
     "summarize",
 ]
 
-_API = {"Summary", "compare", "summarize"}
-_COSTS = {"Cost", "register_cost"}
-
 
 def __getattr__(name: str) -> Any:
-    """Import torch only when something that needs it is asked for: `archbench --help` does not."""
-    if name not in __all__:
+    """Import what a public name needs when it is first used: `import archbench` loads no torch."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("archbench")
+    if name not in _MODULES:
         raise AttributeError(f"module 'archbench' has no attribute '{name}'")
-    if name in _API:
-        from archbench.api import summary as module
-    elif name in _COSTS:
-        from archbench.trace import costs as module  # type: ignore[no-redef]
-    else:
-        from archbench import errors as module  # type: ignore[no-redef]
-    return getattr(module, name)
+    return getattr(_imported(f"archbench.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _imported(module: str) -> ModuleType:
+    """Import a module with garbage collection off: scanning torch's modules costs 1/7 of its import time."""
+    if not gc.isenabled():
+        return import_module(module)
+    gc.disable()
+    try:
+        return import_module(module)
+    finally:
+        _resume_gc()
+
+
+# The command line, which owns its process, also takes what was imported out of all later scans.
+_resume_gc = gc.enable

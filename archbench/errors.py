@@ -1,38 +1,63 @@
-"""The mistakes that archbench tells a user about.
+"""Errors that a user can cause: one class per kind of mistake, each also a builtin exception.
 
-One class a mistake; each also subclasses the builtin that a Python caller would expect.
 The message is one line: the value, what was expected, the nearest valid choice.
 
     ArchbenchError
-    ├── UsageError    (ValueError)    a command was called with arguments that do not go together
+    ├── UsageError    (ValueError)    arguments that do not go together, or a value that is not a valid choice
     ├── AddressError  (LookupError)   an address names no model, or its builder refused the arguments
     ├── InputError    (ValueError)    a shape, dtype or batch size is malformed
-    ├── DataError     (ValueError)    there are no such images to train on, or they cannot be read or trusted
+    ├── DataError     (ValueError)    images to train on are missing, unreadable or not what they should be
     ├── DeviceError   (LookupError)   there is no such device, or it lacks what was asked of it
     ├── ForwardError  (RuntimeError)  the model does not run on the inputs it was given
-    ├── MeasurementError (RuntimeError) something could not be measured, or not so that it can be trusted (exit code 3)
-    ├── OutputError   (OSError)       a file could not be written; what was there before is untouched
+    ├── MeasurementError (RuntimeError) something could not be measured reliably (exit code 3)
+    ├── OutputError   (OSError)       a file could not be written; an earlier file is untouched
     └── StoreError    (OSError)       a store of results could not be read or written; what it holds is untouched
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+Choice = TypeVar("Choice", bound=str)
+
+_MOST_CHARACTERS = 300
+
+
+def python_argument(name: str, value: Any) -> str:
+    """Return how an argument is named to a Python caller: `dtype='tf32'`, or `dtype` for the value `...`."""
+    return name if value is ... else f"{name}={value!r}"
 
 
 class ArchbenchError(Exception):
     """Base of every error that a user can cause.
 
+    `{name}` in the message stands for the argument of that name, given by keyword; `str()` shows it as Python does
+    (`dtype='tf32'`), the command line as an option (`--dtype tf32`). The value `...` names an argument alone.
     `exit_code` is what the command line returns; `user_lines` are the lines of the user's own file that led here.
     """
 
     exit_code = 2
     user_lines: tuple[str, ...] = ()
 
+    def __init__(self, message: str, **arguments: Any) -> None:
+        self._message, self._arguments = message, arguments
+        super().__init__(self.render(python_argument))
+
+    def render(self, show_argument: Callable[[str, Any], str]) -> str:
+        """Return the message, each argument in it as `show_argument(name, value)` writes it."""
+
+        def shown(match: re.Match[str]) -> str:
+            name = match[1]
+            return show_argument(name, self._arguments[name]) if name in self._arguments else match[0]
+
+        return re.sub(r"\{(\w+)\}", shown, self._message)
+
 
 class UsageError(ArchbenchError, ValueError):
-    """Arguments that are each valid do not go together."""
+    """Arguments do not go together, or one has a value that is not a valid choice."""
 
 
 class AddressError(ArchbenchError, LookupError):
@@ -44,7 +69,7 @@ class InputError(ArchbenchError, ValueError):
 
 
 class DataError(ArchbenchError, ValueError):
-    """There are no such images to train on, or they cannot be read, or are not what they should be."""
+    """Images to train on are missing, cannot be read, or are not what they should be."""
 
 
 class DeviceError(ArchbenchError, LookupError):
@@ -56,7 +81,7 @@ class ForwardError(ArchbenchError, RuntimeError):
 
 
 class MeasurementError(ArchbenchError, RuntimeError):
-    """Something could not be measured, or not so that it can be trusted."""
+    """Something could not be measured reliably."""
 
     exit_code = 3
 
@@ -69,16 +94,36 @@ class StoreError(ArchbenchError, OSError):
     """A store of results could not be read or written; what it holds is untouched."""
 
 
-def nearest(value: str, choices: Iterable[str]) -> str:
-    """Return `"; did you mean 'x'?"` for the choice most like `value`, or `""` if none is alike."""
+def choose(name: str, value: str, choices: Iterable[Choice]) -> Choice:
+    """Return the choice that equals `value`.
+
+    Raises UsageError, naming the argument, the choices and the nearest of them, if there is none.
+    """
+    known = tuple(choices)
+    for choice in known:
+        if choice == value:
+            return choice
+    hint = nearest(value, known, cutoff=0.6)
+    raise UsageError(f"{{{name}}} is not one of {', '.join(known)}{hint}", **{name: value})
+
+
+def first_line(error: BaseException) -> str:
+    """Return `Type: first line` of an error; a first line that ends in a colon takes the next along."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
+    return f"{type(error).__name__}: {text}".removesuffix(": ")[:_MOST_CHARACTERS]
+
+
+def nearest(value: str, choices: Iterable[str], cutoff: float = 0.5) -> str:
+    """Return `"; did you mean 'x'?"` for the choice most like `value`, or `""` if none reaches the cutoff."""
 
     def likeness(choice: str) -> tuple[float, bool, int]:
-        # Of equally similar ones the one with the same letters (vgg61 is vgg16), then the one that begins alike.
+        # Of equally similar choices the one with the same letters (vgg61 is vgg16), then the one that begins alike.
         ratio = difflib.SequenceMatcher(None, value.lower(), choice.lower()).ratio()
         return ratio, sorted(choice) == sorted(value), _common_prefix(value, choice)
 
     best = max(choices, key=likeness, default="")
-    return f"; did you mean '{best}'?" if likeness(best)[0] >= 0.5 else ""
+    return f"; did you mean '{best}'?" if likeness(best)[0] >= cutoff else ""
 
 
 def _common_prefix(a: str, b: str) -> int:

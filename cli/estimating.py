@@ -89,7 +89,7 @@ def rates_table(
         step = data_parallel(trace, conditions, count, link, global_batch or count * size)
         rows.append(
             estimate_row(
-                run.loaded.source.address,
+                run.loaded.name,
                 trace,
                 conditions,
                 efficiency,
@@ -113,7 +113,7 @@ def _positive(time_s: float, run: Run) -> float:
     from archbench.errors import InputError
 
     if time_s == 0:
-        raise InputError(f"{run.loaded.source.address} runs no operator that takes time; there is nothing to estimate")
+        raise InputError(f"{run.loaded.name} runs no operator that takes time; there is nothing to estimate")
     return time_s
 
 
@@ -124,7 +124,7 @@ def layers_table(run: Run, batch: int, efficiency: Efficiency) -> Table:
 
     assert run.conditions is not None, "a device was named"
     trace = run.trace(batch)
-    name = run.loaded.source.address
+    name = run.loaded.name
     title = f"{name}, {trace.mode}, batch {batch}, {run.loaded.precision.name} on {run.conditions.device.name}"
     rows = roofline_rows(trace, run.conditions)
     _positive(sum(row.time_s for row in rows), run)
@@ -141,7 +141,7 @@ def parallel_table(run: Run, batch: int, count: int, link: float, efficiency: Ef
     trace = run.trace(batch)
     rows = layer_traffic(trace, count)
     plans = plan_steps(rows, time_s(trace, run.conditions), link)
-    title = f"{run.loaded.source.address}, {count} x {run.conditions.device.name}, batch {batch} on each"
+    title = f"{run.loaded.name}, {count} x {run.conditions.device.name}, batch {batch} on each"
     return plans_table(
         rows, plans, images=count * batch, title=title, efficiency=efficiency, caveats=run.caveats(trace)
     )

@@ -1,18 +1,22 @@
-"""The `archbench` command. Only here does an error become one line and an exit code."""
+"""The `archbench` command: the only place where an error becomes one line and an exit code."""
 
 from __future__ import annotations
 
 import gc
 import io
+import logging
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+import archbench
 from archbench.errors import ArchbenchError
 from archbench.reporting.export.encoding import ASCII_FALLBACKS
 from cli.commands.bench import bench
@@ -35,14 +39,15 @@ from cli.commands.results import results
 from cli.commands.summary import summary
 from cli.commands.train import train
 from cli.commands.verify import verify
-from cli.output import ReaderLeftError, be_quiet, emit, warn
+from cli.errors import message
+from cli.output import ReaderLeftError, be_quiet, emit, note, warn
 
-# The base of all complaints about the command line; typer gives it no public name.
+# The base of all errors in a command line; typer has no public name for it.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 class _Commands(TyperGroup):
-    """Commands that each take the group's --quiet and --help behind their names, too."""
+    """Commands that each accept the group's --quiet and --help after their names, too."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -69,7 +74,7 @@ def _hush(quiet: bool) -> None:
 
 
 def _show_help(context: typer.Context, is_wanted: bool) -> None:
-    # Typer's own writes without a word on what hinders it.
+    # Typer's own option does not report a failed write.
     if is_wanted and not context.resilient_parsing:
         emit(f"{context.get_help()}\n")
         raise typer.Exit
@@ -78,7 +83,7 @@ def _show_help(context: typer.Context, is_wanted: bool) -> None:
 Quiet = Annotated[
     bool,
     typer.Option(
-        "--quiet", help="Say errors and doubts only: no notes, no progress.", callback=_hush, expose_value=False
+        "--quiet", help="Print errors and warnings only: no notes, no progress.", callback=_hush, expose_value=False
     ),
 ]
 Help = Annotated[
@@ -125,30 +130,36 @@ app.command()(costs)
 
 
 class TerminatedError(BaseException):
-    """The process is asked to end: unwinds the stack, past everything that handles errors, so that files are tidied."""
+    """The process was asked to end: unwinds the stack past all error handlers, so that files are cleaned up."""
 
 
 def main() -> None:
-    """Run the command line and leave with the exit code that the contract gives it."""
-    # Modules are no garbage; looking for some among torch's takes a seventh of the time that importing it takes.
-    gc.disable()
+    """Run the command line and exit with its code."""
+    archbench._resume_gc = _resume_gc
     sys.exit(run(sys.argv[1:]))
+
+
+def _resume_gc() -> None:
+    """Turn garbage collection on, for new objects only: modules are never garbage, and scanning them takes time."""
+    gc.freeze()
+    gc.enable()
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code: 0 done, 2 wrong use or bad input, 130 or 143 interrupted."""
-    signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=ASCII_FALLBACKS)
     be_quiet(False)
+    command = next((argument for argument in arguments if not argument.startswith("-")), "")
     try:
-        code = app(list(arguments), standalone_mode=False, prog_name="archbench")
+        with _termination_raised(), _notes_printed():
+            code = app(list(arguments), standalone_mode=False, prog_name="archbench")
         return code if isinstance(code, int) else 0
     except ArchbenchError as error:
         for line in error.user_lines:
             warn(line)
-        return _complain(str(error), error.exit_code)
+        return _complain(message(error, command), error.exit_code)
     except _CommandLineError as error:
         return _complain(error.format_message(), 2)  # type: ignore[attr-defined]  # has it, see its name above
     except (typer.Abort, KeyboardInterrupt):
@@ -157,17 +168,52 @@ def run(arguments: Sequence[str]) -> int:
         return _complain("terminated", 143)
     except ReaderLeftError:
         return 0
-    except SystemExit as way_out:
-        # As typer leaves when nobody reads its script for completion.
-        if isinstance(way_out.__context__, BrokenPipeError):
+    except SystemExit as exit_request:
+        # Typer's exit when nothing reads its completion script.
+        if isinstance(exit_request.__context__, BrokenPipeError):
             return 0
         raise
 
 
-def _complain(message: str, code: int) -> int:
-    warn(f"archbench: {' '.join(message.split())}")
+def _complain(text: str, code: int) -> int:
+    warn(f"archbench: {' '.join(text.split())}")
     return code
+
+
+@contextmanager
+def _termination_raised() -> Iterator[None]:
+    """Raise TerminatedError on SIGTERM; handlers can be set in the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     raise TerminatedError
+
+
+class _NoteHandler(logging.Handler):
+    """Prints the library's notes, and its warnings also with --quiet."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        (warn if record.levelno >= logging.WARNING else note)(record.getMessage())
+
+
+@contextmanager
+def _notes_printed() -> Iterator[None]:
+    """Print what the library logs to standard error."""
+    log, handler = logging.getLogger("archbench"), _NoteHandler()
+    before = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.level, log.propagate = before

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,45 +11,10 @@ if TYPE_CHECKING:
     from archbench.store.database import Filter
 
 
-class Format(StrEnum):
-    """How a table is written."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
-    markdown = "markdown"
-
-
-class Mode(StrEnum):
-    """How the model is run."""
-
-    eval = "eval"
-    train = "train"
-
-
-class Layout(StrEnum):
-    """How images lie in memory: channels first, or last."""
-
-    nchw = "nchw"
-    nhwc = "nhwc"
-
-
-class Algorithm(StrEnum):
-    """What updates the parameters."""
-
-    none = "none"
-    sgd = "sgd"
-    momentum = "momentum"
-    adam = "adam"
-    adamw = "adamw"
-
-
-class UpdateForm(StrEnum):
-    """How torch does the update."""
-
-    foreach = "foreach"
-    fused = "fused"
-    loop = "loop"
+Mode = Literal["eval", "train"]
+Layout = Literal["nchw", "nhwc"]
+Algorithm = Literal["none", "sgd", "momentum", "adam", "adamw"]
+UpdateForm = Literal["foreach", "fused", "loop"]
 
 
 def complete_model(incomplete: str) -> list[str]:
@@ -115,7 +79,7 @@ def result_filter(
     return Filter(
         model=model and resolved(model),
         status=status and find_status(status),
-        mode=mode and mode.value,
+        mode=mode,
         kind=device if is_kind else None,
         device=None if is_kind else device,
         dtype=dtype and find_precision(dtype).name,
@@ -136,9 +100,6 @@ Batch = Annotated[
     typer.Option("--batch", metavar="N", help="Samples; counts are for the whole batch.", parser=parse_batch_size),
 ]
 ModeOption = Annotated[Mode, typer.Option("--mode", help="How the model is run; train also runs backward.")]
-FormatOption = Annotated[Format | None, typer.Option("--format", help="Default: by the ending of --output, or table.")]
-Output = Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Write there instead of printing.")]
-Csv = Annotated[Path | None, typer.Option("--csv", metavar="PATH", help="Short for --format csv --output PATH.")]
 StorePath = Annotated[
     Path | None, typer.Option("--store", metavar="PATH", help="The store; default: in the user's data directory.")
 ]

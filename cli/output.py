@@ -1,31 +1,30 @@
-"""Where a command's result goes, printed or written, in the format asked for; and what is said beside it."""
+"""Where a command's result goes, printed or written, in which format; and messages beside it."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, TextIO, get_type_hints
 
-from archbench.errors import OutputError, UsageError, nearest
-from cli.options import Format
+import typer
+
+from archbench.errors import OutputError, UsageError
+from archbench.reporting.export.formats import Format, format_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from archbench.reporting.result import TableResult
     from archbench.reporting.table import Table
 
-_ENDINGS = {
-    ".csv": Format.csv,
-    ".json": Format.json,
-    ".md": Format.markdown,
-    ".markdown": Format.markdown,
-    ".txt": Format.table,
-}
 _FILE_WIDTH = 160
 
-# Of what moves while work is done: colours that are seen on dark and on light ground.
+# Styles of progress displays: colours that are visible on dark and on light backgrounds.
 _STYLES = {
     "bar.complete": "green",
     "bar.finished": "green",
@@ -36,6 +35,12 @@ _STYLES = {
     "progress.remaining": "dim",
 }
 
+_FORMAT_HELP = "Default: by the ending of --output, or table."
+_FORMATS = Annotated[Literal["table", "csv", "json", "markdown"] | None, typer.Option("--format", help=_FORMAT_HELP)]
+_FORMATS_AND_LATEX = Annotated[Format | None, typer.Option("--format", help=_FORMAT_HELP)]
+_OUTPUT = Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Write there instead of printing.")]
+_CSV = Annotated[Path | None, typer.Option("--csv", metavar="PATH", help="Short for --format csv --output PATH.")]
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:
@@ -44,10 +49,16 @@ class Destination:
     format: Format
     path: Path | None
 
-    def deliver(self, table: Table, document: Any = None) -> None:
-        """Print or write the table; as JSON `document` is written instead, where there is one."""
-        self.deliver_text(_render(self.format, table, document, sys.stdout if self.path is None else None))
-        for caveat in table.caveats:
+    def deliver(self, result: TableResult | Table, document: Any = None) -> None:
+        """Print or write a result, and its caveats to standard error."""
+        from archbench.reporting.result import TableResult
+
+        stream, width = (sys.stdout, None) if self.path is None else (None, _FILE_WIDTH)
+        if isinstance(result, TableResult):
+            self.deliver_text(result.render(self.format, stream=stream, width=width))
+        else:
+            self.deliver_text(_render(self.format, result, document, stream, width))
+        for caveat in result.caveats:
             warn(caveat)
 
     def deliver_text(self, text: str) -> None:
@@ -62,62 +73,83 @@ class Destination:
 
 
 class ReaderLeftError(Exception):
-    """Whoever read standard output has seen enough."""
+    """The reader closed the pipe."""
 
 
-def destination(format: Format | None, output: Path | None, csv: Path | None) -> Destination:
-    """Return where the options say the result goes. Raises UsageError if they contradict each other."""
+def output_options(command: Callable[..., None] | None = None, *, has_latex: bool = False) -> Callable[..., Any]:
+    """Add --format, --output and --csv to a command, which receives them as one `target`: a Destination."""
+    if command is None:
+        return functools.partial(output_options, has_latex=has_latex)
+
+    @functools.wraps(command)
+    def with_output(*values: Any, format: Format | None, output: Path | None, csv: Path | None, **named: Any) -> None:
+        allowed: tuple[Format, ...] = ("table", "csv", "json", "markdown", *(("latex",) if has_latex else ()))
+        command(*values, target=destination(format, output, csv, allowed), **named)
+
+    added = {"format": _FORMATS_AND_LATEX if has_latex else _FORMATS, "output": _OUTPUT, "csv": _CSV}
+    hints = {**get_type_hints(command, include_extras=True), **added}
+    del hints["target"]
+    parameters = [
+        parameter.replace(annotation=hints[name])
+        for name, parameter in inspect.signature(command).parameters.items()
+        if name != "target"
+    ]
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+        for name, hint in added.items()
+    ]
+    with_output.__annotations__ = hints
+    with_output.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by inspect
+    return with_output
+
+
+def destination(
+    format: Format | None, output: Path | None, csv: Path | None, allowed: tuple[Format, ...]
+) -> Destination:
+    """Return where the options send the result. Raises UsageError if they contradict each other."""
     if csv is not None:
-        if output is not None or format not in (None, Format.csv):
+        if output is not None or format not in (None, "csv"):
             raise UsageError(f"--csv {csv} is short for --format csv --output {csv}; leave the others out")
-        return Destination(Format.csv, csv)
+        return Destination("csv", csv)
     if format is None and output is not None:
-        ending = output.suffix.lower()
-        if ending not in _ENDINGS:
-            hint = nearest(ending, _ENDINGS) if ending else ""
-            endings = ", ".join(_ENDINGS)
-            raise UsageError(f"--output {output} has none of the endings {endings}{hint or '; name a --format'}")
-        return Destination(_ENDINGS[ending], output)
-    return Destination(format or Format.table, output)
+        return Destination(format_of(output, allowed), output)
+    return Destination(format or "table", output)
 
 
-class _Voice:
-    """Whether the command that runs was asked to be quiet."""
+class _Verbosity:
+    """Whether the running command was asked to be quiet."""
 
     is_quiet = False
 
 
 def be_quiet(is_quiet: bool = True) -> None:
-    """Say no notes and show no progress from now on, or do so again."""
-    _Voice.is_quiet = is_quiet
+    """Print no notes and show no progress from now on, or do so again."""
+    _Verbosity.is_quiet = is_quiet
 
 
 def is_quiet() -> bool:
     """Return whether notes and progress are unwanted."""
-    return _Voice.is_quiet
+    return _Verbosity.is_quiet
 
 
 def note(text: str) -> None:
-    """Say on standard error what is no part of the result, and can be done without: --quiet does."""
+    """Print a message that is not part of the result to standard error, unless --quiet was given."""
     if not is_quiet():
         warn(text)
 
 
 def warn(text: str) -> None:
-    """Say on standard error what must be known: an error, or what makes a number doubtful."""
-    if sys.stderr is None:  # where print would take standard output, among the results
+    """Print an error, or a reason to doubt a number, to standard error."""
+    if sys.stderr is None:  # print would use standard output, where the results are
         return
     try:
         print(text, file=sys.stderr, flush=True)
-    except OSError:  # nobody listens, which is no reason not to work
+    except OSError:  # a closed standard error does not stop the work
         _abandon(sys.stderr)
 
 
 def screen() -> Console | None:
-    """Return where progress is drawn: standard error, if it is a terminal that can draw over what it shows.
-
-    None where it is not, or is to be quiet.
-    """
+    """Return a console for progress displays on standard error; None if it is not a terminal or --quiet was given."""
     if is_quiet() or sys.stderr is None or not sys.stderr.isatty():
         return None
     from rich.console import Console
@@ -127,22 +159,22 @@ def screen() -> Console | None:
     return None if console.is_dumb_terminal else console
 
 
-def _render(format: Format, table: Table, document: Any, stream: IO[str] | None) -> str:
-    if format is Format.csv:
+def _render(format: Format, table: Table, document: Any, stream: IO[str] | None, width: int | None) -> str:
+    if format == "csv":
         from archbench.reporting.export.csv import to_csv
 
         return to_csv(table)
-    if format is Format.json:
+    if format == "json":
         from archbench.reporting.export.json import to_json
 
         return to_json(table if document is None else document)
-    if format is Format.markdown:
+    if format == "markdown":
         from archbench.reporting.export.markdown import to_markdown
 
         return to_markdown(table)
     from archbench.reporting.export.text import to_text
 
-    return to_text(table, stream=stream, width=None if stream else _FILE_WIDTH)
+    return to_text(table, stream=stream, width=width)
 
 
 def emit(text: str) -> None:
@@ -161,5 +193,5 @@ def emit(text: str) -> None:
 
 
 def _abandon(stream: TextIO) -> None:
-    """Send what is left in the buffer nowhere, so that it does not raise again at exit."""
+    """Redirect what is left in the buffer to nowhere, so that it does not raise again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archbench.errors import UsageError, nearest
-from cli.options import Algorithm, Layout, Mode, UpdateForm, result_filter
+from cli.options import result_filter
 from cli.output import note, warn
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _layers(asked: Asked) -> Chart:
     models = {}
     doubts: list[str] = []
     for address in asked.of:
-        summary = count(address, asked.options["input"], batch, Mode.eval).summary
+        summary = count(address, asked.options["input"], batch, "eval").summary
         if not any(row.params or row.macs for row in summary.rows):
             raise UsageError(f"nothing to plot: {address} has neither parameters nor MACs")
         models[address] = summary.rows
@@ -118,10 +118,10 @@ def _run(address: str, asked: Asked, device: str | None) -> tuple[Run, str]:
     from cli.estimating import assumed_efficiency
     from cli.predicting import chosen_optimizer, prepare
 
-    mode, dtype = asked.option("mode", Mode.eval), asked.option("dtype", "fp32")
-    optimizer = asked.option("optimizer", Algorithm.momentum)
-    if asked.options["optimizer"] is not None and mode is not Mode.train:
-        raise UsageError(f"--optimizer {optimizer.value} says nothing to --mode {mode.value}; add --mode train")
+    mode, dtype = asked.option("mode", "eval"), asked.option("dtype", "fp32")
+    optimizer = asked.option("optimizer", "momentum")
+    if asked.options["optimizer"] is not None and mode != "train":
+        raise UsageError(f"--optimizer {optimizer} says nothing to --mode {mode}; add --mode train")
     place = None if device is None else find_device(device)
     run = prepare(
         address,
@@ -129,13 +129,13 @@ def _run(address: str, asked: Asked, device: str | None) -> tuple[Run, str]:
         mode=mode,
         dtype=dtype,
         checkpoint=None,
-        optimizer=chosen_optimizer(optimizer, UpdateForm.foreach, 0.0),
+        optimizer=chosen_optimizer(optimizer, "foreach", 0.0),
         device=place,
-        layout=Layout.nchw,
+        layout="nchw",
         efficiency=1.0 if place is None else assumed_efficiency(None, place, fused=False).value,
     )
-    with_update = f", {optimizer.value}" if mode is Mode.train and optimizer is not Algorithm.none else ""
-    return run, f"{address}, {mode.value}, batch {asked.option('batch', 1)}, {dtype}{with_update}"
+    with_update = f", {optimizer}" if mode == "train" and optimizer != "none" else ""
+    return run, f"{address}, {mode}, batch {asked.option('batch', 1)}, {dtype}{with_update}"
 
 
 def _accuracy(asked: Asked) -> Chart:
@@ -181,7 +181,7 @@ def _published_row(address: str) -> tuple[PublishedError | None, tuple[str, ...]
 
     if find(address).card is None:
         return None, ()
-    counted = count(address, None, 1, Mode.eval)
+    counted = count(address, None, 1, "eval")
     summary = counted.summary
     return published_error(address, counted.card, summary.inputs[0][1:], summary.totals), summary.caveats
 

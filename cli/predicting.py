@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from archbench.errors import DeviceError, ForwardError, InputError, UsageError
-from cli.loading import Loaded, load
+from cli.loading import load
 from cli.options import Algorithm, Layout, Mode, UpdateForm
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from archbench.analyze.memory.footprint import Footprint
     from archbench.analyze.performance.roofline import Conditions
     from archbench.hardware.device import Device
-    from archbench.trace import optimizer_step as update
+    from archbench.models.loaded import LoadedModel
     from archbench.trace.optimizer_step import Optimizer
     from archbench.trace.records import Trace
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Run:
     """A model with everything that decides what running it takes, but for the batch."""
 
-    loaded: Loaded
+    loaded: LoadedModel
     mode: Mode
     optimizer: Optimizer | None
     conditions: Conditions | None
@@ -37,7 +37,7 @@ class Run:
         """Return the memory of one batch; `trace` is its trace if there is one already."""
         from archbench.analyze.memory.footprint import footprint
 
-        name, dtype = self.loaded.source.address, self.loaded.precision.name
+        name, dtype = self.loaded.name, self.loaded.precision.name
         return footprint(name, trace or self.trace(batch), dtype, self.conditions)
 
     def largest_batch(self, limit_bytes: int) -> int:
@@ -49,7 +49,7 @@ class Run:
 
         smallest, trace = self._smallest_batch()
         if trace.real_data_reason:
-            address = self.loaded.source.address
+            address = self.loaded.name
             why = trace.real_data_reason
             raise InputError(f"{address} needs real data, because {why}; try one --batch after the other")
         return largest_batch(lambda batch: self.footprint(batch).needed_bytes, limit_bytes, smallest)
@@ -77,10 +77,10 @@ class Run:
         from archbench.analyze.layers import layer_table
         from archbench.reporting.tables.model import caveats
 
-        return caveats(self.loaded.source.address, layer_table(trace), trace.real_data_reason)
+        return caveats(self.loaded.name, layer_table(trace), trace.real_data_reason)
 
     def _remedy(self) -> str:
-        if self.mode is Mode.train:
+        if self.mode == "train":
             return "less is needed with --checkpoint, --optimizer sgd or --dtype bf16"
         return "less is needed with --dtype bf16 or a smaller --input"
 
@@ -102,14 +102,14 @@ def prepare(
     from archbench.precision import find_precision
 
     precision = find_precision(dtype)
-    if checkpoint is not None and mode is not Mode.train:
+    if checkpoint is not None and mode != "train":
         raise UsageError(f"--checkpoint {checkpoint} is of use in training only; add --mode train")
     conditions: Any = None
     if device is not None:
         from archbench.analyze.performance.roofline import Conditions
 
         device.peak(precision.product_dtype)
-        conditions = Conditions(device, precision, efficiency, layout.value, is_fused)
+        conditions = Conditions(device, precision, efficiency, layout, is_fused)
     return Run(load(address, inputs, precision, checkpoint), mode, optimizer, conditions)
 
 
@@ -117,6 +117,6 @@ def chosen_optimizer(algorithm: Algorithm, form: UpdateForm, weight_decay: float
     """Return the optimizer that the options say, None for none."""
     from archbench.trace import optimizer_step as update
 
-    if algorithm is Algorithm.none:
+    if algorithm == "none":
         return None
-    return update.Optimizer(cast("update.Algorithm", algorithm.value), form.value, weight_decay)
+    return update.Optimizer(algorithm, form, weight_decay)

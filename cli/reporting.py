@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.options import Mode
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -71,11 +69,12 @@ def _subject(model: str, inputs: Sequence[str] | None, place: Device | None) -> 
     from cli.loading import load
 
     loaded = load(model, inputs)
-    trace = loaded.trace(1, Mode.eval, None)
+    trace = loaded.trace(1, "eval", None)
     rows = None
     if place is not None:
         efficiency = stated_efficiency(place, is_fused=False).value
         rows = roofline_rows(trace, Conditions(place, PRECISIONS["fp32"], efficiency))
+    assert loaded.source is not None, "it was loaded from an address"
     stored_input = input_shape(loaded.source, inputs or ())
     return ReportModel(model, resolved(model), stored_input, loaded.source.card, trace, rows)
 

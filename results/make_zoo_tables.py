@@ -1,4 +1,4 @@
-"""Write the zoo's tables beside this file: every layer of every model, and one row a model.
+"""Write the zoo's tables beside this file: every layer of every model, and one row per model.
 
 python results/make_zoo_tables.py
 """
@@ -7,24 +7,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import archbench
 from archbench.files import write_whole
-from archbench.models.address import find, model_names
+from archbench.models.address import find
 from archbench.reporting.export.csv import to_csv
-from archbench.reporting.tables.model import comparison_table, summaries_table
-from cli.loading import count
-from cli.options import Mode
+from archbench.reporting.tables.model import summaries_table
 
 FOLDER = Path(__file__).parent
 
 
 def main() -> None:
     """Summarize every model of the zoo, not of other installed packages, on its usual input, batch 1."""
-    names = [name for name in model_names() if find(name).builder.__module__.startswith("zoo.")]
-    counted = {name: count(name, None, 1, Mode.eval) for name in names}
-    layers = summaries_table({name: one.summary.table for name, one in counted.items()}, batch=1)
-    models = comparison_table([one.row() for one in counted.values()], baseline=0, batch=1, mode="eval")
+    names = [card.name for card in archbench.list_models() if find(card.name).builder.__module__.startswith("zoo.")]
+    comparison = archbench.compare(names)
+    layers = summaries_table({summary.model: summary.table for summary in comparison.summaries}, batch=1)
     write_whole(FOLDER / "zoo_summary.csv", to_csv(layers))
-    write_whole(FOLDER / "zoo_compare.csv", to_csv(models))
+    comparison.save(FOLDER / "zoo_compare.csv")
     print(f"wrote {len(names)} models to {FOLDER}")
 
 

@@ -1,9 +1,8 @@
-"""The two questions asked of any model: what does each layer cost, and how do models compare?"""
+"""What each layer of a model costs."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -12,19 +11,22 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from archbench.analyze.compare import comparison_row
 from archbench.analyze.layers import LayerRow, LayerTable, Totals, as_record, layer_table
-from archbench.reporting.export.html import to_html
+from archbench.models.loaded import Inputs, LoadedModel, Model, load_model
+from archbench.reporting.result import TableResult
 from archbench.reporting.table import Table
 from archbench.reporting.tables.model import caveats, summary_table
-from archbench.trace.tracer import Mode, trace
+from archbench.trace.tracer import Mode
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from archbench.models.address import Card
+    from archbench.trace.records import Trace
+
 
 @dataclass(frozen=True, repr=False)
-class Summary:
+class Summary(TableResult):
     """A model's layer table with its totals.
 
     `rows` are plain records, `layers` the same as a pandas DataFrame; shapes include the batch, counts are for the
@@ -39,20 +41,21 @@ class Summary:
     mode: Mode
     table: LayerTable
     real_data_reason: str | None
+    card: Card | None = None
 
     @property
     def totals(self) -> Totals:
-        """The model's sums."""
+        """The sums over all rows."""
         return self.table.totals
 
     @property
     def rows(self) -> tuple[LayerRow, ...]:
-        """One record a layer."""
+        """One record per layer."""
         return self.table.rows
 
     @property
     def uncounted(self) -> dict[str, int]:
-        """Operators without a cost formula, and how often each ran."""
+        """Operators without a cost formula, with their number of calls."""
         return self.table.uncounted
 
     @property
@@ -62,15 +65,19 @@ class Summary:
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What a reader of the numbers must know, in sentences."""
+        """What a reader of the numbers must know, as sentences."""
         return caveats(self.model, self.table, self.real_data_reason)
 
     @cached_property
     def layers(self) -> pd.DataFrame:
-        """The rows as a DataFrame, one column a field."""
+        """The rows as a DataFrame, one column per field."""
         import pandas as pd
 
         return pd.DataFrame([as_record(row) for row in self.rows])
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the rows as a DataFrame, one column per field."""
+        return self.layers
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `--format json` writes: plain lists, dicts, numbers and strings."""
@@ -86,10 +93,6 @@ class Summary:
             "versions": versions(),
         }
 
-    def _repr_html_(self) -> str:
-        """Show the table in a notebook, with what was not counted."""
-        return to_html(self.to_table())
-
     def to_table(self) -> Table:
         """Return the layer table as it is reported."""
         return summary_table(
@@ -101,36 +104,41 @@ class Summary:
         return f"<Summary of {self.model}, {self.mode}, batch {self.batch}: {totals.params} params, {totals.macs} MACs>"
 
 
-def summarize(model: nn.Module, inputs: Any, mode: Mode = "eval") -> Summary:
-    """Return the layer table of `model` on `inputs`: a tensor, a tuple of positional or a dict of keyword tensors.
+def summarize(model: Model, inputs: Inputs = None, *, batch: int = 1, mode: Mode = "eval") -> Summary:
+    """Return the layer table of a model.
 
-    The model is run once, on tensors of the same shapes without data; it is left exactly as it was. With mode `train`
-    it runs as in training, and backward from the sum of its floating-point outputs; the gradients reach every
-    parameter and input that requires one.
-    Raises ForwardError if it does not run.
+    Args:
+        model: A module, or an address such as `"vgg16"`, `"torchvision:resnet50"` or `"net.py:Net"`.
+        inputs: A tensor, a tuple of positional or a dict of keyword tensors, of which only shapes and dtypes count;
+            or the shape of one sample as text (`"3x224x224"`, `"128:int64"`), a list of those for several inputs.
+            By default the model's usual input.
+        batch: The number of samples, where `inputs` are no tensors.
+        mode: `"train"` also runs backward, from the sum of the floating-point outputs; gradients reach every
+            parameter and input that requires one.
+
+    The model is run once, on tensors without data, and is left exactly as it was.
+    Raises AddressError, InputError, or ForwardError if the model does not run on the inputs.
     """
-    record = trace(model, inputs, mode=mode)
+    return summary_of(load_model(model, inputs), batch, mode)
+
+
+def summary_of(loaded: LoadedModel, batch: int, mode: Mode) -> Summary:
+    """Return the summary of a model that is loaded, under its name."""
+    return summary_from_trace(loaded, loaded.trace(batch, mode))
+
+
+def summary_from_trace(loaded: LoadedModel, record: Trace) -> Summary:
+    """Return the summary of a model that is traced already."""
     return Summary(
-        model=type(model).__name__,
+        model=loaded.name,
         inputs=tuple(info.shape for info in record.inputs),
-        dtype=_dtype(model, record.inputs),
+        dtype=_dtype(loaded.model, record.inputs),
         batch=record.batch,
-        mode=mode,
+        mode="train" if record.mode == "train" else "eval",
         table=layer_table(record),
         real_data_reason=record.real_data_reason,
+        card=loaded.card,
     )
-
-
-def compare(models: Mapping[str, nn.Module], inputs: Any, mode: Mode = "eval") -> pd.DataFrame:
-    """Return one row a model, in the order given; columns as `archbench compare --format csv` writes them."""
-    import pandas as pd
-
-    rows = []
-    for name, model in models.items():
-        summary = summarize(model, inputs, mode)
-        shape = summary.inputs[0] if summary.inputs else ()
-        rows.append(comparison_row(name, summary.totals, title=summary.model, year=None, input_shape=shape))
-    return pd.DataFrame([as_record(row) for row in rows])
 
 
 def versions() -> dict[str, str]:

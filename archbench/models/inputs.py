@@ -71,7 +71,7 @@ def specs_of(
     if specs or has_example:
         return specs
     if usual is None:
-        raise InputError(f"{address} has no usual input; say one, such as --input 3x224x224")
+        raise InputError(f"{address} has no usual input; give one, such as {{inputs}}", inputs="3x224x224")
     return [InputSpec(usual)]
 
 

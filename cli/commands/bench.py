@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Csv, FormatOption, Inputs, Models, Output, StorePath, complete_precision
+from cli.options import Inputs, Models, StorePath, complete_precision
+from cli.output import Destination, output_options
 
 Kind = Annotated[str | None, typer.Option("--device", metavar="cpu|cuda|mps", help="Default: a GPU if there is one.")]
 Dtypes = Annotated[
@@ -27,6 +28,7 @@ Processes = Annotated[
 ]
 
 
+@output_options
 def bench(
     models: Models,
     input: Inputs = None,
@@ -46,9 +48,8 @@ def bench(
     ] = None,
     rerun: Annotated[bool, typer.Option("--rerun", help="Measure anew what was measured before.")] = False,
     store: StorePath = None,
-    format: FormatOption = None,
-    output: Output = None,
-    csv: Csv = None,
+    *,
+    target: Destination,
 ) -> None:
     """Measure throughput, latency and memory.
 
@@ -63,9 +64,7 @@ def bench(
     from archbench.precision import PRECISIONS
     from archbench.reporting.tables.bench import bench_table
     from cli.benching import duel_of, list_of, measured, one_of, parse_batches, require_sense
-    from cli.output import destination
 
-    target = destination(format, output, csv)
     kind = one_of("--device", device, KINDS) if device else default_kind()
     sweep = Sweep(
         models=list(dict.fromkeys(models)),

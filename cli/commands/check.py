@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Batch, Csv, FormatOption, Inputs, Mode, Model, ModeOption, Output
+from cli.options import Batch, Inputs, Model, ModeOption
+from cli.output import Destination, output_options
 
-_PEAKS = {Mode.eval: "peak_inference_bytes", Mode.train: "peak_training_bytes"}
+_PEAKS = {"eval": "peak_inference_bytes", "train": "peak_training_bytes"}
 
 Against = Annotated[Path | None, typer.Option("--against", metavar="PATH", help="No total may exceed this summary's.")]
 Update = Annotated[bool, typer.Option("--update", help="Write the model's summary to --against instead of reading it.")]
 
 
+@output_options
 def check(
     model: Model,
     max_params: Annotated[str | None, typer.Option(metavar="COUNT", help="Such as 5M.")] = None,
@@ -26,10 +28,9 @@ def check(
     update: Update = False,
     input: Inputs = None,
     batch: Batch = 1,
-    mode: ModeOption = Mode.eval,
-    format: FormatOption = None,
-    output: Output = None,
-    csv: Csv = None,
+    mode: ModeOption = "eval",
+    *,
+    target: Destination,
 ) -> None:
     """Hold a model to limits; exit 1 if one is missed.
 
@@ -43,9 +44,8 @@ def check(
     from archbench.units import parse_bytes, parse_count
     from cli.baseline import read_baseline
     from cli.loading import count
-    from cli.output import destination, note
+    from cli.output import note
 
-    target = destination(format, output, csv)
     options = {
         "params": ("--max-params", max_params, parse_count),
         "macs": ("--max-macs", max_macs, parse_count),

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Csv, FormatOption, Output
+from cli.output import Destination, output_options
 
 
+@output_options
 def devices(
     measure: Annotated[bool, typer.Option("--measure", help="Measure this machine's ceilings and keep them.")] = False,
-    format: FormatOption = None,
-    output: Output = None,
-    csv: Csv = None,
+    *,
+    target: Destination,
 ) -> None:
     """List devices with their ceilings, or measure this machine's.
 
@@ -24,9 +24,8 @@ def devices(
     """
     from archbench.hardware.find import all_devices
     from archbench.reporting.tables.estimate import devices_table
-    from cli.output import destination, note
+    from cli.output import note
 
-    target = destination(format, output, csv)
     if not measure:
         target.deliver(devices_table(all_devices().values()))
         return

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Batch, Csv, Format, FormatOption, Inputs, Mode, ModeOption, Output, complete_model
+from cli.options import Batch, Inputs, Mode, ModeOption, complete_model
+from cli.output import Destination, output_options
 
 if TYPE_CHECKING:
     from cli.saved import Side
@@ -16,16 +17,16 @@ _HELP = "An address, git:REVISION:net.py:Net, or a summary saved as JSON."
 Model = Annotated[str, typer.Argument(metavar="MODEL", help=_HELP, autocompletion=complete_model)]
 
 
+@output_options
 def diff(
     a: Model,
     b: Model,
     input: Inputs = None,
     batch: Batch = 1,
-    mode: ModeOption = Mode.eval,
+    mode: ModeOption = "eval",
     all: Annotated[bool, typer.Option("--all", help="Also the layers that are the same.")] = False,
-    format: FormatOption = None,
-    output: Output = None,
-    csv: Csv = None,
+    *,
+    target: Destination,
 ) -> None:
     """Compare two models layer by layer.
 
@@ -36,9 +37,7 @@ def diff(
     from archbench.analyze.diff import difference
     from archbench.errors import InputError
     from archbench.reporting.tables.diff import difference_table
-    from cli.output import destination
 
-    target = destination(format, output, csv)
     sides = [_side(address, input, batch, mode) for address in (a, b)]
     first, second = sides
     for what in ("batch", "mode"):
@@ -51,7 +50,7 @@ def diff(
             a=first.name,
             b=second.name,
             totals=(first.totals, second.totals),
-            shows_same=all or target.format in (Format.csv, Format.json),
+            shows_same=all or target.format in ("csv", "json"),
             caveats=[caveat for side in sides for caveat in side.caveats],
         )
     )
@@ -65,4 +64,4 @@ def _side(address: str, inputs: list[str] | None, batch: int, mode: Mode) -> Sid
     if address.endswith(".json"):
         return read_side(Path(address))
     summary = count(address, inputs, batch, mode).summary
-    return Side(address, batch, mode.value, summary.rows, as_record(summary.totals), summary.caveats)
+    return Side(address, batch, mode, summary.rows, as_record(summary.totals), summary.caveats)

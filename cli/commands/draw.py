@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,11 +14,7 @@ if TYPE_CHECKING:
     from archbench.trace.records import Trace
 
 
-class Style(StrEnum):
-    """What a picture shows."""
-
-    volumes = "volumes"
-    blocks = "blocks"
+Style = Literal["volumes", "blocks"]
 
 
 Picture = Annotated[
@@ -49,18 +44,17 @@ def draw(
 
     path = output or Path(f"{plain_name(model)}.svg")
     require_picture(path)
-    if style is Style.volumes and depth is not None:
+    if style == "volumes" and depth is not None:
         raise UsageError(f"--depth {depth} is for --style blocks; volumes have no depth")
 
     from archbench.analyze.layers import layer_table
     from cli.loading import load
-    from cli.options import Mode
     from cli.output import note, warn
 
     loaded = load(model, input)
-    trace = loaded.trace(1, Mode.eval, None)
+    trace = loaded.trace(1, "eval", None)
     table = layer_table(trace)
-    svg = _svg(model, trace, table, Style.blocks if style is None and depth is not None else style, depth)
+    svg = _svg(model, trace, table, "blocks" if style is None and depth is not None else style, depth)
     write_whole(path, to_picture(svg, path))
     note(f"wrote {path}")
     if table.uncounted:
@@ -75,11 +69,11 @@ def _svg(model: str, trace: Trace, table: LayerTable, style: Style | None, depth
     from archbench.reporting.drawings.blocks import blocks_svg
     from archbench.reporting.drawings.volumes import volumes_svg
 
-    if style is not Style.blocks:
+    if style != "blocks":
         chain = volume_chain(table.rows, trace)
         if chain is not None:
             return volumes_svg(chain, model, table.totals)
-        if style is Style.volumes:
+        if style == "volumes":
             raise UsageError(f"{model} is no chain of 2-d feature maps; use --style blocks")
     inputs = [info.shape[1:] for info in trace.inputs]
     return blocks_svg(block_tree(table.rows, trace.layers, depth), model, inputs)

@@ -7,25 +7,20 @@ from typing import Annotated
 import typer
 
 from cli.options import (
-    Algorithm,
     Batch,
     Checkpoint,
-    Csv,
     Dtype,
-    FormatOption,
     Inputs,
-    Layout,
     LayoutOption,
     Mode,
     Model,
     OptimizerOption,
-    Output,
-    UpdateForm,
     UpdateFormOption,
     complete_device,
     parse_amount,
     parse_batch_size,
 )
+from cli.output import Destination, output_options
 
 OnDevice = Annotated[
     str, typer.Option("--device", metavar="NAME", help="See 'archbench devices'.", autocompletion=complete_device)
@@ -51,6 +46,7 @@ Dataset = Annotated[
 _MOST_DEVICES = 2**20
 
 
+@output_options
 def estimate(
     model: Model,
     device: OnDevice,
@@ -58,7 +54,7 @@ def estimate(
     batch: Batch = 1,
     mode: ModeChoice = None,
     dtype: Dtype = "fp32",
-    layout: LayoutOption = Layout.nchw,
+    layout: LayoutOption = "nchw",
     fused: Annotated[bool, typer.Option("--fused", help="As compiled by torch.compile.")] = False,
     efficiency: Annotated[
         float | None,
@@ -66,8 +62,8 @@ def estimate(
             "--efficiency", metavar="X", help="Part of the peak reached; default: fitted.", parser=parse_amount
         ),
     ] = None,
-    optimizer: OptimizerOption = Algorithm.momentum,
-    optimizer_form: UpdateFormOption = UpdateForm.foreach,
+    optimizer: OptimizerOption = "momentum",
+    optimizer_form: UpdateFormOption = "foreach",
     checkpoint: Checkpoint = None,
     devices: Devices = "1",
     global_batch: GlobalBatch = None,
@@ -79,9 +75,8 @@ def estimate(
     ] = None,
     layers: Annotated[bool, typer.Option("--layers", help="One row a layer under the roofline.")] = False,
     plans: Annotated[bool, typer.Option("--plans", help="Data or model parallel, layer by layer.")] = False,
-    format: FormatOption = None,
-    output: Output = None,
-    csv: Csv = None,
+    *,
+    target: Destination,
 ) -> None:
     """Predict rate, time, energy and price on a device.
 
@@ -92,10 +87,8 @@ def estimate(
     from archbench.hardware.find import find_device
     from archbench.units import parse_range
     from cli.estimating import assumed_efficiency, images_in, layers_table, link_rate, parallel_table, rates_table
-    from cli.output import destination
     from cli.predicting import chosen_optimizer, prepare
 
-    target = destination(format, output, csv)
     counts = parse_range(devices, "number of devices")
     if counts[-1] > _MOST_DEVICES:
         raise UsageError(f"--devices {devices}: nobody has so many; give at most {_MOST_DEVICES}")
@@ -104,8 +97,8 @@ def estimate(
     if (layers and (plans or counts != [1] or global_batch or dataset)) or (plans and (global_batch or dataset)):
         raise UsageError("--layers shows one step of one device, --plans one step; leave the other options out")
     images = None if dataset is None else images_in(dataset)
-    mode = mode or (Mode.train if dataset or plans or counts != [1] else Mode.eval)
-    if mode is Mode.eval and (counts != [1] or plans):
+    mode = mode or ("train" if dataset or plans or counts != [1] else "eval")
+    if mode == "eval" and (counts != [1] or plans):
         raise UsageError("--devices and --plans are about training; leave --mode eval out")
     if plans and (len(counts) > 1 or counts == [1]):
         raise UsageError(f"--plans is for one number of devices above 1, such as --devices 8, not '{devices}'")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Batch, Csv, Format, Inputs, Mode, Model, Output
+from cli.options import Batch, Inputs, Model
+from cli.output import Destination, output_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,28 +15,17 @@ if TYPE_CHECKING:
     from archbench.analyze.explain.explain import LayerExplanation
 
 
-class ExplainFormat(StrEnum):
-    """How an explanation is written."""
-
-    table = "table"
-    markdown = "markdown"
-    latex = "latex"
-    csv = "csv"
-    json = "json"
-
-
 _Layer = typer.Argument(metavar="[LAYER]", help="A row of the summary, such as conv1; without it, all.")
-_Format = typer.Option("--format", help="Default: by the ending of --output (.tex too), or table.")
 
 
+@output_options(has_latex=True)
 def explain(
     model: Model,
     layer: Annotated[str | None, _Layer] = None,
     input: Inputs = None,
     batch: Batch = 1,
-    format: Annotated[ExplainFormat | None, _Format] = None,
-    output: Output = None,
-    csv: Csv = None,
+    *,
+    target: Destination,
 ) -> None:
     """Derive each figure of a layer in one line with its own numbers.
 
@@ -44,28 +33,23 @@ def explain(
 
     Example: archbench explain alexnet conv1
     """
-    from cli.output import destination, warn
-
-    is_latex = format is ExplainFormat.latex or (format is None and output is not None and output.suffix == ".tex")
-    plain = Format.table if is_latex else None if format is None else Format(format.value)
-    target = destination(plain, output, csv)
-
     from archbench.analyze.explain.explain import explain as derive
     from archbench.reporting.export import latex as derivations_latex
     from archbench.reporting.tables import explain as derivations
     from archbench.reporting.tables.model import caveats
     from cli.loading import load
+    from cli.output import warn
 
     loaded = load(model, input)
-    trace = loaded.trace(batch, Mode.eval, None)
+    trace = loaded.trace(batch, "eval", None)
     found = derive(trace)
     layers = _chosen(found.layers, layer, model)
     title = f"{model}, batch {batch}"
-    if target.format in (Format.csv, Format.json):
+    if target.format in ("csv", "json"):
         target.deliver(derivations.to_table(layers), derivations.to_data(layers))
-    elif is_latex:
+    elif target.format == "latex":
         target.deliver_text(derivations_latex.to_latex(found, layers, title))
-    elif target.format is Format.markdown:
+    elif target.format == "markdown":
         target.deliver_text(derivations.to_markdown(found, layers, title))
     else:
         target.deliver_text(derivations.to_text(found, layers, title))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from cli.options import Csv, FormatOption, Output
+from cli.output import Destination, output_options
 
 
-def history(format: FormatOption = None, output: Output = None, csv: Csv = None) -> None:
+@output_options
+def history(*, target: Destination) -> None:
     """Show the ImageNet challenge by year: error and depth of its winners, beside what the zoo's models cost.
 
     Example: archbench history --format markdown
@@ -16,11 +17,8 @@ def history(format: FormatOption = None, output: Output = None, csv: Csv = None)
     from archbench.analyze.imagenet_history import history_rows
     from archbench.reporting.tables.model import history_table
     from cli.loading import count
-    from cli.options import Mode
-    from cli.output import destination
 
-    target = destination(format, output, csv)
     entries = list(DictReader((files("zoo") / "history.csv").read_text(encoding="utf-8").splitlines()))
     models = [entry["model"] for entry in entries if entry["model"]]
-    totals = {model: count(model, None, 1, Mode.eval).summary.totals for model in models}
+    totals = {model: count(model, None, 1, "eval").summary.totals for model in models}
     target.deliver(history_table(history_rows(entries, totals)))

@@ -7,25 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import (
-    Algorithm,
     Checkpoint,
-    Csv,
     Dtype,
-    FormatOption,
     Inputs,
-    Layout,
     LayoutOption,
-    Mode,
     Model,
     ModeOption,
     OptimizerOption,
     OptionalBatches,
-    Output,
-    UpdateForm,
     UpdateFormOption,
     WeightDecay,
     complete_device,
 )
+from cli.output import Destination, output_options
 
 if TYPE_CHECKING:
     from archbench.hardware.device import Device
@@ -40,24 +34,24 @@ OnDevice = Annotated[
 ]
 
 
+@output_options
 def memory(
     model: Model,
     input: Inputs = None,
     batch: OptionalBatches = None,
     fit: Fit = None,
-    mode: ModeOption = Mode.eval,
+    mode: ModeOption = "eval",
     dtype: Dtype = "fp32",
-    optimizer: OptimizerOption = Algorithm.momentum,
-    optimizer_form: UpdateFormOption = UpdateForm.foreach,
+    optimizer: OptimizerOption = "momentum",
+    optimizer_form: UpdateFormOption = "foreach",
     weight_decay: WeightDecay = 0.0,
     checkpoint: Checkpoint = None,
     device: OnDevice = None,
-    layout: LayoutOption = Layout.nchw,
+    layout: LayoutOption = "nchw",
     layers: Annotated[bool, typer.Option("--layers", help="One row a layer: what it saves, what is there.")] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="One row an operator, in time.")] = False,
-    format: FormatOption = None,
-    output: Output = None,
-    csv: Csv = None,
+    *,
+    target: Destination,
 ) -> None:
     """Predict peak memory from the lifetimes of all tensors.
 
@@ -65,9 +59,7 @@ def memory(
     """
     from archbench.errors import UsageError
     from archbench.units import parse_range
-    from cli.output import destination
 
-    target = destination(format, output, csv)
     if batch is not None and fit is not None:
         raise UsageError(f"--fit {fit} finds the batch; leave --batch {batch} out")
     batches = parse_range(batch or "1", "batch size")
@@ -94,7 +86,7 @@ def memory(
     traces = [run.trace(size) for size in batches]
     rows = [run.footprint(size, trace) for size, trace in zip(batches, traces, strict=True)]
     said = run.caveats(traces[-1])
-    title = f"{model}, {mode.value}, batch {batches[0]}, {dtype}"
+    title = f"{model}, {mode}, batch {batches[0]}, {dtype}"
     if layers:
         from archbench.analyze.memory.layers import layer_memory
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Csv, FormatOption, Output
+from cli.output import Destination, output_options
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a training run.")]
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures: PNG, JPEG and others.")]
@@ -16,15 +16,15 @@ Model = Annotated[
 ]
 
 
+@output_options
 def predict(
     run: Run,
     images: Images,
     model: Model = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Which of its trainings.", min=0)] = 0,
     sheet: Annotated[Path | None, typer.Option("--sheet", metavar="PATH", help="Also draw it: .svg or .png.")] = None,
-    format: FormatOption = None,
-    output: Output = None,
-    csv: Csv = None,
+    *,
+    target: Destination,
 ) -> None:
     """Show the five classes that a trained model finds most probable for pictures of your own.
 
@@ -38,9 +38,8 @@ def predict(
     from archbench.reporting.tables.predict import prediction_table
     from archbench.training.prediction import chosen_model, predict, read_images
     from archbench.training.run_dir.load import read_finished
-    from cli.output import destination, note
+    from cli.output import note
 
-    target = destination(format, output, csv)
     if sheet is not None:
         require_picture(sheet, "--sheet")
     found = read_finished(run)

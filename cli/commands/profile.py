@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cli.options import (
     Batch,
-    Csv,
     Dtype,
-    FormatOption,
     Inputs,
     Layout,
     LayoutOption,
     Mode,
     Model,
     ModeOption,
-    Output,
 )
+from cli.output import Destination, output_options
 
 if TYPE_CHECKING:
     from archbench.measure.worker.request import Request
@@ -28,12 +25,7 @@ if TYPE_CHECKING:
     from cli.output import Destination
 
 
-class Kind(StrEnum):
-    """What a model is run on."""
-
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
+Kind = Literal["cpu", "cuda", "mps"]
 
 
 Top = Annotated[
@@ -45,23 +37,23 @@ ChromeTrace = Annotated[
 Seconds = Annotated[float, typer.Option("--max-seconds", metavar="S", help="Most of it, building apart.", min=0.1)]
 
 
+@output_options
 def profile(
     model: Model,
     input: Inputs = None,
     device: Annotated[Kind | None, typer.Option("--device", help="Default: a GPU if there is one.")] = None,
     batch: Batch = 1,
     dtype: Dtype = "fp32",
-    layout: LayoutOption = Layout.nchw,
-    mode: ModeOption = Mode.eval,
+    layout: LayoutOption = "nchw",
+    mode: ModeOption = "eval",
     threads: Annotated[
         int | None, typer.Option("--threads", metavar="N", help="On a CPU; default: all cores.", min=1)
     ] = None,
     top: Top = None,
     trace: ChromeTrace = None,
     max_seconds: Seconds = 30.0,
-    format: FormatOption = None,
-    output: Output = None,
-    csv: Csv = None,
+    *,
+    target: Destination,
 ) -> None:
     """Measure where the time of a step goes, layer by layer.
 
@@ -72,9 +64,7 @@ def profile(
     from archbench.host.machine import usable_cores
     from archbench.measure.worker.request import Request
     from archbench.precision import find_precision
-    from cli.output import destination
 
-    target = destination(format, output, csv)
     _require_places(trace, target.path)
     kind = _kind(device)
     precision = find_precision(dtype)
@@ -83,10 +73,10 @@ def profile(
         model=model,
         inputs=tuple(input or ()),
         kind=kind,
-        mode=mode.value,
+        mode=mode,
         batch=batch,
         dtype=precision.name,
-        layout=layout.value,
+        layout=layout,
         compiled=False,
         graphs=False,
         threads=threads or usable_cores(),
@@ -114,7 +104,7 @@ def _deliver(
 
     model, precision, device = request.model, find_precision(request.dtype), device_name(request.kind)
     record = load(model, request.inputs, precision).trace(request.batch, mode, _optimizer(request.kind))
-    conditions = conditions_here(request.kind, request.threads, precision, layout.value)
+    conditions = conditions_here(request.kind, request.threads, precision, layout)
     warning = load_warning(environment("cpu"))
     if warning is not None:
         warn(warning)
@@ -138,9 +128,9 @@ def _kind(asked: Kind | None) -> str:
     if asked is None:
         found = default_kind()
         return "cpu" if found == "mps" else found
-    if asked is Kind.mps:
+    if asked == "mps":
         raise UsageError("--device mps: torch's profiler sees no kernels there; profile on cpu or cuda")
-    return asked.value
+    return asked
 
 
 def _require_sense(kind: str, tf32: bool) -> None:

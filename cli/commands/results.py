@@ -8,17 +8,14 @@ from typing import Annotated
 import typer
 
 from cli.options import (
-    Csv,
-    Format,
-    FormatOption,
     Mode,
-    Output,
     StorePath,
     complete_model,
     complete_precision,
     parse_batch_size,
     result_filter,
 )
+from cli.output import Destination, output_options
 
 
 def complete_status(incomplete: str) -> list[str]:
@@ -39,6 +36,7 @@ results = typer.Typer(name="results", invoke_without_command=True, rich_markup_m
 
 
 @results.callback()
+@output_options
 def list_results(
     context: typer.Context,
     store: StorePath = None,
@@ -67,9 +65,8 @@ def list_results(
     raw: Annotated[
         bool, typer.Option("--raw", help="With --format json: also samples, environment, flags and reason.")
     ] = False,
-    format: FormatOption = None,
-    output: Output = None,
-    csv: Csv = None,
+    *,
+    target: Destination,
 ) -> None:
     """List what 'archbench bench' measured and kept, the newest first.
 
@@ -84,10 +81,9 @@ def list_results(
     from archbench.errors import UsageError
     from archbench.reporting.tables.bench import bench_table, raw_document
     from archbench.store.database import Store, default_path, import_store
-    from cli.output import destination, note
+    from cli.output import note
 
-    target = destination(format, output, csv)
-    if raw and target.format is not Format.json:
+    if raw and target.format != "json":
         raise UsageError("--raw adds what no table has room for; it goes with --format json")
     wanted = result_filter(model=model, status=status, mode=mode, device=device, dtype=dtype, batch=batch)
     path = store or default_path()
@@ -106,13 +102,13 @@ def list_results(
 
 
 @results.command()
+@output_options
 def compare(
     run_a: Annotated[str, typer.Argument(metavar="RUN1", help="The beginning of a run's id is enough.")],
     run_b: Annotated[str, typer.Argument(metavar="RUN2", help="What it is compared with.")],
     store: StorePath = None,
-    format: FormatOption = None,
-    output: Output = None,
-    csv: Csv = None,
+    *,
+    target: Destination,
 ) -> None:
     """Compare two stored runs by their raw samples.
 
@@ -124,24 +120,22 @@ def compare(
     from archbench.measure.bench.compare_runs import compare_runs
     from archbench.reporting.tables.bench import runs_table
     from archbench.store.database import Store, default_path
-    from cli.output import destination
 
-    target = destination(format, output, csv)
     with Store(store or default_path(), for_reading=True) as kept:
         a, b = kept.find(run_a), kept.find(run_b)
     target.deliver(runs_table(compare_runs(a, b), a, b))
 
 
 @results.command()
+@output_options
 def trainings(
     model: Annotated[str | None, typer.Option("--model", metavar="MODEL", autocompletion=complete_model)] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", parser=parse_limit, help="Only the newest N.")
     ] = None,
     store: StorePath = None,
-    format: FormatOption = None,
-    output: Output = None,
-    csv: Csv = None,
+    *,
+    target: Destination,
 ) -> None:
     """List what 'archbench train' came to, one row a model of each run, the newest first.
 
@@ -150,9 +144,8 @@ def trainings(
     from archbench.models.address import resolved
     from archbench.reporting.tables.train import trainings_table
     from archbench.store.database import Store, default_path
-    from cli.output import destination, note
+    from cli.output import note
 
-    target = destination(format, output, csv)
     path = store or default_path()
     stored = Store(path, for_reading=True)
     if not stored.exists():

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from cli.options import Batch, Csv, FormatOption, Inputs, Mode, Model, ModeOption, Output
+import archbench
+from cli.options import Batch, Inputs, Model, ModeOption
+from cli.output import Destination, output_options
 
 
+@output_options
 def summary(
-    model: Model,
-    input: Inputs = None,
-    batch: Batch = 1,
-    mode: ModeOption = Mode.eval,
-    format: FormatOption = None,
-    output: Output = None,
-    csv: Csv = None,
+    model: Model, input: Inputs = None, batch: Batch = 1, mode: ModeOption = "eval", *, target: Destination
 ) -> None:
     """Show a model layer by layer.
 
@@ -20,11 +17,4 @@ def summary(
 
     Example: archbench summary alexnet --csv alexnet.csv
     """
-    from cli.output import destination
-
-    target = destination(format, output, csv)
-
-    from cli.loading import count
-
-    found = count(model, input, batch, mode).summary
-    target.deliver(found.to_table(), found.to_dict())
+    target.deliver(archbench.summarize(model, input, batch=batch, mode=mode))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Csv, FormatOption, Layout, LayoutOption, Output, StorePath, complete_model, parse_batch_size
+from cli.options import LayoutOption, StorePath, complete_model, parse_batch_size
+from cli.output import Destination, output_options
 
 if TYPE_CHECKING:
     from archbench.training.prepare import Asked
@@ -48,6 +49,7 @@ CheckpointEvery = Annotated[
 ]
 
 
+@output_options
 def train(
     context: typer.Context,
     models: OptionalModels = None,
@@ -67,7 +69,7 @@ def train(
         str | None, typer.Option("--device", metavar="cpu|cuda|mps", help="Default: a GPU if there is one.")
     ] = None,
     dtype: Annotated[str, typer.Option("--dtype", metavar="fp32|tf32|amp|amp-fp16", help="amp is autocast.")] = "fp32",
-    layout: LayoutOption = Layout.nchw,
+    layout: LayoutOption = "nchw",
     compile: Annotated[bool, typer.Option("--compile", help="By torch.compile.")] = False,
     threads: Annotated[int | None, typer.Option("--threads", metavar="N", help="Default: all cores.", min=1)] = None,
     processes: Annotated[
@@ -80,9 +82,8 @@ def train(
     only_train: Annotated[bool, typer.Option("--only-train", hidden=True)] = False,
     store: StorePath = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask, however long it takes.")] = False,
-    format: FormatOption = None,
-    output: Output = None,
-    csv: Csv = None,
+    *,
+    target: Destination,
 ) -> None:
     """Train models alike, briefly, and compare their accuracy.
 
@@ -96,11 +97,9 @@ def train(
     from archbench.training.distributed.process_group import is_first_process
     from archbench.training.prepare import Asked
     from cli.benching import one_of
-    from cli.output import destination
     from cli.trained import finish
     from cli.training import Manner, go_on, start
 
-    target = destination(format, output, csv)
     if tensorboard:
         require_tensorboard()
     if resume is not None and out is not None:
@@ -129,7 +128,7 @@ def train(
         init=init,
         vary=tuple(vary or ()),
         dtype=dtype,
-        layout=layout.value,
+        layout=layout,
         compile=compile,
     )
     place = start(asked, out, manner) if resume is None else go_on(resume, _given(context, asked), manner)

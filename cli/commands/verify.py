@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Csv, FormatOption, Output, complete_model
+from cli.options import complete_model
+from cli.output import Destination, output_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,13 +20,13 @@ Claims = Annotated[Path | None, typer.Option("--claims", metavar="PATH", help="A
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 if a claim is contradicted.")]
 
 
+@output_options
 def verify(
     model: Annotated[str | None, _About] = None,
     claims: Claims = None,
     strict: Strict = False,
-    format: FormatOption = None,
-    output: Output = None,
-    csv: Csv = None,
+    *,
+    target: Destination,
 ) -> None:
     """Hold published figures against computed ones.
 
@@ -36,9 +37,7 @@ def verify(
     from archbench.analyze.claims import models_of
     from archbench.errors import UsageError, nearest
     from archbench.reporting.tables.model import claims_table
-    from cli.output import destination
 
-    target = destination(format, output, csv)
     chosen = claims_of(claims)
     if model is not None:
         about = {name.partition("@")[0] for claim in chosen for name in models_of(claim)}
@@ -62,11 +61,10 @@ def judged(claims: Sequence[Claim]) -> list[Judged]:
     """Return the verdict on each claim, its models counted on their usual inputs."""
     from archbench.analyze.claims import Facts, judge, models_of
     from cli.loading import count
-    from cli.options import Mode
 
     facts = {}
     for name in dict.fromkeys(name for claim in claims for name in models_of(claim)):
-        counted = count(name, None, 1, Mode.eval)
+        counted = count(name, None, 1, "eval")
         error = counted.card.reported_top5_error_percent if counted.card else None
         facts[name] = Facts(counted.summary.table, counted.summary.inputs[0][1:], error)
     return [judge(claim, facts) for claim in claims]

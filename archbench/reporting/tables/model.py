@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from archbench.analyze.claims import Judged, Outcome
 from archbench.analyze.compare import ModelRow
@@ -16,6 +16,9 @@ from archbench.reporting.table import Column, Table
 from archbench.store.records import Result
 from archbench.store.trainings import TrainingResult
 from archbench.units import format_bytes
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 CONVENTION = (
     "MAC: one multiply-accumulate of a convolution or matrix product. FLOP: every operation; see 'archbench costs'."
@@ -269,9 +272,9 @@ def claims_table(rows: Sequence[Judged]) -> Table:
     return Table(columns=_CLAIMS, rows=[asdict(row) for row in rows], title=f"{len(rows)} claims: {counts}")
 
 
-def models_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return one row a model that is installed."""
-    return Table(columns=_MODELS, rows=rows)
+def models_table(cards: Sequence[DataclassInstance]) -> Table:
+    """Return one row per installed model."""
+    return Table(columns=_MODELS, rows=[asdict(card) for card in cards])
 
 
 def history_table(rows: Sequence[HistoryRow]) -> Table:

@@ -1,0 +1,171 @@
+"""Several models side by side."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archbench.analyze.compare import ModelRow, comparison_row
+from archbench.api.summary import Summary, summary_of
+from archbench.errors import UsageError, nearest
+from archbench.models.address import Source, reported_error, resolved
+from archbench.models.loaded import Inputs, LoadedModel, Model, input_texts, load_model, name_of
+from archbench.reporting.result import TableResult
+from archbench.reporting.table import Table
+from archbench.reporting.tables.model import comparison_table
+from archbench.trace.tracer import Mode
+
+if TYPE_CHECKING:
+    from archbench.store.records import Result
+    from archbench.store.trainings import TrainingResult
+
+_LOG = logging.getLogger("archbench")
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison(TableResult):
+    """One row per model, with the summaries they come from; `baseline` is the index of the row ratios refer to.
+
+    `measured` and `trained` are the best stored results by model, None where they were not asked for.
+    """
+
+    rows: tuple[ModelRow, ...]
+    summaries: tuple[Summary, ...]
+    baseline: int
+    measured: Mapping[str, Result] | None = None
+    trained: Mapping[str, TrainingResult] | None = None
+
+    def to_table(self) -> Table:
+        """Return the comparison as it is reported."""
+        first = self.summaries[0]
+        return comparison_table(
+            self.rows,
+            baseline=self.baseline,
+            batch=first.batch,
+            mode=first.mode,
+            notes=[note for pair in zip(self.rows, self.summaries, strict=True) for note in _protocol(*pair)],
+            caveats=[caveat for summary in self.summaries for caveat in summary.caveats],
+            measured=self.measured,
+            trained=self.trained,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {', '.join(row.model for row in self.rows)}>"
+
+
+def compare(
+    models: Sequence[Model] | Mapping[str, Model],
+    inputs: Inputs = None,
+    *,
+    batch: int = 1,
+    mode: Mode = "eval",
+    baseline: str | None = None,
+    measured: bool = False,
+    trained: bool = False,
+    store: str | Path | None = None,
+) -> Comparison:
+    """Return one row per model, in the order given.
+
+    Args:
+        models: Modules or addresses, or a mapping from the names that rows get to those.
+        inputs: As for `archbench.summarize`; each model's usual input by default.
+        batch: The number of samples, where `inputs` are no tensors.
+        mode: `"train"` also counts the backward pass.
+        baseline: The name of the model that ratios refer to; the first by default.
+        measured: Add the best rate that was measured on this machine and stored.
+        trained: Add the accuracy of the newest stored training of each model.
+        store: Where results are stored; the user's own store by default.
+
+    Raises UsageError for a baseline that is not among the models, and what `archbench.summarize` raises.
+    """
+    if not models:
+        raise UsageError("{models} is empty; give at least one model", models=...)
+    named = models if isinstance(models, Mapping) else {_name_of(model): model for model in models}
+    names = list(named)
+    if baseline is not None and baseline not in named:
+        raise UsageError(f"{{baseline}} is not one of {', '.join(names)}{nearest(baseline, names)}", baseline=baseline)
+    loaded = {name: replace(load_model(model, inputs), name=name) for name, model in named.items()}
+    summaries = tuple(summary_of(model, batch, mode) for model in loaded.values())
+    return Comparison(
+        rows=tuple(map(row_of, summaries)),
+        summaries=summaries,
+        baseline=0 if baseline is None else names.index(baseline),
+        measured=_fastest_measured(loaded, inputs, mode, store) if measured else None,
+        trained=_newest_trained(loaded, store) if trained else None,
+    )
+
+
+def row_of(summary: Summary) -> ModelRow:
+    """Return a model's row in a comparison."""
+    shape, card = summary.inputs[0] if summary.inputs else (), summary.card
+    return comparison_row(
+        summary.model,
+        summary.totals,
+        title=card.title if card else "",
+        year=card.year if card else None,
+        input_shape=shape,
+        reported_top5_error_percent=reported_error(card, shape[1:]),
+    )
+
+
+def _name_of(model: Model) -> str:
+    return model if isinstance(model, str) else name_of(model)
+
+
+def _fastest_measured(
+    models: Mapping[str, LoadedModel], inputs: Inputs, mode: Mode, path: str | Path | None
+) -> dict[str, Result]:
+    """Return the fastest result of each model measured on this machine on the same input, if it is not out of date."""
+    from archbench.host.machine import machine
+    from archbench.measure.bench.sweep import input_shape, is_current
+    from archbench.store.database import Filter, Store, default_path
+
+    store = Store(Path(path or default_path()), for_reading=True)
+    if not store.exists():
+        _LOG.info("nothing was measured yet; 'archbench bench' measures")
+        return {}
+    fastest = {}
+    with store:
+        for name, source in _sources(models).items():
+            shape = input_shape(source, input_texts(inputs))
+            wanted = Filter(
+                model=resolved(source.address), machine=machine(), status="ok", mode=mode, input_shape=shape
+            )
+            results = store.fastest(wanted)
+            current = [result for result in results if is_current(result)]
+            if current:
+                fastest[name] = current[0]
+            elif results:
+                _LOG.info(
+                    "%s, or what runs it, has changed since it was measured; 'archbench bench' does it again", name
+                )
+    return fastest
+
+
+def _newest_trained(models: Mapping[str, LoadedModel], path: str | Path | None) -> dict[str, TrainingResult]:
+    """Return the result of each model in the newest run that has it, on whatever data it was trained."""
+    from archbench.store.database import Store, default_path
+
+    store = Store(Path(path or default_path()), for_reading=True)
+    if not store.exists():
+        _LOG.info("nothing was trained yet; 'archbench train' trains")
+        return {}
+    with store:
+        results = {
+            name: store.trainings(resolved(source.address), limit=1) for name, source in _sources(models).items()
+        }
+    return {name: newest[0] for name, newest in results.items() if newest}
+
+
+def _sources(models: Mapping[str, LoadedModel]) -> dict[str, Source]:
+    """Return where each model came from, of those that an address led to: results are stored by address."""
+    return {name: model.source for name, model in models.items() if model.source is not None}
+
+
+def _protocol(row: ModelRow, summary: Summary) -> Iterator[str]:
+    """Yield how a model's reported error was measured, if the row shows one."""
+    if summary.card and summary.card.reported_protocol and row.reported_top5_error_percent is not None:
+        yield f"{row.model}: reported error on {summary.card.reported_protocol}."

@@ -1,0 +1,30 @@
+"""The rules by which operators are counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archbench.reporting.result import TableResult
+from archbench.reporting.table import Table
+from archbench.reporting.tables.model import costs_table
+from archbench.trace.costs import all_rules
+from archbench.trace.costs.registry import Rule
+
+
+@dataclass(frozen=True, repr=False)
+class Costs(TableResult):
+    """The cost rules of all operators."""
+
+    rules: tuple[Rule, ...]
+
+    def to_table(self) -> Table:
+        """Return one row per operator."""
+        return costs_table([{"operator": rule.operator, "rule": rule.text} for rule in self.rules])
+
+
+def costs() -> Costs:
+    """Return the rule of each operator for its MACs and FLOPs, those with MACs first.
+
+    An operator that is not listed is reported as uncounted wherever it ran; `archbench.register_cost` adds a rule.
+    """
+    return Costs(all_rules())

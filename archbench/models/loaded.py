@@ -1,0 +1,199 @@
+"""A model that is ready to be counted: built or given, with its inputs and its precision."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from archbench.errors import ForwardError, InputError, UsageError
+from archbench.models.address import Card, Source, find
+from archbench.models.inputs import InputSpec, advice, specs_of
+from archbench.precision import Precision, find_precision
+from archbench.trace.activation_checkpointing import checkpoint_modules
+from archbench.trace.optimizer_step import Optimizer
+from archbench.trace.pytree import map_tensors, tensors_in
+from archbench.trace.records import Trace
+from archbench.trace.tracer import MOMENTUM, Mode, trace
+
+# A module, or an address such as "vgg16", "torchvision:resnet50" or "net.py:Net".
+Model = nn.Module | str
+# Tensors as forward takes them, shapes of a sample such as "3x224x224", or None for the model's usual input.
+Inputs = Tensor | tuple[Any, ...] | dict[str, Any] | str | Sequence[str] | None
+
+Result = TypeVar("Result")
+
+_LOG = logging.getLogger("archbench")
+
+# Where the modules that `load` returned came from, so that their usual input is still known.
+_SOURCES: WeakKeyDictionary[nn.Module, Source] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model, its inputs and the precision it is counted in.
+
+    `name` is the address, or a module's class; `source` is where an address led, None for a module of unknown origin.
+    Inputs are either `tensors`, given by the caller, or made for a batch from `specs` or the source's example.
+    """
+
+    name: str
+    model: nn.Module
+    source: Source | None
+    specs: Sequence[InputSpec]
+    tensors: Any
+    precision: Precision
+
+    @property
+    def card(self) -> Card | None:
+        """The model's card, None if it has none."""
+        return None if self.source is None else self.source.card
+
+    def inputs(self, batch: int) -> Any:
+        """Return the inputs of a batch: a tensor, a tuple of positional or a dict of keyword arguments.
+
+        Raises UsageError for a batch that the caller's own tensors do not have.
+        """
+        if self.tensors is not None:
+            _require_batch(self.tensors, batch)
+            return self.tensors
+        given = tuple(spec.tensor(batch) for spec in self.specs)
+        return _in_precision(given or self._example(batch), self.precision)
+
+    def trace(self, batch: int = 1, mode: Mode = "eval", optimizer: Optimizer | None = MOMENTUM) -> Trace:
+        """Return the trace of one batch; in training with the optimizer's update."""
+        dtype = self.precision.autocast_dtype
+        return self.run(
+            lambda inputs: trace(self.model, inputs, mode=mode, optimizer=optimizer, autocast_dtype=dtype), batch
+        )
+
+    def run(self, job: Callable[[Any], Result], batch: int) -> Result:
+        """Return what `job` makes of the inputs of a batch. Raises ForwardError with advice on inputs that work."""
+        try:
+            return job(self.inputs(batch))
+        except ForwardError as error:
+            if self.source is None:
+                raise
+            hint = advice(self.model, self.specs, self.source.input_shape)
+            advised = ForwardError(f"{self.name}: {error}{f'; {hint}' if hint else ''}")
+            raise self.source.blame(advised, error.__cause__ or error) from error
+
+    def _example(self, batch: int) -> Any:
+        """Return what the user's own `example_inputs` makes."""
+        assert self.source is not None, "only an address brings its own example"
+        assert self.source.example_inputs is not None, "called only where there is one"
+        try:
+            return self.source.example_inputs(batch)
+        except (Exception, SystemExit) as error:  # the user's own code may raise anything
+            failed = InputError(f"{self.name}: example_inputs({batch}) fails: {type(error).__name__}: {error}")
+            raise self.source.blame(failed, error) from error
+
+
+def load_model(
+    model: Model, inputs: Inputs = None, *, dtype: str = "fp32", checkpoint: str | None = None
+) -> LoadedModel:
+    """Return a model with its inputs, in a precision, with parts of it made checkpoints if asked for.
+
+    An address is built on the meta device. A module is used as it is; for another dtype or with checkpoints a copy
+    without data takes its place, so that the module itself is not changed.
+    Raises AddressError, InputError or UsageError.
+    """
+    precision = find_precision(dtype)
+    # No inputs are a module's when its forward takes none; an address has its usual input.
+    texts, tensors = _read_inputs(None if isinstance(model, str) and inputs == () else inputs)
+    loaded = _from_module(model, texts, tensors) if isinstance(model, nn.Module) else _from_address(model, texts)
+    built = loaded.model
+    if isinstance(model, nn.Module) and (precision.model != "float32" or checkpoint is not None):
+        built = _stand_in(model)
+    if precision.model != "float32":
+        built = built.to(precision.model_dtype)
+        tensors = _in_precision(tensors, precision)
+    if checkpoint is not None:
+        checkpoint_modules(built, checkpoint)
+    return LoadedModel(loaded.name, built, loaded.source, loaded.specs, tensors, precision)
+
+
+def remember(model: nn.Module, source: Source) -> None:
+    """Keep where a module came from for as long as it exists."""
+    _SOURCES[model] = source
+
+
+def name_of(model: nn.Module) -> str:
+    """Return the address that a module was loaded from, or its class."""
+    source = _SOURCES.get(model)
+    return type(model).__name__ if source is None else source.address
+
+
+def input_texts(inputs: Inputs) -> Sequence[str]:
+    """Return the shapes that `inputs` gives as text, none where it gives tensors or nothing."""
+    return _read_inputs(inputs)[0]
+
+
+def _from_module(model: nn.Module, texts: Sequence[str], tensors: Any) -> LoadedModel:
+    source, name = _SOURCES.get(model), name_of(model)
+    usual = None if source is None else source.input_shape
+    has_example = tensors is not None or (source is not None and source.example_inputs is not None)
+    specs = specs_of(name, texts, usual, has_example=has_example)
+    return LoadedModel(name, model, source, specs, tensors, find_precision("fp32"))
+
+
+def _from_address(address: str, texts: Sequence[str]) -> LoadedModel:
+    source = find(address)
+    specs = specs_of(address, texts, source.input_shape, has_example=source.example_inputs is not None)
+    model = source.build()
+    if not all(parameter.is_meta for parameter in model.parameters()):
+        _LOG.info("%s: built on real memory, because its builder reads values", address)
+    return LoadedModel(address, model, source, specs, None, find_precision("fp32"))
+
+
+def _read_inputs(inputs: Inputs) -> tuple[Sequence[str], Any]:
+    """Return the shapes that `inputs` has as texts, or its tensors.
+
+    Raises InputError for a tuple of numbers, which forward would take for that many arguments.
+    """
+    if inputs is None:
+        return (), None
+    if isinstance(inputs, str):
+        return (inputs,), None
+    if isinstance(inputs, (tuple, list)) and (inputs or isinstance(inputs, list)):
+        if all(isinstance(value, str) for value in inputs):
+            return tuple(inputs), None
+        if all(isinstance(value, int) for value in inputs):
+            shape = "x".join(map(str, inputs[1:] if len(inputs) == 4 else inputs))
+            raise InputError(f"{{inputs}} is a shape; write it as text without the batch: '{shape}'", inputs=inputs)
+    return (), inputs
+
+
+def _require_batch(tensors: Any, batch: int) -> None:
+    sizes = {tensor.shape[0] for tensor in tensors_in(tensors) if tensor.dim()}
+    if batch != 1 and sizes and batch not in sizes:
+        raise UsageError(
+            f"{{batch}} does not match the tensors in {{inputs}}, whose batch is {min(sizes)}; leave it out",
+            batch=batch,
+            inputs=...,
+        )
+
+
+def _in_precision(inputs: Any, precision: Precision) -> Any:
+    """Return the inputs with floating-point tensors in the dtype of the model's parameters."""
+    if precision.model == "float32":
+        return inputs
+    dtype = precision.model_dtype
+    return map_tensors(inputs, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+
+
+def _stand_in(model: nn.Module) -> nn.Module:
+    """Return a copy of a module whose parameters and buffers have no data."""
+    memo: dict[int, Any] = {}
+    for tensor in itertools.chain(model.parameters(), model.buffers()):
+        empty = torch.empty_like(tensor, device="meta")
+        is_parameter = isinstance(tensor, nn.Parameter)
+        memo[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if is_parameter else empty
+    return copy.deepcopy(model, memo)

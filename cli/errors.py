@@ -1,0 +1,31 @@
+"""Errors of the library as one line for the command line: Python arguments by the names of their options."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from archbench.errors import ArchbenchError
+
+# Options and arguments that are not named as in Python; a command may have its own name for one.
+_NAMES = {"inputs": "--input", "model": "MODEL", "models": "MODEL"}
+_NAMES_IN = {"check": {"baseline": "--against"}}
+
+
+def message(error: ArchbenchError, command: str) -> str:
+    """Return an error's message with each Python argument as the option of a command."""
+    return error.render(partial(_option, command))
+
+
+def _option(command: str, name: str, value: Any) -> str:
+    option = _NAMES_IN.get(command, {}).get(name) or _NAMES.get(name) or f"--{name.replace('_', '-')}"
+    if value is ... or value is True:
+        return option
+    if isinstance(value, (list, tuple)):
+        value = ",".join(map(str, value))
+    return f"{option} {value:g}" if isinstance(value, float) else f"{option} {_text(value)}"
+
+
+def _text(value: Any) -> str:
+    return str(value) if isinstance(value, (str, int, Path)) else repr(value)
