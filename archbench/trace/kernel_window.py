@@ -28,22 +28,22 @@ def window_of(operator: str, args: Sequence[Any]) -> Window | None:
     if operator == "aten.convolution":
         kernel = tuple(args[1].shape[2:])
         dimensions = len(kernel)
-        stride, padding, dilation = (_each(value, dimensions) for value in args[3:6])
-        output_padding = _each(args[7], dimensions) if args[6] else None
+        stride, padding, dilation = (per_dimension(value, dimensions) for value in args[3:6])
+        output_padding = per_dimension(args[7], dimensions) if args[6] else None
         return Window(kernel, stride, padding, args[8], dilation, output_padding=output_padding)
     if operator in _POOLING:
         dimensions = 3 if "3d" in operator else 2
-        kernel = _each(args[1], dimensions)
-        stride = _each(args[2], dimensions) if len(args) > 2 and args[2] else kernel
-        padding = _each(args[3], dimensions) if len(args) > 3 else (0,) * dimensions
+        kernel = per_dimension(args[1], dimensions)
+        stride = per_dimension(args[2], dimensions) if len(args) > 2 and args[2] else kernel
+        padding = per_dimension(args[3], dimensions) if len(args) > 3 else (0,) * dimensions
         dilates = "max" in operator
-        dilation = _each(args[4], dimensions) if dilates and len(args) > 4 else (1,) * dimensions
+        dilation = per_dimension(args[4], dimensions) if dilates and len(args) > 4 else (1,) * dimensions
         ceil_mode = args[4 + dilates : 5 + dilates]
         return Window(kernel, stride, padding, None, dilation, rounds_up=bool(ceil_mode and ceil_mode[0]))
     return None
 
 
-def _each(value: int | Sequence[int], dimensions: int) -> tuple[int, ...]:
+def per_dimension(value: int | Sequence[int], dimensions: int) -> tuple[int, ...]:
     """Spread one number over all dimensions; ATen takes `2`, `[2]` and `[2, 2]` alike."""
     if isinstance(value, int):
         return (value,) * dimensions

@@ -1,36 +1,48 @@
-"""MACs and FLOPs of a layer derived, each in every way that may give the traced figure."""
+"""The MACs and FLOPs of a layer, derived with the rules that counted them.
+
+An operator whose rule carries a formula has a `Count`; an elementwise operator costs the same for each output. A layer
+that runs several operators gets the sum of what they cost, in the shortest form that is exact.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
 from archbench.analyze.explain.derivation import (
     MOST_TERMS,
     Derivation,
-    Value,
+    Remark,
+    Term,
     derive,
     product_of,
     sum_of,
-    sum_over_calls,
+    sum_of_formulas,
 )
-from archbench.analyze.explain.layer_facts import NORMS, Case, per_sample
-from archbench.analyze.explain.weights import bias_count, weights_of
-from archbench.trace.costs import find_rule
-from archbench.trace.records import Operation, Window
+from archbench.analyze.explain.layer_facts import Case, per_sample
+from archbench.analyze.explain.weights import weights_of
+from archbench.trace.costs import Count, find_rule
+from archbench.trace.costs.symbolic import Value, evaluate
+from archbench.trace.records import Operation
+
+_OF_PRODUCTS = frozenset({"2·{m}", "2·{m} + {additions}"})  # as in `archbench.trace.costs.common.product`
+_PER_OUTPUT = re.compile(r"(\{\w+\}|\([^()]*\))·\{o\}")  # a cost that is the same for each output
 
 
-def macs_of(case: Case) -> Iterator[Derivation]:
-    """Yield candidates for the MACs: how often each weight is used, or the sum of what the calls multiply."""
+def macs_of(case: Case) -> Derivation | Remark:
+    """Return how often each weight is used, or the sum of what the calls multiply."""
     weights = weights_of(case)
     if weights is not None:
         factors = _work(case, int(weights.result))
         # Where each weight is used once, the MACs are the weights.
-        yield product_of("MACs", **factors) if len(factors) > 1 else replace(weights, symbol="MACs")
-    products = [op for op in case.operations if op.macs]
-    yield from sum_over_calls("MACs", [(*op.outputs[0].shape, op.macs // prod(op.outputs[0].shape)) for op in products])
+        result = product_of("MACs", **factors) if len(factors) > 1 else replace(weights, symbol="MACs")
+        if result.result == case.row.macs:
+            return result
+    counts = [(op, op.macs) for op in case.operations if op.macs]
+    return _sum_of_formulas("MACs", case, counts) or _by_rule("MACs", counts)
 
 
 def _work(case: Case, weights: int) -> dict[str, Value]:
@@ -46,93 +58,99 @@ def _work(case: Case, weights: int) -> dict[str, Value]:
     return {"w": weights, "o": tuple(shape[2:]), **case.repeated(shape)}
 
 
-def flops_of(case: Case) -> Iterator[Derivation]:
-    """Yield candidates for the FLOPs: by the kind of the layer first, then by its operators."""
-    row, outputs = case.row, case.outputs
-    factors = case.repeated(row.output_shape or ())
-    if row.macs:
-        additions = sum(prod(op.outputs[0].shape) for op in case.operations if bias_count(op))
-        doubled = {"m": row.macs, "additions": additions}
-        if additions:
-            yield derive("FLOPs", "2·{m} + {additions}", lambda m, additions: 2 * m + additions, **doubled)
+def flops_of(case: Case) -> Derivation | Remark:
+    """Return the FLOPs: of products by their MACs, else per output, by the operator's formula, or by operator."""
+    operations = [op for op in case.operations if op.flops]
+    counts = [(op, op.flops) for op in operations]
+    several = len({op.name for op in operations}) > 1
+    return (
+        _of_products(case, operations)
+        or _per_output(case, operations)
+        or (_by_operator(operations) if several else _sum_of_formulas("FLOPs", case, counts))
+        or _by_rule("FLOPs", counts)
+    )
+
+
+def _of_products(case: Case, operations: Sequence[Operation]) -> Derivation | None:
+    if not all(isinstance(op.flops, Count) and op.flops.formula in _OF_PRODUCTS for op in operations):
+        return None
+    additions = sum(op.flops - 2 * op.macs for op in operations)
+    if additions:
+        return derive("FLOPs", "2·{m} + {additions}", m=case.row.macs, additions=additions)
+    return derive("FLOPs", "2·{m}", m=case.row.macs)
+
+
+def _per_output(case: Case, operations: Sequence[Operation]) -> Derivation | None:
+    """Return one rate for each output of the layer, if every operator has one and all calls are alike."""
+    calls, elements = max(case.row.calls, 1), prod(case.row.output_shape or ())
+    if any(prod(op.outputs[0].shape) != elements for op in operations):
+        return None
+    windows, whole = [], 0
+    for op in operations:
+        if _is_elementwise(op):
+            whole += op.flops // elements
+        elif isinstance(op.flops, Count) and (rate := _PER_OUTPUT.fullmatch(op.flops.formula)):
+            windows.append((rate[1], {name: value for name, value in op.flops.values.items() if name != "o"}))
         else:
-            yield derive("FLOPs", "2·{m}", lambda m: 2 * m, m=row.macs)
-    elif row.type == "LocalResponseNorm":
-        window = next(op.window for op in case.operations if op.window is not None)
-        yield _times("({n} + 5)", lambda n: n + 5, outputs, factors, n=window.kernel[0])
-    elif case.pooling is not None and case.pooling.window is not None:
-        yield from _pooling_flops(case, case.pooling.window)
-    elif all(_is_elementwise(op) for op in case.operations):
-        each = row.flops // max(prod(outputs) * prod(factors.values()), 1)
-        yield product_of("FLOPs", **({"operations": each} if each > 1 else {}), o=outputs, **factors)
+            return None
+    if whole % calls or windows != windows[:1] * calls * bool(windows):
+        return None
+    formula, values = _rate(case, whole // calls, windows[0] if windows else None)
+    factors = case.repeated(case.row.output_shape or ())
+    formula = "·".join([formula, *(f"{{{name}}}" for name in factors)])
+    return derive("FLOPs", formula, **values, o=case.outputs, **factors)
+
+
+def _rate(case: Case, whole: int, window: Term | None) -> Term:
+    """Return the formula per output and its values: `whole` FLOPs, and those for the elements of a window."""
+    if window is None:
+        return ("{operations}·{o}", {"operations": whole}) if whole > 1 else ("{o}", {})
+    formula, values = window
+    if case.row.type == "LocalResponseNorm" and formula == "{k}":
+        return f"({{n}} + {whole})·{{o}}", {"n": evaluate("{k}", values)}
+    # torch's pooling of one dimension runs in two, of which the first has size one.
+    own = {name: v[-(len(case.outputs) - 1) :] if isinstance(v, tuple) else v for name, v in values.items()}
+    return (f"({formula} + {{m}})·{{o}}", {**own, "m": whole}) if whole else (f"{formula}·{{o}}", own)
+
+
+def _sum_of_formulas(symbol: str, case: Case, counts: Sequence[tuple[Operation, int]]) -> Derivation | None:
+    """Return the formula of each operator's count, once times the calls where they are alike, else as a sum."""
+    terms = [term for op, number in counts if (term := _formula_of(op, number, case.batch))]
+    if len(terms) < len(counts):
+        return None
+    if len(terms) > 1 and terms == terms[:1] * case.row.calls:
+        formula, values = terms[0]
+        return derive(symbol, f"({formula})·{{calls}}", **values, calls=case.row.calls)
+    return sum_of_formulas(symbol, terms) if len(terms) <= MOST_TERMS else None
+
+
+def _formula_of(operation: Operation, number: int, batch: int) -> Term | None:
+    """Return the formula of an operator's count with its values, if it has one; a batch of one is not a size."""
+    if isinstance(number, Count):
+        formula, values = number.formula, dict(number.values)
+    elif _is_elementwise(operation):
+        shape = operation.outputs[0].shape
+        formula, values = "{o}", {"o": (*shape, rate) if (rate := number // prod(shape)) > 1 else shape}
     else:
-        yield from _norm_flops(case)
-    yield from _flops_by_operator(case)
+        return None
+    if batch == 1:
+        values = {name: per_sample(v, 1) if isinstance(v, tuple) else v for name, v in values.items()}
+    return formula, values
 
 
-def _times(
-    each: str, compute: Callable[..., int], outputs: tuple[int, ...], factors: dict[str, int], **values: Value
-) -> Derivation:
-    """Return FLOPs of so many for each output."""
-    rest = "·".join(["{o}", *(f"{{{name}}}" for name in factors)])
-
-    def all_of_them(o: int, **numbers: int) -> int:
-        own = {name: number for name, number in numbers.items() if name not in factors}
-        return compute(**own) * o * prod(factors.values())
-
-    return derive("FLOPs", f"{each}·{rest}", all_of_them, **values, o=outputs, **factors)
-
-
-def _pooling_flops(case: Case, window: Window) -> Iterator[Derivation]:
-    """A maximum compares k - 1 times, a mean adds and divides k times; more follows in a trainable subsampling."""
-    factors, kernel = case.repeated(case.row.output_shape or ()), window.kernel[-(len(case.outputs) - 1) :]
-    if case.pooling is not None and "max" in case.pooling.name:
-        yield _times("({k} − 1)", lambda k: k - 1, case.outputs, factors, k=kernel)
-    more = sum(_is_elementwise(op) for op in case.one_call)
-    if more:
-        yield _times("({k} + {m})", lambda k, m: k + m, case.outputs, factors, k=kernel, m=more)
-    yield _times("{k}", lambda k: k, case.outputs, factors, k=kernel)
-
-
-def _norm_flops(case: Case) -> Iterator[Derivation]:
-    """Return normalisation, softmax and reduction by the rules of `archbench costs`, which are stated per call."""
-    first = next((op for op in case.operations if op.name in NORMS), case.operations[0])
-    shape = first.inputs[0].shape
-    elements = shape if case.batch > 1 else per_sample(shape, case.batch)
-    affine = len(case.parameters)
-    if first.name == "aten.native_batch_norm":
-        # Statistics of the input itself, as in instance normalisation, cost 4 an element more.
-        for each in (2, 6):
-            values: dict[str, Value] = {"e": each, "o": elements, "a": 3 + affine, "c": shape[1]}
-            yield derive("FLOPs", "{e}·{o} + {a}·{c}", lambda e, o, a, c: e * o + a * c, **values)
-    elif first.name in NORMS:
-        values = {"a": 6 + affine, "o": elements, "g": prod(first.outputs[1].shape)}
-        yield derive("FLOPs", "{a}·{o} + 2·{g}", lambda a, o, g: a * o + 2 * g, **values)
-    elif "softmax" in first.name:
-        for size in (shape[-1], shape[1 % len(shape)]):
-            values = {"o": elements, "a": 1 if "log" in first.name else 2, "r": prod(shape) // size}
-            yield derive("FLOPs", "5·{o} − {a}·{r}", lambda o, a, r: 5 * o - a * r, **values)
-    else:
-        # A mean over positions, or adaptive pooling that divides evenly: every input is met once.
-        yield product_of("FLOPs", i=elements)
-        values = {"i": elements, "o": tuple(first.outputs[0].shape)}
-        yield derive("FLOPs", "{i} − {o}", lambda i, o: i - o, **values)
-
-
-def _flops_by_operator(case: Case) -> Iterator[Derivation]:
-    """What follows no formula of its kind is the sum of what its calls or its operators cost."""
-    each = [divmod(op.flops, max(prod(op.outputs[0].shape), 1)) for op in case.operations]
-    if len({op.name for op in case.operations}) == 1 and not any(rest for _, rest in each):
-        sizes = [op.outputs[0].shape for op in case.operations]
-        yield from sum_over_calls(
-            "FLOPs", [(*size, rate) if rate > 1 else size for size, (rate, _) in zip(sizes, each, strict=True)]
-        )
+def _by_operator(operations: Sequence[Operation]) -> Derivation | None:
+    """Return the sum of what several operators cost."""
     sums: defaultdict[str, int] = defaultdict(int)
-    for operation in case.operations:
-        if operation.flops:
-            sums[operation.name.rpartition(".")[2].strip("_")] += operation.flops
-    if 1 < len(sums) <= MOST_TERMS:
-        yield sum_of("FLOPs", **sums)
+    for operation in operations:
+        sums[operation.name.rpartition(".")[2].strip("_")] += operation.flops
+    return sum_of("FLOPs", **sums) if 1 < len(sums) <= MOST_TERMS else None
+
+
+def _by_rule(symbol: str, counts: Sequence[tuple[Operation, int]]) -> Remark:
+    """Return the figure, with the rule in words if a single rule without a formula counted it."""
+    rules = {rule.text for op, number in counts if not isinstance(number, Count) and (rule := find_rule(op.name))}
+    values = {"quantity": symbol, "traced": sum(number for _, number in counts)}
+    return Remark("rule", {**values, "rule": rules.pop()}) if len(rules) == 1 else Remark("unlike", values)
 
 
 def _is_elementwise(operation: Operation) -> bool:

@@ -1,20 +1,22 @@
-"""What a derivation is and how one is made: a formula, the values put into it, the result."""
+"""Derivations: a formula, the values substituted into it, and the result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import prod
 from typing import Any, Literal
 
-Value = int | Fraction | tuple[int, ...]
+from archbench.trace.costs.symbolic import Value, evaluate
+
+Term = tuple[str, Mapping[str, Value]]  # a formula and its values
 MOST_TERMS = 6  # of a sum that is still readable
 
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """`symbol` = `formula` = `result`. The formula names its values in braces; a tuple stands for a product."""
+    """`symbol` = `formula` = `result`. The formula is written as in `archbench.trace.costs.symbolic`."""
 
     symbol: str
     formula: str
@@ -24,42 +26,47 @@ class Derivation:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What is said in words about a layer; `values` are the numbers and names in it."""
+    """A statement about a layer; `values` are the numbers and names in its sentence."""
 
     kind: Literal[
-        "filters", "groups", "partial", "convolution", "positions", "adaptive", "covers", "idle", "foreign", "unlike"
-    ]
+        "filters", "groups", "partial", "convolution", "positions", "adaptive", "covers", "idle", "foreign", "rule",
+        "unlike",
+    ]  # fmt: skip
     values: Mapping[str, Any]
 
 
-def derive(symbol: str, formula: str, compute: Callable[..., Any], **values: Value) -> Derivation:
-    """Return a derivation whose result `compute` makes of the values, each tuple of which is multiplied first."""
-    numbers = {name: prod(value) if isinstance(value, tuple) else value for name, value in values.items()}
-    return Derivation(symbol, formula, values, compute(**numbers))
+def derive(symbol: str, formula: str, **values: Value) -> Derivation:
+    """Evaluate a formula for the values."""
+    return Derivation(symbol, formula, values, evaluate(formula, values))
 
 
 def product_of(symbol: str, **values: Value) -> Derivation:
     """Return the product of all values."""
-    return derive(
-        symbol, "·".join(f"{{{name}}}" for name in values), lambda **numbers: prod(numbers.values()), **values
-    )
+    return derive(symbol, "·".join(f"{{{name}}}" for name in values), **values)
 
 
 def sum_of(symbol: str, **values: Value) -> Derivation:
     """Return the sum of all values."""
-    return derive(
-        symbol, " + ".join(f"{{{name}}}" for name in values), lambda **numbers: sum(numbers.values()), **values
-    )
+    return derive(symbol, " + ".join(f"{{{name}}}" for name in values), **values)
+
+
+def sum_of_formulas(symbol: str, terms: Sequence[Term]) -> Derivation:
+    """Return the sum of formulas; if there are several, each name gets the number of its formula."""
+    if len(terms) == 1:
+        return derive(symbol, terms[0][0], **terms[0][1])
+    formulas = [re.sub(r"\{(\w+)\}", rf"{{\g<1>{i}}}", formula) for i, (formula, _) in enumerate(terms, start=1)]
+    values = {f"{name}{i}": value for i, (_, own) in enumerate(terms, start=1) for name, value in own.items()}
+    return derive(symbol, " + ".join(formulas), **values)
 
 
 def sum_over_calls(symbol: str, shapes: Sequence[tuple[int, ...]]) -> Iterator[Derivation]:
-    """Return a sum of products, one a call, if it is a readable one; a batch of one is no factor."""
+    """Yield the sum of one product per call unless it has too many terms; a batch of one is not a factor."""
     if len(shapes) <= MOST_TERMS:
         terms = (shape[1:] if len(shape) > 1 and shape[0] == 1 else shape for shape in shapes)
         yield sum_of(symbol, **{f"o{i}": term for i, term in enumerate(terms, start=1)})
 
 
 def checked(symbol: str, traced: int, candidates: Iterable[Derivation]) -> Derivation | Remark:
-    """Return the first derivation that gives the traced figure, else a remark that none does."""
+    """Return the first derivation that gives the traced figure, or a remark if there is none."""
     fitting = (candidate for candidate in candidates if candidate.result == traced)
     return next(fitting, Remark("unlike", {"quantity": symbol, "traced": traced}))

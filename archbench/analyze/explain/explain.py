@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 
 from archbench.analyze.explain.costs import flops_of, macs_of
 from archbench.analyze.explain.derivation import Derivation, Remark, checked, derive, product_of, sum_over_calls
@@ -82,18 +81,12 @@ def _explain(case: Case) -> Iterator[Derivation | Remark]:
     if row.neurons:
         calls = [per_sample(op.outputs[0].shape, case.batch) for op in case.operations if op.macs]
         usual = product_of("neurons", o=case.outputs)
-        spread = derive(
-            "neurons",
-            "{o}/{samples}",
-            lambda o, samples: Fraction(o, samples),
-            o=row.output_shape or (),
-            samples=case.batch,
-        )
+        spread = derive("neurons", "{o}/{samples}", o=row.output_shape or (), samples=case.batch)
         yield checked("neurons", row.neurons, [usual, spread, *sum_over_calls("neurons", calls)])
     if row.macs:
-        yield checked("MACs", row.macs, macs_of(case))
+        yield macs_of(case)
     if row.flops:
-        yield checked("FLOPs", row.flops, flops_of(case))
+        yield flops_of(case)
     if row.params:
         size = max(parameter.size_bytes // parameter.numel for parameter in case.parameters if parameter.numel)
         yield checked("parameter memory", row.param_bytes, [product_of("parameter memory", p=row.params, bytes=size)])

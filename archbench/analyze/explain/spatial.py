@@ -32,21 +32,18 @@ def _size(symbol: str, window: Window, n: int, place: int) -> Derivation:
     """Return the size of an output along one dimension; dilation is in the formula only where there is some."""
     values = {"n": n, "k": window.kernel[place], "p": window.padding[place], "s": window.stride[place]}
     dilation = window.dilation[place]
-    span, d = ("{k}", 1) if dilation == 1 else ("({d}·({k} − 1) + 1)", dilation)
+    span = "{k}" if dilation == 1 else "({d}·({k} − 1) + 1)"
     if dilation > 1:
         values["d"] = dilation
     if window.output_padding is not None:
-        values["q"] = window.output_padding[place]
-        formula = f"({{n}} − 1)·{{s}} − 2·{{p}} + {span} + {{q}}"
-        return derive(symbol, formula, lambda n, k, p, s, q, **_: (n - 1) * s - 2 * p + d * (k - 1) + 1 + q, **values)
-    room = n + 2 * values["p"] - d * (values["k"] - 1) - 1
+        return derive(symbol, f"({{n}} − 1)·{{s}} − 2·{{p}} + {span} + {{q}}", **values, q=window.output_padding[place])
+    steps = f"({{n}} − {span} + 2·{{p}})/{{s}}"
     if not window.rounds_up:
-        return derive(symbol, f"⌊({{n}} − {span} + 2·{{p}})/{{s}}⌋ + 1", lambda s, **_: room // s + 1, **values)
-    size = -(-room // values["s"]) + 1
+        return derive(symbol, f"⌊{steps}⌋ + 1", **values)
+    size = derive(symbol, f"⌈{steps}⌉ + 1", **values)
     # A window that would begin in the padding behind the input is left out.
-    if (size - 1) * values["s"] >= n + values["p"]:
-        return derive(symbol, f"⌈({{n}} − {span} + 2·{{p}})/{{s}}⌉", lambda **_: size - 1, **values)
-    return derive(symbol, f"⌈({{n}} − {span} + 2·{{p}})/{{s}}⌉ + 1", lambda **_: size, **values)
+    is_behind = (size.result - 1) * values["s"] >= n + values["p"]
+    return derive(symbol, f"⌈{steps}⌉", **values) if is_behind else size
 
 
 def receptive_field_of(row: LayerRow, fields: ReceptiveFields, trace: Trace) -> Iterator[Derivation | Remark]:
@@ -81,14 +78,12 @@ def _field_along(step: Step, place: int) -> tuple[Derivation, ...]:
     size = derive(
         "receptive field",
         f"{{r}} + {factor}({{k}} − 1)·{{j}}",
-        lambda r, k, j, **_: r + d * (k - 1) * j,
         **{"r": before.size[place], **dilated, "k": k, "j": j},
     )
     stride = product_of("receptive field stride", s=window.stride[place], j=j)
     centre = derive(
         "receptive field centre",
         f"{{a}} + ({factor}({{k}} − 1)/2 − {{p}})·{{j}}",
-        lambda a, k, p, j, **_: a + (Fraction(d * (k - 1), 2) - p) * j,
         a=before.centre[place],
         **dilated,
         **{"k": k, "p": p, "j": j},

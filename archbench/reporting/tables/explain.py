@@ -13,11 +13,12 @@ from fractions import Fraction
 from itertools import groupby
 from typing import Any
 
-from archbench.analyze.explain.derivation import Derivation, Value
+from archbench.analyze.explain.derivation import Derivation
 from archbench.analyze.explain.explain import Explanation, LayerExplanation
 from archbench.analyze.receptive_field import Gap
 from archbench.reporting.table import Column, Table
 from archbench.reporting.tables.layer_notes import remark_sentences, sizes_text
+from archbench.trace.costs.symbolic import Value
 from archbench.units import format_bytes, format_integer
 
 _WIDTH = 80

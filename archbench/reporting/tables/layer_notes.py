@@ -31,6 +31,10 @@ def _partial(values: Mapping[str, Any]) -> str:
     return ", ".join([first, *(f"{count} see{'s' * (count == 1)} {seen}" for count, seen in others)])
 
 
+def _traced(values: Mapping[str, Any]) -> str:
+    return f"{values['quantity']} as traced: {format_integer(values['traced'])}"
+
+
 _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "filters": lambda v: f"{several(v['filters'], 'filter')} of {sizes_text(v['size'])}",
     "groups": _groups,
@@ -41,7 +45,8 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "covers": lambda v: f"one unit sees {sizes_text(v['field'])}, the whole input of {sizes_text(v['input'])}",
     "idle": lambda _: "nothing is computed",
     "foreign": lambda _: "its weights are no parameters of its own",
-    "unlike": lambda v: f"{v['quantity']} as traced: {format_integer(v['traced'])}, which follows no usual formula",
+    "rule": lambda v: f"{_traced(v)}, by the rule: {v['rule'].removeprefix(v['quantity'] + ': ')}",
+    "unlike": lambda v: f"{_traced(v)}, which follows no usual formula",
 }  # fmt: skip
 
 

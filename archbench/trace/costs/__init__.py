@@ -25,5 +25,9 @@ from archbench.trace.costs.registry import (
     is_view,
     register_cost,
 )
+from archbench.trace.costs.symbolic import Count, count
 
-__all__ = ["FREE", "OVERWRITING", "Cost", "Formula", "Rule", "all_rules", "find_rule", "is_view", "register_cost"]
+__all__ = [
+    "FREE", "OVERWRITING", "Cost", "Count", "Formula", "Rule", "all_rules", "count", "find_rule", "is_view",
+    "register_cost",
+]  # fmt: skip

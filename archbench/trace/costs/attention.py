@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from archbench.trace.costs.registry import Cost, cost
+from archbench.trace.costs.symbolic import count
 
 _KERNELS = (
     "_scaled_dot_product_flash_attention",
@@ -23,9 +24,9 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, *_args: Any, out: Any,
 
     A causal mask hides scores; that its kernel may skip them is not credited.
     """
-    scores = query.shape[:-1].numel() * key.shape[-2]
-    macs = scores * (query.shape[-1] + value.shape[-1])
-    return Cost(macs, 2 * macs + 6 * scores - 2 * query.shape[:-1].numel())
+    scores = (*query.shape[:-1], key.shape[-2])
+    macs = count("{s}·({n} + {v})", s=scores, n=query.shape[-1], v=value.shape[-1])
+    return Cost(macs, count("2·{m} + 6·{s} − 2·{r}", m=macs, s=scores, r=query.shape[:-1]))
 
 
 @cost(*(f"{kernel}_backward" for kernel in _KERNELS))

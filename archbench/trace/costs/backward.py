@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from torch import Tensor
 
 from archbench.trace.costs.common import first, is_floating
-from archbench.trace.costs.pooling import adaptive_elements, window_size
+from archbench.trace.costs.pooling import adaptive_elements
 from archbench.trace.costs.registry import Cost, cost
+from archbench.trace.kernel_window import per_dimension
 
 
 @cost(
@@ -96,13 +98,13 @@ def _adaptive_max_pool(grad: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost
 @cost("avg_pool2d_backward")
 def _avg_pool2d(grad: Tensor, x: Tensor, kernel: Any, *_args: Any, out: Tensor, **_: Any) -> Cost:
     """FLOPs: kernel elements + 1 per gradient: a division, and an addition to each element of its window."""
-    return Cost(flops=(window_size(kernel, 2) + 1) * grad.numel())
+    return Cost(flops=(prod(per_dimension(kernel, 2)) + 1) * grad.numel())
 
 
 @cost("avg_pool3d_backward")
 def _avg_pool3d(grad: Tensor, x: Tensor, kernel: Any, *_args: Any, out: Tensor, **_: Any) -> Cost:
     """FLOPs: kernel elements + 1 per gradient: a division, and an addition to each element of its window."""
-    return Cost(flops=(window_size(kernel, 3) + 1) * grad.numel())
+    return Cost(flops=(prod(per_dimension(kernel, 3)) + 1) * grad.numel())
 
 
 @cost("_adaptive_avg_pool2d_backward", "_adaptive_avg_pool3d_backward")

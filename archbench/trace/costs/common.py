@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from archbench.trace.costs.registry import Cost
+from archbench.trace.costs.symbolic import count
 
 
 def is_floating(*values: Any) -> bool:
@@ -19,8 +20,10 @@ def is_floating(*values: Any) -> bool:
 def product(result: Tensor, macs: int, added: int = 0) -> Cost:
     """Return the cost of `macs` multiply-accumulates and `added` additions of the result's dtype."""
     if result.is_complex():
-        return Cost(4 * macs, 8 * macs + 2 * added)
-    return Cost(macs, 2 * macs + added)
+        macs, added = 4 * macs, 2 * added
+    if added:
+        return Cost(macs, count("2·{m} + {additions}", m=macs, additions=added))
+    return Cost(macs, count("2·{m}", m=macs))
 
 
 def first(out: Any) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from archbench.trace.costs.registry import Cost, cost
+from archbench.trace.costs.symbolic import count
 
 
 @cost("native_batch_norm", "_native_batch_norm_legit")
@@ -26,19 +27,15 @@ def _batch_norm(
     Scale gamma/sqrt(variance + eps) and shift beta - mean*scale are prepared once a channel; training also
     computes mean and variance (1 and 3 per element) and moves the running ones (3 per channel each).
     """
-    channels = x.shape[1]
-    per_channel = 3 + (weight is not None) + (bias is not None)
-    flops = 2 * x.numel() + per_channel * channels
-    if training:
-        flops += 4 * x.numel() + (0 if mean is None else 6 * channels)
-    return Cost(flops=flops)
+    per_channel = 3 + (weight is not None) + (bias is not None) + (6 if training and mean is not None else 0)
+    return Cost(flops=count("{e}·{o} + {a}·{c}", e=6 if training else 2, o=x.shape, a=per_channel, c=x.shape[1]))
 
 
 @cost("native_layer_norm")
 def _layer_norm(x: Tensor, shape: Any, weight: Tensor | None, bias: Tensor | None, *_: Any, out: Any) -> Cost:
     """FLOPs: 6 per element (mean 1, variance 3, normalisation 2), 1 each for weight and bias, 2 per group."""
     per_element = 6 + (weight is not None) + (bias is not None)
-    return Cost(flops=per_element * x.numel() + 2 * (x.numel() // max(prod(shape), 1)))
+    return Cost(flops=count("{a}·{o} + 2·{g}", a=per_element, o=x.shape, g=x.numel() // max(prod(shape), 1)))
 
 
 @cost("native_group_norm")
@@ -47,25 +44,25 @@ def _group_norm(
 ) -> Cost:
     """FLOPs: 6 per element (mean 1, variance 3, normalisation 2), 1 each for weight and bias, 2 per group."""
     per_element = 6 + (weight is not None) + (bias is not None)
-    return Cost(flops=per_element * x.numel() + 2 * n * groups)
+    return Cost(flops=count("{a}·{o} + 2·{g}", a=per_element, o=x.shape, g=n * groups))
 
 
 @cost("_weight_norm_interface")
 def _weight_norm(direction: Tensor, magnitude: Tensor, *_: Any, out: Any) -> Cost:
     """FLOPs: 3 per weight (square, sum, scale) and 2 per norm (root, quotient)."""
-    return Cost(flops=3 * direction.numel() + 2 * magnitude.numel())
+    return Cost(flops=count("3·{w} + 2·{g}", w=direction.shape, g=magnitude.shape))
 
 
 @cost("_softmax", "_safe_softmax")
 def _softmax(x: Tensor, dim: int, *_: Any, out: Tensor) -> Cost:
     """FLOPs: 5n - 2 per row of n: maximum n-1, subtraction n, exponential n, sum n-1, division n."""
-    return Cost(flops=5 * x.numel() - 2 * rows(x, dim))
+    return Cost(flops=count("5·{o} − {a}·{r}", o=x.shape, a=2, r=rows(x, dim)))
 
 
 @cost("_log_softmax")
 def _log_softmax(x: Tensor, dim: int, *_: Any, out: Tensor) -> Cost:
     """FLOPs: 5n - 1 per row of n: maximum n-1, subtraction n, exponential n, sum n-1, logarithm 1, subtraction n."""
-    return Cost(flops=5 * x.numel() - rows(x, dim))
+    return Cost(flops=count("5·{o} − {a}·{r}", o=x.shape, a=1, r=rows(x, dim)))
 
 
 def rows(x: Tensor, dim: int) -> int:

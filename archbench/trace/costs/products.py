@@ -9,6 +9,7 @@ from torch import Tensor
 
 from archbench.trace.costs.common import product
 from archbench.trace.costs.registry import Cost, cost
+from archbench.trace.costs.symbolic import count
 
 
 @cost("convolution")
@@ -27,39 +28,38 @@ def _convolution(
 
     Transposed, each *input* element meets every kernel element and output channel of its group instead.
     """
-    per_element = prod(weight.shape[1:])
-    macs = (x if transposed else out).numel() * per_element
+    macs = count("{o}·{n}", o=(x if transposed else out).shape, n=prod(weight.shape[1:]))
     return product(out, macs, 0 if bias is None else out.numel())
 
 
 @cost("mm", "bmm", "mv")
 def _matmul(a: Tensor, b: Tensor, *, out: Tensor) -> Cost:
     """MACs: rows x inner size x columns (x batch); FLOPs: 2 per MAC."""
-    return product(out, out.numel() * a.shape[-1])
+    return product(out, count("{o}·{n}", o=out.shape, n=a.shape[-1]))
 
 
 @cost("addmm", "addmv", "baddbmm")
 def _add_matmul(added: Tensor, a: Tensor, b: Tensor, *, out: Tensor, **_: Any) -> Cost:
     """MACs as the product alone; FLOPs: 2 per MAC, 1 per element of the result for the addition."""
-    return product(out, out.numel() * a.shape[-1], out.numel())
+    return product(out, count("{o}·{n}", o=out.shape, n=a.shape[-1]), out.numel())
 
 
 @cost("addbmm")
 def _add_batched_matmul(added: Tensor, a: Tensor, b: Tensor, *, out: Tensor, **_: Any) -> Cost:
     """MACs: batch x rows x inner size x columns; FLOPs: 2 per MAC, 1 per element of the result for the addition."""
-    return product(out, out.numel() * a.shape[0] * a.shape[-1], out.numel())
+    return product(out, count("{o}·{b}·{n}", o=out.shape, b=a.shape[0], n=a.shape[-1]), out.numel())
 
 
 @cost("dot", "vdot")
 def _dot(a: Tensor, b: Tensor, *, out: Tensor) -> Cost:
     """MACs: length; FLOPs: 2 per MAC."""
-    return product(out, a.numel())
+    return product(out, count("{n}", n=a.shape))
 
 
 @cost("addr")
 def _add_outer(added: Tensor, a: Tensor, b: Tensor, *, out: Tensor, **_: Any) -> Cost:
     """MACs: elements of the result (an inner size of 1); FLOPs: 2 per MAC."""
-    return product(out, out.numel())
+    return product(out, count("{o}", o=out.shape))
 
 
 @cost("_trilinear")
@@ -86,7 +86,7 @@ def _expanded(tensor: Tensor, dims: Any) -> list[int]:
 @cost("affine_grid_generator")
 def _affine_grid(theta: Tensor, *_args: Any, out: Tensor) -> Cost:
     """MACs: 3 per coordinate in 2 dimensions, 4 in 3: each is a row of the matrix times a homogeneous position."""
-    return product(out, out.numel() * theta.shape[-1])
+    return product(out, count("{o}·{n}", o=out.shape, n=theta.shape[-1]))
 
 
 @cost("convolution_backward")

@@ -9,8 +9,9 @@ Complex numbers: a MAC of two is 4 real MACs; an elementwise operation counts ea
 quotient 11.
 
 A formula takes the operator's own arguments and `out`, its result; it may use nothing of a tensor but shape
-and dtype. The first line of its docstring is the rule that `archbench costs` prints. The formulas stand beside
-this file.
+and dtype. The first line of its docstring is the rule that `archbench costs` prints; a cost written with `count`
+(`archbench.trace.costs.symbolic`) carries the symbolic formula that `archbench explain` prints. The formulas stand
+beside this file.
 """
 
 from __future__ import annotations

@@ -7,10 +7,13 @@ import pytest
 import torch
 from torch import nn
 
+import archbench
 from archbench.analyze.explain.explain import explain
 from archbench.models.address import find, model_names
 from archbench.models.inputs import InputSpec
 from archbench.reporting.tables.explain import to_data
+from archbench.reporting.tables.layer_notes import remark_sentences
+from archbench.trace.costs import count, registry
 from archbench.trace.tracer import trace
 
 # Which field of the row each figure is held against.
@@ -183,11 +186,49 @@ def test_a_depthwise_convolution_sees_one_map():
     assert remarks(layer)["groups"] == {"groups": 8, "seen": 1, "maps": 8}
 
 
-def test_what_follows_no_formula_is_not_shown():
+def test_a_rule_without_a_formula_is_shown_in_words():
     (layer,) = explained(nn.Sequential(nn.AdaptiveAvgPool2d(4)), 1, 1, 11, 11).layers
     # Windows 0-2, 2-5, 5-8, 8-10 along each dimension: (3+4+4+3)² additions and divisions.
-    assert remarks(layer)["unlike"] == {"quantity": "FLOPs", "traced": 196}
+    assert (remarks(layer)["rule"]["quantity"], remarks(layer)["rule"]["traced"]) == ("FLOPs", 196)
+    assert "FLOPs as traced: 196, by the rule: elements of each output's own window, summed" in remark_sentences(layer)
     assert "FLOPs" not in figures(layer)
+
+
+def test_what_follows_no_formula_is_not_shown():
+    (layer,) = explained(nn.Sequential(nn.LSTM(4, 3)), 7, 1, 4).layers
+    # Per step 4·3 gates from 4 inputs and 3 states, in more products than a readable sum has terms.
+    sentence = f"MACs as traced: {7 * 12 * (4 + 3)}, which follows no usual formula"
+    assert sentence in remark_sentences(layer)
+    assert "MACs" not in figures(layer)
+
+
+@pytest.mark.parametrize(
+    ("layer", "line"),
+    [
+        (nn.BatchNorm2d(6), "(2·6·4·4 + 5·6)·2 calls = 444"),
+        (nn.LayerNorm(4), "(8·6·4·4 + 2·24)·2 calls = 1,632"),
+    ],
+)
+def test_a_formula_of_several_terms_is_multiplied_by_the_calls(layer, line):
+    (found,) = explained(nn.Sequential(layer, layer), 1, 6, 4, 4).layers
+    assert_follows(found)
+    assert lines(found)["FLOPs"] == line
+
+
+def test_the_formula_of_a_rule_of_ones_own_is_shown(monkeypatch):
+    class Sort(nn.Module):
+        def forward(self, x):
+            return x.sort().values
+
+    def sorting(x, *args, out, **kwargs):
+        return archbench.Cost(flops=count("{a}·{o} − {r}", a=7, o=x.shape, r=len(x)))
+
+    monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))
+    archbench.register_cost(torch.ops.aten.sort, sorting)
+    (layer,) = explained(nn.Sequential(Sort()), 2, 5, 3).layers
+    # 7 for each of 2·5·3 elements, less one for each of 2 samples.
+    assert lines(layer)["FLOPs"] == "7·2·5·3 − 2 = 208"
+    assert layer.row.flops == 208
 
 
 def test_shared_weights_are_said_to_stand_elsewhere():
