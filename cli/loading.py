@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from archbench.analyze.compare import ModelRow
     from archbench.api.summary import Summary
-    from archbench.models.address import Card
+    from archbench.models.card import Card
     from archbench.models.loaded import LoadedModel
     from cli.options import Mode
 

@@ -70,7 +70,7 @@ def result_filter(
     Raises UsageError for a dtype or a status that is none.
     """
     from archbench.host.machine import KINDS
-    from archbench.models.address import resolved
+    from archbench.models.identity import resolved
     from archbench.precision import find_precision
     from archbench.store.database import Filter
     from archbench.store.records import find_status

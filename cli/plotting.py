@@ -200,7 +200,7 @@ def _latency(asked: Asked) -> Chart:
 
 def _stored(asked: Asked, is_usable: Callable[[Result], bool]) -> list[Result]:
     """Return the stored results that are asked for, of status ok. Raises UsageError if there is none."""
-    from archbench.models.address import resolved
+    from archbench.models.identity import resolved
     from archbench.store.database import Store, default_path
 
     path = asked.option("store", default_path())

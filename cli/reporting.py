@@ -63,7 +63,7 @@ def _subject(model: str, inputs: Sequence[str] | None, place: Device | None) -> 
     from archbench.analyze.performance.estimate import roofline_rows
     from archbench.analyze.performance.roofline import Conditions
     from archbench.measure.bench.sweep import input_shape
-    from archbench.models.address import resolved
+    from archbench.models.identity import resolved
     from archbench.precision import PRECISIONS
     from archbench.reporting.page.contents import ReportModel
     from cli.loading import load

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from archbench.analyze.compare import ModelRow, comparison_row
 from archbench.api.summary import Summary, summary_of
 from archbench.errors import UsageError, nearest
-from archbench.models.address import Source, reported_error, resolved
+from archbench.models.address import Source
+from archbench.models.card import reported_error
+from archbench.models.identity import resolved
 from archbench.models.loaded import Inputs, LoadedModel, Model, input_texts, load_model, name_of
 from archbench.reporting.result import TableResult
 from archbench.reporting.table import Table

@@ -21,7 +21,7 @@ from archbench.trace.tracer import Mode
 if TYPE_CHECKING:
     import pandas as pd
 
-    from archbench.models.address import Card
+    from archbench.models.card import Card
     from archbench.trace.records import Trace
 
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from archbench.errors import ForwardError, InputError, UsageError
-from archbench.models.address import Card, Source, find
+from archbench.models.address import Source, find
+from archbench.models.card import Card
 from archbench.models.inputs import InputSpec, advice, specs_of
 from archbench.precision import Precision, find_precision
 from archbench.trace.activation_checkpointing import checkpoint_modules

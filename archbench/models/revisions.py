@@ -35,6 +35,14 @@ def checked_out(revision: str, path: Path) -> Path:
     return file
 
 
+def parse_revision(place: str, address: str) -> tuple[str, Path]:
+    """Return the revision and the path of `git:REVISION:path/to/net.py`. Raises AddressError, naming the address."""
+    _, revision, path = [*place.split(":", 2), ""][:3]
+    if not revision or not path.endswith(".py"):
+        raise AddressError(f"'{address}' names no file at a revision; write git:REVISION:path/to/net.py:Name")
+    return revision, Path(path)
+
+
 def commit_of(revision: str, path: Path) -> str:
     """Return the full hash of a revision in the repository of a file. Raises AddressError."""
     return _commit(_repository(path.absolute())[1], revision)

@@ -141,7 +141,7 @@ def trainings(
 
     Example: archbench results trainings --model lenet
     """
-    from archbench.models.address import resolved
+    from archbench.models.identity import resolved
     from archbench.reporting.tables.train import trainings_table
     from archbench.store.database import Store, default_path
     from cli.output import note

@@ -178,7 +178,7 @@ def test_a_module_needs_a_name(address):
 
 def test_a_model_in_place_of_its_maker_is_told(net):
     (net / "ready.py").write_text("from torch import nn\nmodel = nn.Linear(2, 2)\n")
-    with pytest.raises(AddressError, match="'model' is a model already"):
+    with pytest.raises(AddressError, match="'model' is a model; name the class or function that builds it"):
         find("ready.py:model")
 
 
@@ -211,10 +211,10 @@ def test_building_draws_no_random_numbers_and_leaves_no_mode_behind():
     ("address", "message"),
     [
         ("vgg61", "there is no model 'vgg61'; did you mean 'vgg16'?"),
-        ("", "there is no model ''; 'archbench list' shows the models there are"),
-        ("vgg16@ten", "'@ten' is no number of classes"),
-        ("vgg16@0", "'@0' is no number of classes"),
-        ("vgg16?a", "'a' is no argument"),
+        ("", "there is no model ''; 'archbench list' lists the models"),
+        ("vgg16@ten", "'@ten' is not a valid number of classes"),
+        ("vgg16@0", "'@0' is not a valid number of classes"),
+        ("vgg16?a", "'a' is not a valid argument"),
         ("vgg16?inti=paper", "size, init, not 'inti'; did you mean 'init'?"),
         ("lenet5?inti=paper", "takes num_classes, in_channels, init, not 'inti'; did you mean 'init'?"),
         ("lenet?activation=gelu", "activation is one of relu, sigmoid, tanh, not 'gelu'"),
@@ -222,7 +222,7 @@ def test_building_draws_no_random_numbers_and_leaves_no_mode_behind():
         ("no_such_package.models:Net", "there is no module 'no_such_package'"),
         ("missing.py:Net", "there is no file 'missing.py'"),
         ("net.py:Nett", "there is no class or function 'Nett'; did you mean 'Net'?"),
-        ("net.py:wrong", "gives a int, not a torch.nn.Module"),
+        ("net.py:wrong", "returned type int, not torch.nn.Module"),
         ("net.py:Net?widht=3", "did you mean 'width'?"),
     ],
 )

@@ -11,7 +11,8 @@ from itertools import product
 from pathlib import Path
 
 from archbench.measure.worker.request import Request
-from archbench.models.address import Source, find, resolved
+from archbench.models.address import Source, find
+from archbench.models.identity import resolved
 from archbench.models.inputs import specs_of
 from archbench.store.records import Configuration, Result
 from archbench.units import format_dimensions

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from archbench.models.address import reported_error
+from archbench.models.card import reported_error
 from archbench.reporting.charts.models_by_macs import MarkStyle, macs_plane, model_marks
 from archbench.reporting.charts.plane import Scale
 from archbench.reporting.charts.theme import COLOURS, WIDTH, layered, titled
 
 if TYPE_CHECKING:
     from archbench.analyze.layers import Totals
-    from archbench.models.address import Card
+    from archbench.models.card import Card
     from archbench.reporting.charts.theme import Chart
 
 _STYLE = MarkStyle("top5_error_percent", COLOURS[1], "diamond")

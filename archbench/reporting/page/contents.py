@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from archbench.analyze.claims import Judged
 from archbench.analyze.performance.estimate import RooflineRow
 from archbench.hardware.device import Device
-from archbench.models.address import Card, reported_error
+from archbench.models.card import Card, reported_error
 from archbench.store.records import Result
 from archbench.trace.records import Trace
 from archbench.units import format_integer

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import torch
 
 from archbench.errors import UsageError
-from archbench.models.address import resolved
+from archbench.models.identity import resolved
 from archbench.store.trainings import TrainingResult
 from archbench.training.data.records import Data
 from archbench.training.data.sources import load_data

@@ -8,7 +8,7 @@ import pytest
 from archbench.errors import AddressError, InputError
 from archbench.measure.bench.sweep import AUTO, Sweep, family, is_current
 from archbench.measure.worker.request import from_json
-from archbench.models.address import resolved
+from archbench.models.identity import resolved
 from archbench.store.records import Result, described
 
 SWEEP = Sweep(
