@@ -1,11 +1,11 @@
-"""The precisions that models are run in, by the names that commands take."""
+"""The precisions of a run, by the names that `dtype` takes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archbench.errors import UsageError, nearest
+from archbench.errors import choose
 
 if TYPE_CHECKING:
     import torch
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """How numbers are kept and multiplied.
+    """The dtypes of storage and of products.
 
-    `model` is the dtype of parameters and inputs, `autocast` that of products under autocast, else None; both by
-    torch's names. `tf32` says that 32-bit products are rounded to TensorFloat-32.
+    `model` is the dtype of parameters and inputs, `autocast` that of products under autocast or None; both are torch's
+    names. `tf32` rounds 32-bit products to TensorFloat-32.
     """
 
     name: str
@@ -31,13 +31,13 @@ class Precision:
 
     @property
     def product_dtype(self) -> str:
-        """The dtype that most products are in, by the names of devices' peaks: fp32, tf32, bf16 or fp16."""
+        """The dtype of most products, as devices' peaks are named: fp32, tf32, bf16 or fp16."""
         short = {"float32": "tf32" if self.tf32 else "fp32", "bfloat16": "bf16", "float16": "fp16"}
         return short[self.autocast or self.model]
 
     @property
     def autocast_dtype(self) -> torch.dtype | None:
-        """The dtype of products under autocast, None without it."""
+        """The dtype of products under autocast, or None."""
         return None if self.autocast is None else _dtype(self.autocast)
 
 
@@ -55,11 +55,8 @@ PRECISIONS = {
 
 
 def find_precision(name: str) -> Precision:
-    """Return the precision of that name. Raises UsageError, naming the nearest, if there is none."""
-    if name not in PRECISIONS:
-        hint = nearest(name, PRECISIONS) or f"; there are {', '.join(PRECISIONS)}"
-        raise UsageError(f"'{name}' is no dtype to run in{hint}")
-    return PRECISIONS[name]
+    """Return the precision of this name. Raises UsageError, with the nearest name, for an unknown one."""
+    return PRECISIONS[choose("dtype", name, PRECISIONS)]
 
 
 def _dtype(name: str) -> torch.dtype:

@@ -25,10 +25,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
-from archbench.errors import AddressError, ArchbenchError, nearest
+from archbench.errors import AddressError, ArchbenchError, first_line, nearest
 from archbench.models.card import Card, card_of
 from archbench.models.revisions import checked_out, parse_revision
-from archbench.models.user_code import first_line, import_module, load_file, user_lines
+from archbench.models.user_code import import_module, load_file, user_lines
 
 if TYPE_CHECKING:
     from torch import nn

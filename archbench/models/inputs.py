@@ -1,4 +1,4 @@
-"""The inputs of a model: from text, from its card, and the smallest that would have worked."""
+"""The inputs of a model: parsed from text, its usual input, and the smallest input that works."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DTYPES = {
     )
 }  # fmt: skip
 
-# Sizes that are tried first, to see whether any works; and how long the smallest is then looked for.
+# Sizes tried first, to find one that works, and the time limit of the search for the smallest.
 _PROBES = (512, 256, 128, 64, 32, 16, 8)
 _SEARCH_S = 2.0
 
@@ -36,36 +36,36 @@ class InputSpec:
     dtype: torch.dtype = torch.float32
 
     def tensor(self, batch: int) -> Tensor:
-        """Return a tensor without data, with the batch in front. Raises InputError if it is too large to address."""
+        """Return a meta tensor with the batch as its first dimension. Raises InputError if it is too large."""
         try:
             return torch.empty((batch, *self.shape), dtype=self.dtype, device="meta")
         except (RuntimeError, TypeError) as error:
             shape = format_dimensions(self.shape)
-            raise InputError(f"no tensor can be as large as {shape} times a batch of {batch}") from error
+            raise InputError(f"{shape} times a batch of {batch} is too large for a tensor") from error
 
 
 def parse_input(text: str) -> InputSpec:
-    """Return the input that `SHAPE[:DTYPE]` describes, such as `3x224x224` or `128:int64`.
+    """Parse `SHAPE[:DTYPE]`, such as `3x224x224` or `128:int64`.
 
     Raises InputError if it is malformed.
     """
     shape, colon, dtype = text.partition(":")
     if re.fullmatch(r"[1-9][0-9]*(x[1-9][0-9]*)*", shape, re.ASCII) is None:
         raise InputError(
-            f"'{text}' is no input shape; write sizes without the batch, joined by x, such as 3x224x224 or 128:int64"
+            f"'{text}' is not a valid shape; write sizes without the batch, joined by x, such as 3x224x224 or 128:int64"
         )
     if colon and dtype not in DTYPES:
-        hint = nearest(dtype, DTYPES) or f"; there are {', '.join(DTYPES)}"
-        raise InputError(f"'{text}' names no dtype that is known{hint}")
+        hint = nearest(dtype, DTYPES) or f"; choose from {', '.join(DTYPES)}"
+        raise InputError(f"'{text}' has an unknown dtype{hint}")
     return InputSpec(tuple(int(size) for size in shape.split("x")), DTYPES[dtype] if colon else torch.float32)
 
 
 def specs_of(
     address: str, texts: Sequence[str], usual: tuple[int, ...] | None, *, has_example: bool
 ) -> list[InputSpec]:
-    """Return the inputs that a model is run on: those given, none where it brings its own example, its usual one.
+    """Return the given inputs, or none for a model with its own example inputs, or else its usual input.
 
-    Raises InputError for a malformed one, or where there is none at all.
+    Raises InputError for a malformed input, or if there is none at all.
     """
     specs = [parse_input(text) for text in texts]
     if specs or has_example:
@@ -76,9 +76,9 @@ def specs_of(
 
 
 def advice(model: nn.Module, specs: Sequence[InputSpec], usual: tuple[int, ...] | None) -> str:
-    """Return what to give a model that failed on `specs`: the smallest square size that works, its usual input.
+    """Return advice for a model that failed on `specs`: the smallest square input that works, and its usual input.
 
-    Sizes are tried on tensors without data, for two seconds at most. `""` where nothing is known.
+    Sizes are tried on tensors without data, for two seconds at most. Returns `""` if nothing is known.
     """
     smallest, is_certain = _smallest(model, specs, usual)
     if usual is not None and smallest == usual and is_certain:
@@ -93,7 +93,7 @@ def advice(model: nn.Module, specs: Sequence[InputSpec], usual: tuple[int, ...] 
 def _smallest(
     model: nn.Module, specs: Sequence[InputSpec], usual: tuple[int, ...] | None
 ) -> tuple[tuple[int, ...] | None, bool]:
-    """Return the smallest square image that works and True; one that works and False if time ran out; else None."""
+    """Return the smallest square image that works and True, one that works and False at the time limit, or None."""
     if len(specs) != 1 or len(specs[0].shape) != 3:
         return None, False
     channels = specs[0].shape[0]

@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-from archbench.errors import AddressError
+from archbench.errors import AddressError, first_line
 
 # Libraries and this package itself may lie below a user's folder.
 _LIBRARIES = (Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("stdlib")), Path(__file__).parents[1])
@@ -81,11 +81,6 @@ class _SiblingModules:
 
 
 _SIBLINGS = _SiblingModules()
-
-
-def first_line(error: BaseException) -> str:
-    """Return an error's type and the first line of its message."""
-    return traceback.format_exception_only(error)[-1].strip().splitlines()[0]
 
 
 def user_lines(home: Path, error: BaseException) -> tuple[str, ...]:

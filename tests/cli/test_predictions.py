@@ -229,7 +229,10 @@ def test_devices_are_listed_with_sources(archbench):
         (["memory", "alexnet", "--fit", "t5"], "unknown device 't5'; did you mean 't4'?"),
         (["memory", "alexnet", "--fit", "100MiB"], "137.6 MiB more than the 100MiB of --fit; not even one sample fits"),
         (["memory", "alexnet", "--fit", "24Gib2"], "'24Gib2' is not a size"),
-        (["memory", "alexnet", "--dtype", "bf61"], "'bf61' is no dtype to run in; did you mean 'bf16'?"),
+        (
+            ["memory", "alexnet", "--dtype", "bf61"],
+            "bf16, fp16, amp, amp-fp16; did you mean 'bf16'?",
+        ),
         (
             ["memory", "alexnet", "--device", "v100", "--dtype", "bf16"],
             "no bf16 rate is known for v100; known are fp32, fp16",
