@@ -28,3 +28,27 @@ def test_every_error_is_a_builtin_too_and_bad_input_is_exit_code_2():
 
 def test_every_error_is_public():
     assert {cls.__name__ for cls in errors.ArchbenchError.__subclasses__()} <= set(archbench.__all__)
+
+
+def test_an_error_names_its_arguments_as_python_does():
+    error = errors.UsageError("{dtype} requires an NVIDIA GPU; see {device}", dtype="tf32", device=...)
+    assert str(error) == "dtype='tf32' requires an NVIDIA GPU; see device"
+    assert str(errors.OutputError("cannot write '{x}'")) == "cannot write '{x}'"
+    assert str(errors.StoreError("{store} is locked by {user}", store="{user}")) == "store='{user}' is locked by {user}"
+
+
+def test_choose_returns_the_choice_or_names_argument_choices_and_the_nearest():
+    assert errors.choose("mode", "eval", ("eval", "train")) == "eval"
+    with pytest.raises(errors.UsageError, match=r"^mode='trian' is not one of eval, train; did you mean 'train'\?$"):
+        errors.choose("mode", "trian", ("eval", "train"))
+    # Unlike all choices: "good" and "oom" share two letters of seven, and no status is suggested.
+    with pytest.raises(errors.UsageError, match=r"^status='good' is not one of ok, oom$"):
+        errors.choose("status", "good", ("ok", "oom"))
+
+
+def test_the_first_line_of_an_error_takes_along_what_a_colon_announces():
+    assert errors.first_line(ValueError("shapes differ\nsee the log")) == "ValueError: shapes differ"
+    assert errors.first_line(RuntimeError("Error in forward:\n  sizes do not match\nmore")) == (
+        "RuntimeError: Error in forward: sizes do not match"
+    )
+    assert errors.first_line(KeyError()) == "KeyError"

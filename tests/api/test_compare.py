@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import archbench
+from archbench.api.compare import compare
+
+
+def test_compare_takes_addresses_modules_and_names():
+    by_address = archbench.compare(["lenet", archbench.load("alexnet")])
+    assert [row.model for row in by_address.rows] == ["lenet", "alexnet"]
+    named = archbench.compare({"small": nn.Linear(3, 4), "large": nn.Linear(3, 8)}, torch.empty(1, 3))
+    assert [(row.model, row.macs) for row in named.rows] == [("small", 12), ("large", 24)]
+    assert repr(named) == "<Comparison of small, large>"
+
+
+def test_ratios_refer_to_the_baseline():
+    models = {"small": nn.Linear(3, 4), "large": nn.Linear(3, 8)}
+    assert "ratios to large" in str(archbench.compare(models, "3", baseline="large"))
+    with pytest.raises(archbench.UsageError, match="baseline='larg' is not one of small, large; did you mean 'large'"):
+        archbench.compare(models, "3", baseline="larg")
+
+
+def test_no_models_are_refused():
+    with pytest.raises(archbench.UsageError, match="models is empty"):
+        archbench.compare([])
+
+
+def test_compare_and_its_command_give_the_same_rows(archbench):
+    code, out, _ = archbench("compare", "lenet", "alexnet", "--format", "json")
+    assert code == 0
+    assert json.loads(out) == json.loads(json.dumps(compare(["lenet", "alexnet"]).to_dict()))
