@@ -106,7 +106,7 @@ class LayerTable:
     doubts: frozenset[Doubt]
 
 
-Doubt = Literal["attention", "autocast", "no backward", "recurrence", "strangers"]
+Doubt = Literal["attention", "autocast", "no backward", "recurrence", "trainable external tensors"]
 
 
 @dataclass(slots=True)
@@ -125,7 +125,7 @@ class _Draft:
     operations: Sequence[Operation]
     backward: Sequence[Operation]
     parameters: Sequence[Parameter]
-    is_torchs: bool
+    is_torch_module: bool
 
     @property
     def products(self) -> list[Operation]:
@@ -136,12 +136,12 @@ class _Draft:
     def weight_layers(self) -> int:
         """A module of torch's is one weight layer at most; of other calls every set of weights is one."""
         sets = {tuple(key for key in operation.weights if key) for operation in self.products}
-        return min(len(sets), 1) if self.is_torchs else len(sets)
+        return min(len(sets), 1) if self.is_torch_module else len(sets)
 
     @property
     def neurons(self) -> int:
         """The outputs of its weight layers, of the whole batch."""
-        if self.is_torchs:
+        if self.is_torch_module:
             return self.output_elements if self.products else 0
         return sum(prod(operation.outputs[0].shape) for operation in self.products)
 
@@ -182,12 +182,12 @@ def layer_table(trace: Trace) -> LayerTable:
 def _doubts(trace: Trace) -> Iterable[Doubt]:
     if any(operation.name == "aten._safe_softmax" for operation in trace.operations):
         yield "attention"  # what scaled_dot_product_attention, and nothing else, decomposes to
-    if any(layer.type in ("GRU", "LSTM", "RNN") and layer.is_torchs and layer.calls for layer in trace.layers):
+    if any(layer.type in ("GRU", "LSTM", "RNN") and layer.is_torch_module and layer.calls for layer in trace.layers):
         yield "recurrence"
     if trace.saw_autocast:
         yield "autocast"
-    if trace.has_strangers:
-        yield "strangers"
+    if trace.has_external_tensors:
+        yield "trainable external tensors"
     trainable = any(parameter.trainable for layer in trace.layers for parameter in layer.parameters)
     if trace.mode == "train" and trainable and not any(operation.is_backward for operation in trace.operations):
         yield "no backward"
@@ -245,7 +245,7 @@ def _module_draft(layer: Layer, order: tuple[float, ...], operations: Sequence[O
         operations=[operation for operation in operations if not operation.is_backward],
         backward=[operation for operation in operations if operation.is_backward],
         parameters=layer.parameters,
-        is_torchs=layer.is_torchs,
+        is_torch_module=layer.is_torch_module,
     )
 
 
@@ -275,7 +275,7 @@ def _operator_drafts(layer: Layer, operations: Sequence[Operation]) -> Iterable[
             operations=calls,
             backward=[operation for operation in operations_of_it if operation.is_backward],
             parameters=(),
-            is_torchs=False,
+            is_torch_module=False,
         )
 
 

@@ -72,7 +72,7 @@ class _Call:
 
     @property
     def is_norm_over_maps(self) -> bool:
-        return self.layer.is_torchs and self.layer.type == "LocalResponseNorm"
+        return self.layer.is_torch_module and self.layer.type == "LocalResponseNorm"
 
     @property
     def taken(self) -> list[TensorInfo]:
@@ -135,7 +135,7 @@ def _may_branch(trace: Trace, last: _Call, call: _Call, since: int) -> bool:
     the last call made must live to the end, for where nothing joins, what is not taken further is given back.
     """
     parent = _common_parent(trace, last.layer, call.layer)
-    if parent.is_torchs and parent.type == "Sequential":
+    if parent.is_torch_module and parent.type == "Sequential":
         return False
     size = call.taken[0].size_bytes
     alike = [

@@ -1,1 +1,1 @@
-"""A model in, a Trace out."""
+"""Run a model once without data and record every operator as a `Trace`."""

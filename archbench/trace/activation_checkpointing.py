@@ -1,4 +1,4 @@
-"""Activation checkpointing: the forward pass keeps less, the backward pass computes it again."""
+"""Activation checkpointing: discard activations in the forward pass and recompute them in the backward pass."""
 
 from __future__ import annotations
 
@@ -12,33 +12,32 @@ from archbench.errors import UsageError, nearest
 
 
 def checkpoint_modules(model: nn.Module, what: str) -> None:
-    """Make parts of `model` checkpoints, for good: it is changed.
+    """Checkpoint parts of `model`, in place.
 
-    `what` is either a number, for a model that is a `Sequential`: it runs in so many segments, of which all but the
-    last are checkpoints (Chen et al. 2016: training deep nets with sublinear memory cost), and none begins with a layer
-    that works in place, for it would spoil what the segment is computed from again; or paths of modules joined
-    by commas, where `*` stands for anything. Raises UsageError if that names nothing.
+    `what` is either a number of segments, for a `Sequential`, or paths of modules joined by commas, where `*` matches
+    anything. All segments but the last are checkpointed (Chen et al. 2016: training deep nets with sublinear memory
+    cost); none begins with an in-place layer, which would overwrite the input that the segment is recomputed from.
+    Raises UsageError for another model than a `Sequential`, a wrong number, and a path that matches no module.
     """
     if what.isdecimal():
         _divide(model, int(what))
         return
     modules = {path: module for path, module in model.named_modules() if path}
     for pattern in what.split(","):
-        found = [module for path, module in modules.items() if fnmatchcase(path, pattern)]
-        if not found:
-            raise UsageError(f"'{pattern}' names no module to checkpoint{nearest(pattern, modules)}")
-        for module in found:
+        matches = [module for path, module in modules.items() if fnmatchcase(path, pattern)]
+        if not matches:
+            raise UsageError(f"no module to checkpoint matches '{pattern}'{nearest(pattern, modules)}")
+        for module in matches:
             _wrap(module)
 
 
 def _divide(model: nn.Module, segments: int) -> None:
     if not isinstance(model, nn.Sequential) or type(model).forward is not nn.Sequential.forward:
-        raise UsageError(
-            f"--checkpoint {segments} divides a Sequential; name modules of a {type(model).__name__} instead"
-        )
+        kind = type(model).__name__
+        raise UsageError(f"only a Sequential is divided into segments; name modules of a {kind} to checkpoint instead")
     children = list(model.children())
     if not 1 <= segments <= len(children):
-        raise UsageError(f"--checkpoint {segments} is no number of segments; there are {len(children)} layers")
+        raise UsageError(f"{len(children)} layers cannot be divided into {segments} segments")
 
     *checkpointed, last = _segments(children, segments)
 

@@ -1,8 +1,7 @@
-"""Autocast on tensors without data, which torch's own leaves alone: casts by the policy of its CUDA backend.
+"""Autocast on meta tensors, which torch's own autocast ignores, with the policy of its CUDA backend.
 
-torch keeps the policy in a header (ATen/autocast_mode.h); its lists stand here under the names that functions have in
-Python, with those that Python puts together itself. As in torch, a parameter is cast once and its cast kept until
-autocast ends.
+The policy is that of torch's header ATen/autocast_mode.h, with the Python names of its functions and of those composed
+in Python. As in torch, a parameter is cast once and the result kept until autocast ends.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ FULL = frozenset(
         "_upsample_bilinear2d_aa", "upsample_trilinear3d", "upsample_bicubic2d", "_upsample_bicubic2d_aa",
     }
 )  # fmt: skip
-# In full precision by their own argument `dtype`, unless the caller gave one.
+# Computed in float32 by means of their argument `dtype`, unless the caller passed one.
 FULL_BY_DTYPE = frozenset(
     {"prod", "softmax", "log_softmax", "cumprod", "cumsum", "linalg_vector_norm", "linalg_matrix_norm", "sum"}
 )
@@ -52,7 +51,7 @@ PROMOTED = frozenset(
     }
 )  # fmt: skip
 
-# Names that only Python has, and composites written in C++: recurrent layers, which cuDNN's wrapper casts whole.
+# Python's names of functions above, and composites written in C++: recurrent layers, which cuDNN's wrapper casts whole.
 _PYTHON_NAMES = {
     "__matmul__": "matmul", "__rmatmul__": "matmul", "__pow__": "pow", "__rpow__": "pow", "__rdiv__": "reciprocal",
     "__rtruediv__": "reciprocal", "norm": "frobenius_norm", "cross_entropy_loss":
@@ -63,7 +62,7 @@ _CHECKS = ("has_torch_function", "has_torch_function_unary", "has_torch_function
 
 @contextmanager
 def autocast(dtype: torch.dtype | None) -> Iterator[None]:
-    """Run what is inside as under autocast on a GPU; with None as it is."""
+    """Enable autocast as on a GPU in the context; with None do nothing."""
     if dtype is None:
         yield
     else:
@@ -72,7 +71,7 @@ def autocast(dtype: torch.dtype | None) -> Iterator[None]:
 
 
 class _Autocast(TorchFunctionMode):
-    """Casts what functions take to `dtype` or to 32 bits, as torch's autocast does on a GPU."""
+    """Casts the arguments of functions to `dtype` or float32, as torch's autocast does on a GPU."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
@@ -102,7 +101,7 @@ class _Autocast(TorchFunctionMode):
         return lambda tensor: self._cast(tensor, target)
 
     def _cast(self, tensor: Tensor, target: torch.dtype) -> Tensor:
-        """Return a floating tensor in `target`, and a double as it is."""
+        """Return a floating-point tensor cast to `target`; other tensors, and float64, are not cast."""
         if not tensor.is_floating_point() or tensor.dtype in (target, torch.float64):
             return tensor
         is_full = tensor.dtype is torch.float32
@@ -121,24 +120,24 @@ class _Autocast(TorchFunctionMode):
 
 
 def _names_dtype(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Say whether the caller chose the dtype of the result himself."""
+    """Return whether the caller passed the dtype of the result."""
     return any(isinstance(value, torch.dtype) for value in (*args, *kwargs.values()))
 
 
 def _is_composite(func: FunctionType) -> bool:
-    """Say whether a function, not a method, of torch's is put together in Python from others."""
-    asks = not set(_CHECKS).isdisjoint(func.__code__.co_names)
-    return asks and func.__module__ in ("torch.functional", "torch.nn.functional")
+    """Return whether a function is one of torch's that is composed in Python of others."""
+    checks_overrides = not set(_CHECKS).isdisjoint(func.__code__.co_names)
+    return checks_overrides and func.__module__ in ("torch.functional", "torch.nn.functional")
 
 
 @cache
 def _transparent(func: FunctionType) -> FunctionType:
-    """Return a function of torch's that is written in Python, made such that what it calls is seen too.
+    """Return a copy of one of torch's Python functions that passes the functions it calls to this mode.
 
-    It begins by asking whether something overrides it, as this mode does; the copy is told no.
+    The original first checks for overrides, of which this mode is one; in the copy the check returns False.
     """
-    told_no = dict.fromkeys(_CHECKS, lambda *_: False)
-    scope = {**func.__globals__, **told_no}
+    no_overrides = dict.fromkeys(_CHECKS, lambda *_: False)
+    scope = {**func.__globals__, **no_overrides}
     copied = FunctionType(func.__code__, scope, func.__name__, func.__defaults__, func.__closure__)
     copied.__kwdefaults__ = func.__kwdefaults__
     return copied

@@ -1,8 +1,8 @@
-"""Which forward call an operator of the backward pass belongs to.
+"""Map operators of the backward pass to the forward call that they belong to.
 
-Every node of the autograd graph has a sequence number, and while backward runs torch tells which node it is at.
-Whoever ran in forward when the node was made is whom its backward operators belong to. These calls are private to
-torch; they are made here and nowhere else.
+Every node of the autograd graph has a sequence number, and torch names the node that the backward pass is at. Its
+operators belong to the layer that ran when the node was made. These functions are private to torch and called only
+here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 
 
 class NodeOrigins:
-    """Maps nodes of the autograd graph to where they were made: a layer and an operator."""
+    """Maps nodes of the autograd graph to their origins: the index of a layer and an operator."""
 
     def __init__(self) -> None:
         self._origins: dict[int, tuple[int, str]] = {}
@@ -23,21 +23,21 @@ class NodeOrigins:
         self._task: int | None = None
 
     def remember(self, layer: int, operator: str) -> None:
-        """Say that the node made last, if any, was made by `operator` in `layer`; the first to say so is right."""
-        # Operators that make no node come later and find the one before them taken.
+        """Record that the newest node was made by `operator` in `layer`, unless it has an origin already."""
+        # An operator that makes no node comes later than the one that made the newest.
         self._origins.setdefault(_next_number() - 1, (layer, operator))
 
     def expect(self, layer: int, operator: str) -> None:
-        """Say that the next node, unless another operator makes it, belongs to `operator` in `layer`.
+        """Record that the next node belongs to `operator` in `layer`, unless another operator makes it.
 
-        Writing into a view makes its node after the operator ran.
+        An in-place operator on a view makes its node after it ran.
         """
         self._expected[_next_number()] = (layer, operator)
 
     def current(self) -> tuple[int, str] | None:
-        """Return where the node was made that the backward pass is at; None outside it and for unknown nodes.
+        """Return the origin of the node that the backward pass is at; None outside it and for unknown nodes.
 
-        The operator is empty while a checkpoint computes its forward again: whatever runs then runs for itself.
+        The operator is empty while a checkpoint recomputes its forward: operators then have no other origin.
         """
         node = torch._C._current_autograd_node()
         if node is None:
@@ -45,20 +45,20 @@ class NodeOrigins:
         self._keep(node)
         number = node._sequence_nr()
         origin = self._origins.get(number) or self._expected.get(number)
-        computes_again = torch.is_grad_enabled() or node.name() == "CheckpointFunctionBackward"
-        return (origin[0], "") if origin is not None and computes_again else origin
+        recomputes = torch.is_grad_enabled() or node.name() == "CheckpointFunctionBackward"
+        return (origin[0], "") if origin is not None and recomputes else origin
 
     def _keep(self, node: Any) -> None:
-        # Not those of a backward pass inside this one (a re-entrant checkpoint): its gradients would be copied then.
+        # Not the nodes of a nested backward pass (a re-entrant checkpoint): its gradients would be copied then.
         task = torch._C._current_graph_task_id()
         self._task = task if self._task is None else self._task
         if task == self._task and (not self._visited or self._visited[-1] is not node):
             self._visited.append(node)
 
     def release(self) -> None:
-        """Let go of the nodes that were visited, one by one from the outputs' side; call it when nobody else has any.
+        """Free the visited nodes one by one, from the outputs' side, after all other references to them are gone.
 
-        torch frees a graph of nodes that Python has seen recursively: 50,000 in a row overflow the stack.
+        torch frees nodes that have Python objects recursively: 50,000 in a row overflow the stack.
         """
         while self._visited:
             self._visited.popleft()

@@ -19,9 +19,9 @@ _POOLING = frozenset(
 
 
 def window_of(operator: str, args: Sequence[Any]) -> Window | None:
-    """Return the window of a call, None for an operator that has none.
+    """Return the window of a call, None for operators that slide no window.
 
-    `args` are the operator's positional arguments by its ATen schema: convolution(input, weight, bias,
+    `args` are the positional arguments of the operator's ATen schema: convolution(input, weight, bias,
     stride, padding, dilation, transposed, output_padding, groups), max_pool(input, kernel, stride=kernel, padding=0,
     dilation=1, ceil_mode=False), avg_pool(input, kernel, stride=kernel, padding=0, ceil_mode=False).
     """
@@ -44,7 +44,7 @@ def window_of(operator: str, args: Sequence[Any]) -> Window | None:
 
 
 def per_dimension(value: int | Sequence[int], dimensions: int) -> tuple[int, ...]:
-    """Spread one number over all dimensions; ATen takes `2`, `[2]` and `[2, 2]` alike."""
+    """Return one value per dimension; ATen accepts `2`, `[2]` and `[2, 2]`."""
     if isinstance(value, int):
         return (value,) * dimensions
     return tuple(value) * dimensions if len(value) == 1 else tuple(value)

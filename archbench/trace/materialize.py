@@ -1,4 +1,4 @@
-"""What a run on real data needs: tensors with values, and torch's plain kernels."""
+"""Prepare a run on real data: tensors with values and unfused kernels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 @contextmanager
 def plain_kernels() -> Iterator[None]:
-    """Keep torch from running layers as fused kernels on real data, so that they decompose as they do without data."""
+    """Disable torch's fused kernels, so that layers decompose on real data as they do on the meta device."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     fast_path = torch.backends.mha.get_fastpath_enabled()
@@ -31,14 +31,14 @@ def plain_kernels() -> Iterator[None]:
 
 
 class Materialiser:
-    """Places tensors for a run on real data: copies, for a run may change them; random values where there are none."""
+    """Returns real tensors for a run: copies, since the run may change them, and random values for meta tensors."""
 
     def __init__(self, model: nn.Module) -> None:
         devices = (parameter.device for parameter in model.parameters())
         self._device = next((device for device in devices if device.type != "meta"), torch.device("cpu"))
 
     def __call__(self, tensor: Tensor) -> Tensor:
-        """Return a tensor with values of its own, on the model's device."""
+        """Return a copy of a real tensor; for a meta tensor normal values (integers: zeros) on the model's device."""
         if not tensor.is_meta:
             return tensor.detach().clone()
         if tensor.is_floating_point() or tensor.is_complex():

@@ -1,4 +1,4 @@
-"""Build a model without allocating or drawing its weights."""
+"""Build a model without allocating or initialising its weights."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from archbench.trace.costs import OVERWRITING
 
-# What weight initialisation consists of. None of them changes a shape, and what has no data has nothing to fill.
+# Operators of weight initialisation. None of them changes a shape, so that they can be skipped on meta tensors.
 _FILLING = OVERWRITING | frozenset(f"aten.{name}_" for name in ("add", "clamp", "div", "erfinv", "mul", "sub"))
 
-# On real memory, weights from this size on are left as they are allocated: the system commits no memory to them.
+# Real parameters of at least so many elements are not filled: the operating system then commits no memory to them.
 _LARGE = 4096
 
 
 def build(builder: Callable[..., Any], arguments: dict[str, Any]) -> tuple[Any, str | None]:
-    """Return what `builder(**arguments)` gives, built without data, and None.
+    """Return the result of `builder(**arguments)` on the meta device, and None.
 
-    A builder that reads values while it builds is run again on real memory, its large parameters not filled and so
-    not committed; then the second value says why. Other errors are the builder's own.
+    A builder that reads values of tensors is run again on real memory, with large parameters left uninitialised; the
+    second value is then the reason. Other errors of the builder are raised as they are.
     """
     try:
         with _without_data():
@@ -37,7 +37,7 @@ def build(builder: Callable[..., Any], arguments: dict[str, Any]) -> tuple[Any, 
 
 
 def is_about_missing_data(error: Exception) -> bool:
-    """Recognise torch's several ways to say that a meta tensor has no values (item, tolist, numpy, no kernel)."""
+    """Recognise torch's several errors about the missing values of a meta tensor (item, tolist, numpy, no kernel)."""
     text = str(error).lower()
     return "meta" in text or "unallocated storage" in text
 
@@ -48,10 +48,10 @@ def _without_data() -> Iterator[None]:
         yield
 
 
-class _SkipFilling(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types the base in part
-    """Leaves out the filling of tensors that `is_skipped` picks.
+class _SkipFilling(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types the base class partly
+    """Skips the filling of tensors for which `is_skipped` is true.
 
-    torch's own kernels for some of these operators import dynamo on tensors without data, a second of start-up.
+    torch's meta kernels of some of these operators import dynamo, a second of start-up.
     """
 
     def __init__(self, is_skipped: Callable[[Tensor], bool]) -> None:

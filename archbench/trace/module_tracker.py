@@ -1,7 +1,7 @@
-"""Follow which module of a model runs, and which tensors stand for its own.
+"""Track which module of a model runs, and which tensors stand in for its own.
 
-Which module is running is known because each borrowed module reports entering and leaving its forward; unlike a
-forward hook this also sees a direct call of `.forward`, and leaves torch's fast path for modules without hooks.
+Each module's `forward` is wrapped to report when it is entered and left. Unlike a forward hook this also sees a direct
+call of `.forward`, and keeps torch's fast path for modules without hooks.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from archbench.units import format_dimensions
 
 
 @dataclass(slots=True)
-class _Module:
-    """What is seen of one module while it runs."""
+class _ModuleState:
+    """The calls, inputs and outputs of one module so far."""
 
     path: str
     module: nn.Module
@@ -36,10 +36,11 @@ class _Module:
     output_bytes: int = 0
 
 
-class Watch:
-    """Follows which module runs, and which tensors stand for its parameters.
+class ModuleTracker:
+    """Tracks which module runs, and which tensors stand in for its parameters and buffers.
 
-    What a checkpoint runs again in the backward pass runs under autocast again, in `autocast_dtype` unless it is None.
+    `place` returns the tensor that the run uses in place of a given one. Checkpointed modules, which run again in the
+    backward pass, then run under autocast in `autocast_dtype`, unless it is None.
     """
 
     def __init__(
@@ -52,65 +53,65 @@ class Watch:
         self._recorder = recorder
         self._autocast_dtype = autocast_dtype
         self._place = place
-        self._modules = [_Module(path or ".", module) for path, module in model.named_modules()]
-        self._index = {id(seen.module): i for i, seen in enumerate(self._modules)}
-        self._shadows: dict[int, Tensor] = {}
+        self._modules = [_ModuleState(path or ".", module) for path, module in model.named_modules()]
+        self._index = {id(state.module): i for i, state in enumerate(self._modules)}
+        self._stand_ins: dict[int, Tensor] = {}
         self.saw_autocast = False
-        self._failed: tuple[_Module, tuple[TensorInfo, ...]] | None = None
+        self._failed: tuple[_ModuleState, tuple[TensorInfo, ...]] | None = None
         for tensor in (*model.parameters(), *model.buffers()):
             if not tensor.is_meta:
                 recorder.storages.see(tensor, None, is_weight=True)
         recorder.containers = self._containers()
-        # Taken now: while the model is borrowed its dictionaries hold the shadows.
-        self._owned = [list(seen.module._parameters.items()) for seen in self._modules]
+        # Read before the model is patched: then its dictionaries hold the stand-ins.
+        self._owned = [list(state.module._parameters.items()) for state in self._modules]
 
-    def shadow(self, tensor: Tensor) -> Tensor:
-        """Return what stands for a parameter or buffer during the run."""
+    def stand_in(self, tensor: Tensor) -> Tensor:
+        """Return the tensor that replaces a parameter or buffer during the run."""
         placed = self._place(tensor).detach()
         if isinstance(tensor, nn.Parameter):
             placed = nn.Parameter(placed, requires_grad=tensor.requires_grad)
-        self._shadows[id(tensor)] = placed
+        self._stand_ins[id(tensor)] = placed
         kind: StorageKind = "parameter" if isinstance(tensor, nn.Parameter) else "buffer"
         self._recorder.storages.see(placed, kind, is_weight=True)
         return placed
 
     def _containers(self) -> list[int]:
-        """Return for each module its own index if it has children, else its parent's."""
-        by_path = {seen.path: i for i, seen in enumerate(self._modules)}
+        """Return for each module its own index if it has children, otherwise its parent's."""
+        by_path = {state.path: i for i, state in enumerate(self._modules)}
         return [
-            i if any(True for _ in seen.module.children()) else by_path[seen.path.rpartition(".")[0] or "."]
-            for i, seen in enumerate(self._modules)
+            i if any(True for _ in state.module.children()) else by_path[state.path.rpartition(".")[0] or "."]
+            for i, state in enumerate(self._modules)
         ]
 
-    def stand_ins_for(self, inputs: Any) -> Any:
-        """Return the inputs with each tensor placed for the run, one that is given twice once."""
+    def replace_inputs(self, inputs: Any) -> Any:
+        """Return the inputs with each tensor replaced for the run; a tensor that is given twice stays one."""
         placed: dict[int, Tensor] = {}
 
-        def stand_in(tensor: Tensor) -> Tensor:
+        def replace(tensor: Tensor) -> Tensor:
             if id(tensor) not in placed:
                 placed[id(tensor)] = self._place(tensor).detach().requires_grad_(tensor.requires_grad)
                 self._recorder.storages.see(placed[id(tensor)], "input")
             return placed[id(tensor)]
 
-        return map_tensors(inputs, stand_in)
+        return map_tensors(inputs, replace)
 
     def gradients(self, arguments: Any) -> list[Tensor]:
-        """Return the gradients that parameters and inputs have got."""
-        leaves = (*self._shadows.values(), *tensors_in(arguments))
+        """Return the gradients of parameters and inputs."""
+        leaves = (*self._stand_ins.values(), *tensors_in(arguments))
         return [leaf.grad for leaf in leaves if leaf.grad is not None]
 
     def parameters_with_gradients(self) -> list[Tensor]:
-        """Return the stand-ins of the parameters that an optimizer would update."""
-        return [tensor for tensor in self._shadows.values() if tensor.grad is not None]
+        """Return the stand-ins of the parameters that an optimizer updates."""
+        return [tensor for tensor in self._stand_ins.values() if tensor.grad is not None]
 
     def wrap(self, module: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a forward that reports its entering and leaving."""
+        """Return `forward` wrapped to report when it is entered and left."""
         index = self._index[id(module)]
-        seen = self._modules[index]
+        state = self._modules[index]
         stack = self._recorder.layers
 
-        def watched(*args: Any, **kwargs: Any) -> Any:
-            self._enter(seen, args, kwargs)
+        def tracked(*args: Any, **kwargs: Any) -> Any:
+            self._enter(state, args, kwargs)
             runs_again = self._recorder.is_backward and not stack
             stack.append(index)
             try:
@@ -118,69 +119,69 @@ class Watch:
                     output = forward(*args, **kwargs)
             except (Exception, SystemExit):
                 if self._failed is None:
-                    self._failed = seen, tuple(map(tensor_info, tensors_in((args, kwargs))))
+                    self._failed = state, tuple(map(tensor_info, tensors_in((args, kwargs))))
                 raise
             finally:
                 stack.pop()
-            self._leave(seen, output)
+            self._leave(state, output)
             return output
 
-        watched.__wrapped__ = forward  # type: ignore[attr-defined]  # inspect.signature follows it
-        return watched
+        tracked.__wrapped__ = forward  # type: ignore[attr-defined]  # inspect.signature follows it
+        return tracked
 
-    def _enter(self, seen: _Module, args: Any, kwargs: Any) -> None:
+    def _enter(self, state: _ModuleState, args: Any, kwargs: Any) -> None:
         if self._recorder.is_backward:
-            return  # a checkpointed module runs again; that is no further call
+            return  # a checkpointed module runs again, which does not count as a call
         self.saw_autocast |= torch.is_autocast_enabled("cuda") or torch.is_autocast_enabled("cpu")
         step = self._recorder.next_step()
-        seen.calls += 1
-        if seen.first_step is None:
-            seen.first_step = step
-            seen.inputs = tuple(map(tensor_info, tensors_in((args, kwargs))))
+        state.calls += 1
+        if state.first_step is None:
+            state.first_step = step
+            state.inputs = tuple(map(tensor_info, tensors_in((args, kwargs))))
 
-    def _leave(self, seen: _Module, output: Any) -> None:
+    def _leave(self, state: _ModuleState, output: Any) -> None:
         if self._recorder.is_backward:
             return
         infos = tuple(map(tensor_info, tensors_in(output)))
-        seen.output_elements += prod(infos[0].shape) if infos else 0
-        seen.output_bytes += sum(info.size_bytes for info in infos)
-        if seen.calls == 1:
-            seen.outputs = infos
+        state.output_elements += prod(infos[0].shape) if infos else 0
+        state.output_bytes += sum(info.size_bytes for info in infos)
+        if state.calls == 1:
+            state.outputs = infos
 
     def failure(self, error: BaseException) -> ForwardError:
-        """Return the error that names the innermost layer that failed, its input and its kernel."""
+        """Return an error that names the innermost layer that failed, its input and its kernel."""
         if self._failed is None:
             problem = (
                 "its backward pass fails" if self._recorder.is_backward else "it cannot be called with these inputs"
             )
             return ForwardError(f"{problem}: {first_line(error)}")
-        seen, inputs = self._failed
+        state, inputs = self._failed
         shapes = ", ".join(format_dimensions(info.shape) or "a scalar" for info in inputs) or "no tensor"
-        kernel = getattr(seen.module, "kernel_size", None)
+        kernel = getattr(state.module, "kernel_size", None)
         window = "" if kernel is None else f" with kernel {format_dimensions(_pair(kernel))}"
-        where = f"layer {seen.path} ({type(seen.module).__name__})"
-        reason = _mismatch(seen.module, inputs) or first_line(error)
+        where = f"layer {state.path} ({type(state.module).__name__})"
+        reason = _mismatch(state.module, inputs) or first_line(error)
         return ForwardError(f"{where} fails on input {shapes}{window}: {reason}")
 
     def layers(self) -> tuple[Layer, ...]:
-        """Return what was seen, each parameter on the first module that owns it."""
+        """Return a record of each module, with every parameter on the first module that owns it."""
         counted: set[int] = set()
         return tuple(
             Layer(
-                path=seen.path,
-                type=type(seen.module).__name__,
-                depth=0 if seen.path == "." else seen.path.count(".") + 1,
-                is_leaf=not any(True for _ in seen.module.children()),
-                is_torchs=type(seen.module).__module__.startswith("torch."),
-                calls=seen.calls,
-                first_step=seen.first_step,
-                inputs=seen.inputs,
-                outputs=seen.outputs,
-                output_elements=seen.output_elements,
-                output_bytes=seen.output_bytes,
+                path=state.path,
+                type=type(state.module).__name__,
+                depth=0 if state.path == "." else state.path.count(".") + 1,
+                is_leaf=not any(True for _ in state.module.children()),
+                is_torch_module=type(state.module).__module__.startswith("torch."),
+                calls=state.calls,
+                first_step=state.first_step,
+                inputs=state.inputs,
+                outputs=state.outputs,
+                output_elements=state.output_elements,
+                output_bytes=state.output_bytes,
                 parameters=tuple(self._parameters_of(owned, counted)),
             )
-            for seen, owned in zip(self._modules, self._owned, strict=True)
+            for state, owned in zip(self._modules, self._owned, strict=True)
         )
 
     def _parameters_of(self, owned: Any, counted: set[int]) -> Any:
@@ -188,7 +189,7 @@ class Watch:
             if parameter is None or id(parameter) in counted:
                 continue
             counted.add(id(parameter))
-            stand_ins = (parameter, self._shadows.get(id(parameter), parameter))
+            stand_ins = (parameter, self._stand_ins.get(id(parameter), parameter))
             yield Parameter(
                 name=name,
                 numel=parameter.numel(),
@@ -202,12 +203,12 @@ def _pair(kernel: int | tuple[int, ...]) -> tuple[int, ...]:
     return (kernel, kernel) if isinstance(kernel, int) else tuple(kernel)
 
 
-# Where torch's layers keep the size that they expect, and the dimension of the input in which they expect it.
+# The attributes in which torch's layers keep the size they expect, and the input dimension that must have it.
 _EXPECTED = (("in_channels", 1, "channels"), ("num_features", 1, "channels"), ("in_features", -1, "features"))
 
 
 def _mismatch(module: nn.Module, inputs: tuple[TensorInfo, ...]) -> str | None:
-    """Say in plain words that the input has another number of channels or features than the layer, if that is so."""
+    """Return a message if the input has another number of channels or features than the layer expects."""
     shape = inputs[0].shape if inputs else ()
     for attribute, dimension, noun in _EXPECTED:
         expected = getattr(module, attribute, None)
@@ -217,5 +218,5 @@ def _mismatch(module: nn.Module, inputs: tuple[TensorInfo, ...]) -> str | None:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its kind if it says nothing."""
+    """Return the first line of an error's message, or its type if the message is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

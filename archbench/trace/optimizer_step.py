@@ -1,7 +1,7 @@
-"""The optimizer's update, run by torch's own code on parameters without data.
+"""Run an optimizer step with torch's own code on meta tensors.
 
-torch's optimizer classes load its compiler when one is made, a second of start-up; the functions that they call, which
-are public too, do not, and are what is run here.
+Constructing one of torch's optimizer classes loads its compiler, a second of start-up. The functional forms that they
+call, which are public too, do not.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from archbench.trace.recorder import Recorder
 Algorithm = Literal["sgd", "momentum", "adam", "adamw"]
 Form = Literal["foreach", "fused", "loop"]
 
-# How many tensors of a parameter's size each algorithm keeps from step to step.
+# Number of tensors of a parameter's size that each algorithm keeps between steps.
 STATES: dict[Algorithm, int] = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
 FORMS: tuple[Form, ...] = ("foreach", "fused", "loop")
 
-# Any values: they change neither shapes nor costs. Only a momentum or weight decay of zero would.
+# Arbitrary: values change neither shapes nor costs, except a momentum or weight decay of zero.
 _RATE, _MOMENTUM, _BETAS, _EPSILON = 0.1, 0.9, (0.9, 0.999), 1e-8
 
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """What updates the parameters after a backward pass.
+    """An algorithm that updates the parameters after a backward pass.
 
-    `form` is how torch does it: `foreach`, its default on GPUs, takes all parameters in each operator, `fused` does all
-    in one operator, `loop` takes one parameter after the other.
+    `form` is torch's implementation: `foreach`, its default on GPUs, passes all parameters to each operator, `fused`
+    calls one operator for all, `loop` updates one parameter at a time.
     """
 
     algorithm: Algorithm
@@ -47,28 +47,28 @@ class Optimizer:
 
 
 def run_update(optimizer: Optimizer, parameters: Sequence[Tensor], recorder: Recorder) -> None:
-    """Run the update of one of many steps: the states have been there since before the run.
+    """Run the update of a step that is not the first, so that the optimizer's state exists since before the run.
 
-    Sparse gradients are not followed into the update of SGD, and Adam does not take them: UsageError.
-    Twins without data stand for the parameters and their gradients, which are counted where they were made.
+    Parameters and gradients are replaced by meta tensors that are not recorded, since the originals are. Parameters
+    with sparse gradients are left out for SGD. Raises UsageError for Adam, which does not support them.
     """
-    is_sparse = [parameter.grad is not None and parameter.grad.is_sparse for parameter in parameters]
-    if any(is_sparse) and optimizer.algorithm.startswith("adam"):
-        raise UsageError(f"{optimizer.algorithm} does not take the sparse gradients of an embedding; use sgd")
-    parameters = [parameter for parameter, sparse in zip(parameters, is_sparse, strict=True) if not sparse]
+    sparse = [parameter.grad is not None and parameter.grad.is_sparse for parameter in parameters]
+    if any(sparse) and optimizer.algorithm.startswith("adam"):
+        raise UsageError(f"{optimizer.algorithm} does not support the sparse gradients of an embedding; use sgd")
+    parameters = [parameter for parameter, is_sparse in zip(parameters, sparse, strict=True) if not is_sparse]
     recorder.begin_update()
-    kept = [[_blank(p) for p in parameters] for _ in range(STATES[optimizer.algorithm])]
+    states = [[_blank(p) for p in parameters] for _ in range(STATES[optimizer.algorithm])]
     counters = _counters(optimizer, len(parameters))
-    for state in (*(tensor for tensors in kept for tensor in tensors), *counters):
+    for state in (*(tensor for tensors in states for tensor in tensors), *counters):
         recorder.storages.see(state, None if state.is_cpu else "optimizer", since_start=True)
-    twins, gradients = ([_blank(p) for p in parameters] for _ in range(2))
-    for twin in (*twins, *gradients):
-        recorder.storages.see(twin, None)
+    weights, gradients = ([_blank(p) for p in parameters] for _ in range(2))
+    for tensor in (*weights, *gradients):
+        recorder.storages.see(tensor, None)
     with torch.no_grad(), recorder:
         if optimizer.algorithm in ("sgd", "momentum"):
-            _run_sgd(optimizer, twins, gradients, kept)
+            _run_sgd(optimizer, weights, gradients, states)
         else:
-            _run_adam(optimizer, twins, gradients, kept, counters)
+            _run_adam(optimizer, weights, gradients, states, counters)
 
 
 def _blank(tensor: Tensor) -> Tensor:
@@ -76,23 +76,23 @@ def _blank(tensor: Tensor) -> Tensor:
 
 
 def _counters(optimizer: Optimizer, count: int) -> list[Tensor]:
-    """Return Adam's counters of steps, one a parameter; on the device only where nothing else reads them."""
+    """Return Adam's step counters, one per parameter; they are on the GPU in the fused form only."""
     if not optimizer.algorithm.startswith("adam"):
         return []
     return [torch.ones((), device="meta" if optimizer.form == "fused" else "cpu") for _ in range(count)]
 
 
-def _run_sgd(optimizer: Optimizer, twins: list[Tensor], gradients: list[Tensor], kept: list[list[Tensor]]) -> None:
-    buffers: list[Any] = kept[0] if kept else [None] * len(twins)
+def _run_sgd(optimizer: Optimizer, weights: list[Tensor], gradients: list[Tensor], states: list[list[Tensor]]) -> None:
+    buffers: list[Any] = states[0] if states else [None] * len(weights)
     sgd(
-        twins,
+        weights,
         gradients,
         buffers,
         has_sparse_grad=False,
         foreach=optimizer.form == "foreach",
         fused=optimizer.form == "fused",
         weight_decay=optimizer.weight_decay,
-        momentum=_MOMENTUM if kept else 0.0,
+        momentum=_MOMENTUM if states else 0.0,
         lr=_RATE,
         dampening=0.0,
         nesterov=False,
@@ -102,14 +102,14 @@ def _run_sgd(optimizer: Optimizer, twins: list[Tensor], gradients: list[Tensor],
 
 def _run_adam(
     optimizer: Optimizer,
-    twins: list[Tensor],
+    weights: list[Tensor],
     gradients: list[Tensor],
-    kept: list[list[Tensor]],
+    states: list[list[Tensor]],
     counters: list[Tensor],
 ) -> None:
-    averages, squares = kept
+    averages, squares = states
     adam(
-        twins,
+        weights,
         gradients,
         averages,
         squares,

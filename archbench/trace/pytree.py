@@ -1,4 +1,4 @@
-"""Find and replace the tensors inside whatever a module takes or returns."""
+"""Find and replace tensors in nested arguments and results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Yield the tensors in nested lists, tuples, mappings and dataclasses, in their order."""
+    """Yield the tensors in nested lists, tuples, sets, mappings and dataclasses, in order."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Mapping):
@@ -20,13 +20,13 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, (list, tuple, set)):
         for item in value:
             yield from tensors_in(item)
-    elif _is_record(value):
+    elif _is_dataclass_instance(value):
         for field in dataclasses.fields(value):
             yield from tensors_in(getattr(value, field.name))
 
 
 def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    """Return `value` with each tensor replaced by `function(tensor)`; what holds no tensor is returned as it is."""
+    """Return `value` with each tensor replaced by `function(tensor)`, and unchanged if it holds no tensor."""
     if isinstance(value, Tensor):
         return function(value)
     if next(tensors_in(value), None) is None:
@@ -40,7 +40,7 @@ def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
         return type(value)(*(map_tensors(item, function) for item in value))
     if isinstance(value, (list, tuple, set)):
         return type(value)(map_tensors(item, function) for item in value)
-    if _is_record(value):
+    if _is_dataclass_instance(value):
         replaced = copy.copy(value)
         for field in dataclasses.fields(value):
             object.__setattr__(replaced, field.name, map_tensors(getattr(value, field.name), function))
@@ -48,5 +48,5 @@ def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     return value
 
 
-def _is_record(value: Any) -> bool:
+def _is_dataclass_instance(value: Any) -> bool:
     return dataclasses.is_dataclass(value) and not isinstance(value, type)

@@ -1,6 +1,6 @@
-"""The dispatch mode: each ATen operator that runs becomes an `Operation`.
+"""The dispatch mode that records each ATen operator as an `Operation`.
 
-Knows operators and tensors, and which layer is running as a number; it does not know modules.
+It handles operators and tensors. Modules are known to it by their numbers only.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from archbench.trace.storages import StorageLog
 
 
 class NeedsDataError(Exception):
-    """The model cannot run on tensors without data; the message says what asked for a value."""
+    """The model cannot run on tensors without data; the message names the cause."""
 
 
-class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types the base in part
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types the base class partly
     """Records the operators that run inside it in `operations`.
 
-    `layers` is the stack of layer numbers that the caller keeps; the last one gets the operation. While `is_backward`
-    is set and no layer is on the stack, the one that ran the operator in forward gets it; `containers` has for each
-    layer itself or, for a leaf, its parent. `strangers` are tensors from outside that would get gradients. With
-    `without_data` every tensor that meets one on the meta device is taken there, and so is what is created on any named
-    device; otherwise `place` gives real tensors for those that have no data.
+    `layers` is a stack of layer numbers that the caller maintains; an operation belongs to the last. While
+    `is_backward` is set and the stack is empty, it belongs to the layer that ran the operator in forward. `containers`
+    has for each layer its own number or, for a leaf, its parent's. `external_tensors` are neither parameters nor inputs
+    and would get gradients. With `without_data` tensors that meet one on the meta device are replaced by meta tensors,
+    and new tensors are created there; otherwise `place` returns real tensors for those that have no data.
     """
 
     def __init__(self, *, without_data: bool, is_training: bool, place: Callable[[Tensor], Tensor]) -> None:
@@ -45,7 +45,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self.step = 0
         self.nodes = NodeOrigins()
         self.containers: list[int] = []
-        self.strangers: dict[int, Tensor] = {}
+        self.external_tensors: dict[int, Tensor] = {}
         self.storages = StorageLog(lambda: self.step)
         self._stand_ins: dict[int, Tensor] = {}
         self._without_data = without_data
@@ -54,7 +54,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # torch would wrap __torch_dispatch__ in a guard that imports dynamo: a second of start-up.
+        # Otherwise torch wraps __torch_dispatch__ in a guard that imports dynamo, a second of start-up.
         return False
 
     def next_step(self) -> int:
@@ -63,7 +63,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         return self.step
 
     def begin_update(self) -> None:
-        """From now on an optimizer runs, on parameters without data, and everything belongs to the model as a whole."""
+        """Prepare for an optimizer step on meta tensors, whose operators belong to the root module."""
         self.is_backward = self._is_training = False
         self._without_data = True
 
@@ -76,17 +76,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             self.nodes.remember(*origin)
         kwargs = kwargs or {}
         if operator.is_composite and not operator.is_free and costs.find_rule(operator.name) is None:
-            # Only inference mode lets these through whole; elsewhere torch has taken them apart before.
+            # These arrive whole in inference mode only; otherwise torch has decomposed them already.
             with self:
                 return func.decompose(*args, **kwargs)
         inputs = _operands(operator, args, kwargs)
         numbers = [self.storages.see(tensor, "buffer") for tensor in inputs]
         on_meta = self._runs_on_meta(operator, inputs, numbers)
         if self._is_training and not self.is_backward:
-            self._note_strangers(inputs, numbers)
-        is_foreign = any(tensor.is_meta != on_meta for tensor in inputs)
-        overwritten = args[0] if is_foreign and operator.mutates else None
-        if is_foreign:
+            self._note_external_tensors(inputs, numbers)
+        is_mixed = any(tensor.is_meta != on_meta for tensor in inputs)
+        overwritten = args[0] if is_mixed and operator.mutates else None
+        if is_mixed:
             args, kwargs = map_tensors(args, self._stand_in), map_tensors(kwargs, self._stand_in)
             inputs = _operands(operator, args, kwargs)
         if self._without_data and kwargs.get("device") is not None:
@@ -105,10 +105,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         return out if overwritten is None else overwritten
 
     def _runs_on_meta(self, operator: _Operator, inputs: list[Tensor], numbers: list[int]) -> bool:
-        """Say whether an operator runs without data.
+        """Return whether an operator runs without data.
 
-        It does if any input has none, or if it would change a real tensor that was there before the run; what the
-        run itself makes on real memory, a mask or a range, keeps its values.
+        It does if any input has none, or if it would change a real tensor that existed before the run. Real tensors
+        that the run itself creates, such as a mask or a range, keep their values.
         """
         if not self._without_data:
             return False
@@ -117,7 +117,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         return operator.mutates and not self.storages.was_made_in_run(numbers[0])
 
     def _stand_in(self, tensor: Tensor) -> Tensor:
-        """Return what stands for a tensor that is on the wrong side: real in a run without data, or the reverse."""
+        """Return the replacement of a tensor on the wrong device: a real one in a run without data, or the reverse."""
         if tensor.is_meta == self._without_data:
             return tensor
         if self._without_data:
@@ -172,27 +172,27 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         )
 
     def _origin(self, operator: _Operator) -> tuple[int, str]:
-        """Return the layer and the forward operator that an operator running now belongs to."""
+        """Return the layer and the forward operator that the current operator belongs to."""
         if self.layers:
             # Also in backward: a checkpointed module runs its forward again there.
             return self.layers[-1], operator.name
-        found = self.nodes.current() if self.is_backward else None
-        if found is None:
+        node_origin = self.nodes.current() if self.is_backward else None
+        if node_origin is None:
             return 0, operator.name
-        layer, origin = found
-        # What a checkpoint computes again outside any module ran in the one that called it, not in a leaf beside it.
+        layer, origin = node_origin
+        # A checkpoint recomputes operators outside any module: they belong to the module that called it, not to a leaf.
         return (layer, origin) if origin else (self.containers[layer], operator.name)
 
-    def _note_strangers(self, inputs: list[Tensor], numbers: list[int]) -> None:
-        """Note tensors that would get a gradient though they are neither the model's nor its inputs."""
+    def _note_external_tensors(self, inputs: list[Tensor], numbers: list[int]) -> None:
+        """Record tensors that would get a gradient but are neither the model's parameters nor its inputs."""
         for tensor, number in zip(inputs, numbers, strict=True):
-            if tensor.requires_grad and tensor.is_leaf and self.storages.is_foreign(number):
-                self.strangers[id(tensor)] = tensor
+            if tensor.requires_grad and tensor.is_leaf and self.storages.is_external(number):
+                self.external_tensors[id(tensor)] = tensor
 
     def _track_weights(self, operator: _Operator, numbers: list[int], outputs: list[Tensor]) -> tuple[int, ...]:
-        """Return each input's storage number if it is a weight, else 0; numbers here start at 1.
+        """Return the storage number of each input that is a weight, 0 for the others; these numbers start at 1.
 
-        What is computed from weights alone is a weight too; one that data is written into is none any more.
+        A tensor computed from weights alone is a weight too; a weight that data is written to no longer is one.
         """
         storages = self.storages
         for number in numbers:
@@ -208,7 +208,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
 
 @dataclass(frozen=True, slots=True)
 class _Operator:
-    """What is known of an overload before it is called."""
+    """The properties of an operator overload, which do not depend on its arguments."""
 
     name: str
     shape_rule: Callable[..., Any] | None
@@ -240,9 +240,9 @@ def _describe(func: Any) -> _Operator:
 
 
 def _written_lists(schema: torch._C.FunctionSchema) -> tuple[int, ...]:
-    """Return the places of the lists of tensors that an operator without results writes to.
+    """Return the positions of the lists of tensors that an operator without results writes to.
 
-    Of an optimizer's fused operator the gradients are none: only a gradient scaler, not used here, writes to them.
+    The gradients of an optimizer's fused operator are left out: only a gradient scaler, not used here, writes to them.
     """
     if schema.returns:
         return ()
@@ -277,24 +277,24 @@ def tensor_info(tensor: Tensor) -> TensorInfo:
 
 
 def to_meta(tensor: Tensor) -> Tensor:
-    """Return a tensor of the same shape, strides and dtype that has no data."""
+    """Return a meta tensor of the same shape, strides and dtype."""
     if (tensor.is_meta and not tensor.is_inference()) or tensor.layout is not torch.strided:
         return tensor
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
 def _operands(operator: _Operator, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
-    """Return the tensors that an operator takes, those in lists too, but not those it only writes to."""
-    found: list[Tensor] = []
+    """Return the tensors that an operator reads, including those in lists."""
+    operands: list[Tensor] = []
     for value in args:
         if isinstance(value, Tensor):
-            found.append(value)
+            operands.append(value)
         elif isinstance(value, (list, tuple)):
-            found.extend(item for item in value if isinstance(item, Tensor))
+            operands.extend(item for item in value if isinstance(item, Tensor))
     for name, value in kwargs.items():
         if isinstance(value, Tensor) and name not in operator.out_arguments:
-            found.append(value)
-    return found
+            operands.append(value)
+    return operands
 
 
 def _run_without_data(func: Any, operator: _Operator, args: Any, kwargs: Any) -> Any:

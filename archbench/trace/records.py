@@ -1,6 +1,6 @@
-"""What one run of a model leaves behind: plain, immutable, raw integers.
+"""The record of one run of a model: immutable, plain data, the only input of the analyses.
 
-A `Trace` is all that the analyses see. Shapes include the batch; bytes are bytes.
+Shapes include the batch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """A tensor without its data. `size_bytes` counts elements that an expanded tensor repeats once."""
+    """The shape, dtype and size of a tensor. Elements that an expanded tensor repeats are counted once."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype
@@ -22,9 +22,9 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How a convolution or pooling slides: one entry a spatial dimension; `groups` is None for pooling.
+    """The sliding window of a convolution or pooling operator, with one entry per spatial dimension.
 
-    `rounds_up` is pooling's ceil mode. `output_padding` is a transposed convolution's, None for all others.
+    `groups` is None for pooling, `output_padding` for all but transposed convolutions. `rounds_up` is `ceil_mode`.
     """
 
     kernel: tuple[int, ...]
@@ -41,10 +41,10 @@ class Operation:
     """One call of one ATen operator.
 
     `layer` is the index in `Trace.layers` of the module in whose forward it ran, `step` its place in time. With
-    `is_backward` it ran in the backward pass, for a call of `origin` in that module's forward; else that is `name`.
-    `is_free` marks views and allocations, which compute and move nothing. `counted` is False where no cost
-    formula is known; its macs and flops are then 0 and say nothing. `weights` stands beside `inputs`: the
-    storage's number for a parameter or buffer of the model, or a tensor computed from those alone, 0 for data.
+    `is_backward` it ran in the backward pass, for a call of `origin` in that module's forward; otherwise `origin` is
+    `name`. `is_free` marks views and allocations, which neither compute nor move data. `counted` is False if there is
+    no cost formula; `macs` and `flops` are then 0. `weights` has an entry for each of `inputs`: the number of the
+    storage if it holds a parameter or buffer of the model, or a tensor computed from those alone, 0 for data.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter on the first layer that owns it. `was_read` says whether any operator took it."""
+    """A parameter, on the first layer that owns it. `was_read` states whether any operator read it."""
 
     name: str
     numel: int
@@ -79,16 +79,16 @@ class Parameter:
 class Layer:
     """One module, in the order of `named_modules()`; the root's `path` is `.` and its depth 0.
 
-    `is_torchs` says that its class is one of torch's own, so that it is one layer whatever runs inside.
+    `is_torch_module` states that its class is defined by torch, so that it is one layer whatever runs inside.
     `inputs` and `outputs` are the tensors of its first call; `output_elements` (of the first output) and
-    `output_bytes` (of all) are sums over its calls. `first_step` is when it was first entered, None if it never was.
+    `output_bytes` (of all) are sums over its calls. `first_step` is the step of its first call, None without calls.
     """
 
     path: str
     type: str
     depth: int
     is_leaf: bool
-    is_torchs: bool
+    is_torch_module: bool
     calls: int
     first_step: int | None
     inputs: tuple[TensorInfo, ...]
@@ -103,11 +103,11 @@ StorageKind = Literal["parameter", "buffer", "input", "gradient", "optimizer", "
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A piece of memory: what it holds, and from which step to which it is there.
+    """A block of memory, its kind and its lifetime.
 
-    It is there during the steps from `born` to `died`, both included; `died` is None if it outlives the run. An
-    `activation` is whatever operators make: outputs, temporaries, gradients on their way. `optimizer` is what an
-    optimizer keeps from step to step.
+    It exists during the steps from `born` to `died`, both included; `died` is None if it outlives the run. An
+    `activation` is any result of an operator: outputs, temporaries, gradients of activations. `optimizer` is the state
+    that an optimizer keeps between steps.
     """
 
     kind: StorageKind
@@ -118,12 +118,12 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One run of a model: its modules, every operator that ran, in order, and every storage there was.
+    """One run of a model: its modules, the operators that ran, in order, and the storages that existed.
 
     `operations` are those of the forward and backward pass, `update` those of the `optimizer` after it, if any.
-    `real_data_reason` is None when the model ran on tensors without data; else it says why that was
-    not possible and real arithmetic was done. `saw_autocast` says that a module ran under autocast, `has_strangers`
-    that it used tensors which are neither the model's nor its inputs and require gradients.
+    `real_data_reason` is None if the model ran on tensors without data; otherwise it is the reason why the model ran
+    on real data. `saw_autocast` states that a module ran under autocast, `has_external_tensors` that the model used
+    tensors which require gradients but are neither its parameters nor its inputs.
     """
 
     layers: tuple[Layer, ...]
@@ -135,16 +135,21 @@ class Trace:
     optimizer: str | None
     real_data_reason: str | None
     saw_autocast: bool
-    has_strangers: bool
+    has_external_tensors: bool
+
+    def __repr__(self) -> str:
+        operators, layers = len(self.operations), len(self.layers)
+        counts = f"{operators} operator{'s' * (operators != 1)}, {layers} layer{'s' * (layers != 1)}"
+        return f"<Trace of {counts}, {self.mode}, batch {self.batch}>"
 
     @property
     def batch(self) -> int:
-        """The first size of the first input, 1 where there is none."""
+        """The first dimension of the first input, 1 if there is none."""
         shape = self.inputs[0].shape if self.inputs else ()
         return shape[0] if shape else 1
 
     def row_of(self, operation: Operation) -> str:
-        """Return the row of the layer table that an operation belongs to: a leaf module, or `<path>/<operator>`."""
+        """Return the name of an operation's row in the layer table: a leaf module, or `<path>/<operator>`."""
         layer = self.layers[operation.layer]
         if layer.is_leaf and layer.first_step is not None:
             return layer.path

@@ -1,8 +1,8 @@
-"""Output shapes of the operators that convolutional networks are made of.
+"""Compute the output shapes of the operators of convolutional networks.
 
-torch's own meta kernels for these load sympy and dynamo, about a second of start-up, and cost more than the rest
-of a trace when warm. Each rule here covers the plain contiguous case alone and returns None for every other, so
-that torch's kernel decides, and raises where the arguments are wrong.
+torch's own meta kernels of these operators load sympy and dynamo, about a second of start-up, and take longer than the
+rest of a warm trace. A rule covers the plain contiguous case and returns None for all others, so that torch's kernel
+runs and raises an error if the arguments are wrong.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# What a rule returns for an operator that has no result.
+# The return value of rules for operators without a result.
 NOTHING: tuple[()] = ()
 
 _RULES: dict[str, Callable[..., Any]] = {}
@@ -29,12 +29,12 @@ _UNARY_BACKWARD = (
     "threshold_backward.default",
 )  # fmt: skip
 _BINARY = ("add.Tensor", "div.Tensor", "mul.Tensor", "sub.Tensor")
-# The dtypes whose normalisation statistics have the input's own dtype on every device.
+# The dtypes whose normalisation statistics have the dtype of the input on every device.
 _FULL_PRECISION = (torch.float32, torch.float64)
 
 
 def find_shape_rule(operator: str) -> Callable[..., Any] | None:
-    """Return the rule of an overload such as `aten.add.Tensor`: the operator's arguments in, outputs or None out."""
+    """Return the rule of an overload such as `aten.add.Tensor`, a function of its arguments; None if there is none."""
     return _RULES.get(operator)
 
 
@@ -51,7 +51,7 @@ def _empty(shape: Any, like: Tensor) -> Tensor:
 
 
 def _is_plain(*tensors: Tensor) -> bool:
-    """Contiguous floating tensors of one dtype: no promotion, no memory format to keep."""
+    """Return whether tensors are contiguous and of one floating-point dtype, so that no promotion happens."""
     dtype = tensors[0].dtype
     return dtype.is_floating_point and all(t.is_contiguous() and t.dtype is dtype for t in tensors)
 
@@ -83,7 +83,7 @@ def _binary(x: Any, y: Any, **_: Any) -> Tensor | None:
 
 
 def _broadcast(a: Sequence[int], b: Sequence[int]) -> list[int] | None:
-    """Return the common shape of two, dimensions of size 1 spread; None if there is none."""
+    """Return the shape that two shapes broadcast to; None if they do not."""
     length = max(len(a), len(b))
     pairs = list(zip([1] * (length - len(a)) + list(a), [1] * (length - len(b)) + list(b), strict=True))
     if any(m != n and 1 not in (m, n) for m, n in pairs):
@@ -128,7 +128,7 @@ def _avg_pool3d(
     x: Tensor, kernel: Any, stride: Any = (), padding: Any = (0,), ceil_mode: bool = False, *_: Any
 ) -> Tensor | None:
     spatial = _pooled(x, kernel, stride, padding, (1,), ceil_mode, 3)
-    # Unlike its sibling this operator refuses windows larger than the unpadded input.
+    # Unlike avg_pool2d this operator rejects kernels larger than the unpadded input.
     too_small = any(k > n for k, n in zip(_pair(kernel, 3), x.shape[-3:], strict=False))
     return None if spatial is None or too_small else _empty((*x.shape[:2], *spatial), x)
 
@@ -146,7 +146,7 @@ def _pooled(
 
 
 def _slide(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, dimensions: int) -> list[int] | None:
-    """Return floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1 a dimension, None if any is below 1."""
+    """Return floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1 per dimension; None if one is < 1."""
     result = [
         (n + 2 * p - d * (k - 1) - 1) // s + 1
         for n, k, s, p, d in zip(
@@ -230,7 +230,7 @@ def _reduce(x: Tensor, dims: Any, keepdim: bool = False, *, dtype: Any = None) -
     return _empty(shape, x)
 
 
-# The optimizers' operators. What writes in place needs no more than that the shapes agree.
+# Operators of the optimizers. In-place ones only require that the shapes agree.
 _FOREACH = ("add.List", "add.Scalar", "div.ScalarList", "lerp.Scalar", "mul.Scalar", "neg.default", "sqrt.default")
 _IN_PLACE_LISTS = (
     "_foreach_add_.List", "_foreach_add_.Scalar", "_foreach_addcdiv_.ScalarList", "_foreach_addcmul_.Scalar",
@@ -246,7 +246,7 @@ def _foreach(tensors: list[Tensor], *_args: Any, **_: Any) -> list[Tensor] | Non
 
 @_shape_rule("_fused_adam_.default", "_fused_adamw_.default", "_fused_sgd_.default")
 def _fused_update(*_args: Any, **_: Any) -> tuple[()]:
-    return NOTHING  # only torch's optimizers call it, and they have grouped what belongs together
+    return NOTHING  # called by torch's optimizers only, which have checked and grouped the tensors
 
 
 @_shape_rule(*_IN_PLACE_LISTS)

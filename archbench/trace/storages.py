@@ -1,7 +1,7 @@
-"""When each piece of memory was made and freed, and which of them are weights.
+"""Record when each storage was allocated and freed, and which storages hold weights.
 
-Tensors come and go as views of storages; what occupies memory is the storage. One is told from another by the address
-of its C++ object while it is alive, and a weak reference says when that ends, so that an address may serve again.
+Tensors are views of storages, which occupy the memory. A storage is identified by the address of its C++ object while
+it is alive; a weak reference reports when it is freed, since the address may then be used again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from archbench.trace.records import Storage, StorageKind
 
 @dataclass(slots=True)
 class _Life:
-    """A storage while it is watched."""
+    """The lifetime of a storage so far."""
 
     kind: StorageKind | None
     size_bytes: int
@@ -30,7 +30,7 @@ class _Life:
 
 
 class StorageLog:
-    """Watches the storages of the tensors that it is shown. `clock` tells the present step."""
+    """Records the storages of the tensors passed to `see`. `clock` returns the current step."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
@@ -40,21 +40,21 @@ class StorageLog:
     def see(
         self, tensor: Tensor, kind: StorageKind | None, *, is_weight: bool = False, since_start: bool = False
     ) -> int:
-        """Return the number of a tensor's storage; one not seen before is of `kind` and born now, or `since_start`.
+        """Return the number of a tensor's storage; a new one is recorded as `kind`, born now or with the run.
 
-        With None it is known but not recorded: the original of a tensor that something else stands for.
+        With `kind` None it gets a number but no record: the original of a tensor that a stand-in replaces.
         """
         storage = _storage(tensor)
         key = storage._cdata if storage is not None else id(tensor)
-        found = self._alive.get(key)
-        if found is None:
+        entry = self._alive.get(key)
+        if entry is None:
             number = len(self._lives)
             size_bytes = storage.nbytes() if storage is not None else 0
             self._lives.append(_Life(kind, size_bytes, 0 if since_start else self._clock()))
-            # The reference must be kept, or its callback is never called.
+            # Keep the reference: otherwise its callback is never called.
             self._alive[key] = number, weakref.ref(storage or tensor, partial(self._end, key))
         else:
-            number = found[0]
+            number = entry[0]
         if is_weight:
             self._lives[number].is_weight = True
         return number
@@ -64,44 +64,44 @@ class StorageLog:
         self._lives[number].died = self._clock()
 
     def is_weight(self, number: int) -> bool:
-        """Say whether a storage holds a parameter or buffer, or what was computed from those alone."""
+        """Return whether a storage holds a parameter, a buffer, or a tensor computed from those alone."""
         return self._lives[number].is_weight
 
     def set_weight(self, number: int, is_weight: bool) -> None:
-        """Say that what is written into a storage makes it a weight, or data."""
+        """Set whether a storage holds a weight or data, after an operator wrote to it."""
         self._lives[number].is_weight = is_weight
 
     def was_made_in_run(self, number: int) -> bool:
-        """Say whether an operator of this run made a storage."""
+        """Return whether an operator of this run allocated a storage."""
         return self._lives[number].kind == "activation"
 
-    def is_foreign(self, number: int) -> bool:
-        """Say whether a storage is none of the run's stand-ins and was not made in it either."""
+    def is_external(self, number: int) -> bool:
+        """Return whether a storage was neither allocated in the run nor belongs to a stand-in."""
         return self._lives[number].kind in ("buffer", None)
 
     def mark_read(self, number: int) -> None:
-        """Say that an operator took a tensor in this storage."""
+        """Record that an operator read a tensor in this storage."""
         self._lives[number].was_read = True
 
     def was_read(self, tensor: Tensor) -> bool:
-        """Say whether an operator took a tensor in the storage of `tensor`."""
+        """Return whether an operator read a tensor in the storage of `tensor`."""
         storage = _storage(tensor)
-        found = self._alive.get(storage._cdata if storage is not None else id(tensor))
-        return found is not None and self._lives[found[0]].was_read
+        entry = self._alive.get(storage._cdata if storage is not None else id(tensor))
+        return entry is not None and self._lives[entry[0]].was_read
 
     def set_kind(self, tensor: Tensor, kind: StorageKind) -> None:
-        """Say of what kind a tensor's storage has turned out to be."""
+        """Change the kind of a tensor's storage."""
         self._lives[self.see(tensor, kind)].kind = kind
 
     def records(self) -> tuple[Storage, ...]:
-        """Return the lives so far, in the order of birth."""
+        """Return the recorded storages in the order of allocation."""
         return tuple(
             Storage(life.kind, life.size_bytes, life.born, life.died) for life in self._lives if life.kind is not None
         )
 
 
 def _storage(tensor: Tensor) -> Any:
-    """Return a tensor's storage, None for sparse and other opaque tensors, which have none."""
+    """Return a tensor's storage; None for sparse and other opaque tensors, which have none."""
     try:
         return tensor.untyped_storage()
     except NotImplementedError:

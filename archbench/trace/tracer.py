@@ -1,4 +1,4 @@
-"""Run a model once on tensors that have no data and record every operator that happens."""
+"""Run a model once on tensors without data and record every operator."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from archbench.errors import InputError, UsageError, nearest
 from archbench.trace.autocast import autocast
 from archbench.trace.materialize import Materialiser, plain_kernels
 from archbench.trace.meta_build import is_about_missing_data
-from archbench.trace.model_patch import borrowed
-from archbench.trace.module_tracker import Watch, first_line
+from archbench.trace.model_patch import patched
+from archbench.trace.module_tracker import ModuleTracker, first_line
 from archbench.trace.optimizer_step import Optimizer, run_update
 from archbench.trace.pytree import tensors_in
 from archbench.trace.recorder import NeedsDataError, Recorder, tensor_info, to_meta
@@ -25,19 +25,19 @@ Mode = Literal["eval", "train"]
 MODES = ("eval", "train")
 
 
-# What a training step is taken to end with where nothing else is said.
+# The default optimizer of a training step.
 MOMENTUM = Optimizer("momentum")
 
 
 @dataclass(frozen=True, slots=True)
-class _How:
-    """How a run is done: what `trace` was asked for, and what earlier attempts have shown."""
+class _Options:
+    """The options of `trace`, and whether external tensors require no gradients in this run."""
 
     mode: Mode
     optimizer: Optimizer | None
     autocast_dtype: torch.dtype | None
     may_use_data: bool
-    strangers_frozen: bool = False
+    external_frozen: bool = False
 
 
 def trace(
@@ -49,42 +49,44 @@ def trace(
     autocast_dtype: torch.dtype | None = None,
     may_use_data: bool = True,
 ) -> Trace:
-    """Return the record of one forward pass of `model` on `inputs`; in mode `train` of a whole training step.
+    """Return the record of a forward pass of `model` on `inputs`; in mode `train` that of a training step.
 
-    That is the backward pass too, and what `optimizer` does with the gradients, if there is one. The backward pass
-    starts from the sum of all floating-point outputs and gives a gradient to every parameter, and every input, that
-    requires one. With `autocast_dtype` the forward pass runs under it, as a GPU would, in that dtype.
-    `inputs` is a tensor, a tuple of positional or a dict of keyword arguments; only shapes and dtypes are used.
-    Where the model cannot run without data (its control flow reads values, or an operator has no meta kernel), it is
-    run again on `inputs` themselves, with random values where they have none, and `real_data_reason` says why.
-    With `may_use_data` False that raises NeedsDataError instead.
-    Raises ForwardError, caused by the model's own error and naming the layer, if forward fails, and InputError for a
-    model whose lazy parameters have no shape yet.
+    A training step includes the backward pass from the sum of all floating-point outputs, which gives a gradient to
+    every parameter and input that requires one, and the update by `optimizer`, unless it is None. With
+    `autocast_dtype` the forward pass runs under autocast in that dtype, as on a GPU.
+
+    `inputs` is a tensor, a tuple of positional or a dict of keyword arguments, with the batch; only their shapes and
+    dtypes are used. If the model cannot run without data (its control flow reads values, or an operator has no meta
+    kernel), it runs again on copies of `inputs`, with random values for those on the meta device, and
+    `Trace.real_data_reason` is the reason; with `may_use_data` False NeedsDataError is raised instead.
+
+    Raises ForwardError, which names the layer, if forward or backward fails, with the model's own error as its cause;
+    InputError if lazy parameters have no shape yet; UsageError for another mode.
     """
     if mode not in MODES:
         raise UsageError(f"mode is one of {', '.join(MODES)}, not '{mode}'{nearest(mode, MODES)}")
     _refuse_lazy(model)
-    how = _How(mode, optimizer, autocast_dtype, may_use_data)
+    options = _Options(mode, optimizer, autocast_dtype, may_use_data)
     try:
-        return _trace(model, inputs, how)
-    except _StrangersError as error:
+        return _trace(model, inputs, options)
+    except _ExternalTensorsError as error:
         with _frozen(error.tensors):
-            return _trace(model, inputs, replace(how, strangers_frozen=True))
+            return _trace(model, inputs, replace(options, external_frozen=True))
 
 
-def _trace(model: nn.Module, inputs: Any, how: _How) -> Trace:
+def _trace(model: nn.Module, inputs: Any, options: _Options) -> Trace:
     try:
-        return _run(model, inputs, how, to_meta, None)
+        return _run(model, inputs, options, to_meta, None)
     except NeedsDataError as error:
-        if not how.may_use_data:
+        if not options.may_use_data:
             raise
         reason = str(error)
     with plain_kernels():
-        return _run(model, inputs, how, Materialiser(model), reason)
+        return _run(model, inputs, options, Materialiser(model), reason)
 
 
-class _StrangersError(Exception):
-    """Tensors that are neither the model's parameters nor its inputs would get gradients."""
+class _ExternalTensorsError(Exception):
+    """The run would give gradients to tensors that are neither the model's parameters nor its inputs."""
 
     def __init__(self, tensors: list[Tensor]) -> None:
         super().__init__()
@@ -93,7 +95,7 @@ class _StrangersError(Exception):
 
 @contextmanager
 def _frozen(tensors: list[Tensor]) -> Iterator[None]:
-    """Let some tensors require no gradient for a while."""
+    """Set `requires_grad` of tensors to False in the context."""
     for tensor in tensors:
         tensor.requires_grad_(False)
     try:
@@ -106,72 +108,74 @@ def _frozen(tensors: list[Tensor]) -> Iterator[None]:
 def _refuse_lazy(model: nn.Module) -> None:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
-            raise InputError(f"parameter {name} has no shape yet; run the lazy model once before it is counted")
+            raise InputError(f"parameter {name} has no shape yet; call the lazy model once first")
 
 
-def _run(model: nn.Module, inputs: Any, how: _How, place: Callable[[Tensor], Tensor], reason: str | None) -> Trace:
-    """Run the model on inputs and parameters that `place` gives for the real ones, and collect what happened."""
-    is_training = how.mode == "train"
+def _run(
+    model: nn.Module, inputs: Any, options: _Options, place: Callable[[Tensor], Tensor], reason: str | None
+) -> Trace:
+    """Run the model with inputs and parameters replaced by `place(tensor)`, and return the record."""
+    is_training = options.mode == "train"
     recorder = Recorder(without_data=reason is None, is_training=is_training, place=place)
-    watch = Watch(model, recorder, place, how.autocast_dtype)
+    tracker = ModuleTracker(model, recorder, place, options.autocast_dtype)
     keeps_values = reason is not None
     with (
         torch.inference_mode(False),
-        borrowed(model, training=is_training, keeps_values=keeps_values, wrap=watch.wrap, shadow=watch.shadow),
+        patched(model, training=is_training, keeps_values=keeps_values, wrap=tracker.wrap, stand_in=tracker.stand_in),
     ):
-        arguments = watch.stand_ins_for(inputs)
+        arguments = tracker.replace_inputs(inputs)
         positional, keyword = _split(arguments)
         try:
-            with torch.set_grad_enabled(is_training), recorder, autocast(how.autocast_dtype):
+            with torch.set_grad_enabled(is_training), recorder, autocast(options.autocast_dtype):
                 outputs = model(*positional, **keyword)
-            if recorder.strangers and not how.strangers_frozen:
-                raise _StrangersError(list(recorder.strangers.values()))
+            if recorder.external_tensors and not options.external_frozen:
+                raise _ExternalTensorsError(list(recorder.external_tensors.values()))
             differentiable = [tensor for tensor in tensors_in(outputs) if tensor.requires_grad]
             del outputs
             if differentiable:
                 _run_backward(differentiable, recorder)
-                recorder.nodes.release()
-                for gradient in watch.gradients(arguments):
-                    # A sparse one holds its values; the indices are those that the forward pass looked up.
-                    values = gradient._values() if gradient.is_sparse else gradient
-                    recorder.storages.set_kind(values, "gradient")
+            for gradient in tracker.gradients(arguments):
+                # Only the values of a sparse gradient are new; its indices are those of the forward pass.
+                values = gradient._values() if gradient.is_sparse else gradient
+                recorder.storages.set_kind(values, "gradient")
             num_operations = len(recorder.operations)
-            if is_training and how.optimizer is not None:
-                run_update(how.optimizer, watch.parameters_with_gradients(), recorder)
-        except (NeedsDataError, UsageError, _StrangersError):
+            if is_training and options.optimizer is not None:
+                run_update(options.optimizer, tracker.parameters_with_gradients(), recorder)
+        except (NeedsDataError, UsageError, _ExternalTensorsError):
             raise
-        except (Exception, SystemExit) as error:  # whatever the model's own code raises is told with its layer
+        except (Exception, SystemExit) as error:  # any error of the model's code is reported with its layer
             if reason is None and isinstance(error, Exception) and is_about_missing_data(error):
                 raise NeedsDataError(first_line(error)) from error
-            raise watch.failure(error) from error
+            raise tracker.failure(error) from error
         return Trace(
-            layers=watch.layers(),
+            layers=tracker.layers(),
             operations=tuple(recorder.operations[:num_operations]),
             update=tuple(recorder.operations[num_operations:]),
             storages=recorder.storages.records(),
             inputs=tuple(map(tensor_info, tensors_in(arguments))),
-            mode=how.mode,
-            optimizer=str(how.optimizer) if is_training and how.optimizer is not None else None,
+            mode=options.mode,
+            optimizer=str(options.optimizer) if is_training and options.optimizer is not None else None,
             real_data_reason=reason,
-            saw_autocast=watch.saw_autocast,
-            has_strangers=how.strangers_frozen,
+            saw_autocast=tracker.saw_autocast,
+            has_external_tensors=options.external_frozen,
         )
 
 
 def _run_backward(outputs: list[Tensor], recorder: Recorder) -> None:
-    """Run backward from the sum of all `outputs`, which are emptied; gradients stay on the stand-ins."""
-    # A sum's gradient is one number, seen many times.
+    """Run backward from the sum of all `outputs`, and clear that list; the stand-ins keep the gradients."""
+    # The gradient of a sum is one number, expanded.
     ones = [torch.ones((), dtype=output.dtype, device=output.device).expand_as(output) for output in outputs]
-    for one in ones:
-        recorder.storages.see(one, None)
+    for gradient in ones:
+        recorder.storages.see(gradient, None)
     recorder.is_backward = True
     with recorder:
         torch.autograd.backward(outputs, ones)
     outputs.clear()
+    recorder.nodes.release()
 
 
 def _split(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return positional and keyword arguments for what `trace` takes as inputs."""
+    """Return the inputs of `trace` as positional and keyword arguments."""
     if isinstance(inputs, Mapping):
         return (), dict(inputs)
     return (inputs if isinstance(inputs, tuple) else (inputs,)), {}

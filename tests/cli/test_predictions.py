@@ -192,7 +192,7 @@ def test_models_of_every_kind_are_predicted_or_refused_in_one_line(archbench, mo
     sparse = ("memory", f"{models}:Sparse", "--input", "12:int64", "--mode", "train")
     code, _, err = archbench(*sparse, "--optimizer", "adam")
     assert code == 2
-    assert "adam does not take the sparse gradients of an embedding; use sgd" in err
+    assert "adam does not support the sparse gradients of an embedding; use sgd" in err
     (row,) = documents(archbench, *sparse, "--optimizer", "sgd")
     assert row["optimizer_bytes"] == 0
 

@@ -78,8 +78,8 @@ def test_what_is_computed_is_the_same():
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("layer", "'layer' names no module to checkpoint; did you mean 'layer1'"),
-        ("3", "divides a Sequential; name modules of a ResNet"),
+        ("layer", "no module to checkpoint matches 'layer'; did you mean 'layer1'"),
+        ("3", "only a Sequential is divided into segments; name modules of a ResNet"),
     ],
 )
 def test_what_names_nothing_is_refused(what, message):
@@ -92,5 +92,5 @@ def test_what_names_nothing_is_refused(what, message):
 
     with pytest.raises(UsageError, match="name modules of a Flattened"):
         checkpoint_modules(Flattened(nn.ReLU(), nn.ReLU()), "2")
-    with pytest.raises(UsageError, match="there are 2 layers"):
+    with pytest.raises(UsageError, match="2 layers cannot be divided into 3 segments"):
         checkpoint_modules(nn.Sequential(nn.ReLU(), nn.ReLU()), "3")

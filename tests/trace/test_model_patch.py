@@ -149,7 +149,7 @@ def test_tensors_from_outside_get_no_gradients_and_keep_their_statistics(reads_v
     norm = model.hidden[1]
     record = trace(Hesitant(model) if reads_values else model, torch.ones(3, 4), mode="train")
     assert (record.real_data_reason is not None) == reads_values
-    assert record.has_strangers
+    assert record.has_external_tensors
     outsiders = [*model.hidden[0].parameters(), *norm.parameters(), *model.weights]
     assert all(tensor.grad is None and tensor.requires_grad for tensor in outsiders)
     assert norm.running_mean.tolist() == [0, 0, 0, 0]

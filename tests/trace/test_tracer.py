@@ -51,6 +51,14 @@ def test_layers_tell_calls_shapes_and_parameters():
     assert not layers["inner"].is_leaf
 
 
+def test_the_repr_of_a_trace_is_one_line():
+    record = trace(Branches(), torch.empty(2, 4))
+    # 2 linear layers, a relu, a sum and a product, and the transposed view of each weight; four modules.
+    assert repr(record) == "<Trace of 7 operators, 4 layers, eval, batch 2>"
+    trained = trace(nn.Tanh(), torch.empty(3, 4), mode="train")
+    assert repr(trained) == "<Trace of 1 operator, 1 layer, train, batch 3>"
+
+
 def test_inputs_may_be_a_tensor_a_tuple_or_keywords():
     x = torch.empty(2, 4)
     plain = ran(trace(Branches(), x))

@@ -137,7 +137,9 @@ _DOUBTS: dict[Doubt, str] = {
     "autocast": "counted without autocast; bytes and peak memory are those of the tensors' own dtypes",
     "no backward": "no output requires a gradient, so that there is no backward pass",
     "recurrence": "peak memory and bytes are of recurrent layers step by step; fused kernels differ",
-    "strangers": "it uses trainable tensors that are not its parameters; gradients for them are not counted",
+    "trainable external tensors": (
+        "it uses trainable tensors that are not its parameters; gradients for them are not counted"
+    ),
 }
 
 
