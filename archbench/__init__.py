@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from archbench.api.costs import Costs, costs
     from archbench.api.list_models import ModelCard, list_models
     from archbench.api.load import load
+    from archbench.api.plot import plot
+    from archbench.api.report import Report, report
     from archbench.api.summary import Summary, summarize
     from archbench.errors import (
         AddressError,
@@ -54,6 +56,7 @@ _MODULES = {
     "ModelCard": "api.list_models",
     "OutputError": "errors",
     "Progress": "progress",
+    "Report": "api.report",
     "StoreError": "errors",
     "Summary": "api.summary",
     "UsageError": "errors",
@@ -61,7 +64,9 @@ _MODULES = {
     "costs": "api.costs",
     "list_models": "api.list_models",
     "load": "api.load",
+    "plot": "api.plot",
     "register_cost": "trace.costs",
+    "report": "api.report",
     "summarize": "api.summary",
 }
 
@@ -79,6 +84,7 @@ __all__ = [
     "ModelCard",
     "OutputError",
     "Progress",
+    "Report",
     "StoreError",
     "Summary",
     "UsageError",
@@ -87,7 +93,9 @@ __all__ = [
     "costs",
     "list_models",
     "load",
+    "plot",
     "register_cost",
+    "report",
     "summarize",
 ]
 

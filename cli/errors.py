@@ -10,7 +10,7 @@ from archbench.errors import ArchbenchError
 
 # Options and arguments that are not named as in Python; a command may have its own name for one.
 _NAMES = {"inputs": "--input", "model": "MODEL", "models": "MODEL"}
-_NAMES_IN = {"check": {"baseline": "--against"}}
+_NAMES_IN = {"check": {"baseline": "--against"}, "plot": {"kind": "KIND"}}
 
 
 def message(error: ArchbenchError, command: str) -> str:

@@ -7,43 +7,34 @@ from typing import Annotated
 
 import typer
 
+import archbench
 from cli.options import Inputs, Models, StorePath, complete_device
+from cli.output import note
 
-Page = Annotated[Path, typer.Option("--output", metavar="PATH", help="A file that ends in .html.")]
-OnDevice = Annotated[
+Page = Annotated[Path, typer.Option("--output", metavar="PATH", help="An .html file.")]
+Device = Annotated[
     str | None,
-    typer.Option("--device", metavar="NAME", help="Adds its rooflines.", autocompletion=complete_device),
+    typer.Option("--device", metavar="NAME", help="Add its rooflines.", autocompletion=complete_device),
 ]
-RunFolder = Annotated[Path | None, typer.Option("--run", metavar="DIR", help="A folder that 'archbench train' made.")]
+Run = Annotated[Path | None, typer.Option("--run", metavar="RUN", help="The folder of a training run.")]
 
 
 def report(
     models: Models,
     input: Inputs = None,
-    device: OnDevice = None,
+    device: Device = None,
     store: StorePath = None,
-    run: RunFolder = None,
+    run: Run = None,
     output: Page = Path("report.html"),
 ) -> None:
-    """Write one page that works without a network: tables, charts, drawings, workings, measurements.
+    """Write one page that works offline: tables, charts, drawings, derivations, measurements.
 
-    Measured is what the store has of these models, trained what the run's folder has.
+    Measurements are those in the store, trainings those in the run's folder.
 
     Example: archbench report alexnet zfnet vgg16 --device h200 --output report.html
     """
-    from archbench.errors import UsageError
+    from archbench.api.report import require_html
 
-    if output.suffix.lower() != ".html":
-        # `.`, `..` and `/` are folders that have no name of their own.
-        fitting = output.with_suffix(".html") if output.name.strip(".") else output / "report.html"
-        raise UsageError(f"--output {output} does not end in .html; try {fitting}")
-
-    from archbench.files import write_whole
-    from archbench.reporting.page.build import report_page
-    from cli.output import note
-    from cli.reporting import gather
-
-    page = report_page(gather(list(dict.fromkeys(models)), input, device, store, run))
-    # A byte of a file's name that is no UTF-8 becomes a question mark.
-    write_whole(output, page.encode("utf-8", "replace"))
+    require_html(output)
+    archbench.report(models, inputs=input, device=device, store=store, run=run).save(output)
     note(f"wrote {output}")

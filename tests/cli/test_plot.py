@@ -167,31 +167,31 @@ def test_results_of_a_model_in_a_file_are_found_from_wherever_it_is_named(plot, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["memry", "lenet"], "there is no chart 'memry'"),
+        (["memry", "lenet"], "KIND memry is not one of layers, memory"),
         (["memry", "lenet"], "did you mean 'memory'?"),
-        (["layers"], "needs a model"),
+        (["layers"], "takes at least one model"),
         (["layers", "lenett"], "lenett"),
         (["layers", "lenet", "--output", "a.pdf"], "none of the endings .png, .svg, .html"),
         (["layers", "lenet", "--output", "a"], "none of the endings"),
         (["layers", "lenet", "--output", "missing/a.svg"], "cannot write 'missing/a.svg'"),
-        (["layers", "lenet", "--mode", "train"], "--mode says nothing to 'plot layers'; it is for memory, roofline"),
+        (["layers", "lenet", "--mode", "train"], "--mode has no effect on plot layers; it is for memory, roofline"),
         (["layers", "lenet", "--width", "5"], "pixels from 100"),
         (["layers", "lenet", "--scale", "0"], "scale"),
-        (["layers", "lenet", "--scale", "2"], "--scale 2 says nothing to 'layers.svg'; it is for .png"),
-        (["layers", "lenet", "--output", "a.html", "--scale", "1"], "--scale 1 says nothing to 'a.html'"),
+        (["layers", "lenet", "--scale", "2"], "--scale 2 has no effect on 'layers.svg'; write a .png"),
+        (["layers", "lenet", "--output", "a.html", "--scale", "1"], "--scale 1 has no effect on 'a.html'"),
         (["layers", "lenet", "--output", "a.png", "--width", "9999", "--scale", "9.9"], "give a smaller --scale"),
-        (["memory", "lenet", "--optimizer", "adam"], "--optimizer adam says nothing to --mode eval; add --mode train"),
-        (["memory", "lenet", "vgg16"], "'plot memory' is of one MODEL, and 2 are given"),
-        (["memory"], "none is given"),
+        (["memory", "lenet", "--optimizer", "adam"], "--optimizer adam requires --mode train"),
+        (["memory", "lenet", "vgg16"], "plot memory takes exactly one model, got 2"),
+        (["memory"], "takes exactly one model, got 0"),
         (["memory", "lenet", "--batch", "0"], "no batch size"),
-        (["roofline", "lenet"], "needs a --device"),
+        (["roofline", "lenet"], "requires --device"),
         (["roofline", "lenet", "--device", "h20"], "did you mean 'h200'?"),
         (["accuracy", "lenet"], "nothing to plot: no error of lenet is published"),
         (["throughput"], "'archbench bench MODEL' fills it"),
         (["latency", "--store", "none.sqlite"], "there is no store 'none.sqlite'"),
         (["training", "nowhere"], "'archbench train MODEL --out nowhere' makes a run"),
         (["training", "."], "'.' has no metrics.csv"),
-        (["training"], "'plot training' is of one RUN"),
+        (["training"], "plot training takes exactly one run's folder, got 0"),
         (["time", ".", "--threshold", "90"], "a fraction such as 0.9"),
     ],
 )
@@ -266,7 +266,7 @@ def test_the_help_lists_every_kind(archbench):
 def test_help_and_completion_load_neither_torch_nor_altair(new_interpreters):
     seen = "import sys; loaded = {'torch', 'altair', 'vl_convert'} & sys.modules.keys(); assert not loaded, loaded"
     for job in ("run(['plot', '--help'])", "assert 'roofline' in dict(complete_kind('ro'))"):
-        code = f"from cli.main import run; from cli.commands.plot import complete_kind; {job}; {seen}"
+        code = f"from cli.main import run; from cli.plot_options import complete_kind; {job}; {seen}"
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 

@@ -59,7 +59,7 @@ def test_only_what_was_measured_on_the_same_input_is_shown(archbench, measured):
 
 
 def test_of_many_results_the_newest_are_shown_and_all_are_counted(archbench, measured, monkeypatch):
-    monkeypatch.setattr("cli.reporting.MOST_RESULTS", 2)
+    monkeypatch.setattr("archbench.api.report.MOST_RESULTS", 2)
     code, _, err = archbench("report", "lenet", "--store", "results.sqlite")
     assert (code, err) == (0, "the newest 2 of 5 results are shown\nwrote report.html\n")
     assert batches_on("report.html") == [5, 4]

@@ -13,6 +13,7 @@ from archbench.errors import OutputError, UsageError, nearest
 from archbench.files import write_whole
 from archbench.reporting.charts.theme import FONT
 from archbench.reporting.drawings.canvas import BACKGROUND, to_png
+from archbench.units import format_integer
 
 if TYPE_CHECKING:
     from archbench.reporting.charts.theme import Chart
@@ -22,6 +23,7 @@ _SIZE = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"')
 _MOST_PIXELS = 100_000_000  # 400 MB while the picture is drawn
 
 ENDINGS = (".png", ".svg", ".html")
+_SCALE = 2.0
 
 
 def require_libraries() -> None:
@@ -31,21 +33,26 @@ def require_libraries() -> None:
             raise UsageError(f"charts need {package} (pip install {package})")
 
 
-def require_ending(path: Path) -> None:
-    """Raise UsageError for a path whose ending is not one of `ENDINGS`."""
+def require_format(path: Path, scale: float | None = None) -> None:
+    """Raise UsageError for a path whose ending is not one of `ENDINGS`, or a scale that it cannot have."""
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         hint = nearest(ending, ENDINGS) if ending else ""
-        raise UsageError(f"--output {path} has none of the endings {', '.join(ENDINGS)}{hint}")
+        raise UsageError(f"{{output}} has none of the endings {', '.join(ENDINGS)}{hint}", output=path)
+    if scale is not None and not 0.1 <= scale <= 10:
+        raise UsageError("{scale} is out of range; give a number from 0.1 to 10", scale=scale)
+    if scale is not None and ending != ".png":
+        raise UsageError(f"{{scale}} has no effect on '{path}'; write a .png", scale=scale)
 
 
-def save(chart: Chart, path: Path, scale: float = 2.0) -> None:
+def save(chart: Chart, path: Path, scale: float | None = None) -> None:
     """Write a chart, whole or not at all, in the format of the path's ending.
 
-    `scale` is the number of PNG pixels per pixel of the chart. Raises UsageError for an unknown ending or a PNG of too
-    many pixels, and OutputError if the chart cannot be drawn or the file not written.
+    `scale` is the number of PNG pixels per pixel of the chart, 2 by default. Raises UsageError for an unknown ending,
+    a scale that the format cannot have or a PNG of too many pixels, and OutputError if drawing or writing fails.
     """
-    require_ending(path)
+    require_format(path, scale)
+    scale = _SCALE if scale is None else scale
     spec = chart.to_dict()
     ending = path.suffix.lower()
     if ending == ".html":
@@ -64,8 +71,11 @@ def _require_pixels(svg: str, scale: float) -> None:
     width, height = (round(float(each) * scale) for each in size.groups())
     if width * height > _MOST_PIXELS:
         raise UsageError(
-            f"the picture would have {width:,} x {height:,} pixels, more than {_MOST_PIXELS:,}; "
-            "give a smaller --scale, --width or --height, or write .svg"
+            f"the picture would have {format_integer(width)} x {format_integer(height)} pixels, more than"
+            f" {format_integer(_MOST_PIXELS)}; give a smaller {{scale}}, {{width}} or {{height}}, or write .svg",
+            scale=...,
+            width=...,
+            height=...,
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from archbench.reporting.drawings.canvas import BACKGROUND, FAINT, INK, text_width
 
@@ -30,6 +30,13 @@ _SUBTITLE_SIZE = 13
 _MOST_LINES = 4  # per sentence of the subtitle; the chart's description has the whole text
 _DARK = {"ink": "#eeeeee", "faint": "#b5b5b5", "grid": "#3a3a3a", "paper": "transparent"}
 _LIGHT = {"ink": INK, "faint": FAINT, "grid": "#e3e3e3", "paper": BACKGROUND}
+
+
+class Size(TypedDict, total=False):
+    """The size of a plot without its axes, in pixels, as keyword arguments."""
+
+    width: int
+    height: int
 
 
 def config(*, dark: bool = False) -> dict[str, Any]:

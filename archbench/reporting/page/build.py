@@ -82,7 +82,7 @@ def _other_pictures(contents: ReportContents) -> Sequence[FilterPicture]:
 
 
 def _hints(contents: ReportContents) -> Mapping[str, Hint]:
-    models = " ".join(shlex.quote(model.address) for model in contents.models)
+    models = " ".join(shlex.quote(model.address) for model in contents.models if model.stored_name) or "MODEL"
     same = f"{models}{contents.input_options}"
     run = f"archbench train {models} --out DIR; archbench report {same} --run DIR"
     return {

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class ReportModel:
     """One model of a report.
 
-    `trace` is of one sample in mode `eval`. Its measurements are stored under `stored_name` and `stored_input`.
+    `trace` is of one sample in mode `eval`. Its measurements are stored under `stored_name` and `stored_input`; both
+    are empty for a module without an address, which has none.
     `roofline` has its layers on the report's device, None without a device.
     """
 

@@ -180,6 +180,8 @@ def _drawing(model: ReportModel, table: LayerTable, id: str) -> str:
 
 
 def _hints(section: Section, model: ReportModel, input_options: str) -> Iterator[Hint]:
+    if not model.stored_name:  # commands need an address
+        return
     address = shlex.quote(section.address)
     same = f"{address}{input_options}"
     if model.roofline is None:

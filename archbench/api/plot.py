@@ -1,0 +1,109 @@
+"""Draw a chart of one kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from archbench.api import plot_models, plot_results, plot_runs
+from archbench.errors import UsageError, choose
+from archbench.models.loaded import Inputs, Model
+from archbench.reporting.charts.catalogue import KINDS
+from archbench.reporting.charts.save import require_libraries
+
+if TYPE_CHECKING:
+    from archbench.reporting.charts.theme import Chart, Size
+
+_LEAST_PIXELS, _MOST_PIXELS = 100, 10_000
+
+
+def plot(
+    kind: str,
+    *what: Model | Path,
+    inputs: Inputs = None,
+    batch: int | None = None,
+    mode: str | None = None,
+    dtype: str | None = None,
+    optimizer: str | None = None,
+    device: str | None = None,
+    store: str | Path | None = None,
+    threshold: float | Sequence[float] | None = None,
+    width: int | None = None,
+    height: int | None = None,
+) -> Chart:
+    """Return a chart, an `altair.Chart` that notebooks show and `chart.save` writes.
+
+    Args:
+        kind: `"layers"`, `"memory"`, `"roofline"`, `"accuracy"`, `"throughput"`, `"latency"`, `"training"` or
+            `"time"`.
+        what: Models for the first three kinds, a run's folder for the last two, either for `"accuracy"`. `"accuracy"`,
+            `"throughput"` and `"latency"` show every model without it.
+        inputs: As for `archbench.summarize`.
+        batch: The number of samples, 1 by default; for `"latency"` any batch by default.
+        mode: `"eval"` or `"train"`; `"eval"` by default, for measured kinds any.
+        dtype: As for `archbench.memory`; `"fp32"` by default, for measured kinds any.
+        optimizer: With mode `"train"`, as for `archbench.memory`; `"momentum"` by default.
+        device: For `"roofline"` a device of `archbench.devices`; for measured kinds `"cpu"`, `"cuda"`, `"mps"` or the
+            name of a device.
+        store: Where results are stored; the user's own store by default.
+        threshold: For `"time"`: an accuracy as a fraction, or several.
+        width: Pixels of the plot, without its axes.
+        height: Pixels of the plot, without its axes.
+
+    Raises UsageError if there is nothing to plot, or for an option that has no effect on the kind; and what
+    `archbench.summarize` raises.
+
+    >>> archbench.plot("memory", "vgg16", mode="train", batch=8)
+    """
+    choose("kind", kind, KINDS)
+    require_libraries()
+    options = {
+        "inputs": inputs,
+        "batch": batch,
+        "mode": mode,
+        "dtype": dtype,
+        "optimizer": optimizer,
+        "device": device,
+        "store": store,
+        "threshold": threshold,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    _require_effect(kind, given)
+    return _CHARTS[kind](what, **given, **_size(width=width, height=height))
+
+
+def _require_effect(kind: str, options: Mapping[str, Any]) -> None:
+    """Raise UsageError for an option that has no effect on a kind of chart, with the kinds that use it."""
+    for name in options:
+        if name not in KINDS[kind].options:
+            others = ", ".join(other.name for other in KINDS.values() if name in other.options)
+            raise UsageError(f"{{{name}}} has no effect on plot {kind}; it is for {others}", **{name: ...})
+
+
+def _size(**pixels: int | None) -> dict[str, int]:
+    """Return the given sizes. Raises UsageError for a number of pixels that a chart cannot have."""
+    given = {name: number for name, number in pixels.items() if number is not None}
+    for name, number in given.items():
+        if not _LEAST_PIXELS <= number <= _MOST_PIXELS:
+            raise UsageError(f"{{{name}}} is out of range; give pixels from 100 to 10000", **{name: number})
+    return given
+
+
+def _accuracy(what: Sequence[Model | Path], **size: Unpack[Size]) -> Chart:
+    """Return measured accuracies for a run's folder, published errors for models."""
+    if any(map(plot_runs.is_folder, what)):
+        return plot_runs.accuracy(what, **size)
+    return plot_models.published_errors(what, **size)
+
+
+_CHARTS: dict[str, Callable[..., Chart]] = {
+    "layers": plot_models.layers,
+    "memory": plot_models.memory,
+    "roofline": plot_models.roofline,
+    "accuracy": _accuracy,
+    "throughput": plot_results.throughput,
+    "latency": plot_results.latency,
+    "training": plot_runs.training,
+    "time": plot_runs.time_to_accuracy,
+}

@@ -1,0 +1,150 @@
+"""Charts of models that are counted or simulated: layers, memory, roofline, published errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from archbench.analyze.layers import LayerRow, layer_table
+from archbench.analyze.memory.timeline import timeline
+from archbench.analyze.performance.efficiency import stated_efficiency
+from archbench.analyze.performance.estimate import roofline_rows
+from archbench.analyze.performance.roofline import Conditions
+from archbench.api.names import unique_name
+from archbench.api.summary import summary_of
+from archbench.errors import UsageError, choose
+from archbench.hardware.find import find_device
+from archbench.models.address import model_names
+from archbench.models.loaded import Inputs, LoadedModel, Model, load_model
+from archbench.reporting.charts.layers import layers_chart
+from archbench.reporting.charts.memory import memory_chart
+from archbench.reporting.charts.published_error import PublishedError, published_error, published_error_chart
+from archbench.reporting.charts.roofline import roofline_chart
+from archbench.reporting.tables.model import caveats
+from archbench.trace.optimizer_step import STATES, Optimizer
+from archbench.trace.records import Trace
+from archbench.trace.tracer import MOMENTUM, Mode
+
+if TYPE_CHECKING:
+    from archbench.reporting.charts.theme import Chart, Size
+
+_LOG = logging.getLogger("archbench")
+
+
+def layers(what: Sequence[Model | Path], *, inputs: Inputs = None, batch: int = 1, **size: Unpack[Size]) -> Chart:
+    """Return the parameters and MACs of each layer of models."""
+    if not what:
+        raise UsageError("plot layers takes at least one model, such as vgg16")
+    rows: dict[str, Sequence[LayerRow]] = {}
+    warnings: list[str] = []
+    for model in dict.fromkeys(map(_model, what)):
+        summary = summary_of(load_model(model, inputs), batch, "eval")
+        if not any(row.params or row.macs for row in summary.rows):
+            raise UsageError(f"nothing to plot: {summary.model} has neither parameters nor MACs")
+        rows[unique_name(summary.model, rows)] = summary.rows
+        warnings += summary.caveats
+    return layers_chart(rows, batch=batch, notes=_warned(warnings), **size)
+
+
+def memory(
+    what: Sequence[Model | Path],
+    *,
+    inputs: Inputs = None,
+    batch: int = 1,
+    mode: Mode = "eval",
+    dtype: str = "fp32",
+    optimizer: str | None = None,
+    **size: Unpack[Size],
+) -> Chart:
+    """Return the memory of one run, operator by operator."""
+    model = _single(what, "memory")
+    if optimizer is not None and mode != "train":
+        raise UsageError("{optimizer} requires {mode}", optimizer=optimizer, mode="train")
+    updated_by = None if optimizer == "none" else Optimizer(choose("optimizer", optimizer or "momentum", STATES))
+    loaded = load_model(model, inputs, dtype=dtype)
+    trace = loaded.trace(batch, mode, updated_by)
+    title = _title(loaded, trace, updated_by)
+    return memory_chart(timeline(trace), title=title, notes=_warned(_caveats(loaded, trace)), **size)
+
+
+def roofline(
+    what: Sequence[Model | Path],
+    *,
+    device: str | None = None,
+    inputs: Inputs = None,
+    batch: int = 1,
+    mode: Mode = "eval",
+    dtype: str = "fp32",
+    **size: Unpack[Size],
+) -> Chart:
+    """Return the layers of one run under the ceilings of a device."""
+    model = _single(what, "roofline")
+    if device is None:
+        raise UsageError("plot roofline requires {device}, such as h200; 'archbench devices' lists them", device=...)
+    place = find_device(device)
+    loaded = load_model(model, inputs, dtype=dtype)
+    place.peak(loaded.precision.product_dtype)  # raises for a dtype that the device lacks
+    trace = loaded.trace(batch, mode)
+    efficiency = stated_efficiency(place, is_fused=False).value
+    rows = roofline_rows(trace, Conditions(place, loaded.precision, efficiency))
+    if not any(row.flops for row in rows):
+        raise UsageError(f"nothing to plot: {loaded.name} does no arithmetic")
+    title = _title(loaded, trace, MOMENTUM)
+    notes = _warned(_caveats(loaded, trace))
+    return roofline_chart(rows, place, loaded.precision.product_dtype, title=title, notes=notes, **size)
+
+
+def published_errors(what: Sequence[Model | Path], **size: Unpack[Size]) -> Chart:
+    """Return the published errors of models, of all installed models by default."""
+    rows: list[PublishedError] = []
+    warnings: list[str] = []
+    without = []
+    for model in map(_model, what or model_names()):
+        row, caveats = _published(load_model(model))
+        if row is None:
+            without.append(str(model))
+            continue
+        rows.append(row)
+        warnings += caveats
+    if not rows:
+        known = "'archbench plot accuracy' alone plots all that are known, a run's folder what was trained"
+        raise UsageError(f"nothing to plot: no error of {', '.join(without)} is published on a card; {known}")
+    if without:
+        _LOG.info("without a published error: %s", ", ".join(without))
+    return published_error_chart(rows, notes=_warned(warnings), **size)
+
+
+def _published(loaded: LoadedModel) -> tuple[PublishedError | None, tuple[str, ...]]:
+    """Return a model's published error with the caveats of its counts; a model without a card is not counted."""
+    if loaded.card is None:
+        return None, ()
+    summary = summary_of(loaded, 1, "eval")
+    return published_error(loaded.name, loaded.card, summary.inputs[0][1:], summary.totals), summary.caveats
+
+
+def _model(what: Model | Path) -> Model:
+    return str(what) if isinstance(what, Path) else what
+
+
+def _single(what: Sequence[Model | Path], kind: str) -> Model:
+    if len(what) != 1:
+        raise UsageError(f"plot {kind} takes exactly one model, got {len(what)}")
+    return _model(what[0])
+
+
+def _title(loaded: LoadedModel, trace: Trace, optimizer: Optimizer | None) -> str:
+    update = f", {optimizer.algorithm}" if trace.mode == "train" and optimizer is not None else ""
+    return f"{loaded.name}, {trace.mode}, batch {trace.batch}, {loaded.precision.name}{update}"
+
+
+def _caveats(loaded: LoadedModel, trace: Trace) -> tuple[str, ...]:
+    return caveats(loaded.name, layer_table(trace), trace.real_data_reason)
+
+
+def _warned(caveats: Sequence[str]) -> Sequence[str]:
+    """Log caveats as warnings, and return them for the chart's subtitle."""
+    for caveat in caveats:
+        _LOG.warning("%s", caveat)
+    return caveats

@@ -1,0 +1,70 @@
+"""Charts of training runs: accuracy, curves, time to accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from archbench.errors import UsageError
+from archbench.models.address import model_names
+from archbench.models.loaded import Model
+from archbench.reporting.charts.accuracy import measured_accuracy_chart
+from archbench.reporting.charts.time_to_accuracy import time_to_accuracy_chart
+from archbench.reporting.charts.training import training_chart
+from archbench.training.run_dir.load import FinishedRun, read_finished
+from archbench.training.run_dir.paths import RunFolder
+
+if TYPE_CHECKING:
+    from archbench.reporting.charts.theme import Chart, Size
+
+
+def is_folder(what: Any) -> bool:
+    """Return whether an argument of `plot` is a folder, and not also a model's name."""
+    return isinstance(what, (str, Path)) and str(what) not in model_names() and Path(what).is_dir()
+
+
+def accuracy(what: Sequence[Model | Path], **size: Unpack[Size]) -> Chart:
+    """Return the accuracies that a run measured."""
+    if len(what) > 1:
+        folder = next(filter(is_folder, what))
+        raise UsageError(
+            f"'{folder}' is a folder: measured accuracies cannot be compared with published errors; give it alone"
+        )
+    run = _finished(what, "accuracy")
+    if all(row.top1_mean is None for row in run.accuracies):
+        raise UsageError(f"nothing to plot: no model of '{what[0]}' has an accuracy yet; it has at the run's end")
+    return measured_accuracy_chart(run.accuracies, data=run.data_said, **size)
+
+
+def training(what: Sequence[Model | Path], **size: Unpack[Size]) -> Chart:
+    """Return loss and accuracy by epoch."""
+    run = _finished(what, "training")
+    return training_chart(run.epochs, data=run.data_said, chance=run.chance, **size)
+
+
+def time_to_accuracy(
+    what: Sequence[Model | Path], *, threshold: float | Sequence[float] = (), **size: Unpack[Size]
+) -> Chart:
+    """Return accuracy against training time."""
+    thresholds = (threshold,) if isinstance(threshold, (int, float)) else tuple(threshold)
+    for value in thresholds:
+        if not 0 < value < 1:
+            raise UsageError("{threshold} is not an accuracy; give a fraction such as 0.9", threshold=value)
+    run = _finished(what, "time")
+    return time_to_accuracy_chart(run.epochs, data=run.data_said, chance=run.chance, thresholds=thresholds, **size)
+
+
+def _finished(what: Sequence[Model | Path], kind: str) -> FinishedRun:
+    """Return a run that has at least one epoch. Raises UsageError if there is none."""
+    if len(what) != 1 or not isinstance(what[0], (str, Path)):
+        raise UsageError(f"plot {kind} takes exactly one run's folder, got {len(what)} arguments")
+    folder = Path(what[0])
+    metrics = RunFolder(folder).metrics
+    if not metrics.is_file():
+        reason = f"'{folder}' has no {metrics.name}" if folder.is_dir() else f"there is no folder '{folder}'"
+        raise UsageError(f"nothing to plot: {reason}; 'archbench train MODEL --out {folder}' makes a run")
+    run = read_finished(folder)
+    if not run.epochs:
+        raise UsageError(f"nothing to plot: no epoch of the run '{folder}' has ended yet")
+    return run

@@ -1,0 +1,61 @@
+"""Options of `archbench plot`, as types for its parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archbench.reporting.charts.catalogue import KINDS
+from cli.options import Algorithm, Mode, complete_device, complete_model, complete_precision, parse_batch_size
+
+
+def complete_kind(incomplete: str) -> list[tuple[str, str]]:
+    """Return the kinds of charts that begin so, with what they show."""
+    return [(kind.name, kind.draws) for kind in KINDS.values() if kind.name.startswith(incomplete)]
+
+
+_LIST = "; ".join(f"{kind.name} {kind.takes}: {kind.draws}" for kind in KINDS.values())
+
+Kind = Annotated[str, typer.Argument(metavar="KIND", help=f"{_LIST}.", autocompletion=complete_kind)]
+What = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[MODEL...|RUN]",
+        help="Addresses of models, or the folder of a training run.",
+        autocompletion=complete_model,
+    ),
+]
+File = Annotated[
+    Path | None, typer.Option("--output", metavar="PATH", help="A .png, .svg or .html file; default: KIND.svg.")
+]
+Width = Annotated[int | None, typer.Option("--width", metavar="N", help="Pixels of the plot, without axes.")]
+Height = Annotated[int | None, typer.Option("--height", metavar="N", help="Pixels of the plot, without axes.")]
+Scale = Annotated[
+    float | None, typer.Option("--scale", metavar="X", help="PNG pixels per pixel of the chart; default: 2.")
+]
+Batch = Annotated[int | None, typer.Option("--batch", metavar="N", help="Samples.", parser=parse_batch_size)]
+ModeOption = Annotated[Mode | None, typer.Option("--mode", help="Default: eval; for measured charts, any.")]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype",
+        metavar="DTYPE",
+        help="Default: fp32; for measured charts, any.",
+        autocompletion=complete_precision,
+    ),
+]
+Optimizer = Annotated[Algorithm | None, typer.Option("--optimizer", help="Requires --mode train; default: momentum.")]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="roofline: see 'archbench devices'; measured charts: cpu, cuda, mps or a device's name.",
+        autocompletion=complete_device,
+    ),
+]
+Threshold = Annotated[
+    list[float] | None, typer.Option("--threshold", metavar="X", help="An accuracy, such as 0.9. Repeatable.")
+]

@@ -1,0 +1,72 @@
+"""`archbench.plot`: the charts of the command as Altair charts."""
+
+from __future__ import annotations
+
+import pytest
+from torch import empty, nn
+
+import archbench
+from archbench.errors import UsageError
+from archbench.reporting.charts.catalogue import KINDS
+from archbench.store.database import Store
+from tests.helpers.chart_specs import axis_titles, records, result, subtitle
+
+
+def test_plot_layers_takes_modules_and_addresses_and_prints_nothing(capfd):
+    model = nn.Sequential(nn.Linear(4, 2), nn.Linear(2, 3))
+    chart = archbench.plot("layers", model, inputs=empty(1, 4))
+    bars = records(chart.to_dict(), "params_share")
+    # 4 * 2 + 2 = 10 and 2 * 3 + 3 = 9 parameters, 8 and 6 MACs
+    assert [(bar["model"], bar["layer"], bar["params"], bar["macs"]) for bar in bars] == [
+        ("Sequential", "0", 10, 8),
+        ("Sequential", "1", 9, 6),
+    ]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_plot_layers_tells_modules_of_one_class_apart():
+    models = [nn.Linear(4, size) for size in (2, 3)]
+    spec = archbench.plot("layers", *models, inputs=empty(1, 4)).to_dict()
+    assert [panel["title"]["text"].partition(":")[0] for panel in spec["vconcat"]] == ["Linear", "Linear (2)"]
+
+
+def test_plot_options_have_the_commands_defaults():
+    spec = archbench.plot("memory", "lenet", mode="train", batch=2, width=300, height=200).to_dict()
+    assert spec["title"]["text"] == "Memory of lenet, train, batch 2, fp32, momentum"
+    assert (spec["width"], spec["height"]) == (300, 200)
+    assert "Rate (FLOP/s)" in axis_titles(archbench.plot("roofline", "lenet", device="h200").to_dict())
+
+
+def test_plot_throughput_reads_the_store(tmp_path):
+    path = tmp_path / "results.sqlite"
+    with Store(path) as store:
+        store.add(result("vgg16", 8, 600.0))
+    assert "NVIDIA H200" in subtitle(archbench.plot("throughput", "vgg16", store=path).to_dict())
+    with pytest.raises(UsageError, match="stored by address; give one such as vgg16, not a Linear"):
+        archbench.plot("throughput", nn.Linear(4, 2), store=path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("layres", {}, r"kind='layres' is not one of layers, .*; did you mean 'layers'\?"),
+        ("layers", {"device": "h200"}, "device has no effect on plot layers; it is for roofline, throughput, latency"),
+        ("memory", {"optimizer": "adam"}, "optimizer='adam' requires mode='train'"),
+        ("memory", {"optimizer": "adan", "mode": "train"}, "did you mean 'adam'"),
+        ("memory", {"width": 5}, "width=5 is out of range"),
+        ("roofline", {}, "plot roofline requires device, such as h200"),
+    ],
+)
+def test_plot_refuses_bad_use_in_pythons_terms(kind, options, message):
+    with pytest.raises(UsageError, match=message):
+        archbench.plot(kind, "lenet", **options)
+
+
+def test_plot_refuses_a_threshold_that_is_not_a_fraction():
+    with pytest.raises(UsageError, match="threshold=90 is not an accuracy"):
+        archbench.plot("time", ".", threshold=90)
+
+
+def test_every_option_of_a_kind_is_a_parameter_of_plot():
+    parameters = archbench.plot.__annotations__
+    assert {option for kind in KINDS.values() for option in kind.options} <= parameters.keys()
