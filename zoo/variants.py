@@ -33,7 +33,7 @@ def require_choice(name: str, value: object, choices: Iterable[str]) -> None:
         return
     alike = difflib.get_close_matches(str(value), known, n=1)
     hint = f"; did you mean '{alike[0]}'?" if alike else ""
-    raise ValueError(f"{name} is one of {', '.join(known)}, not {value!r}{hint}")
+    raise ValueError(f"{name}={value!r} is not one of {', '.join(known)}{hint}")
 
 
 def with_norm(table: Table, norm: str, response_after: Collection[str] = ()) -> Table:

@@ -6,27 +6,27 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint as run_checkpointed
 
 from archbench.errors import UsageError, nearest
 
 
-def checkpoint_modules(model: nn.Module, what: str) -> None:
+def checkpoint_modules(model: nn.Module, checkpoint: str) -> None:
     """Checkpoint parts of `model`, in place.
 
-    `what` is either a number of segments, for a `Sequential`, or paths of modules joined by commas, where `*` matches
-    anything. All segments but the last are checkpointed (Chen et al. 2016: training deep nets with sublinear memory
-    cost); none begins with an in-place layer, which would overwrite the input that the segment is recomputed from.
+    `checkpoint` is either a number of segments, for a `Sequential`, or paths of modules joined by commas, where `*`
+    matches anything. All segments but the last are checkpointed (Chen et al. 2016: training deep nets with sublinear
+    memory cost); none begins with an in-place layer, which would overwrite the input that it is recomputed from.
     Raises UsageError for another model than a `Sequential`, a wrong number, and a path that matches no module.
     """
-    if what.isdecimal():
-        _divide(model, int(what))
+    if checkpoint.isdecimal():
+        _divide(model, int(checkpoint))
         return
     modules = {path: module for path, module in model.named_modules() if path}
-    for pattern in what.split(","):
+    for pattern in checkpoint.split(","):
         matches = [module for path, module in modules.items() if fnmatchcase(path, pattern)]
         if not matches:
-            raise UsageError(f"no module to checkpoint matches '{pattern}'{nearest(pattern, modules)}")
+            raise UsageError(f"{{checkpoint}} matches no module{nearest(pattern, modules)}", checkpoint=pattern)
         for module in matches:
             _wrap(module)
 
@@ -34,16 +34,21 @@ def checkpoint_modules(model: nn.Module, what: str) -> None:
 def _divide(model: nn.Module, segments: int) -> None:
     if not isinstance(model, nn.Sequential) or type(model).forward is not nn.Sequential.forward:
         kind = type(model).__name__
-        raise UsageError(f"only a Sequential is divided into segments; name modules of a {kind} to checkpoint instead")
+        raise UsageError(
+            f"{{checkpoint}} divides a Sequential into segments; name modules of a {kind} instead",
+            checkpoint=str(segments),
+        )
     children = list(model.children())
     if not 1 <= segments <= len(children):
-        raise UsageError(f"{len(children)} layers cannot be divided into {segments} segments")
+        raise UsageError(
+            f"{{checkpoint}} is not a number of segments from 1 to {len(children)}", checkpoint=str(segments)
+        )
 
     *checkpointed, last = _segments(children, segments)
 
     def forward(x: Tensor) -> Any:
         for segment in checkpointed:
-            x = checkpoint(_run, segment, x, use_reentrant=False)
+            x = run_checkpointed(_run, segment, x, use_reentrant=False)
         return _run(last, x)
 
     model.forward = forward  # type: ignore[method-assign]  # on this instance only
@@ -72,6 +77,6 @@ def _wrap(module: nn.Module) -> None:
     inner = module.forward
 
     def forward(*args: Any, **kwargs: Any) -> Any:
-        return checkpoint(inner, *args, use_reentrant=False, **kwargs)
+        return run_checkpointed(inner, *args, use_reentrant=False, **kwargs)
 
     module.forward = forward

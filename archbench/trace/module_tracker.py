@@ -154,13 +154,13 @@ class ModuleTracker:
             problem = (
                 "its backward pass fails" if self._recorder.is_backward else "it cannot be called with these inputs"
             )
-            return ForwardError(f"{problem}: {first_line(error)}")
+            return ForwardError(f"{problem}: {message_line(error)}")
         state, inputs = self._failed
         shapes = ", ".join(format_dimensions(info.shape) or "a scalar" for info in inputs) or "no tensor"
         kernel = getattr(state.module, "kernel_size", None)
         window = "" if kernel is None else f" with kernel {format_dimensions(_pair(kernel))}"
         where = f"layer {state.path} ({type(state.module).__name__})"
-        reason = _mismatch(state.module, inputs) or first_line(error)
+        reason = _mismatch(state.module, inputs) or message_line(error)
         return ForwardError(f"{where} fails on input {shapes}{window}: {reason}")
 
     def layers(self) -> tuple[Layer, ...]:
@@ -217,6 +217,6 @@ def _mismatch(module: nn.Module, inputs: tuple[TensorInfo, ...]) -> str | None:
     return None
 
 
-def first_line(error: BaseException) -> str:
+def message_line(error: BaseException) -> str:
     """Return the first line of an error's message, or its type if the message is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

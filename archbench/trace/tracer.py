@@ -10,12 +10,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from archbench.errors import InputError, UsageError, nearest
+from archbench.errors import InputError, UsageError, choose
 from archbench.trace.autocast import autocast
 from archbench.trace.materialize import Materialiser, plain_kernels
 from archbench.trace.meta_build import is_about_missing_data
 from archbench.trace.model_patch import patched
-from archbench.trace.module_tracker import ModuleTracker, first_line
+from archbench.trace.module_tracker import ModuleTracker, message_line
 from archbench.trace.optimizer_step import Optimizer, run_update
 from archbench.trace.pytree import tensors_in
 from archbench.trace.recorder import NeedsDataError, Recorder, tensor_info, to_meta
@@ -63,8 +63,7 @@ def trace(
     Raises ForwardError, which names the layer, if forward or backward fails, with the model's own error as its cause;
     InputError if lazy parameters have no shape yet; UsageError for another mode.
     """
-    if mode not in MODES:
-        raise UsageError(f"mode is one of {', '.join(MODES)}, not '{mode}'{nearest(mode, MODES)}")
+    choose("mode", mode, MODES)
     _refuse_lazy(model)
     options = _Options(mode, optimizer, autocast_dtype, may_use_data)
     try:
@@ -145,7 +144,7 @@ def _run(
             raise
         except (Exception, SystemExit) as error:  # any error of the model's code is reported with its layer
             if reason is None and isinstance(error, Exception) and is_about_missing_data(error):
-                raise NeedsDataError(first_line(error)) from error
+                raise NeedsDataError(message_line(error)) from error
             raise tracker.failure(error) from error
         return Trace(
             layers=tracker.layers(),

@@ -217,7 +217,7 @@ def test_building_draws_no_random_numbers_and_leaves_no_mode_behind():
         ("vgg16?a", "'a' is not a valid argument"),
         ("vgg16?inti=paper", "size, init, not 'inti'; did you mean 'init'?"),
         ("lenet5?inti=paper", "takes num_classes, in_channels, init, not 'inti'; did you mean 'init'?"),
-        ("lenet?activation=gelu", "activation is one of relu, sigmoid, tanh, not 'gelu'"),
+        ("lenet?activation=gelu", "activation='gelu' is not one of relu, sigmoid, tanh"),
         ("torchvision:resnet51", "torchvision has no model 'resnet51'; did you mean 'resnet50'?"),
         ("no_such_package.models:Net", "there is no module 'no_such_package'"),
         ("missing.py:Net", "there is no file 'missing.py'"),

@@ -66,7 +66,7 @@ def test_no_segment_begins_with_a_layer_that_works_in_place():
         model(x).sum().backward()
 
 
-def test_what_is_computed_is_the_same():
+def test_checkpoints_do_not_change_the_output():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True), nn.Linear(4, 4))
     x = torch.randn(3, 4)
@@ -78,11 +78,11 @@ def test_what_is_computed_is_the_same():
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("layer", "no module to checkpoint matches 'layer'; did you mean 'layer1'"),
-        ("3", "only a Sequential is divided into segments; name modules of a ResNet"),
+        ("layer", "checkpoint='layer' matches no module; did you mean 'layer1'"),
+        ("3", "checkpoint='3' divides a Sequential into segments; name modules of a ResNet"),
     ],
 )
-def test_what_names_nothing_is_refused(what, message):
+def test_checkpoint_modules_rejects_what_matches_no_module(what, message):
     with pytest.raises(UsageError, match=message):
         checkpoint_modules(find("torchvision:resnet18").build(), what)
 
@@ -92,5 +92,5 @@ def test_what_names_nothing_is_refused(what, message):
 
     with pytest.raises(UsageError, match="name modules of a Flattened"):
         checkpoint_modules(Flattened(nn.ReLU(), nn.ReLU()), "2")
-    with pytest.raises(UsageError, match="2 layers cannot be divided into 3 segments"):
+    with pytest.raises(UsageError, match="checkpoint='3' is not a number of segments from 1 to 2"):
         checkpoint_modules(nn.Sequential(nn.ReLU(), nn.ReLU()), "3")

@@ -44,7 +44,7 @@ def test_a_builder_that_reads_values_gets_real_memory_that_is_hardly_used():
     assert grown_bytes < model.large.weight.nbytes / 4
 
 
-def test_a_builders_own_error_is_its_own():
+def test_a_builders_error_is_raised_unchanged():
     def fails():
         raise RuntimeError("mine")
 

@@ -1,4 +1,4 @@
-"""The model and the process are left as they were, whatever a forward does and however it ends."""
+"""The model and the process are restored, whatever a forward does and however it ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.helpers.models import Hesitant, ReadsValues
 
 
 class Misbehaves(nn.Module):
-    """Does to itself in forward whatever a model should not, and then may raise."""
+    """Changes its own state in forward in many ways, and then may raise."""
 
     def __init__(self, error=None):
         super().__init__()
@@ -71,7 +71,7 @@ def assert_same_state(before, after):
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("error", [None, ValueError("no"), KeyboardInterrupt()])
-def test_the_model_is_left_as_it_was(training, error):
+def test_the_model_is_restored(training, error):
     model = Misbehaves(error).train(training)
     model.drop.eval()
     before = state_of(model)
@@ -111,7 +111,7 @@ class Remembers(nn.Module):
 
 @pytest.mark.parametrize("reads_values", [False, True])
 @pytest.mark.parametrize("device", ["cpu", "meta"])
-def test_state_outside_parameters_is_left_alone_too(reads_values, device):
+def test_state_outside_parameters_is_restored(reads_values, device):
     with torch.device(device), torch.no_grad():
         model = Remembers(reads_values)
     model.requires_grad_(False)
@@ -127,7 +127,7 @@ def test_state_outside_parameters_is_left_alone_too(reads_values, device):
         assert model.average.tolist() == [0, 0]
 
 
-class Outsiders(nn.Module):
+class UsesExternalTensors(nn.Module):
     """Uses trainable tensors that are not among its parameters."""
 
     def __init__(self):
@@ -144,14 +144,14 @@ class Outsiders(nn.Module):
 
 
 @pytest.mark.parametrize("reads_values", [False, True])
-def test_tensors_from_outside_get_no_gradients_and_keep_their_statistics(reads_values):
-    model = Outsiders()
+def test_external_tensors_get_no_gradients_and_keep_their_statistics(reads_values):
+    model = UsesExternalTensors()
     norm = model.hidden[1]
     record = trace(Hesitant(model) if reads_values else model, torch.ones(3, 4), mode="train")
     assert (record.real_data_reason is not None) == reads_values
     assert record.has_external_tensors
-    outsiders = [*model.hidden[0].parameters(), *norm.parameters(), *model.weights]
-    assert all(tensor.grad is None and tensor.requires_grad for tensor in outsiders)
+    external = [*model.hidden[0].parameters(), *norm.parameters(), *model.weights]
+    assert all(tensor.grad is None and tensor.requires_grad for tensor in external)
     assert norm.running_mean.tolist() == [0, 0, 0, 0]
     assert norm.num_batches_tracked == 0
     assert any(op.is_backward and op.macs for op in record.operations)
@@ -207,7 +207,7 @@ def test_user_hooks_still_run_and_stay():
     assert len(model._forward_hooks) == 1
 
 
-def test_forward_keeps_its_signature_while_it_is_watched():
+def test_a_patched_forward_keeps_its_signature():
     seen = {}
 
     class Inspects(nn.Module):

@@ -14,7 +14,7 @@ CLASSES = {"sgd": torch.optim.SGD, "momentum": torch.optim.SGD, "adam": torch.op
 
 
 def torchs(algorithm, form, decay):
-    """Return what makes torch's own optimizer."""
+    """Return a function that makes torch's own optimizer."""
     options = {"momentum": 0.9} if algorithm == "momentum" else {}
     forms = {"foreach": form == "foreach", "fused": form == "fused"}
     return lambda parameters: CLASSES[algorithm](parameters, lr=0.1, weight_decay=decay, **forms, **options)
@@ -39,7 +39,7 @@ def test_without_an_optimizer_there_is_no_update():
     assert not any(storage.kind == "optimizer" for storage in record.storages)
 
 
-def test_only_what_got_a_gradient_is_updated():
+def test_only_parameters_with_a_gradient_are_updated():
     class Half(nn.Module):
         def __init__(self):
             super().__init__()
@@ -68,6 +68,6 @@ def test_a_model_that_needs_real_data_keeps_its_weights():
     assert model.weight.grad is None
 
 
-def test_the_default_is_said_in_words():
+def test_an_optimizer_as_text():
     assert str(Optimizer("momentum")) == "momentum (foreach)"
     assert str(Optimizer("adamw", "fused", 0.01)) == "adamw (fused, weight decay 0.01)"

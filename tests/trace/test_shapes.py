@@ -136,7 +136,7 @@ def test_softmax_reductions_and_concatenation(shape, dim, keepdim, other):
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(sizes, max_size=3), min_size=1, max_size=3), st.booleans())
-def test_what_optimizers_do_to_lists(shapes, is_odd):
+def test_optimizer_operators_on_lists(shapes, is_odd):
     tensors, others = ([meta(*shape) for shape in shapes] for _ in range(2))
     if is_odd:
         others[-1] = meta(*shapes[-1], 2)

@@ -15,7 +15,7 @@ from tests.helpers.models import Hesitant, ReadsValues
 
 
 def ran(record):
-    """Return (path of the layer, operator) of what was no view."""
+    """Return (path of the layer, operator) for each operator that is not a view."""
     return [(record.layers[op.layer].path, op.name) for op in record.operations if not op.is_free]
 
 
@@ -40,7 +40,7 @@ def test_each_operator_is_on_the_module_that_ran_it_also_when_forward_is_called_
     ]
 
 
-def test_layers_tell_calls_shapes_and_parameters():
+def test_layers_record_calls_shapes_and_parameters():
     layers = {layer.path: layer for layer in trace(Branches(), torch.empty(2, 4)).layers}
     assert layers["inner.0"].calls == 2
     assert layers["inner.0"].inputs[0].shape == (2, 4)
@@ -102,7 +102,7 @@ def test_a_shared_parameter_is_counted_on_its_first_owner_only():
     assert owned == {".": [], "embedding": [40], "head": []}
 
 
-def test_weights_are_told_from_data_through_views_and_casts():
+def test_weights_are_distinguished_from_data_through_views_and_casts():
     class Casting(nn.Module):
         def __init__(self):
             super().__init__()
@@ -117,7 +117,7 @@ def test_weights_are_told_from_data_through_views_and_casts():
     assert [bool(any(op.weights)) for op in products] == [True, False]
 
 
-def test_plain_tensors_of_the_model_are_taken_along():
+def test_unregistered_tensors_of_the_model_run_without_data():
     class Holder(nn.Module):
         def __init__(self):
             super().__init__()
@@ -213,7 +213,7 @@ def test_unknown_operators_are_marked_and_their_bytes_still_counted():
     assert operation.read_bytes == 20
 
 
-def test_a_model_that_reads_values_is_run_on_data_and_says_so():
+def test_a_model_that_reads_values_is_run_on_data_and_gives_the_reason():
     model = ReadsValues()
     record = trace(model, torch.empty(2, 4, device="meta"))
     assert record.real_data_reason == "it reads the value of a tensor"
@@ -256,13 +256,13 @@ def test_training_is_counted_inside_inference_mode_too():
     assert sum(op.macs for op in record.operations if op.is_backward) == 32
 
 
-def test_an_input_that_is_given_twice_is_there_once():
+def test_an_input_that_is_given_twice_has_one_storage():
     x = torch.ones(2, 4)
     record = trace(nn.Bilinear(4, 4, 3), (x, x))
     assert [storage.size_bytes for storage in record.storages if storage.kind == "input"] == [32]
 
 
-def test_autocast_is_noticed():
+def test_autocast_in_forward_is_recorded():
     class Casts(nn.Module):
         def __init__(self):
             super().__init__()
@@ -318,7 +318,7 @@ def test_inference_mode_changes_nothing():
         assert costs(trace(model, torch.empty(1, 3, 8, 8))) == plain
 
 
-def test_compiled_to_torchscript_runs_in_the_mode_asked_for():
+def test_a_torchscript_module_runs_in_the_given_mode():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # TorchScript is deprecated, and still in use
         model = torch.jit.script(nn.Sequential(nn.Linear(2, 3), nn.Dropout()))
@@ -328,12 +328,12 @@ def test_compiled_to_torchscript_runs_in_the_mode_asked_for():
     assert any(record.operations[-1].weights) or any(op.macs and any(op.weights) for op in record.operations)
 
 
-def test_an_unknown_mode_is_refused():
-    with pytest.raises(UsageError, match="mode is one of eval, train, not 'trian'; did you mean 'train'"):
+def test_an_unknown_mode_is_rejected():
+    with pytest.raises(UsageError, match="mode='trian' is not one of eval, train; did you mean 'train'"):
         trace(nn.Linear(2, 2), torch.empty(1, 2), mode="trian")
 
 
-def test_a_backward_pass_that_fails_is_told():
+def test_a_failing_backward_pass_is_reported():
     class Overwrites(nn.Module):
         def forward(self, x):
             y = x.sigmoid()
@@ -358,11 +358,11 @@ def test_a_failing_forward_names_the_innermost_layer_its_input_and_kernel():
         trace(model, torch.empty(1, 1, 9, 9))
 
 
-def test_a_call_that_does_not_match_the_signature_is_told():
+def test_a_call_that_does_not_match_the_signature_is_reported():
     with pytest.raises(ForwardError, match="takes 2 positional arguments but 3 were given"):
         trace(nn.Linear(2, 2), (torch.empty(1, 2), torch.empty(1, 2)))
 
 
-def test_lazy_parameters_are_refused():
+def test_lazy_parameters_are_rejected():
     with pytest.raises(InputError, match="parameter weight has no shape yet"):
         trace(nn.LazyLinear(3), torch.empty(1, 2))

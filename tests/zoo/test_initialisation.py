@@ -46,7 +46,7 @@ def test_lenets_paper_initialisation_is_uniform_by_fan_in():
 
 
 @pytest.mark.parametrize("scheme", ["kaiming", "xavier", "paper"])
-def test_every_layer_of_lenet5_takes_part(scheme):
+def test_every_layer_of_lenet5_is_initialised(scheme):
     torch.manual_seed(0)
     other, same = build(f"lenet5?init={scheme}"), build("lenet5?init=torch")
     weights = [name for name in other if name.endswith("weight")]
@@ -55,7 +55,7 @@ def test_every_layer_of_lenet5_takes_part(scheme):
     assert all(not value.any() for name, value in other.items() if name.endswith("bias"))
 
 
-def test_lenet5_has_no_head_to_start_small():
+def test_kaiming_draws_lenet5s_last_linear_layer_as_a_hidden_one():
     # f6 is a hidden layer of 120 inputs: its standard deviation is sqrt(2 / 120), not 0.01.
     assert build("lenet5?init=kaiming")["f6.weight"].std().item() == pytest.approx(sqrt(2 / 120), rel=0.03)
 

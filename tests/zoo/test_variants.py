@@ -71,7 +71,7 @@ def test_every_builder_runs_with_every_switch(name, switch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_said_as_in_the_paper_changes_nothing(name):
+def test_the_papers_own_switches_change_nothing(name):
     usual = "activation=tanh&pooling=average" if name == "lenet" else "activation=relu&pooling=max&dropout=True"
     assert str(build(f"{name}?{usual}&head=paper")) == str(build(name))
 
@@ -82,7 +82,7 @@ def test_batch_norm_adds_a_weight_and_a_bias_for_each_filter(name, filters):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_batch_norm_stands_between_each_convolution_and_its_activation_and_alone(name):
+def test_batch_norm_follows_each_convolution_and_replaces_response_norm(name):
     layers = list(build(f"{name}?norm=batch").children())
     assert not any(isinstance(layer, nn.LocalResponseNorm) for layer in layers)
     for i, layer in enumerate(layers):
@@ -98,7 +98,7 @@ def test_a_named_variant_is_its_switch():
 
 
 @pytest.mark.parametrize("name", ["alexnet", "alexnet_nopad", "zfnet", "vgg11_lrn"])
-def test_response_norm_has_no_parameters_and_can_go(name):
+def test_response_norm_has_no_parameters_and_can_be_removed(name):
     with_it, without = build(name), build(f"{name}?norm=none")
     assert list(with_it.state_dict()) == list(without.state_dict())
     norms = len(kinds(name, nn.LocalResponseNorm))
@@ -106,7 +106,7 @@ def test_response_norm_has_no_parameters_and_can_go(name):
     assert len(with_it) - len(without) == norms
 
 
-def test_the_network_of_2014_takes_response_norm_where_alexnet_has_it():
+def test_alexnet_owt_gets_response_norm_where_alexnet_has_it():
     def neighbours(address):
         names = list(dict(build(address).named_children()))
         return [(names[names.index(norm) - 1], names[names.index(norm) + 1]) for norm in ("norm1", "norm2")]
@@ -136,7 +136,7 @@ def test_pooling_overlaps_or_not_and_the_sizes_of_the_paper_stay(name, overlap):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_pooling_is_of_the_kind_that_is_asked_for(name):
+def test_the_pooling_switch_changes_every_pooling_layer(name):
     assert not kinds(f"{name}?pooling=max", nn.AvgPool2d)
     assert not kinds(f"{name}?pooling=average", nn.MaxPool2d)
     assert len(kinds(f"{name}?pooling=average", nn.AvgPool2d)) == len(kinds(name, nn.MaxPool2d, nn.AvgPool2d))
@@ -174,7 +174,7 @@ def test_a_small_head_has_512_features_and_takes_the_grid_as_it_is():
 
 @pytest.mark.parametrize("size", [32, 64, 96, 224])
 @pytest.mark.parametrize("name", ["lenet", "alexnet", "alexnet_owt", "zfnet", "vgg16", "vgg11_bn"])
-def test_the_classifier_stays_what_it_is_at_any_size(name, size):
+def test_the_classifier_is_the_same_at_any_image_size(name, size):
     least = {"lenet": 16, "alexnet": 67, "alexnet_owt": 63, "zfnet": 53}.get(name, 32)
     address = f"{name}?size={size}"
     if size < least:
@@ -191,7 +191,7 @@ def test_the_classifier_stays_what_it_is_at_any_size(name, size):
 
 
 @pytest.mark.parametrize("name", ["lenet", "alexnet", "alexnet_owt", "alexnet_nopad", "zfnet", "vgg11"])
-def test_the_least_size_is_where_torch_begins_to_run(name):
+def test_the_least_size_is_the_smallest_that_torch_runs(name):
     # An independent answer: the layers before the classifier, on images of each size.
     source = find(name)
     children = dict(source.build().named_children())
@@ -235,7 +235,7 @@ def test_a_variant_has_no_published_error():
         assert variant.reported_protocol is None
 
 
-def test_switches_can_be_joined():
+def test_switches_can_be_combined():
     address = "alexnet@10?activation=tanh&pooling=average&overlap=False&dropout=False&norm=batch&head=small&size=96"
     assert list(run(address).values())[-1].shape == (2, 10)
     assert {type(layer).__name__ for layer in build(address)} == {
@@ -259,10 +259,10 @@ def test_a_variant_can_be_trained(switch):
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("alexnet?activation=rleu", "activation is one of relu, sigmoid, tanh, not 'rleu'; did you mean 'relu'?"),
-        ("alexnet?pooling=avg", "pooling is one of average, max, not 'avg'; did you mean 'average'?"),
-        ("alexnet?norm=batchnorm", "norm is one of batch, none, response, not 'batchnorm'; did you mean 'batch'?"),
-        ("alexnet?norm=None&head=tiny", "head is one of paper, small, not 'tiny'"),
+        ("alexnet?activation=rleu", "activation='rleu' is not one of relu, sigmoid, tanh; did you mean 'relu'?"),
+        ("alexnet?pooling=avg", "pooling='avg' is not one of average, max; did you mean 'average'?"),
+        ("alexnet?norm=batchnorm", "norm='batchnorm' is not one of batch, none, response; did you mean 'batch'?"),
+        ("alexnet?norm=None&head=tiny", "head='tiny' is not one of paper, small"),
         ("alexnet?overlap=yes", "overlap must be True or False, not 'yes'"),
         ("alexnet?dropout=1", "dropout must be True, False or a probability from 0 to below 1, not 1"),
         ("alexnet?dropout=-0.5", "dropout must be True, False or a probability from 0 to below 1, not -0.5"),
@@ -275,7 +275,7 @@ def test_a_variant_can_be_trained(switch):
         ("lenet5?in_channels=3", "lenet5 is for grey images of digits; in_channels cannot be 3"),
     ],
 )
-def test_a_wrong_choice_is_told_in_one_line(address, message):
+def test_an_invalid_switch_raises_an_error_of_one_line(address, message):
     with pytest.raises(AddressError) as error:
         build(address)
     assert message in str(error.value)
