@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from archbench.errors import choose
 
 if TYPE_CHECKING:
     import torch
+
+
+PrecisionName = Literal["fp32", "tf32", "bf16", "fp16", "amp", "amp-fp16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class Precision:
     names. `tf32` rounds 32-bit products to TensorFloat-32.
     """
 
-    name: str
+    name: PrecisionName
     model: str
     autocast: str | None = None
     tf32: bool = False
@@ -41,7 +44,7 @@ class Precision:
         return None if self.autocast is None else _dtype(self.autocast)
 
 
-PRECISIONS = {
+PRECISIONS: dict[str, Precision] = {
     precision.name: precision
     for precision in (
         Precision("fp32", "float32"),

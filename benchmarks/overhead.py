@@ -1,9 +1,9 @@
-"""What the measuring engine adds: its throughput against a hand-written timed loop, in the same process and state.
+"""Measure the overhead of the benchmark: its throughput against a hand-written timed loop in the same process.
 
     python benchmarks/overhead.py [--models alexnet,vgg16] [--batch 8] [--rounds 7]
 
-Engine and loop take turns in the order ABBA, so that what drifts favours neither, and each gives the median of as many
-blocks of as many steps. Prints the median of the ratios, and the least and the largest, which tell how noisy the
+Benchmark and loop alternate in ABBA order, so that drift favours neither, and each returns the median of equally many
+blocks of equally many steps. Prints the median of the ratios, and their minimum and maximum, which show how noisy the
 machine was.
 """
 
@@ -16,14 +16,14 @@ from dataclasses import replace
 
 import torch
 
-from archbench.host.machine import default_kind, usable_cores
-from archbench.measure.bench.timing import CPU, GPU, Measured, measure
-from archbench.measure.worker.request import Request
+from archbench.host.machine import default_kind, device_name, usable_cores
+from archbench.measure.bench.sweep import configurations
+from archbench.measure.bench.timing import CPU, GPU, Timing, time_steps
 from archbench.measure.worker.step import Blocks, Step
 
 
-def by_hand(step: Step, kind: str, like: Measured) -> float:
-    """Return the seconds of a step by the plainest loop: the median of as many blocks of as many steps."""
+def by_hand(step: Step, kind: str, like: Timing) -> float:
+    """Return the time of a step in seconds by a plain loop: the median of as many blocks of as many steps."""
     timed = _on_gpu if kind == "cuda" else _on_cpu
     return statistics.median(timed(step, like.steps_per_block) for _ in like.samples_s)
 
@@ -46,7 +46,7 @@ def _on_cpu(step: Step, steps: int) -> float:
 
 
 def main() -> None:
-    """Print one line a model."""
+    """Print one line per model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", default="alexnet,vgg16")
     parser.add_argument("--batch", type=int, default=8)
@@ -54,23 +54,21 @@ def main() -> None:
     arguments = parser.parse_args()
     kind = default_kind()
     policy = replace(GPU if kind == "cuda" else CPU, least_blocks=5, least_s=0.0, most_s=5.0, precision=None)
-    for model in arguments.models.split(","):
-        request = Request(
-            model=model, inputs=(), kind=kind, mode="eval", batch=arguments.batch, dtype="fp32", layout="nchw",
-            compiled=False, graphs=False, threads=usable_cores(), processes=1, seconds=5.0,
-        )  # fmt: skip
-        step = Step(request)
+    models = arguments.models.split(",")
+    device, threads = device_name(kind), usable_cores()
+    for configuration in configurations(models, kind=kind, device=device, threads=threads, batches=[arguments.batch]):
+        step = Step(configuration)
         blocks = Blocks(step, kind)
-        like = measure(blocks, policy)
+        like = time_steps(blocks, policy)
         pairs = []
         for number in range(arguments.rounds):
             hand_s = by_hand(step, kind, like) if number % 2 else 0.0
-            engine_s = measure(blocks, policy).median_s
+            engine_s = time_steps(blocks, policy).median_s
             pairs.append((engine_s, hand_s or by_hand(step, kind, like)))
         ratios = [engine / hand for engine, hand in pairs]
         rates = [arguments.batch / statistics.median(times) for times in zip(*pairs, strict=True)]
         print(
-            f"{model}: engine {rates[0]:.1f} images/s, by hand {rates[1]:.1f}; median ratio of times "
+            f"{configuration.model}: engine {rates[0]:.1f} images/s, by hand {rates[1]:.1f}; median ratio of times "
             f"{statistics.median(ratios):.4f} ({min(ratios):.4f} to {max(ratios):.4f})"
         )
 

@@ -1,13 +1,13 @@
-"""How far five invocations of one configuration are apart, and how often A is called different from A.
+"""Measure the repeatability of `archbench bench`: the spread of five invocations, and how often A differs from A.
 
     python benchmarks/repeatability.py [--model lenet] [--batch 32] [--threads 2] [--trials 100] [--output PATH]
 
 An invocation is `archbench bench MODEL` in a store of its own, a trial `archbench bench MODEL --versus MODEL`: 21 pairs
-of blocks in ABBA order, seven in each of three rounds, and as many of A against A again for the floor. To start nine
-processes takes longer than that, so `--trials-a-set` trials share them (1 is what the command does), and chance says in
-each which process is which. On a CPU a block is 0.11 s: a trial takes about 10 s, a hundred about twenty minutes with
-their processes. What is finished stands in the output; the same command goes on, and begins nothing after `--minutes`.
-Of 100 trials 5 are expected to be called different by a calibrated test; up to 10 are in keeping with that.
+of blocks in ABBA order, seven in each of three rounds, and as many of A against A for the floor. Starting nine
+processes takes longer than that, so `--trials-a-set` trials share them (the command uses 1) and assign them at random.
+On a CPU a block is 0.11 s: a trial takes about 10 s, a hundred about twenty minutes with their processes. The output
+has what is finished; the same command continues, and starts nothing after `--minutes`. A calibrated test finds a
+difference in 5 of 100 trials; up to 10 are consistent with that.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from archbench.files import write_whole
-from archbench.host.machine import default_kind, device_name, usable_cores
-from archbench.measure.bench.ab_test import ROUNDS, Duel, Round, duel_of_rounds, served
-from archbench.measure.worker.request import Request
+from archbench.host.machine import Kind, default_kind, device_name, usable_cores
+from archbench.measure.bench.ab_test import ROUNDS, ABSamples, Round, ServedArm, compare_rounds
+from archbench.measure.bench.sweep import configurations
+from archbench.measure.worker.request import RunOptions
 from archbench.statistics.pairs import SIGNIFICANCE
+from archbench.store.records import Configuration
 
 FIELDS = (
     *("kind", "number", "model", "batch", "threads", "device", "status", "images_per_s", "low", "high"),
@@ -43,7 +44,7 @@ SAME = "no difference above the noise"
 
 
 def main() -> None:
-    """Do what is missing, and print what stands in the output."""
+    """Measure what is missing and print a summary of the output."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="lenet")
     parser.add_argument("--batch", type=int, default=32)
@@ -51,8 +52,8 @@ def main() -> None:
     parser.add_argument("--invocations", type=int, default=5)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--trials-a-set", type=int, default=10)
-    parser.add_argument("--max-seconds", type=float, default=60.0, help="of an invocation, as bench has it")
-    parser.add_argument("--minutes", type=float, default=60.0, help="begin nothing new after so long")
+    parser.add_argument("--max-seconds", type=float, default=60.0, help="time limit of an invocation")
+    parser.add_argument("--minutes", type=float, default=60.0, help="start nothing after this time")
     parser.add_argument("--output", type=Path, default=Path("results/repeatability.csv"))
     arguments = parser.parse_args()
     kind = default_kind()
@@ -67,8 +68,9 @@ def main() -> None:
         _write(arguments.output, rows)
     while (done := _done(rows, "trial", same)) < arguments.trials and time.monotonic() < until_s:
         numbers = range(done + 1, min(done + arguments.trials_a_set, arguments.trials) + 1)
-        with closing(trials(request(arguments, kind), numbers)) as found:
-            for number, trial in zip(numbers, found, strict=True):
+        options = RunOptions(arguments.max_seconds)
+        with closing(trials(configuration(arguments, kind), options, numbers)) as samples:
+            for number, trial in zip(numbers, samples, strict=True):
                 rows.append({"kind": "trial", "number": number, **same, **trial_row(trial)})
                 _write(arguments.output, rows)
                 if time.monotonic() > until_s:
@@ -78,7 +80,7 @@ def main() -> None:
 
 
 def invoke(arguments: argparse.Namespace) -> Row:
-    """Return the result of one invocation of the command, in a store of its own."""
+    """Return the rates of one invocation of the command."""
     with tempfile.TemporaryDirectory() as folder:
         options = ["--batch", str(arguments.batch), "--threads", str(arguments.threads)]
         options += ["--max-seconds", str(arguments.max_seconds), "--format", "json"]
@@ -91,26 +93,26 @@ def invoke(arguments: argparse.Namespace) -> Row:
     return {"status": row["status"], **rates}
 
 
-def request(arguments: argparse.Namespace, kind: str) -> Request:
-    """Return what each process of a trial serves."""
-    return Request(
-        model=arguments.model, inputs=(), kind=kind, mode="eval", batch=arguments.batch, dtype="fp32", layout="nchw",
-        compiled=False, graphs=False, threads=arguments.threads, processes=1, seconds=arguments.max_seconds,
-    )  # fmt: skip
+def configuration(arguments: argparse.Namespace, kind: Kind) -> Configuration:
+    """Return the configuration that each process of a trial serves."""
+    (only,) = configurations(
+        [arguments.model], kind=kind, device=device_name(kind), batches=[arguments.batch], threads=arguments.threads
+    )
+    return only
 
 
-def trials(asked: Request, numbers: Sequence[int]) -> Generator[Duel]:
-    """Yield a trial of each number, all of one set of processes; the number decides which process is which."""
+def trials(served: Configuration, options: RunOptions, numbers: Sequence[int]) -> Generator[ABSamples]:
+    """Yield the trial of each number, all with one set of processes; the number seeds their assignment."""
     with ExitStack() as stack:
-        arms = [stack.enter_context(served(replace(asked, seed=place))) for place in range(3 * ROUNDS)]
+        arms = [stack.enter_context(ServedArm(served, options, seed)) for seed in range(3 * ROUNDS)]
         for number in numbers:
             order = random.Random(number).sample(arms, len(arms))
-            yield duel_of_rounds([Round(*order[place : place + 3]) for place in range(0, len(order), 3)])
+            yield compare_rounds([Round(*order[place : place + 3]) for place in range(0, len(order), 3)])
 
 
-def trial_row(found: Duel) -> Row:
-    """Return a trial as it is kept."""
-    comparison = found.comparison
+def trial_row(samples: ABSamples) -> Row:
+    """Return the row of a trial."""
+    comparison = samples.comparison
     return {
         **{"ratio": comparison.ratio, "low": comparison.low, "high": comparison.high, "floor": comparison.floor},
         **{"p_value": comparison.p_value, "verdict": comparison.verdict},
@@ -118,7 +120,7 @@ def trial_row(found: Duel) -> Row:
 
 
 def summary(rows: Sequence[Row]) -> Iterator[str]:
-    """Say how far invocations are apart, and how many trials were called different."""
+    """Yield the spread of the invocations and the number of trials that found a difference."""
     rates = [float(row["images_per_s"]) for row in rows if row["kind"] == "invocation"]
     if rates:
         middle = statistics.median(rates)

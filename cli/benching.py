@@ -1,10 +1,9 @@
-"""What `archbench bench` does with a sweep: measure it, or compare two models in pairs."""
+"""The sweep and the A/B test behind `archbench bench`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from archbench.units import parse_range
 from cli.output import note, warn
@@ -12,9 +11,11 @@ from cli.output import note, warn
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from archbench.measure.bench.sweep import Sweep
+    from archbench.measure.worker.request import RunOptions
     from archbench.reporting.table import Table
-    from archbench.store.records import Result
+    from archbench.store.records import Configuration, Result
+
+Choice = TypeVar("Choice", bound=str)
 
 
 def parse_batches(text: str) -> list[int]:
@@ -27,67 +28,70 @@ def parse_batches(text: str) -> list[int]:
     return [*listed, *([AUTO] if len(numbers) < len(words) else [])]
 
 
-def list_of(option: str, text: str, choices: Sequence[str]) -> list[str]:
+def list_of(option: str, text: str, choices: Sequence[Choice]) -> list[Choice]:
     """Return what a list of words names, each once."""
     return [one_of(option, word, choices) for word in dict.fromkeys(text.split(","))]
 
 
-def one_of(option: str, word: str, choices: Sequence[str]) -> str:
+def one_of(option: str, word: str, choices: Sequence[Choice]) -> Choice:
     """Return the word. Raises UsageError if it is no choice."""
     from archbench.errors import UsageError, nearest
 
-    if word not in choices:
-        hint = nearest(word, choices) or f"; there are {', '.join(choices)}"
-        raise UsageError(f"{option} {word} is none of its choices{hint}")
-    return word
+    for choice in choices:
+        if choice == word:
+            return choice
+    hint = nearest(word, choices) or f"; there are {', '.join(choices)}"
+    raise UsageError(f"{option} {word} is none of its choices{hint}")
 
 
-def require_sense(sweep: Sweep, *, phases: bool) -> None:
+def require_sense(configurations: Sequence[Configuration], *, phases: bool) -> None:
     """Raise UsageError for what a device does not have, or a mode."""
     from archbench.errors import UsageError
 
-    if "tf32" in sweep.dtypes and sweep.kind != "cuda":
-        raise UsageError(f"--dtype tf32 is of NVIDIA GPUs; a {sweep.kind} has none")
-    if sweep.graphs and sweep.kind != "cuda":
-        raise UsageError(f"--graphs replays CUDA graphs; a {sweep.kind} has none")
-    if phases and "train" not in sweep.modes:
+    kind, graphs = configurations[0].kind, configurations[0].graphs
+    if kind != "cuda" and any(configuration.dtype == "tf32" for configuration in configurations):
+        raise UsageError("--dtype tf32 requires an NVIDIA GPU")
+    if graphs and kind != "cuda":
+        raise UsageError("--graphs requires an NVIDIA GPU")
+    if phases and all(configuration.mode != "train" for configuration in configurations):
         raise UsageError("--phases times the phases of training steps; it goes with --mode train")
-    if phases and sweep.graphs:
+    if phases and graphs:
         raise UsageError("--phases waits after each phase, --graphs replays them as one; leave one of them out")
 
 
-def duel_of(sweep: Sweep, other: str) -> tuple[Table, list[dict[str, Any]]]:
-    """Return how the one model compares with the other, everything else alike: the table, and with it all samples."""
+def ab_test_of(
+    a: Sequence[Configuration], b: Configuration, other: str, options: RunOptions
+) -> tuple[Table, list[dict[str, Any]]]:
+    """Return the table of an A/B test and its document."""
     from archbench.errors import UsageError
-    from archbench.measure.bench.ab_test import duel
+    from archbench.measure.bench.ab_test import run_ab_test
     from archbench.measure.bench.sweep import AUTO
-    from archbench.reporting.tables.bench import duel_document, duel_table
+    from archbench.reporting.tables.bench_comparison import ab_test_document, ab_test_table
 
-    ones, others = ([*each.configurations()] for each in (sweep, replace(sweep, models=[other])))
-    if len(ones) != 1 or sweep.batches == [AUTO]:
+    if len(a) != 1 or a[0].batch == AUTO:
         raise UsageError(f"--versus {other} compares one configuration; name one model, batch, dtype, layout and mode")
-    (request, configuration), (against, _) = ones[0], others[0]
     _warn_of_load()
-    found = duel(request, against, note)
-    table = duel_table(found, configuration=configuration, other=other)
-    return table, duel_document(table, found)
+    samples = run_ab_test(a[0], b, options, note)
+    table = ab_test_table(samples, a=a[0], b=other)
+    return table, ab_test_document(table, samples)
 
 
-def measured(sweep: Sweep, path: Path | None, *, rerun: bool, phases: bool) -> list[Result]:
-    """Return a result for each configuration: kept ones, and those measured now, which are kept as they come."""
+def measured(
+    configurations: Sequence[Configuration], options: RunOptions, path: Path | None, *, rerun: bool
+) -> list[Result]:
+    """Return a result for each configuration, measured now or before."""
     from archbench.host.machine import machine
-    from archbench.measure.bench.runner import Campaign
+    from archbench.measure.bench.runner import Runner
     from archbench.store.database import Store, default_path
-    from cli.progress.bench import Progress
+    from cli.progress.bench import BenchProgress
 
-    todo = list(sweep.configurations())
     _warn_of_load()
     with Store(path or default_path()) as store:
-        campaign = Campaign(todo, store, machine(), rerun=rerun, phases=phases)
-        if campaign.num_kept:
-            note(f"{campaign.num_kept} of {len(todo)} were measured before; --rerun measures them anew")
-        with Progress(len(todo), campaign.num_kept) as progress:
-            return list(campaign.run(progress))
+        runner = Runner(configurations, options, store, machine(), rerun=rerun)
+        if runner.num_stored:
+            note(f"{runner.num_stored} of {len(configurations)} were measured before; --rerun measures them anew")
+        with BenchProgress() as progress:
+            return list(runner.run(progress))
 
 
 def _warn_of_load() -> None:

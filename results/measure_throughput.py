@@ -1,13 +1,14 @@
-"""Throughput of the zoo on this machine: `NAME_throughput.csv` and `NAME_environment.json`, NAME being a GPU's or cpu.
+"""Measure the throughput of the zoo on this machine.
 
     python results/measure_throughput.py [--device cpu|cuda] [--minutes 9] [--models lenet,vgg16] [--rerun] [--list]
 
-On a GPU a grid of at most 100 configurations, chosen to tell most: one model of each family at batch 1 and 256 in three
-dtypes; layouts, compiled, graphs and training on AlexNet, VGG-16 and VGG-16 with batch normalisation; the rest once.
-On a CPU every model at batch 1 and 8 in fp32. On a GPU a configuration's warm-up and measuring take at most 12 s; on a
-CPU measuring takes 10 s, shared by five processes, or what five steps of a slow one take. Each result is kept where
-`archbench bench` keeps its own, and the table is written after each; nothing is begun after `--minutes`, and the same
-command goes on with what is missing, last with what failed. `--rerun` measures all anew, the oldest first.
+Writes `NAME_throughput.csv` and `NAME_environment.json`, where NAME is the GPU's name or cpu. On a GPU the grid has at
+most 100 configurations: one model of each family at batch 1 and 256 in three dtypes; layouts, compiled, graphs and
+training for AlexNet, VGG-16 and VGG-16 with batch normalisation; every other model once. On a CPU it has every model at
+batch 1 and 8 in fp32. On a GPU the warm-up and the measurement of a configuration take at most 12 s; on a CPU a
+measurement takes 10 s, shared by five processes, or as long as five steps of a slow model. Results are stored where
+`archbench bench` stores its own, and the table is written after each. Nothing is started after `--minutes`; the same
+command continues with what is missing, and last with what failed. `--rerun` measures everything again, oldest first.
 """
 
 from __future__ import annotations
@@ -23,21 +24,22 @@ from typing import Any
 
 from archbench.errors import DeviceError
 from archbench.files import write_whole
-from archbench.host.machine import default_kind, device_name, machine, usable_cores
-from archbench.measure.bench.runner import Campaign, Planned
-from archbench.measure.bench.sweep import Sweep, is_current
+from archbench.host.machine import Kind, default_kind, device_name, machine, usable_cores
+from archbench.measure.bench.runner import Runner
+from archbench.measure.bench.sweep import configurations, is_current
+from archbench.measure.worker.request import RunOptions
 from archbench.models.address import model_names
 from archbench.reporting.export.csv import to_csv
 from archbench.reporting.tables.bench import bench_table
 from archbench.store.database import Store, default_path
 from archbench.store.records import Configuration, Result, described
-from cli.progress.bench import Progress
+from cli.progress.bench import BenchProgress
 
 FOLDER = Path(__file__).parent
-MOST = 100
+MAX_CONFIGURATIONS = 100
 FAMILIES = ("lenet5", "alexnet", "zfnet", "vgg16")
 STUDIED = ("alexnet", "vgg16", "vgg16_bn")
-# Warm-up takes so long at most, and measuring too: enough for 30 blocks of the longest steps, of about 0.2 s.
+# The limit of warm-up and of measuring, each: enough for 30 blocks of the longest steps, about 0.2 s.
 GPU_S = 6.0
 CPU_S = 10.0
 
@@ -54,40 +56,43 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER)
     arguments = parser.parse_args()
     try:
-        todo = grid(arguments.device, arguments.processes)
+        todo = grid(arguments.device)
     except DeviceError as error:
         sys.exit(str(error))
     models = arguments.models.split(",") if arguments.models else model_names()
-    chosen = [planned for planned in todo if planned[0].model in models]
+    chosen = [configuration for configuration in todo if configuration.model in models]
     if arguments.list:
-        print("\n".join(described(configuration) for _, configuration in chosen))
+        print("\n".join(map(described, chosen)))
         return
-    until_s = time.monotonic() + 60 * arguments.minutes
+    options = run_options(arguments.device, arguments.processes)
+    end_s = time.monotonic() + 60 * arguments.minutes
     with Store(default_path()) as store:
-        found = kept(todo, store)
-        write(todo, found, arguments.folder)
-        for result in measured(in_order(chosen, found, rerun=arguments.rerun), store, found, rerun=arguments.rerun):
-            found[result.configuration] = result
-            write(todo, found, arguments.folder)
-            if time.monotonic() > until_s:
+        results = stored(todo, store)
+        write(todo, results, arguments.folder)
+        ordered = in_order(chosen, results, rerun=arguments.rerun)
+        for result in measured(ordered, options, store, results, rerun=arguments.rerun):
+            results[result.configuration] = result
+            write(todo, results, arguments.folder)
+            if time.monotonic() > end_s:
                 break
-    print(summary(chosen, found))
+    print(summary(chosen, results))
 
 
-def grid(kind: str, processes: int | None) -> list[Planned]:
-    """Return what is to be measured, each configuration once."""
+def run_options(kind: Kind, processes: int | None) -> RunOptions:
+    """Return how each configuration is measured."""
+    is_cpu = kind == "cpu"
+    return RunOptions(max_seconds=CPU_S if is_cpu else GPU_S, processes=processes or (5 if is_cpu else 1))
+
+
+def grid(kind: Kind) -> list[Configuration]:
+    """Return the configurations to measure, without duplicates."""
     device = device_name(kind)
     choose = gpu_choices if kind == "cuda" else cpu_choices
-    todo: dict[object, Planned] = {}
-    for models, settings in choose(model_names()):
-        sweep = Sweep(
-            models=models, inputs=[], kind=kind, device=device, threads=usable_cores(),
-            processes=processes or (5 if kind == "cpu" else 1), seconds=CPU_S if kind == "cpu" else GPU_S, **settings,
-        )  # fmt: skip
-        for planned in sweep.configurations():
-            todo.setdefault(planned[1], planned)
-    assert len(todo) <= MOST, "the grid is to stay small"
-    return list(todo.values())
+    todo: dict[Configuration, None] = {}
+    for models, chosen in choose(model_names()):
+        todo |= dict.fromkeys(configurations(models, kind=kind, device=device, threads=usable_cores(), **chosen))
+    assert len(todo) <= MAX_CONFIGURATIONS, "the grid should stay small"
+    return list(todo)
 
 
 Choice = tuple[Sequence[str], dict[str, Any]]
@@ -102,7 +107,7 @@ def settings(
     compiled: bool = False,
     graphs: bool = False,
 ) -> dict[str, Any]:
-    """Return a sweep's lists."""
+    """Return arguments of `configurations`."""
     return {
         **{"modes": [mode], "batches": batches, "dtypes": dtypes, "layouts": layouts},
         **{"compiled": compiled, "graphs": graphs},
@@ -110,12 +115,12 @@ def settings(
 
 
 def cpu_choices(names: Sequence[str]) -> Iterator[Choice]:
-    """Yield every model at batch 1 and 8: five steps of 32 images take half a minute for VGG-16."""
+    """Yield every model at batch 1 and 8; five steps of VGG-16 at batch 32 would take half a minute."""
     yield names, settings([1, 8], ["fp32"])
 
 
 def gpu_choices(names: Sequence[str]) -> Iterator[Choice]:
-    """Yield models with what is asked of them."""
+    """Yield groups of models with their settings."""
     both = ("nchw", "nhwc")
     yield FAMILIES, settings([1, 256], ["fp32", "tf32", "bf16"])
     yield STUDIED, settings([1, 256], ["bf16"], both)
@@ -123,7 +128,7 @@ def gpu_choices(names: Sequence[str]) -> Iterator[Choice]:
     yield STUDIED, settings([1], ["bf16"], ["nhwc"], compiled=True)
     yield STUDIED, settings([1, 256], ["bf16"], ["nhwc"], graphs=True)
     yield STUDIED, settings([1], ["fp32"], graphs=True)
-    # Of VGG-16 in fp32 a step of 256 images takes half a second: too long for 30 of them.
+    # A training step of VGG-16 in fp32 with 256 images takes half a second, too long for 30 blocks.
     yield STUDIED, settings([64], ["fp32"], mode="train")
     yield STUDIED, settings([256], ["tf32", "amp"], mode="train")
     yield STUDIED, settings([256], ["amp"], ["nhwc"], mode="train")
@@ -131,23 +136,25 @@ def gpu_choices(names: Sequence[str]) -> Iterator[Choice]:
     yield [name for name in names if name not in (*FAMILIES, *STUDIED)], settings([256], ["bf16"])
 
 
-Found = dict[Configuration, Result]
+Results = dict[Configuration, Result]
 
 
-def kept(todo: Sequence[Planned], store: Store) -> Found:
-    """Return the newest result of each configuration that has one that still holds."""
-    latest = {what: store.latest(what, machine()) for _, what in todo}
-    return {what: result for what, result in latest.items() if result is not None and is_current(result)}
+def stored(todo: Sequence[Configuration], store: Store) -> Results:
+    """Return the newest result of each configuration, if it is up to date."""
+    latest = {configuration: store.latest(configuration, machine()) for configuration in todo}
+    return {configuration: result for configuration, result in latest.items() if result and is_current(result)}
 
 
-def in_order(todo: Sequence[Planned], found: Mapping[Configuration, Result], *, rerun: bool) -> list[Planned]:
-    """Return first what is there, then what is missing, last what failed, for that may take minutes to fail again.
+def in_order(
+    todo: Sequence[Configuration], results: Mapping[Configuration, Result], *, rerun: bool
+) -> list[Configuration]:
+    """Return first what has a result, then what is missing, last what failed: it may take minutes to fail again.
 
-    Where all is measured anew, what is missing comes first, then the oldest.
+    With `rerun`, what is missing comes first, then the oldest.
     """
 
-    def place(planned: Planned) -> tuple[int, str]:
-        result = found.get(planned[1])
+    def place(configuration: Configuration) -> tuple[int, str]:
+        result = results.get(configuration)
         if result is None:
             return 1, ""
         if rerun:
@@ -157,36 +164,37 @@ def in_order(todo: Sequence[Planned], found: Mapping[Configuration, Result], *, 
     return sorted(todo, key=place)
 
 
-def measured(todo: Sequence[Planned], store: Store, found: Found, *, rerun: bool) -> Iterator[Result]:
-    """Measure what is missing or failed, and yield each result that is not among those found already."""
-    campaign = Campaign(todo, store, machine(), rerun=rerun)
-    with Progress(len(todo), campaign.num_kept) as progress:
-        for result in campaign.run(progress):
-            before = found.get(result.configuration)
+def measured(
+    todo: Sequence[Configuration], options: RunOptions, store: Store, results: Results, *, rerun: bool
+) -> Iterator[Result]:
+    """Measure what is missing or failed, and yield each result that is not in `results`."""
+    with BenchProgress() as progress:
+        for result in Runner(todo, options, store, machine(), rerun=rerun).run(progress):
+            before = results.get(result.configuration)
             if before is None or before.run_id != result.run_id:
                 yield result
 
 
-def write(todo: Sequence[Planned], found: Mapping[Configuration, Result], folder: Path) -> None:
-    """Write the table of what is there, if anything is, and the environment of the newest result that has one."""
-    results = [found[what] for _, what in todo if what in found]
-    if not results:
+def write(todo: Sequence[Configuration], results: Mapping[Configuration, Result], folder: Path) -> None:
+    """Write the table of the results, if there are any, and the environment of the newest that has one."""
+    ordered = [results[configuration] for configuration in todo if configuration in results]
+    if not ordered:
         return
-    newest = max(results, key=lambda result: (bool(result.environment), result.started_at))
-    what = newest.configuration
-    name = "cpu" if what.kind == "cpu" else re.sub(r"\W+", "_", what.device.lower())
-    write_whole(folder / f"{name}_throughput.csv", to_csv(bench_table(results)))
-    document = {"device": what.device, **newest.environment}
+    newest = max(ordered, key=lambda result: (bool(result.environment), result.started_at))
+    kind, device = newest.configuration.kind, newest.configuration.device
+    name = "cpu" if kind == "cpu" else re.sub(r"\W+", "_", device.lower())
+    write_whole(folder / f"{name}_throughput.csv", to_csv(bench_table(ordered)))
+    document = {"device": device, **newest.environment}
     write_whole(folder / f"{name}_environment.json", f"{json.dumps(document, indent=2)}\n")
 
 
-def summary(todo: Sequence[Planned], found: Mapping[Configuration, Result]) -> str:
-    """Say how much of it is there."""
-    left = sum(what not in found for _, what in todo)
-    failed = sum(what in found and found[what].status in ("failed", "oom") for _, what in todo)
-    said = f"{left} of {len(todo)} are missing" if left else f"all {len(todo)} were measured"
-    said += f", {failed} failed" if failed else ""
-    return f"{said}; the same command goes on" if left or failed else said
+def summary(todo: Sequence[Configuration], results: Mapping[Configuration, Result]) -> str:
+    """Return in words how much is measured."""
+    missing = sum(configuration not in results for configuration in todo)
+    failed = sum(results[each].status in ("failed", "oom") for each in todo if each in results)
+    text = f"{missing} of {len(todo)} are missing" if missing else f"all {len(todo)} were measured"
+    text += f", {failed} failed" if failed else ""
+    return f"{text}; the same command goes on" if missing or failed else text
 
 
 if __name__ == "__main__":

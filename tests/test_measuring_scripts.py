@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from archbench.measure.bench import runner as campaign
+from archbench.measure.bench import runner
 from archbench.models.address import model_names
 from archbench.precision import PRECISIONS
 from archbench.store.records import Configuration, Result
@@ -19,7 +19,7 @@ from results import measure_memory, measure_throughput
 @pytest.fixture
 def gpu_grid(monkeypatch):
     monkeypatch.setattr(measure_throughput, "device_name", lambda kind: "NVIDIA H200")
-    return [configuration for _, configuration in measure_throughput.grid("cuda", None)]
+    return measure_throughput.grid("cuda")
 
 
 def test_a_gpus_grid_has_every_model_and_at_most_a_hundred_configurations(gpu_grid):
@@ -41,7 +41,7 @@ def test_a_gpus_grid_has_every_model_and_at_most_a_hundred_configurations(gpu_gr
 
 
 def test_a_cpus_grid_has_every_model_at_two_batches():
-    found = [configuration for _, configuration in measure_throughput.grid("cpu", None)]
+    found = measure_throughput.grid("cpu")
     assert {(c.model, c.batch) for c in found} == {(model, batch) for model in model_names() for batch in (1, 8)}
     assert {(c.dtype, c.mode) for c in found} == {("fp32", "eval")}
 
@@ -53,7 +53,7 @@ def test_the_table_and_the_newest_environment_are_written(tmp_path):
     compiled = replace(what, compiled=True)
     failed = replace(new, run_id="c", started_at="2026-03-01", configuration=compiled, status="failed", environment={})
     other = replace(what, batch=2)
-    todo = [(None, what), (None, other), (None, replace(what, batch=3)), (None, compiled)]
+    todo = [what, other, replace(what, batch=3), compiled]
     found = {other: replace(old, configuration=other), compiled: failed, what: new}
     measure_throughput.write(todo, found, tmp_path)
     with (tmp_path / "nvidia_h200_throughput.csv").open() as stream:
@@ -76,13 +76,13 @@ def throughput(monkeypatch, tmp_path):
     batches = measure_throughput.settings([1, 2, 3, 4, 5], ["fp32"])
     tried = []
 
-    def measure(request, configuration, machine, *_, **__):
-        tried.append(request.batch)
-        status = "failed" if request.batch == 1 else "ok"
+    def measure(configuration, options, machine, *_):
+        tried.append(configuration.batch)
+        status = "failed" if configuration.batch == 1 else "ok"
         started_at = f"2100-01-01T00:00:{len(tried):02}+00:00"
         return Result(f"{len(tried)}", started_at, machine, configuration, status, samples_per_process=(5,))
 
-    monkeypatch.setattr(campaign, "measure_configuration", measure)
+    monkeypatch.setattr(runner, "measure_configuration", measure)
 
     def call(*arguments):
         before = len(tried)
@@ -116,14 +116,14 @@ def test_long_steps_of_the_gpus_grid_can_converge(monkeypatch):
     from archbench.measure.bench.timing import GPU
 
     monkeypatch.setattr(measure_throughput, "device_name", lambda kind: "NVIDIA H200")
-    grid = measure_throughput.grid("cuda", None)
+    grid, seconds = measure_throughput.grid("cuda"), measure_throughput.run_options("cuda", None).process_seconds
     # 15.5 GMACs an image forward and 3 times that in training, at 67 TFLOP/s (H200, fp32).
     image_s = {"eval": 2 * 15.5e9 / 67e12, "train": 6 * 15.5e9 / 67e12}
-    for request, what in grid:
+    for what in grid:
         if what.model == "vgg16" and what.dtype == "fp32":
-            assert GPU.least_blocks * what.batch * image_s[what.mode] < request.seconds
-        # Warm-up may take as long again.
-        assert 2 * request.seconds <= 12
+            assert GPU.least_blocks * what.batch * image_s[what.mode] < seconds
+    # Warm-up may take as long again.
+    assert 2 * seconds <= 12
 
 
 def test_the_memory_grid_has_every_model_and_the_studied_ones_in_full():

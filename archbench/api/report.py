@@ -148,10 +148,11 @@ def _results(models: Sequence[ReportModel], path: Path | None) -> tuple[list[Res
         return [], 0
     # Each once: two addresses can name one model.
     addressed = [model for model in models if model.stored_name]
-    wanted = dict.fromkeys(Filter(model=model.stored_name, input_shape=model.stored_input) for model in addressed)
+    wanted = dict.fromkeys((model.stored_name, model.stored_input) for model in addressed)
+    filters = [Filter(model=model, input_shape=shape) for model, shape in wanted]
     with store:
-        results = [result for each in wanted for result in store.results(each, limit=MOST_RESULTS)]
-        num_results = sum(map(store.count, wanted))
+        results = [result for each in filters for result in store.results(each, limit=MOST_RESULTS)]
+        num_results = sum(map(store.count, filters))
     results.sort(key=lambda result: result.started_at, reverse=True)
     return results[:MOST_RESULTS], num_results
 

@@ -1,4 +1,4 @@
-"""Clocks while measuring: the card is asked ten times a second, and what held it back is said; nothing is left out."""
+"""Monitor a GPU's clock during a measurement, ten readings per second, and report throttling."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from archbench.host.nvml import Card, Reading
+from archbench.host.nvml import Gpu, Reading
 
 PERIOD_S = 0.1
 
-# The driver's bits (nvml.h, nvmlClocksEventReasons), by what they come to. A hardware slowdown is a brake on power
-# from outside, or one of the card's own; an idle card and a clock that somebody has set are no throttling.
+# Bits of nvmlClocksEventReasons (nvml.h) by cause. A hardware slowdown is an external power brake or one of the GPU's
+# own; an idle GPU and a clock set by a user are not throttling.
 _REASONS = {
     "thermal": 0x20 | 0x40,
     "power cap": 0x04,
@@ -21,52 +21,52 @@ _REASONS = {
 _FIGURES = ("clock_hz", "power_w", "temperature_c")
 
 
-class Sampler:
-    """Asks a card again and again in a thread of its own, from entering to leaving a `with`; no card is not asked.
+class ClockMonitor:
+    """Reads a GPU periodically in a thread within a `with` block; without a GPU it does nothing.
 
-    `wait` waits until the next reading is due, or `True` says that it is over.
+    `wait` waits for the next reading and returns True when the block has ended.
     """
 
-    def __init__(self, card: Card | None, wait: Callable[[threading.Event], bool] | None = None) -> None:
+    def __init__(self, gpu: Gpu | None, wait: Callable[[threading.Event], bool] | None = None) -> None:
         self.readings: list[Reading] = []
-        self._card = card
-        self._is_over = threading.Event()
-        self._wait = wait or (lambda is_over: is_over.wait(PERIOD_S))
-        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._gpu = gpu
+        self._has_ended = threading.Event()
+        self._wait = wait or (lambda has_ended: has_ended.wait(PERIOD_S))
+        self._thread = threading.Thread(target=self._read, daemon=True)
 
-    def __enter__(self) -> Sampler:
-        if self._card is not None:
+    def __enter__(self) -> ClockMonitor:
+        if self._gpu is not None:
             self._thread.start()
         return self
 
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        self._is_over.set()
-        if self._card is not None:
+        self._has_ended.set()
+        if self._gpu is not None:
             self._thread.join()
 
-    def _sample(self) -> None:
-        assert self._card is not None, "the thread runs only where there is one"
+    def _read(self) -> None:
+        assert self._gpu is not None, "the thread runs only with a GPU"
         while True:
-            self.readings.append(self._card.read())
-            if self._wait(self._is_over):
+            self.readings.append(self._gpu.read())
+            if self._wait(self._has_ended):
                 return
 
 
 def clock_record(readings: Sequence[Reading]) -> dict[str, dict[str, float]]:
-    """Return median, lowest and highest of clock, power and temperature; what was never told is left out."""
+    """Return median, minimum and maximum of clock, power and temperature, as far as they were reported."""
     record = {}
     for name in _FIGURES:
-        told = [value for reading in readings if (value := getattr(reading, name)) is not None]
-        if told:
-            record[name] = {"median": statistics.median(told), "low": min(told), "high": max(told)}
+        values = [value for reading in readings if (value := getattr(reading, name)) is not None]
+        if values:
+            record[name] = {"median": statistics.median(values), "low": min(values), "high": max(values)}
     return record
 
 
 def throttle_flags(readings: Sequence[Reading]) -> tuple[str, ...]:
-    """Say what held the clock back, and in how many of the readings."""
-    told = [reading.throttle_reasons for reading in readings if reading.throttle_reasons is not None]
-    found = {name: sum(bool(reasons & bits) for reasons in told) for name, bits in _REASONS.items()}
-    said = ", ".join(f"{name} in {count} of {len(told)} readings" for name, count in found.items() if count)
-    return (f"throttled: {said}",) if said else ()
+    """Return a flag with the causes of throttling and how many readings show each."""
+    bits_read = [reading.throttle_reasons for reading in readings if reading.throttle_reasons is not None]
+    counts = {cause: sum(bool(reasons & bits) for reasons in bits_read) for cause, bits in _REASONS.items()}
+    causes = ", ".join(f"{cause} in {count} of {len(bits_read)} readings" for cause, count in counts.items() if count)
+    return (f"throttled: {causes}",) if causes else ()

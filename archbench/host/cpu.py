@@ -1,4 +1,4 @@
-"""What this machine's CPU is called."""
+"""The name of this machine's CPU."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cpu_name() -> str:
-    """Return the CPU's name as the system gives it."""
+    """Return the CPU's name as the system reports it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text("utf-8").splitlines() if info.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

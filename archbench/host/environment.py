@@ -1,6 +1,6 @@
-"""Everything outside a configuration that its numbers depend on, as far as this machine tells.
+"""Record everything outside a configuration that its numbers depend on.
 
-What is not known is None, and nothing here raises: a measurement is not lost because a driver does not answer.
+Unknown values are None and nothing here raises, so that a driver that does not answer does not cost a measurement.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 import torch
 
 from archbench.host.cpu import cpu_name
-from archbench.units import format_bytes
+from archbench.units import format_bytes, format_float
 
-# Those of CUDA and its libraries, of torch and its compiler, and of whatever starts threads or hands out memory.
+# Variables of CUDA and its libraries, of torch and its compiler, and of thread pools and allocators.
 _PREFIXES = (
     *(
         "CUDA_",
@@ -36,22 +36,22 @@ _PREFIXES = (
     ),
     *("ATEN_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "ONEDNN_", "DNNL_", "MALLOC_", "LD_PRELOAD"),
 )
-# Where compilers keep what they made changes no step, and a sweep chooses it itself.
+# The place of a compiler's cache does not affect times, and a sweep sets it.
 _PLACES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
-# A record may be published.
+# Records may be published.
 _SECRETS = ("TOKEN", "KEY", "SECRET", "PASSWORD")
 _GIT_LIMIT_S = 5
-# What CUDA itself takes of a GPU for this process and for a desktop is less.
+# CUDA's context in this process and a desktop take less than this.
 _OWN_BYTES = 2**31
 
 T = TypeVar("T")
 
 
 def environment(kind: str, seed: int | None = None) -> dict[str, Any]:
-    """Return the record of this process, which is to measure on its current device of that kind.
+    """Return the record of this process, which measures on its current device of that kind.
 
-    Of a GPU only if `kind` is cuda: to ask would start CUDA in a process that does not use it. Units are bytes, watts,
-    hertz and degrees Celsius.
+    A GPU is recorded only if `kind` is cuda, because the query initialises CUDA. Units are bytes, watts, hertz and
+    degrees Celsius.
     """
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -72,7 +72,7 @@ def environment(kind: str, seed: int | None = None) -> dict[str, Any]:
 
 
 def relevant_variables(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables that may change a time, by name; none that may hold a secret."""
+    """Return the environment variables that may affect a time, without any that may hold a secret."""
     return {
         name: value
         for name, value in sorted(variables.items())
@@ -81,30 +81,30 @@ def relevant_variables(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def load_warning(record: Mapping[str, Any]) -> str | None:
-    """Return what to say of a machine that others use: a load above half the cores; None if it is quiet."""
+    """Return a warning if the load is above half the number of cores, else None."""
     load, cores = record.get("load_1min"), record.get("cpu_cores")
     if load is None or cores is None or load <= cores / 2:
         return None
-    return f"load: {load:.1f} on {cores} cores"
+    return f"load: {format_float(load)} on {cores} cores"
 
 
 def shared_flags(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """Say that others have much of the GPU's memory, and so may use it, at the start of this process."""
+    """Return a flag if other processes use much of the GPU's memory at the start of this one."""
     free, total = record.get("gpu_free_bytes"), record.get("gpu_total_bytes")
     if free is None or total is None or total - free <= _OWN_BYTES:
         return ()
     return (f"shared: {format_bytes(total - free)} of the GPU's memory were in use before",)
 
 
-def _known(ask: Callable[[], T]) -> T | None:
-    """Return the answer, None if there is none: drivers and libraries fail in more ways than can be listed."""
+def _known(query: Callable[[], T]) -> T | None:
+    """Return the result of a query, None if it raises: drivers and libraries fail in many ways."""
     with suppress(Exception):
-        return ask()
+        return query()
     return None
 
 
 def _flags() -> dict[str, Any]:
-    """Return torch's global settings, by its own names."""
+    """Return torch's global settings by their names in torch."""
     backends = torch.backends
     return {
         "cudnn.enabled": _known(lambda: backends.cudnn.enabled),
@@ -136,12 +136,12 @@ def _cpu() -> dict[str, Any]:
 
 
 def _gpu(kind: str) -> dict[str, Any]:
-    """Return what torch says of the current GPU, and the driver of the same one: the order of both may differ."""
-    card = _known(lambda: torch.cuda.get_device_properties(torch.cuda.current_device())) if kind == "cuda" else None
-    uuid = _known(lambda: f"GPU-{card.uuid}") if card else None
-    memory = _known(torch.cuda.mem_get_info) if card else None
+    """Return what torch and the driver report about the current GPU, matched by UUID: their orders may differ."""
+    gpu = _known(lambda: torch.cuda.get_device_properties(torch.cuda.current_device())) if kind == "cuda" else None
+    uuid = _known(lambda: f"GPU-{gpu.uuid}") if gpu else None
+    memory = _known(torch.cuda.mem_get_info) if gpu else None
     return {
-        "gpu_name": _known(lambda: str(card.name)) if card else None,
+        "gpu_name": _known(lambda: str(gpu.name)) if gpu else None,
         "gpu_uuid": uuid,
         "gpu_free_bytes": memory and memory[0],
         "gpu_total_bytes": memory and memory[1],
@@ -153,20 +153,20 @@ def _driver(uuid: str | None) -> dict[str, Any]:
     nvml: Any = _known(lambda: import_module("pynvml")) if uuid else None
     handle = nvml and _known(lambda: _handle(nvml, uuid))
 
-    def ask(name: str, *arguments: Any, scale: float = 1.0) -> float | None:
-        """Return a figure of the card in base units; the driver tells MHz and mW."""
+    def query(name: str, *arguments: Any, scale: float = 1.0) -> float | None:
+        """Return a figure of the GPU in base units; the driver reports MHz and mW."""
         return _known(lambda: getattr(nvml, name)(handle, *arguments) * scale) if handle else None
 
     graphics, memory = (nvml.NVML_CLOCK_SM, nvml.NVML_CLOCK_MEM) if handle else (None, None)
     return {
         "driver": _known(lambda: str(nvml.nvmlSystemGetDriverVersion())) if handle else None,
-        "gpu_power_limit_w": ask("nvmlDeviceGetEnforcedPowerLimit", scale=1e-3),
-        "gpu_clock_hz": ask("nvmlDeviceGetClockInfo", graphics, scale=1e6),
-        "gpu_clock_most_hz": ask("nvmlDeviceGetMaxClockInfo", graphics, scale=1e6),
-        "gpu_memory_clock_hz": ask("nvmlDeviceGetClockInfo", memory, scale=1e6),
-        "gpu_memory_clock_most_hz": ask("nvmlDeviceGetMaxClockInfo", memory, scale=1e6),
-        "gpu_temperature_c": ask("nvmlDeviceGetTemperature", 0),
-        "gpu_throttle_reasons": ask("nvmlDeviceGetCurrentClocksEventReasons"),
+        "gpu_power_limit_w": query("nvmlDeviceGetEnforcedPowerLimit", scale=1e-3),
+        "gpu_clock_hz": query("nvmlDeviceGetClockInfo", graphics, scale=1e6),
+        "gpu_clock_most_hz": query("nvmlDeviceGetMaxClockInfo", graphics, scale=1e6),
+        "gpu_memory_clock_hz": query("nvmlDeviceGetClockInfo", memory, scale=1e6),
+        "gpu_memory_clock_most_hz": query("nvmlDeviceGetMaxClockInfo", memory, scale=1e6),
+        "gpu_temperature_c": query("nvmlDeviceGetTemperature", 0),
+        "gpu_throttle_reasons": query("nvmlDeviceGetCurrentClocksEventReasons"),
     }
 
 
@@ -176,16 +176,16 @@ def _handle(nvml: Any, uuid: str | None) -> Any:
 
 
 def _commit() -> str | None:
-    """Return the commit that the tool's own files are of, with -dirty if they were changed since; None elsewhere."""
+    """Return the commit of the tool's own files, with -dirty if they have changes; None outside a checkout."""
     folder = Path(__file__).parents[1]
-    # An installed copy may lie within somebody else's repository.
+    # An installed copy may lie within another repository.
     if _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
         return None
     return _git(folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    # Without a lock, for others may be committing meanwhile.
+    # Without a lock: another process may be committing.
     command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_GIT_LIMIT_S)
     return done.stdout.strip() if done.returncode == 0 else None

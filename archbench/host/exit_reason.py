@@ -1,4 +1,4 @@
-"""How a process ended, in one line."""
+"""Describe in one line how a process ended."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 
 
 def reason(code: int, errors: str) -> str:
-    """Say in one line how a process ended."""
+    """Return in one line how a process ended, from its exit code and its standard error."""
     if code < 0:
         killed = " (the system may have run out of memory)" if -code == signal.SIGKILL else ""
         return f"the process was ended by {signal.Signals(-code).name}{killed}"

@@ -1,4 +1,4 @@
-"""Which machine this is, and which of its devices would be measured, without touching any of them."""
+"""The name of this machine and of its devices, found without initialising a device in this process."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ import os
 import platform
 import subprocess
 import sys
+from typing import Literal, get_args
 
 from archbench.errors import DeviceError
 from archbench.host.cpu import cpu_name
 from archbench.host.exit_reason import reason
 
-KINDS = ("cpu", "cuda", "mps")
+Kind = Literal["cpu", "cuda", "mps"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_TELL_GPU = "import torch; print(torch.cuda.get_device_name())"
+_PRINT_GPU_NAME = "import torch; print(torch.cuda.get_device_name())"
 
 
 def machine() -> str:
-    """Return the name under which this machine's results are kept."""
+    """Return the name under which this machine's results are stored."""
     return platform.node() or "unknown"
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def default_kind() -> str:
-    """Return the kind of device to measure where nothing is said: a GPU if there is one."""
+def default_kind() -> Kind:
+    """Return the default kind of device: a GPU if there is one."""
     import torch
 
     if torch.cuda.is_available():
@@ -36,16 +38,16 @@ def default_kind() -> str:
 
 
 def _gpu_name() -> str:
-    done = subprocess.run([sys.executable, "-c", _TELL_GPU], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", _PRINT_GPU_NAME], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise DeviceError(f"the GPU does not tell its name: {reason(done.returncode, done.stderr)}")
+        raise DeviceError(f"the GPU does not report its name: {reason(done.returncode, done.stderr)}")
     return done.stdout.strip()
 
 
-def device_name(kind: str) -> str:
-    """Return a device's own name. Raises DeviceError for one that this machine does not have.
+def device_name(kind: Kind) -> str:
+    """Return the name of this machine's device of a kind. Raises DeviceError if it has none.
 
-    A GPU is asked in a process that ends: to ask CUDA here would take memory from what is then measured.
+    A GPU is queried in a process of its own, because initialising CUDA here would take memory from the measurement.
     """
     import torch
 

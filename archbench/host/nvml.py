@@ -1,6 +1,6 @@
-"""What a GPU's driver tells while the GPU works: clock, power, temperature, what holds it back, and energy.
+"""Readings of a GPU from NVIDIA's management library (NVML): clock, power, temperature, throttling and energy.
 
-It is only asked; nothing here changes a setting of the card. What it does not tell is None.
+Nothing here changes a setting of the GPU. What the driver does not report is None.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The card at one moment; `throttle_reasons` are the driver's bits."""
+    """The state of a GPU at one moment; `throttle_reasons` are NVML's bits."""
 
     clock_hz: float | None
     power_w: float | None
@@ -22,50 +22,50 @@ class Reading:
     throttle_reasons: int | None
 
 
-class Card(Protocol):
-    """A GPU that can be asked."""
+class Gpu(Protocol):
+    """A GPU whose state can be read."""
 
     def read(self) -> Reading:
-        """Return what the card does at the moment."""
+        """Return the current state."""
 
     def energy_j(self) -> float | None:
-        """Return what the card has used since its driver started."""
+        """Return the energy used since the driver was loaded."""
 
 
-class DriverCard:
-    """A card as NVIDIA's driver tells of it; `nvml` is its library, `handle` the card's name there."""
+class NvmlGpu:
+    """A GPU read through NVML; `nvml` is the module pynvml, `handle` its device handle."""
 
     def __init__(self, nvml: Any, handle: Any) -> None:
         self._nvml = nvml
         self._handle = handle
 
     def read(self) -> Reading:
-        """Return what the card does at the moment; the driver tells MHz and mW."""
+        """Return the current state; NVML reports MHz and mW."""
         nvml, handle = self._nvml, self._handle
-        clock_mhz = self._ask(lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM))
-        power_mw = self._ask(lambda: nvml.nvmlDeviceGetPowerUsage(handle))
-        reasons = self._ask(lambda: nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
+        clock_mhz = self._query(lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM))
+        power_mw = self._query(lambda: nvml.nvmlDeviceGetPowerUsage(handle))
+        reasons = self._query(lambda: nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
         return Reading(
             clock_hz=None if clock_mhz is None else clock_mhz * 1e6,
             power_w=None if power_mw is None else power_mw / 1e3,
-            temperature_c=self._ask(lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+            temperature_c=self._query(lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
             throttle_reasons=None if reasons is None else int(reasons),
         )
 
     def energy_j(self) -> float | None:
-        """Return what the card has used since its driver started."""
-        used_mj = self._ask(lambda: self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
+        """Return the energy used since the driver was loaded."""
+        used_mj = self._query(lambda: self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
         return None if used_mj is None else used_mj / 1e3
 
-    def _ask(self, question: Callable[[], float]) -> float | None:
+    def _query(self, question: Callable[[], float]) -> float | None:
         try:
             return question()
-        except (self._nvml.NVMLError, AttributeError):  # the card does not tell, or the library is too old to ask
+        except (self._nvml.NVMLError, AttributeError):  # the GPU does not report it, or pynvml is too old
             return None
 
 
-def open_card(kind: str) -> Card | None:
-    """Return the GPU that this process measures on, None where there is none or its driver cannot be asked."""
+def open_gpu(kind: str) -> Gpu | None:
+    """Return the GPU that this process runs on, None if there is none or NVML is not available."""
     if kind != "cuda":
         return None
     try:
@@ -75,6 +75,6 @@ def open_card(kind: str) -> Card | None:
     try:
         pynvml.nvmlInit()
         uuid = f"GPU-{torch.cuda.get_device_properties(torch.cuda.current_device()).uuid}"
-        return DriverCard(pynvml, pynvml.nvmlDeviceGetHandleByUUID(uuid))
-    except (pynvml.NVMLError, AttributeError):  # older builds of torch do not tell a card's UUID
+        return NvmlGpu(pynvml, pynvml.nvmlDeviceGetHandleByUUID(uuid))
+    except (pynvml.NVMLError, AttributeError):  # older builds of torch do not report the UUID
         return None

@@ -1,47 +1,62 @@
-"""What one measured configuration leaves behind: plain values in base units, as the store keeps them."""
+"""Records of measurements: plain values in base units, as the store keeps them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from archbench.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from archbench.analyze.performance.roofline import Layout
+    from archbench.host.machine import Kind
+    from archbench.precision import PrecisionName
+    from archbench.trace.tracer import Mode
 
 Status = Literal["ok", "not_converged", "implausible", "oom", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
+# The input shape of a model that brings its own example inputs.
+EXAMPLE = "example"
+
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What is measured: two measurements of equal configurations on one machine can be compared.
+    """What is measured: results of equal configurations on one machine can be compared.
 
-    `device` is the device's own name as its driver or system gives it, `kind` cpu, cuda or mps; `dtype` a name of
-    `archbench.precision`. `threads` are torch's, on a CPU.
+    `model` is an address that names the same model from every folder. `input_shape` has the inputs as `--input` takes
+    them, joined by commas, or `example` for the model's own example inputs. `device` is the name that the driver or
+    system reports. `threads` are torch's intra-op threads on a CPU, 0 on other devices.
     """
 
     model: str
     input_shape: str
-    kind: str
+    kind: Kind
     device: str
-    mode: str
+    mode: Mode
     batch: int
-    dtype: str
-    layout: str
+    dtype: PrecisionName
+    layout: Layout
     compiled: bool
     graphs: bool
     threads: int
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The inputs as `--input` takes them; empty for the model's own example inputs."""
+        return () if self.input_shape in ("", EXAMPLE) else tuple(self.input_shape.split(","))
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One configuration, measured or failed. Times are seconds of one step, rates per second; None is not known.
+    """The outcome of measuring one configuration. Times are seconds per step, rates per second; None is unknown.
 
-    `started_at` is UTC by ISO 8601, always written alike, so that its order as text is the order in time. Low and high
-    bound the 95% interval of the median. `samples_s` are the raw times of one step, one a block, process by process, of
-    which each gave as many as `samples_per_process` says (empty: not known); `latencies_s` of steps that were each
-    waited for. `replay_s` is the time of the same step as a CUDA graph, `phases_s` the median time of each phase of a
-    training step that was waited for. `reason` says why the status is not ok, `flags` what a reader must know of one
-    that is. `environment` is everything that the numbers depend on.
+    `started_at` is UTC in ISO 8601, always in one format, so that it sorts as text. `images_per_s_low` and `_high`
+    bound the 95% interval of the median. `samples_s` are the raw times of one step, one per block, process by process,
+    `samples_per_process` their number in each process (empty: unknown); `latencies_s` are times of steps that were
+    synchronized one by one. `replay_s` is the time of the same step as a CUDA graph, `phases_s` the median time of each
+    phase of a training step, synchronized. `reason` says why `status` is not ok, `flags` are warnings about a result
+    that is. `environment` records what else the numbers depend on.
     """
 
     run_id: str
@@ -74,7 +89,7 @@ class Result:
 
 
 def described(configuration: Configuration) -> str:
-    """Return a configuration in words; a batch of 0 is one that is to be found."""
+    """Return a configuration in words; batch 0 is `auto`, the largest safe batch."""
     words = [configuration.model, configuration.mode, f"batch {configuration.batch or 'auto'}", configuration.dtype]
     words.append(configuration.layout)
     if configuration.compiled:

@@ -1,20 +1,18 @@
-"""How what models learned lies in the database: one row a model of a training run, every figure in a column."""
+"""The table of trainings: what each model of a training run learned."""
 
 from __future__ import annotations
 
-import sqlite3
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields
 
-from archbench.store.rows import plain
+from archbench.store.rows import insert
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What one model of a run came to over its seeds; the run itself is in `folder`. Accuracies are fractions.
+    """The outcome of training one model over all seeds; `folder` is the run folder. Accuracies are fractions.
 
-    `started_at` is UTC by ISO 8601. `top1_low` and `top1_high` bound the 95% interval of the mean. `status` is that of
-    `accuracy.csv`. None is not known.
+    `started_at` is UTC in ISO 8601. `top1_low` and `top1_high` bound the 95% interval of the mean. `status` is the
+    status in `accuracy.csv`. None is unknown.
     """
 
     run_id: str
@@ -37,28 +35,16 @@ class TrainingResult:
     status: str
 
 
-_KINDS = {"str": "TEXT NOT NULL", "int": "INTEGER NOT NULL", "float": "REAL NOT NULL", "float | None": "REAL"}
-COLUMNS = {field.name: _KINDS[str(field.type)] for field in fields(TrainingResult)}
+_SQL_TYPES = {"str": "TEXT NOT NULL", "int": "INTEGER NOT NULL", "float": "REAL NOT NULL", "float | None": "REAL"}
+COLUMNS = {field.name: _SQL_TYPES[str(field.type)] for field in fields(TrainingResult)}
 
 SCHEMA = (
     f"CREATE TABLE trainings (id INTEGER PRIMARY KEY, {', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())},"
     " UNIQUE (run_id, model))",
 )
 
-_NAMES = ", ".join(COLUMNS)
-_VALUES = ", ".join(f":{name}" for name in COLUMNS)
+ADD_NEW = f"{insert('trainings', COLUMNS)} ON CONFLICT (run_id, model) DO NOTHING"
+# A resumed run replaces its row.
 _CHANGES = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS)
-# A run that goes on comes to something else: its row follows.
-ADD = f"INSERT INTO trainings ({_NAMES}) VALUES ({_VALUES}) ON CONFLICT (run_id, model) DO UPDATE SET {_CHANGES}"
-ADD_NEW = f"INSERT INTO trainings ({_NAMES}) VALUES ({_VALUES}) ON CONFLICT (run_id, model) DO NOTHING"
-SELECT = f"SELECT {_NAMES} FROM trainings"
-
-
-def to_row(result: TrainingResult) -> dict[str, Any]:
-    """Return a result's values by column."""
-    return {name: plain(value) for name, value in asdict(result).items()}
-
-
-def from_row(row: sqlite3.Row) -> TrainingResult:
-    """Return the result of a row."""
-    return TrainingResult(**{name: row[name] for name in COLUMNS})
+ADD = f"{insert('trainings', COLUMNS)} ON CONFLICT (run_id, model) DO UPDATE SET {_CHANGES}"
+SELECT = f"SELECT {', '.join(COLUMNS)} FROM trainings"

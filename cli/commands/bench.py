@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -60,36 +60,36 @@ def bench(
     """
     from archbench.errors import UsageError
     from archbench.host.machine import KINDS, default_kind, device_name, usable_cores
-    from archbench.measure.bench.sweep import Sweep
+    from archbench.measure.bench.sweep import configurations
+    from archbench.measure.worker.request import RunOptions
     from archbench.precision import PRECISIONS
     from archbench.reporting.tables.bench import bench_table
-    from cli.benching import duel_of, list_of, measured, one_of, parse_batches, require_sense
+    from cli.benching import ab_test_of, list_of, measured, one_of, parse_batches, require_sense
 
     kind = one_of("--device", device, KINDS) if device else default_kind()
-    sweep = Sweep(
-        models=list(dict.fromkeys(models)),
-        inputs=input or [],
-        kind=kind,
-        device=device_name(kind),
-        modes=list_of("--mode", mode, ("eval", "train")),
-        batches=parse_batches(batch),
-        dtypes=list_of("--dtype", dtype, tuple(PRECISIONS)),
-        layouts=list_of("--layout", layout, ("nchw", "nhwc")),
-        compiled=compile,
-        graphs=graphs,
-        threads=threads or usable_cores(),
-        processes=processes or (5 if kind == "cpu" else 1),
-        seconds=max_seconds,
-    )
-    require_sense(sweep, phases=phases)
+    shared: dict[str, Any] = {
+        "inputs": input or [],
+        "kind": kind,
+        "device": device_name(kind),
+        "modes": list_of("--mode", mode, ("eval", "train")),
+        "batches": parse_batches(batch),
+        "dtypes": list_of("--dtype", dtype, tuple(PRECISIONS)),
+        "layouts": list_of("--layout", layout, ("nchw", "nhwc")),
+        "compiled": compile,
+        "graphs": graphs,
+        "threads": threads or usable_cores(),
+    }
+    options = RunOptions(max_seconds, processes or (5 if kind == "cpu" else 1), phases)
+    todo = configurations(list(dict.fromkeys(models)), **shared)
+    require_sense(todo, phases=phases)
     if versus is not None and (store or rerun or processes or phases):
         raise UsageError(
             "--versus keeps nothing and has its own processes; leave --store, --rerun, --processes and --phases out"
         )
     if versus is not None:
-        target.deliver(*duel_of(sweep, versus))
+        target.deliver(*ab_test_of(todo, configurations([versus], **shared)[0], versus, options))
         return
-    found = measured(sweep, store, rerun=rerun, phases=phases)
-    target.deliver(bench_table(found, title=f"{sweep.device}, {kind}"))
-    if any(result.status != "ok" for result in found):
+    results = measured(todo, options, store, rerun=rerun)
+    target.deliver(bench_table(results, title=f"{todo[0].device}, {kind}"))
+    if any(result.status != "ok" for result in results):
         raise typer.Exit(3)

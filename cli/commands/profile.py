@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,7 +11,6 @@ from cli.options import (
     Batch,
     Dtype,
     Inputs,
-    Layout,
     LayoutOption,
     Mode,
     Model,
@@ -20,7 +19,7 @@ from cli.options import (
 from cli.output import Destination, output_options
 
 if TYPE_CHECKING:
-    from archbench.measure.worker.request import Request
+    from archbench.store.records import Configuration
     from archbench.trace.optimizer_step import Optimizer
     from cli.output import Destination
 
@@ -61,63 +60,55 @@ def profile(
 
     Example: archbench profile vgg16 --batch 32 --mode train --top 10 --trace vgg16.json
     """
-    from archbench.host.machine import usable_cores
-    from archbench.measure.worker.request import Request
+    from archbench.host.machine import device_name, usable_cores
+    from archbench.measure.bench.sweep import configurations
     from archbench.precision import find_precision
 
     _require_places(trace, target.path)
-    kind = _kind(device)
+    kind: Any = _kind(device)
     precision = find_precision(dtype)
     _require_sense(kind, precision.tf32)
-    request = Request(
-        model=model,
-        inputs=tuple(input or ()),
-        kind=kind,
-        mode=mode,
-        batch=batch,
-        dtype=precision.name,
-        layout=layout,
-        compiled=False,
-        graphs=False,
-        threads=threads or usable_cores(),
-        processes=1,
-        seconds=max_seconds,
-    )
-    _deliver(request, mode, layout, top, trace, target)
+    (configuration,) = configurations(
+        [model], inputs=input or (), kind=kind, device=device_name(kind), modes=[mode], batches=[batch],
+        dtypes=[precision.name], layouts=[layout], threads=threads or usable_cores(),
+    )  # fmt: skip
+    _deliver(model, configuration, mode, max_seconds, top, trace, target)
 
 
 def _deliver(
-    request: Request, mode: Mode, layout: Layout, top: int | None, trace: Path | None, target: Destination
-) -> None:
+    model: str, configuration: Configuration, mode: Mode, max_seconds: float, top: int | None, trace: Path | None,
+    target: Destination,
+) -> None:  # fmt: skip
     """Profile, and write the profiler's own trace, if it is wanted, and the table."""
     from archbench.analyze.layers import layer_table
     from archbench.analyze.performance.layer_times import top_rows
     from archbench.files import write_whole
     from archbench.host.environment import environment, load_warning
-    from archbench.host.machine import device_name
-    from archbench.measure.profile.profile import conditions_here, profile
+    from archbench.measure.profile.profile import conditions_here, profile_layers
     from archbench.precision import find_precision
     from archbench.reporting.tables.model import caveats
-    from archbench.reporting.tables.profile import Profiled, profile_document, profile_table
+    from archbench.reporting.tables.profile import ProfiledModel, profile_document, profile_table
     from cli.loading import load
     from cli.output import note, warn
 
-    model, precision, device = request.model, find_precision(request.dtype), device_name(request.kind)
-    record = load(model, request.inputs, precision).trace(request.batch, mode, _optimizer(request.kind))
-    conditions = conditions_here(request.kind, request.threads, precision, layout)
+    precision = find_precision(configuration.dtype)
+    loaded = load(model, configuration.inputs, precision)
+    record = loaded.trace(configuration.batch, mode, _optimizer(configuration.kind))
+    conditions = conditions_here(configuration)
     warning = load_warning(environment("cpu"))
     if warning is not None:
         warn(warning)
-    measured = profile(
-        request, record, conditions, lambda what: note(f"{model}: {what}"), wants_chrome_trace=trace is not None
-    )
+    measured = profile_layers(
+        configuration, record, conditions, max_seconds, lambda phase: note(f"{model}: {phase}"),
+        wants_chrome_trace=trace is not None,
+    )  # fmt: skip
     if trace is not None and measured.chrome_trace is not None:
         write_whole(trace, measured.chrome_trace)
         note(f"wrote {trace}")
-    found = Profiled(measured, request, device, conditions)
+    profiled = ProfiledModel(model, measured, configuration, conditions)
     rows = measured.rows if top is None else top_rows(measured.rows, top)
-    said = caveats(model, layer_table(record), record.real_data_reason)
-    target.deliver(profile_table(found, rows, said), profile_document(found, rows))
+    notes = caveats(model, layer_table(record), record.real_data_reason)
+    target.deliver(profile_table(profiled, rows, notes), profile_document(profiled, rows))
 
 
 def _kind(asked: Kind | None) -> str:
@@ -137,7 +128,7 @@ def _require_sense(kind: str, tf32: bool) -> None:
     from archbench.errors import UsageError
 
     if tf32 and kind != "cuda":
-        raise UsageError(f"--dtype tf32 is of NVIDIA GPUs; a {kind} has none")
+        raise UsageError("--dtype tf32 requires an NVIDIA GPU")
 
 
 def _require_places(trace: Path | None, output: Path | None) -> None:

@@ -118,7 +118,7 @@ def compare(
     Example: archbench results compare 1f3a9c 77b2e0
     """
     from archbench.measure.bench.compare_runs import compare_runs
-    from archbench.reporting.tables.bench import runs_table
+    from archbench.reporting.tables.bench_comparison import runs_table
     from archbench.store.database import Store, default_path
 
     with Store(store or default_path(), for_reading=True) as kept:

@@ -1,4 +1,4 @@
-"""How far a sweep is, on standard error: a live table on a terminal, else a line a configuration."""
+"""Progress of a sweep on standard error: a live table on a terminal, else one line per configuration."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from archbench.progress import Progress
 from cli.output import note, screen
 
 if TYPE_CHECKING:
@@ -16,27 +17,21 @@ if TYPE_CHECKING:
 
     from archbench.store.records import Result
 
-# What stands above and below the rows of results.
+# Lines above and below the rows of results.
 _OTHER_LINES = 8
 _FEWEST_ROWS = 3
 
 
-class Progress:
-    """Tells what is measured now, how many are done and how long the rest may take; a terminal also sees results."""
+class BenchProgress(Progress):
+    """Shows what is measured now, how many are done and how long the rest may take; a terminal also shows results."""
 
-    def __init__(self, total: int, num_kept: int = 0) -> None:
-        """Begin with none done of `total`, of which `num_kept` were measured before and take no time."""
-        self._total = total
-        self._num_to_measure = total - num_kept
-        self._done = 0
+    def __init__(self) -> None:
+        self._total = self._num_to_measure = self._done = 0
         self._spent_s: list[float] = []
         self._begun_s: float | None = None
-        console = screen()
-        self._screen = None if console is None else _Screen(total, console)
+        self._screen: _Screen | None = None
 
-    def __enter__(self) -> Progress:
-        if self._screen is not None:
-            self._screen.open()
+    def __enter__(self) -> BenchProgress:
         return self
 
     def __exit__(
@@ -47,25 +42,33 @@ class Progress:
         if kind is not None and issubclass(kind, KeyboardInterrupt):
             note(f"{self._done} of {self._total} are done and kept; the same command goes on")
 
-    def begin(self, what: str) -> None:
-        """Say what is measured now."""
+    def start(self, total: int, done: int = 0) -> None:
+        """Begin with `total` configurations, of which `done` are stored already and take no time."""
+        self._total, self._num_to_measure = total, total - done
+        console = screen()
+        if console is not None:
+            self._screen = _Screen(total, console)
+            self._screen.open()
+
+    def begin(self, task: str, steps: int | None = None, done: int = 0) -> None:  # noqa: ARG002  # no steps here
+        """Show what is measured now."""
         self._begun_s = time.monotonic()
         if self._screen is None:
-            note(f"[{self._done + 1}/{self._total}] {what}")
+            note(f"[{self._done + 1}/{self._total}] {task}")
         else:
-            self._screen.what, self._screen.phase = what, "starting"
+            self._screen.task, self._screen.phase = task, "starting"
 
-    def say(self, phase: str) -> None:
-        """Say what is done for it at the moment; only a terminal shows it."""
+    def update(self, text: str = "", step: int | None = None) -> None:  # noqa: ARG002  # no steps here
+        """Show the phase of the measurement; only on a terminal."""
         if self._screen is not None:
-            self._screen.phase = phase
+            self._screen.phase = text
 
-    def remark(self, text: str) -> None:
-        """Say something beside the result."""
+    def note(self, text: str) -> None:
+        """Print something about the task."""
         note(text)
 
     def end(self, result: Result) -> None:
-        """Say what came of one, whether it was measured now or before."""
+        """Show a result, measured now or stored before."""
         self._done += 1
         if self._begun_s is not None:
             self._spent_s.append(time.monotonic() - self._begun_s)
@@ -77,17 +80,14 @@ class Progress:
 
 
 def time_left(spent_s: Sequence[float], num_left: int) -> str:
-    """Return how long the rest may take if it takes what others took; nothing while that is not known."""
+    """Return an estimate of the time that is left, from the mean so far; empty while there is none."""
     from archbench.units import format_time
 
     return f"about {format_time(sum(spent_s) / len(spent_s) * num_left)} left" if spent_s and num_left else ""
 
 
 class _Screen:
-    """A live table of results above what is being measured.
-
-    It is drawn once a second and no oftener: what draws takes time from what is measured.
-    """
+    """A live table of results above the current task, drawn once a second: drawing takes time from the measurement."""
 
     def __init__(self, total: int, console: Console) -> None:
         from rich.live import Live
@@ -95,39 +95,39 @@ class _Screen:
         from rich.progress import Progress as Bars
         from rich.text import Text
 
-        self.what = self.phase = ""
+        self.task = self.phase = ""
         self._results: list[Result] = []
         self._table = Text()
         self._console = console
         self._bars = Bars(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-        self._task = self._bars.add_task("", total=total)
+        self._bar = self._bars.add_task("", total=total)
         self._live = Live(console=console, get_renderable=self._picture, transient=True, refresh_per_second=1)
 
     def open(self) -> None:
-        """Begin to draw."""
+        """Start drawing."""
         self._live.start()
 
     def close(self) -> None:
-        """Leave the terminal as it was: the result itself goes to standard output."""
+        """Restore the terminal; the result itself goes to standard output."""
         self._live.stop()
 
     def add(self, result: Result, left: str) -> None:
-        """Show one more result, and how long the rest may take."""
+        """Show one more result and the time that is left."""
         from rich.text import Text
 
         from archbench.reporting.export.text import to_text
         from archbench.reporting.tables.bench import bench_table
 
-        self.what = ""
+        self.task = ""
         self._results.append(result)
         most = max(_FEWEST_ROWS, self._console.height - _OTHER_LINES)
         table = replace(bench_table(self._results[-most:]), notes=())
         self._table = Text.from_ansi(to_text(table, stream=sys.stderr, width=self._console.width - 1))
-        self._bars.update(self._task, advance=1, description=left)
+        self._bars.update(self._bar, advance=1, description=left)
 
     def _picture(self) -> RenderableType:
         from rich.console import Group
         from rich.text import Text
 
-        now = Text(f"{self.what}: {self.phase}" if self.what else "", no_wrap=True, overflow="ellipsis")
+        now = Text(f"{self.task}: {self.phase}" if self.task else "", no_wrap=True, overflow="ellipsis")
         return Group(self._table, now, self._bars)

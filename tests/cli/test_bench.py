@@ -1,4 +1,7 @@
-"""`archbench bench` in real processes. No time is held to a number: only what is kept, said and gone on with."""
+"""`archbench bench`: what is stored, printed and continued; no time is held to a number.
+
+Most measurements run in this process; tests of what a process does to the command start real ones.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,15 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
 
-from archbench.store.database import Filter, Store
+from archbench.measure.bench import tasks
+from archbench.measure.worker import client
+from archbench.store.database import Store
+from tests.helpers import in_process
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +72,13 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def here(home, monkeypatch):
+    """Measure in this process."""
+    monkeypatch.setattr(client, "worker", in_process.worker)
+    return home
+
+
 def start(*arguments):
     """Start the command in a process of its own, for what is done to it from outside."""
     command = [sys.executable, "-m", "archbench", *arguments]
@@ -73,10 +87,10 @@ def start(*arguments):
 
 def stored(home):
     with Store(home / "archbench" / "results.sqlite", for_reading=True) as store:
-        return store.results(Filter())
+        return store.results()
 
 
-def test_a_sweep_is_measured_kept_and_not_measured_again(archbench, home):
+def test_a_sweep_is_measured_kept_and_not_measured_again(archbench, here):
     code, out, err = archbench("bench", "lenet", "--batch", "1,2", "--format", "json", *QUICK)
     assert code in (0, 3)
     rows = json.loads(out)
@@ -86,7 +100,7 @@ def test_a_sweep_is_measured_kept_and_not_measured_again(archbench, home):
         assert 0 < row["images_per_s_low"] <= row["images_per_s"] <= row["images_per_s_high"]
         assert row["latency_s_median"] > 0
     assert "[2/2] lenet, eval, batch 2, fp32, nchw" in err
-    results = stored(home)
+    results = stored(here)
     assert len(results) == 2
     assert all(result.samples_s and result.environment["torch"] for result in results)
     again = archbench("bench", "lenet", "--batch", "1,2", "--format", "json", *QUICK)
@@ -96,7 +110,7 @@ def test_a_sweep_is_measured_kept_and_not_measured_again(archbench, home):
     assert "[1/1]" in archbench("bench", "lenet", "--rerun", *QUICK)[2]
 
 
-def test_a_training_step_in_half_precision_in_two_processes(archbench, home):
+def test_a_training_step_in_half_precision_in_two_processes(archbench, here):
     two = ("--device", "cpu", "--max-seconds", "0.2", "--processes", "2", "--threads", "1")
     code, out, _ = archbench("bench", "lenet", "--mode", "train", "--dtype", "amp", "--format", "csv", *two)
     assert code in (0, 3)
@@ -105,17 +119,17 @@ def test_a_training_step_in_half_precision_in_two_processes(archbench, home):
     assert row["status"] in MEASURED
 
 
-def test_the_phases_of_a_training_step_are_timed_in_a_run_of_their_own(archbench, home):
+def test_the_phases_of_a_training_step_are_timed_in_a_run_of_their_own(archbench, here):
     code, out, err = archbench("bench", "lenet", "--mode", "eval,train", "--phases", *QUICK)
     assert code in (0, 3), err
     assert "each phase waited for: zero_grad" in " ".join(out.split())
-    phases = {result.configuration.mode: result.phases_s for result in stored(home)}
+    phases = {result.configuration.mode: result.phases_s for result in stored(here)}
     assert phases["eval"] == {}
     assert list(phases["train"]) == ["zero_grad", "forward", "loss", "backward", "step"]
     assert min(phases["train"].values()) > 0
 
 
-def test_the_largest_batch_is_found_tried_and_measured(archbench, home):
+def test_the_largest_batch_is_found_tried_and_measured(archbench, here):
     code, out, err = archbench("bench", "odd.py:Net", "--input", "4", "--batch", "auto", "--format", "json", *QUICK)
     assert code in (0, 3), err
     # So small a network meets no limit but that of what is tried.
@@ -124,74 +138,71 @@ def test_the_largest_batch_is_found_tried_and_measured(archbench, home):
     assert "batch 256, fp32, nchw: the largest that is tried on a cpu" in err
 
 
-def test_a_model_that_fails_in_the_search_for_its_largest_batch_is_a_row(archbench, home):
+def test_a_model_that_fails_in_the_search_for_its_largest_batch_is_a_row(archbench, here):
     code, out, _ = archbench("bench", "odd.py:Raises", "--input", "4", "--batch", "auto", "--format", "json", *QUICK)
     assert code == 3
     assert [(row["batch"], row["status"]) for row in json.loads(out)] == [(1, "failed")]
 
 
-def test_what_fails_is_a_row_and_the_sweep_goes_on(archbench, home):
-    models = [f"odd.py:{name}" for name in ("Dies", "Raises", "Infinite", "Talks")]
+def test_a_process_that_dies_is_a_row_and_the_sweep_goes_on_whatever_a_model_prints(archbench, home):
+    code, out, _ = archbench("bench", "odd.py:Dies", "odd.py:Talks", "--input", "4", "--format", "json", *QUICK)
+    assert code == 3
+    # What a model prints does not get among the answers.
+    dies, talks = json.loads(out)
+    assert (dies["status"], talks["status"] in MEASURED) == ("failed", True)
+    assert "ended by SIGKILL" in next(result.reason for result in stored(home) if result.status == "failed")
+
+
+def test_what_fails_is_a_row_and_the_sweep_goes_on(archbench, here):
+    models = [f"odd.py:{name}" for name in ("Raises", "Infinite", "Net")]
     code, out, _ = archbench("bench", *models, "--input", "4", "--format", "json", *QUICK)
     assert code == 3
-    assert [row["status"] for row in json.loads(out)][:3] == ["failed", "failed", "failed"]
-    reasons = {result.configuration.model.rpartition(":")[2]: result.reason for result in stored(home)}
-    assert "ended by SIGKILL" in reasons["Dies"]
+    statuses = [row["status"] for row in json.loads(out)]
+    assert (statuses[:2], statuses[2] in MEASURED) == (["failed", "failed"], True)
+    reasons = {result.configuration.model.rpartition(":")[2]: result.reason for result in stored(here)}
     assert reasons["Raises"] == "RuntimeError: no kernel for this"
-    assert reasons["Infinite"] == "InputError: what the model computes is not finite"
-    # What a model prints does not get among the answers.
-    assert json.loads(out)[3]["status"] in MEASURED
+    assert reasons["Infinite"] == "InputError: the output of the model is not finite"
 
 
-def test_a_file_that_was_changed_is_measured_again_and_another_of_its_name_too(archbench, home):
+def test_a_file_that_was_changed_is_measured_again_and_another_of_its_name_too(archbench, here):
     arguments = ("bench", "odd.py:Net", "--input", "4", *QUICK)
-    os.utime(home / "odd.py", (1, 1))
+    os.utime(here / "odd.py", (1, 1))
     archbench(*arguments)
     assert "were measured before" in archbench(*arguments)[2]
-    (home / "odd.py").write_text(ODD)
+    (here / "odd.py").write_text(ODD)
     assert "were measured before" not in archbench(*arguments)[2]
-    (home / "elsewhere").mkdir()
-    (home / "elsewhere" / "odd.py").write_text(ODD)
+    (here / "elsewhere").mkdir()
+    (here / "elsewhere" / "odd.py").write_text(ODD)
     archbench("bench", "elsewhere/odd.py:Net", "--input", "4", *QUICK)
-    assert len({result.configuration.model for result in stored(home)}) == 2
+    assert len({result.configuration.model for result in stored(here)}) == 2
 
 
-def test_an_example_of_the_users_own_is_run_in_the_dtype_asked_for(archbench, home):
-    (home / "odd.py").write_text(f"{ODD}\ndef example_inputs(batch):\n    return torch.randn(batch, 4)\n")
+def test_an_example_of_the_users_own_is_run_in_the_dtype_asked_for(archbench, here):
+    (here / "odd.py").write_text(f"{ODD}\ndef example_inputs(batch):\n    return torch.randn(batch, 4)\n")
     _, out, _ = archbench("bench", "odd.py:Net", "--dtype", "bf16", "--format", "json", *QUICK)
     assert json.loads(out)[0]["status"] in MEASURED
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_whatever_ends_it_what_was_finished_is_kept(home, how, code):
-    process = start("bench", "lenet", "--batch", "1,2,4,8", *QUICK)
+def test_whatever_ends_it_what_was_finished_is_kept_and_no_worker_is_left_behind(home, how, code):
+    process = start("bench", "lenet", "--batch", "1,2,4", *QUICK)
     for line in process.stderr:
-        if line.startswith("[3/4] lenet"):
-            break
-    process.send_signal(how)
-    process.wait(timeout=30)
-    process.stdout.close()
-    process.stderr.close()
-    assert process.returncode == code
-    assert sorted(result.configuration.batch for result in stored(home)) == [1, 2]
-
-
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_no_worker_is_left_behind(home, how):
-    process = start("bench", "lenet", "--device", "cpu", "--max-seconds", "60", "--processes", "1")
-    for line in process.stderr:
-        if line.startswith("[1/1]"):
+        if line.startswith("[2/3] lenet"):
             break
     until = time.monotonic() + 30
     while not (workers := psutil.Process(process.pid).children(recursive=True)) and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(how)
     process.communicate(timeout=30)
+    assert process.returncode == code
     assert workers
     assert not psutil.wait_procs(workers, timeout=30)[1]
+    assert [result.configuration.batch for result in stored(home)] == [1]
 
 
-def test_a_model_against_another_in_pairs(archbench, home):
+def test_a_model_against_another_in_pairs(archbench, here, monkeypatch):
+    # Shorter blocks than those of a measurement.
+    monkeypatch.setattr(tasks, "CPU", replace(tasks.CPU, block_s=0.02))
     quick = ("--device", "cpu", "--max-seconds", "0.2", "--threads", "1")
     code, out, err = archbench("bench", "lenet", "--versus", "alexnet_owt", "--format", "json", *quick)
     assert code == 0, err
@@ -201,20 +212,21 @@ def test_a_model_against_another_in_pairs(archbench, home):
     assert row["floor"] >= 0
     assert len(row["a_s"]) == len(row["b_s"]) == len(row["again_s"]) == 21
     assert statistics.median(b / a for a, b in zip(row["a_s"], row["b_s"], strict=True)) == pytest.approx(row["ratio"])
+
+
+def test_a_model_that_fails_in_pairs_is_an_error(archbench, here):
+    quick = ("--device", "cpu", "--max-seconds", "0.2", "--threads", "1")
     code, _, err = archbench("bench", "odd.py:Net", "--versus", "odd.py:Raises", "--input", "4", *quick)
     assert code == 3
     assert "odd.py:Raises: RuntimeError: no kernel for this" in err
-    code, _, err = archbench("bench", "lenet", "--versus", "alexnet", "--batch", "1,2", *quick)
-    assert code == 2
-    assert "compares one configuration" in err
 
 
-def test_compare_shows_the_best_rate_of_this_machine(archbench, home):
+def test_compare_shows_the_best_rate_of_this_machine(archbench, here):
     _, out, err = archbench("compare", "lenet", "--measured", "--format", "json")
     assert json.loads(out)[0]["images_per_s"] is None
     assert "nothing was measured yet" in err
     archbench("bench", "lenet", "--batch", "1", *QUICK)
-    status = stored(home)[0].status
+    status = stored(here)[0].status
     _, out, _ = archbench("compare", "lenet", "--measured", "--format", "json")
     row = json.loads(out)[0]
     assert (row["images_per_s"] is not None) == (status == "ok")
@@ -231,10 +243,11 @@ def test_compare_shows_the_best_rate_of_this_machine(archbench, home):
         (["lenet", "--batch", "8..2"], "did you mean 2..8?"),
         (["odd.py:Net"], "has no usual input"),
         (["lenet", "--processes", "0"], "--processes"),
-        (["lenet", "--device", "cpu", "--dtype", "tf32"], "--dtype tf32 is of NVIDIA GPUs; a cpu has none"),
+        (["lenet", "--device", "cpu", "--dtype", "tf32"], "--dtype tf32 requires an NVIDIA GPU"),
         (["lenet", "--versus", "alexnet", "--rerun"], "leave --store, --rerun, --processes and --phases out"),
         (["lenet", "--versus", "alexnet", "--batch", "auto"], "compares one configuration"),
-        (["lenet", "--device", "cpu", "--graphs"], "--graphs replays CUDA graphs; a cpu has none"),
+        (["lenet", "--versus", "alexnet", "--batch", "1,2"], "compares one configuration"),
+        (["lenet", "--device", "cpu", "--graphs"], "--graphs requires an NVIDIA GPU"),
         (["lenet", "--phases"], "it goes with --mode train"),
         (["lenet", "--batch", "1,atuo"], "'1,atuo' is not a valid batch size"),
     ],

@@ -1,4 +1,4 @@
-"""`archbench profile` in real processes on a CPU. No time is held to a number: only sums, names and orders."""
+"""`archbench profile` on a CPU, in this process. No time is held to a number: only sums, names and orders."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import json
 from math import fsum
 
 import pytest
+
+from archbench.measure.worker import client
+from tests.helpers import in_process
 
 NETS = """
 import torch
@@ -55,6 +58,7 @@ def home(tmp_path, monkeypatch):
     (tmp_path / "nets.py").write_text(NETS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(client, "worker", in_process.worker)
     return tmp_path
 
 
@@ -159,7 +163,7 @@ def test_a_gpu_whose_kernels_are_not_seen_is_told_and_nothing_is_written(archben
     step = {"total_ns": 1000, "rows": {}, "update_ns": 0, "outside": {"forward_ns": 0, "backward_ns": 0}}
     monkeypatch.setattr(machine, "device_name", lambda kind: "NVIDIA H200")
     monkeypatch.setattr(profiling, "device_here", lambda kind, threads: None)
-    monkeypatch.setattr(profiling, "_ask", lambda *_: {"steps": [step], "plain_s": [1e-6]})
+    monkeypatch.setattr(profiling, "run_request", lambda *_: {"steps": [step], "plain_s": [1e-6]})
     code, out, err = archbench("profile", "lenet", "--device", "cuda", "--csv", "rows.csv")
     assert (code, out) == (3, "")
     assert "lenet: the profiler recorded no kernel" in err
@@ -176,7 +180,7 @@ def test_a_gpu_whose_kernels_are_not_seen_is_told_and_nothing_is_written(archben
         (["lenet", "--trace", "trace.txt"], "give a name that ends in .json"),
         (["lenet", "--device", "mps"], "sees no kernels there"),
         (["lenet", "--device", "gpu"], "'cuda'"),
-        (["lenet", "--device", "cpu", "--dtype", "tf32"], "--dtype tf32 is of NVIDIA GPUs"),
+        (["lenet", "--device", "cpu", "--dtype", "tf32"], "--dtype tf32 requires an NVIDIA GPU"),
         (["lenet", "--dtype", "bf61"], "did you mean 'bf16'?"),
         (["lenet", "--device", "cpu", "--input", "1x8x8"], "is the smallest that works"),
         (["nets.py:Residual", "--device", "cpu"], "has no usual input"),

@@ -10,17 +10,18 @@ import sys
 import pytest
 
 from cli.progress import bench as module
-from cli.progress.bench import Progress, time_left
+from cli.progress.bench import BenchProgress, time_left
 from tests.helpers.measurements import result
 from tests.helpers.terminal import Terminal
 
 
 def test_where_nothing_can_be_drawn_over_a_configuration_is_a_line(capsys):
-    with Progress(3) as progress:
+    with BenchProgress() as progress:
+        progress.start(3)
         progress.end(result())  # one that was measured before
         progress.begin("lenet, eval, batch 8")
-        progress.say("measuring")
-        progress.remark("beside")
+        progress.update("measuring")
+        progress.note("beside")
         progress.end(result("not_converged"))
         progress.end(result("failed", "RuntimeError: no kernel"))
     captured = capsys.readouterr()
@@ -32,7 +33,8 @@ def test_where_nothing_can_be_drawn_over_a_configuration_is_a_line(capsys):
 
 def test_an_interruption_says_what_is_kept(capsys):
     def interrupted():
-        with Progress(3) as progress:
+        with BenchProgress() as progress:
+            progress.start(3)
             progress.end(result())
             raise KeyboardInterrupt
 
@@ -60,7 +62,8 @@ def test_what_was_measured_before_takes_no_time(monkeypatch):
     monkeypatch.setattr(module, "screen", lambda: "a terminal")
     monkeypatch.setattr(module, "_Screen", Screen)
     monkeypatch.setattr(module.time, "monotonic", itertools.count(step=10).__next__)
-    with Progress(5, num_kept=2) as progress:
+    with BenchProgress() as progress:
+        progress.start(5, done=2)
         progress.end(result())  # one of the two
         for _ in range(3):
             progress.begin("another")
@@ -73,14 +76,15 @@ def test_what_was_measured_before_takes_no_time(monkeypatch):
 SCRIPT = """
 import sys, time
 from tests.helpers.measurements import result
-from cli.progress.bench import Progress
+from cli.progress.bench import BenchProgress
 
-with Progress(2) as progress:
+with BenchProgress() as progress:
+    progress.start(2)
     progress.begin("first")
     progress.end(result())
     progress.begin("second")
-    progress.say("measuring, process 2 of 5")
-    progress.remark("beside")
+    progress.update("measuring, process 2 of 5")
+    progress.note("beside")
     time.sleep(60 if "wait" in sys.argv else 1.5)
     progress.end(result())
 print("the result")

@@ -325,7 +325,7 @@ def test_a_run_against_itself_shows_no_difference(archbench, two_runs):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["compare", "a", "bb"], "2 runs begin with 'bb', such as bbbb2222, bbcc3333; write more of one"),
+        (["compare", "a", "bb"], "2 runs begin with 'bb', such as bbbb2222, bbcc3333; give more characters"),
         (["compare", "a", "bbbb2223"], "there is no run 'bbbb2223'; did you mean 'bbbb2222'?"),
         (["compare", "a", "bbcc"], "run bbcc3333 is failed and has no samples to compare: no kernel"),
         (["--model", "vgg16", "compare", "a", "bbbb"], "--model before 'compare' is of the list"),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from archbench.host.clock_monitor import Sampler, clock_record, throttle_flags
+from archbench.host.clock_monitor import ClockMonitor, clock_record, throttle_flags
 from archbench.host.nvml import Reading
 
 
@@ -28,21 +28,21 @@ def test_a_card_is_asked_until_it_is_over():
     card = FakeCard()
     # The third time that it is waited for, it is over.
     waits = iter([False, False, True])
-    with Sampler(card, wait=lambda _: next(waits)) as sampler:
+    with ClockMonitor(card, wait=lambda _: next(waits)) as sampler:
         pass
     assert [reading.temperature_c for reading in sampler.readings] == [61.0, 62.0, 63.0]
 
 
 def test_leaving_ends_it():
     card = FakeCard()
-    with Sampler(card) as sampler:
+    with ClockMonitor(card) as sampler:
         pass
     # The first reading is taken before it is waited for the first time.
     assert 1 <= len(sampler.readings) == card.num_readings
 
 
 def test_without_a_card_nothing_is_asked():
-    with Sampler(None) as sampler:
+    with ClockMonitor(None) as sampler:
         pass
     assert sampler.readings == []
 

@@ -14,7 +14,7 @@ def gpu(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
 
     def use(script):
-        monkeypatch.setattr(machine, "_TELL_GPU", script)
+        monkeypatch.setattr(machine, "_PRINT_GPU_NAME", script)
 
     return use
 
@@ -23,7 +23,7 @@ def test_a_gpu_is_called_what_cuda_calls_it(gpu, monkeypatch):
     # Which of several it is, and whether a part of one, is CUDA's to say; there need be no tool of the driver's.
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-c0ffee")
     monkeypatch.setenv("PATH", "")
-    assert "torch.cuda.get_device_name()" in machine._TELL_GPU
+    assert "torch.cuda.get_device_name()" in machine._PRINT_GPU_NAME
     gpu("print('NVIDIA H200 MIG 1g.18gb')")
     assert machine.device_name("cuda") == "NVIDIA H200 MIG 1g.18gb"
 
@@ -32,4 +32,4 @@ def test_a_gpu_that_cannot_be_asked_is_told_in_one_line(gpu):
     gpu("raise RuntimeError('CUDA driver initialization failed')")
     with pytest.raises(DeviceError) as raised:
         machine.device_name("cuda")
-    assert str(raised.value) == "the GPU does not tell its name: RuntimeError: CUDA driver initialization failed"
+    assert str(raised.value) == "the GPU does not report its name: RuntimeError: CUDA driver initialization failed"

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from archbench.host import nvml as module
-from archbench.host.nvml import DriverCard, Reading, open_card
+from archbench.host.nvml import NvmlGpu, Reading, open_gpu
 
 
 class FakeNvmlError(Exception):
@@ -44,13 +44,13 @@ class FakeNvml(SimpleNamespace):
 
 
 def test_a_card_tells_in_base_units_and_leaves_out_what_it_does_not_know():
-    card = DriverCard(FakeNvml(), "handle")
+    card = NvmlGpu(FakeNvml(), "handle")
     assert card.read() == Reading(clock_hz=1980e6, power_w=None, temperature_c=61, throttle_reasons=4)
     assert card.energy_j() == 12.5
 
 
 def test_a_library_too_old_to_ask_is_no_failure():
-    card = DriverCard(SimpleNamespace(NVMLError=FakeNvmlError), "handle")
+    card = NvmlGpu(SimpleNamespace(NVMLError=FakeNvmlError), "handle")
     assert card.read() == Reading(None, None, None, None)
     assert card.energy_j() is None
 
@@ -59,13 +59,13 @@ def test_the_card_is_the_one_that_torch_measures_on(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml())
     monkeypatch.setattr(module.torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(module.torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="c0ffee"))
-    assert open_card("cuda").read().temperature_c == 61
+    assert open_gpu("cuda").read().temperature_c == 61
 
 
 def test_a_cpu_has_no_card_and_its_driver_is_not_asked(monkeypatch):
     monkeypatch.setattr(FakeNvml, "nvmlInit", lambda _: pytest.fail("the driver was asked"))
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml())
-    assert open_card("cpu") is None
+    assert open_gpu("cpu") is None
 
 
 def test_a_driver_that_does_not_answer_is_no_card(monkeypatch):
@@ -74,4 +74,4 @@ def test_a_driver_that_does_not_answer_is_no_card(monkeypatch):
 
     monkeypatch.setattr(FakeNvml, "nvmlInit", fail)
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml())
-    assert open_card("cuda") is None
+    assert open_gpu("cuda") is None

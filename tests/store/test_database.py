@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archbench.errors import StoreError, UsageError
-from archbench.store.database import Filter, Store, import_store
+from archbench.store.database import Store, import_store
 from archbench.store.records import Configuration, Result
-from archbench.store.rows import COLUMNS, SCHEMA, VERSION, columns, to_row
+from archbench.store.results import COLUMNS, SCHEMA, VERSION, columns
+from archbench.store.rows import to_row
 
 # What other processes run: `write(path, name, count)` adds results and says of each that add() returned.
 WRITER = """
@@ -105,6 +106,7 @@ values = st.recursive(
 configurations = st.builds(
     Configuration,
     **dict.fromkeys(("model", "input_shape", "kind", "device", "mode", "dtype", "layout"), texts),
+    **dict.fromkeys(("compiled", "graphs"), st.booleans()),
     batch=st.integers(1, 2**40),
     threads=st.integers(0, 1024),
 )
@@ -159,7 +161,7 @@ def test_failed_and_flagged_results_are_kept(path):
             ("oom", "because oom"),
             ("ok", "because ok"),
         }
-        assert ids(store.results(Filter(status="implausible"))) == ["implausible"]
+        assert ids(store.results(status="implausible")) == ["implausible"]
 
 
 # Asking
@@ -189,9 +191,14 @@ def test_results_are_found_by_what_was_measured(path, field, value):
     with Store(path) as store:
         store.add(result("usual"))
         store.add(result("sought", what=configuration(**{field: value})))
-        assert ids(store.results(Filter(**{field: value}))) == ["sought"]
-        assert ids(store.results(Filter(**{field: value}, status="failed"))) == []
-        assert (store.count(Filter(**{field: value})), store.count()) == (1, 2)
+        assert ids(store.results(**{field: value})) == ["sought"]
+        assert ids(store.results(**{field: value}, status="failed")) == []
+        assert (store.count(**{field: value}), store.count()) == (1, 2)
+
+
+def test_a_filter_by_something_that_results_do_not_have_is_a_type_error(path):
+    with Store(path) as store, pytest.raises(TypeError, match="results have no field modell"):
+        store.results(modell="vgg16")
 
 
 def test_a_sweep_learns_what_it_has_on_this_machine_whatever_came_of_it(path):
@@ -217,11 +224,11 @@ def test_the_best_is_the_fastest_that_can_be_trusted(path):
         store.add(result("other", images_per_s=50.0, what=configuration(model="alexnet")))
         store.add(result("training", images_per_s=60.0, what=configuration(mode="train")))
         store.add(result("small", images_per_s=70.0, what=small))
-        here = Filter(model="vgg16", machine="here", status="ok", mode="eval")
-        assert [found.run_id for found in store.fastest(here)][:3] == ["small", "fast", "slow"]
-        assert store.fastest(replace(here, input_shape="3x224x224"))[0].run_id == "fast"
-        assert store.fastest(replace(here, mode="train"))[0].run_id == "training"
-        assert store.fastest(replace(here, model="vgg19")) == []
+        here = {"model": "vgg16", "machine": "here", "status": "ok", "mode": "eval"}
+        assert [found.run_id for found in store.fastest(**here)][:3] == ["small", "fast", "slow"]
+        assert store.fastest(**{**here, "input_shape": "3x224x224"})[0].run_id == "fast"
+        assert store.fastest(**{**here, "mode": "train"})[0].run_id == "training"
+        assert store.fastest(**{**here, "model": "vgg19"}) == []
 
 
 def test_a_run_is_found_by_the_beginning_of_its_id(path):
@@ -231,7 +238,9 @@ def test_a_run_is_found_by_the_beginning_of_its_id(path):
         assert store.find("f").run_id == store.find("f00dbabe").run_id == "f00dbabe"
         # The whole of one is the beginning of others.
         assert store.find("abc").run_id == "abc"
-        with pytest.raises(UsageError, match="2 runs begin with 'abcd', such as abcdef01, abcdef02; write more of one"):
+        with pytest.raises(
+            UsageError, match="2 runs begin with 'abcd', such as abcdef01, abcdef02; give more characters"
+        ):
             store.find("abcd")
         with pytest.raises(UsageError, match="there is no run 'f00dbaby'; did you mean 'f00dbabe'"):
             store.find("f00dbaby")
@@ -327,7 +336,7 @@ def test_a_database_of_something_else_is_left_as_it_is(tmp_path):
     connection.execute("CREATE TABLE songs (title TEXT)")
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(StoreError, match="is a database, but no store"), Store(path):
+    with pytest.raises(StoreError, match="is a database, but not a store"), Store(path):
         pass
     assert path.read_bytes() == before
 
@@ -338,7 +347,7 @@ def test_a_store_of_a_newer_version_is_left_as_it_is(filled, for_reading):
     connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     connection.close()
     before = filled.read_bytes()
-    with pytest.raises(StoreError, match=f"is of version {VERSION + 1}, newer than"):
+    with pytest.raises(StoreError, match=f"has version {VERSION + 1}, newer than"):
         Store(filled, for_reading=for_reading).__enter__()
     assert filled.read_bytes() == before
 
@@ -445,13 +454,13 @@ def test_a_folder_that_cannot_be_made_is_an_error():
 
 
 def test_a_folder_is_no_store(tmp_path):
-    with pytest.raises(StoreError, match="is no file"):
+    with pytest.raises(StoreError, match="is not a file"):
         Store(tmp_path).__enter__()
 
 
 def test_a_pipe_is_no_store_and_nobody_waits_for_it(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(StoreError, match="is no file"):
+    with pytest.raises(StoreError, match="is not a file"):
         Store(tmp_path / "pipe").__enter__()
 
 

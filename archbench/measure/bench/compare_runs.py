@@ -1,6 +1,6 @@
-"""Two stored runs against each other, by their raw samples, and in what else they differ.
+"""Compare two stored runs by their raw samples, and list what else differs between them.
 
-They were not measured in turns: what changed on the machine between them is in their ratio, and no interval knows it.
+The runs were not measured in turns: changes of the machine between them affect the ratio and are not in its interval.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from archbench.statistics.pairs import LEAST_DIFFERENCE, Verdict
 from archbench.statistics.samples import median_ratio_interval
 from archbench.store.records import Result
 
-# These differ between any two runs, and are a state of the machine, not a setting.
-_PASSING = frozenset(
+# State of the machine that differs between any two runs.
+_TRANSIENT = frozenset(
     (
         *("date", "seed", "cpu_clock_hz", "load_1min", "memory_free_bytes", "gpu_free_bytes", "gpu_clock_hz"),
         *("gpu_memory_clock_hz", "gpu_temperature_c", "gpu_throttle_reasons", "gpu_while_measuring"),
@@ -25,8 +25,8 @@ _PASSING = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Differing:
-    """Something that is not the same in both runs: a field of the configuration or environment, with both values."""
+class Difference:
+    """A field of the configuration or environment that differs between two runs, with both values."""
 
     field: str
     a: Any
@@ -35,29 +35,29 @@ class Differing:
 
 @dataclass(frozen=True, slots=True)
 class RunComparison:
-    """How fast run A is against run B; the verdict is A's.
+    """Speed of run A relative to run B; `verdict` describes A.
 
-    `ratio` is the median time of an image in B divided by that in A, low and high bound its 95% interval.
+    `ratio` is the median time per image of B divided by that of A; `low` and `high` bound its 95% interval.
     """
 
     ratio: float
     low: float
     high: float
     verdict: Verdict
-    differences: tuple[Differing, ...]
+    differences: tuple[Difference, ...]
 
 
 def compare_runs(a: Result, b: Result) -> RunComparison:
-    """Return how A compares with B. Raises UsageError for a run without samples: one that failed, say."""
+    """Compare run A with run B. Raises UsageError for a run without samples, such as one that failed."""
     interval = median_ratio_interval(_groups(b), _groups(a))
-    # Samples are times of a step, and steps of different batches differ in what they do.
+    # Samples are times per step, and the batches may differ.
     scale = a.configuration.batch / b.configuration.batch
     ratio, low, high = (scale * value for value in (interval.median, interval.low, interval.high))
     return RunComparison(ratio, low, high, _verdict(low, high), tuple(_differences(a, b)))
 
 
 def _groups(result: Result) -> list[tuple[float, ...]]:
-    """Return the samples of each process; of all together where it is not known which are whose."""
+    """Return the samples of each process, or all in one group if the processes are unknown."""
     if not result.samples_s or min(result.samples_s) <= 0:
         raise UsageError(f"run {result.run_id[:8]} is {result.status} and has no samples to compare: {result.reason}")
     if sum(result.samples_per_process) != len(result.samples_s):
@@ -74,22 +74,22 @@ def _verdict(low: float, high: float) -> Verdict:
     return "no difference above the noise"
 
 
-def _differences(a: Result, b: Result) -> Iterator[Differing]:
+def _differences(a: Result, b: Result) -> Iterator[Difference]:
     yield from _differing(asdict(a.configuration), asdict(b.configuration))
     if a.machine != b.machine:
-        yield Differing("machine", a.machine, b.machine)
-    yield from _differing(_lasting(a.environment), _lasting(b.environment))
+        yield Difference("machine", a.machine, b.machine)
+    yield from _differing(_settings(a.environment), _settings(b.environment))
 
 
-def _lasting(environment: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in environment.items() if name not in _PASSING}
+def _settings(environment: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in environment.items() if name not in _TRANSIENT}
 
 
-def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Differing]:
-    """Yield what differs, going into what is itself a mapping: flags and variables."""
+def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:
+    """Yield what differs, recursing into mappings such as flags and variables."""
     for name in dict.fromkeys((*a, *b)):
         one, other = a.get(name), b.get(name)
         if isinstance(one, dict) and isinstance(other, dict):
             yield from _differing(one, other)
         elif one != other:
-            yield Differing(name, one, other)
+            yield Difference(name, one, other)

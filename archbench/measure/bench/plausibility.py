@@ -1,70 +1,44 @@
-"""What in a result cannot be: such a row is flagged, and not printed as fact."""
+"""Checks that a result is possible: an implausible one is flagged and its rate not printed as fact."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from archbench.measure.bench.expectation import Expectation
 from archbench.store.records import Result
+from archbench.units import format_measure
 
-# Winograd's F(2x2, 3x3) takes 16 multiplications for 36 (Lavin, Gray 2015), so that 3x3 convolutions of stride 1 may
-# exceed the peak, for their FLOPs are counted as those of the direct algorithm.
+# Winograd's F(2x2, 3x3) takes 16 multiplications instead of 36 (Lavin, Gray 2015). FLOPs are counted as those of the
+# direct algorithm, so 3x3 convolutions of stride 1 may exceed the peak.
 WINOGRAD = 2.25
-# Traffic that may stay in a cache says nothing of the memory's bandwidth; no cache of today's devices is much larger.
+# Less traffic than this may stay in a cache and says nothing about the memory's bandwidth.
 _CACHE_BYTES = 2**27
-# Siblings of about the same size may come in either order, and so may times that are about the same.
+# Models of about the same size may come in either order, as may rates that are about the same.
 _BIGGER = 1.1
 _FASTER = 1.01
+_MEASURE_AGAIN = "'archbench devices --measure' measures it again"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the device can do at most, and what one step must at least do; None is not known.
+def implausible(result: Result, expectation: Expectation, siblings: Sequence[Result] = ()) -> tuple[str, ...]:
+    """Return why a result is implausible; empty if it is plausible.
 
-    Peaks are those of the dtype of most products: what the device's maker states, and what was measured of it, which
-    something else may have slowed. `least_bytes` is what a step moves at least, such as all its weights;
-    `winograd_share` the part of its FLOPs that are 3x3 convolutions of stride 1.
+    The limits are the manufacturer's. Siblings are results of models of the same family; only those whose configuration
+    differs in nothing but the model are compared.
     """
-
-    peak_flop_per_s: float | None = None
-    measured_flop_per_s: float | None = None
-    bandwidth_bytes_per_s: float | None = None
-    least_bytes: int = 0
-    winograd_share: float = 0.0
-
-    @property
-    def most_flop_per_s(self) -> float | None:
-        """The peak in FLOPs of the direct algorithm, if Winograd's were used wherever it can be."""
-        return None if self.peak_flop_per_s is None else self.peak_flop_per_s * self.winograd_gain
-
-    @property
-    def winograd_gain(self) -> float:
-        """How many FLOPs of the direct algorithm are done in the time of one, if Winograd's is used where it can be."""
-        return 1 / (1 - self.winograd_share + self.winograd_share / WINOGRAD)
+    return (*_clock(result), *_peak(result, expectation), *_bandwidth(result, expectation), *_latency(result),
+            *_order(result, siblings))  # fmt: skip
 
 
-def plausibility(result: Result, limits: Limits, siblings: Sequence[Result] = ()) -> tuple[str, ...]:
-    """Return why a result is implausible, nothing if it is not.
-
-    Siblings are results of the same family; those of another configuration than the result's, model apart, are passed
-    over.
-    """
-    return (*_clock(result), *_ceilings(result, limits), *_latency(result), *_order(result, siblings))
+def surprising(result: Result, expectation: Expectation) -> tuple[str, ...]:
+    """Return flags of a plausible result that exceeds a peak: by Winograd's algorithm, or a ceiling measured here."""
+    return (*_above_peak(result, expectation), *_above_measured_bandwidth(result, expectation))
 
 
-def remarks(result: Result, limits: Limits) -> tuple[str, ...]:
-    """Return what must be said of a result that is surprising, but plausible."""
-    rate, peak, measured = result.flop_per_s, limits.peak_flop_per_s, limits.measured_flop_per_s
-    by_winograd = "as 3x3 convolutions by Winograd's algorithm can reach"
-    if rate is not None and peak is not None and peak < rate <= peak * limits.winograd_gain:
-        return (f"peak: {rate / peak:.2f} times the hardware's, {by_winograd}",)
-    if rate is None or measured is None or rate <= measured:
-        return ()
-    times = f"peak: {rate / measured:.2f} times what was measured of this machine"
-    if rate <= measured * limits.winograd_gain:
-        return (f"{times}, {by_winograd}",)
-    return (f"{times}; 'archbench devices --measure' measures it anew",)
+def winograd_gain(share: float) -> float:
+    """Return the factor by which a step with that share of 3x3 convolutions of stride 1 may exceed the peak."""
+    return 1 / (1 - share + share / WINOGRAD)
 
 
 def _clock(result: Result) -> Iterator[str]:
@@ -72,17 +46,47 @@ def _clock(result: Result) -> Iterator[str]:
         yield "clock: a step took no time"
 
 
-def _ceilings(result: Result, limits: Limits) -> Iterator[str]:
-    rate, most = result.flop_per_s, limits.most_flop_per_s
-    if rate is not None and most is not None and rate > most:
-        allowed = ", Winograd's algorithm allowed for" if limits.winograd_share else ""
-        yield f"peak: {rate / most:.2f} times what the hardware can do{allowed}"
-    bandwidth = limits.bandwidth_bytes_per_s
-    if bandwidth is None or limits.least_bytes <= _CACHE_BYTES or not result.images_per_s:
+def _peak(result: Result, expectation: Expectation) -> Iterator[str]:
+    rate, published = result.flop_per_s, expectation.published_flop_per_s
+    if rate is None or published is None:
         return
-    moved_per_s = limits.least_bytes * result.images_per_s / result.configuration.batch
-    if moved_per_s > bandwidth:
-        yield f"bandwidth: {moved_per_s / bandwidth:.2f} times what the memory can do"
+    limit = published * winograd_gain(expectation.winograd_share)
+    if rate > limit:
+        allowed = ", Winograd's algorithm allowed for" if expectation.winograd_share else ""
+        yield f"peak: {format_measure(rate / limit)} times what the hardware can do{allowed}"
+
+
+def _above_peak(result: Result, expectation: Expectation) -> Iterator[str]:
+    rate, published, measured = result.flop_per_s, expectation.published_flop_per_s, expectation.peak_flop_per_s
+    gain = winograd_gain(expectation.winograd_share)
+    by_winograd = "as 3x3 convolutions by Winograd's algorithm can reach"
+    if rate is None:
+        return
+    if published is not None and published < rate <= published * gain:
+        yield f"peak: {format_measure(rate / published)} times the hardware's, {by_winograd}"
+    elif measured is not None and rate > measured:
+        times = f"peak: {format_measure(rate / measured)} times what was measured of this machine"
+        yield f"{times}, {by_winograd}" if rate <= measured * gain else f"{times}; {_MEASURE_AGAIN}"
+
+
+def _bandwidth(result: Result, expectation: Expectation) -> Iterator[str]:
+    rate, limit = _least_bytes_per_s(result, expectation), expectation.published_bytes_per_s
+    if rate is not None and limit is not None and rate > limit:
+        yield f"bandwidth: {format_measure(rate / limit)} times what the memory can do"
+
+
+def _above_measured_bandwidth(result: Result, expectation: Expectation) -> Iterator[str]:
+    rate, measured = _least_bytes_per_s(result, expectation), expectation.bandwidth_bytes_per_s
+    if rate is not None and measured is not None and rate > measured:
+        times = format_measure(rate / measured)
+        yield f"bandwidth: {times} times what was measured of this machine; {_MEASURE_AGAIN}"
+
+
+def _least_bytes_per_s(result: Result, expectation: Expectation) -> float | None:
+    """Return the least traffic in bytes per second, None if it is unknown or may stay in a cache."""
+    if expectation.least_bytes <= _CACHE_BYTES or not result.images_per_s:
+        return None
+    return expectation.least_bytes * result.images_per_s / result.configuration.batch
 
 
 def _latency(result: Result) -> Iterator[str]:
@@ -103,17 +107,17 @@ def _order(result: Result, siblings: Sequence[Result]) -> Iterator[str]:
 
 
 def _is_comparable(result: Result, other: Result) -> bool:
-    """Say whether two results differ in the model only, so that the order of their rates is that of their sizes."""
+    """Return whether two results differ only in the model, so that rates should be in the order of sizes."""
     same = replace(other.configuration, model=result.configuration.model)
     return other.status == "ok" and other.machine == result.machine and same == result.configuration
 
 
-def _is_bigger_and_faster(one: Result, other: Result) -> bool:
-    """Say whether one does more FLOPs an image, and more images a second than the intervals explain."""
-    sizes = _flops_per_image(one), _flops_per_image(other)
-    if sizes[0] is None or sizes[1] is None or one.images_per_s_low is None or other.images_per_s_high is None:
+def _is_bigger_and_faster(a: Result, b: Result) -> bool:
+    """Return whether A has more FLOPs per image than B, and more images per second beyond the intervals."""
+    a_flops, b_flops = _flops_per_image(a), _flops_per_image(b)
+    if a_flops is None or b_flops is None or a.images_per_s_low is None or b.images_per_s_high is None:
         return False
-    return sizes[0] > _BIGGER * sizes[1] and one.images_per_s_low > _FASTER * other.images_per_s_high
+    return a_flops > _BIGGER * b_flops and a.images_per_s_low > _FASTER * b.images_per_s_high
 
 
 def _flops_per_image(result: Result) -> float | None:

@@ -1,126 +1,100 @@
-"""Measure one configuration after the other, keep each result as it comes, and leave out what is kept already."""
+"""Measure a sweep: one configuration after the other, each result stored at once, stored ones not measured again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from archbench.errors import MeasurementError
-from archbench.measure.bench.max_batch import Largest, largest_here
+from archbench.measure.bench.max_batch import describe_largest, largest_batch_here, rounded_batch
 from archbench.measure.bench.session import measure_configuration
 from archbench.measure.bench.sweep import AUTO, family, suffices
-from archbench.measure.worker.request import Request
+from archbench.measure.worker.request import RunOptions
+from archbench.progress import Progress
 from archbench.store.database import Store
 from archbench.store.records import Configuration, Result, described
-from archbench.units import format_bytes
-
-Planned = tuple[Request, Configuration]
 
 
-class Watcher(Protocol):
-    """Someone who is told how far it is."""
-
-    def begin(self, what: str) -> None:
-        """Hear what is measured now."""
-
-    def say(self, phase: str) -> None:
-        """Hear what is done for it at the moment."""
-
-    def remark(self, text: str) -> None:
-        """Hear what is worth to be known beside the result."""
-
-    def end(self, result: Result) -> None:
-        """Hear what came of it, now or before."""
-
-
-class Campaign:
-    """What is to be measured on this machine, and where it is kept. `phases` also times those of training steps."""
+class Runner:
+    """Measures configurations on this machine and keeps their results in a store; `rerun` ignores stored results."""
 
     def __init__(
-        self, todo: Sequence[Planned], store: Store, machine: str, *, rerun: bool = False, phases: bool = False
+        self,
+        configurations: Sequence[Configuration],
+        options: RunOptions,
+        store: Store,
+        machine: str,
+        *,
+        rerun: bool = False,
     ) -> None:
-        self.todo = todo
+        self.configurations = configurations
+        self._options = options
         self._store = store
         self._machine = machine
         self._rerun = rerun
-        self._phases = phases
-        self._kept = {planned[1]: result for planned in todo if (result := self._before(planned))}
+        self._stored = {each: result for each in configurations if (result := self._find_stored(each))}
 
     @property
-    def num_kept(self) -> int:
-        """How many need not be measured again."""
-        return len(self._kept)
+    def num_stored(self) -> int:
+        """The number of configurations that need not be measured."""
+        return len(self._stored)
 
-    def run(self, watcher: Watcher) -> Iterator[Result]:
-        """Yield a result for each configuration: kept ones, and those measured now, which are kept as they come."""
-        found: dict[Configuration, Result] = {}
-        for planned in self.todo:
-            result = self._kept.get(planned[1]) or self._measured(planned, watcher, found)
-            watcher.end(result)
-            if result.configuration not in found:
-                found[result.configuration] = result
+    def run(self, progress: Progress) -> Iterator[Result]:
+        """Yield one result per configuration, stored or measured now; each is in the store before the next begins."""
+        results: dict[Configuration, Result] = {}
+        progress.start(len(self.configurations), self.num_stored)
+        for configuration in self.configurations:
+            result = self._stored.get(configuration) or self._measure(configuration, progress, results)
+            progress.end(result)
+            if result.configuration not in results:
+                results[result.configuration] = result
                 yield result
 
-    def _measured(self, planned: Planned, watcher: Watcher, found: dict[Configuration, Result]) -> Result:
-        watcher.begin(described(planned[1]))
-        (request, configuration), doubts = self._with_batch(planned, watcher)
-        same = found.get(configuration)
-        if same is None and planned[1].batch == AUTO:
-            same = self._before((request, configuration))
-        if same is not None:
-            return same
-        siblings = [one for one in found.values() if family(one.configuration.model) == family(configuration.model)]
+    def _measure(
+        self, configuration: Configuration, progress: Progress, results: dict[Configuration, Result]
+    ) -> Result:
+        progress.begin(described(configuration))
+        flags: tuple[str, ...] = ()
+        if configuration.batch == AUTO:
+            configuration, flags = self._with_largest_batch(configuration, progress)
+            known = results.get(configuration) or self._find_stored(configuration)
+        else:
+            known = results.get(configuration)
+        if known is not None:
+            return known
         result = measure_configuration(
-            request, configuration, self._machine, watcher.say, siblings, phases=self._phases
+            configuration, self._options, self._machine, progress.update, _siblings(configuration, results)
         )
-        result = replace(result, flags=(*doubts, *result.flags))
+        result = replace(result, flags=(*flags, *result.flags))
         self._store.add(result)
         return result
 
-    def _with_batch(self, planned: Planned, watcher: Watcher) -> tuple[Planned, tuple[str, ...]]:
-        """Return what is planned with the largest safe batch, if that is what was asked for, and what is doubtful.
+    def _with_largest_batch(
+        self, configuration: Configuration, progress: Progress
+    ) -> tuple[Configuration, tuple[str, ...]]:
+        """Return the configuration with the largest safe batch, and flags.
 
-        Where there is none, a single sample is what shows why.
+        If the search fails, the batch is 1: measuring it shows why.
         """
-        request, configuration = planned
-        if request.batch != AUTO:
-            return planned, ()
-        doubts: tuple[str, ...] = ()
+        flags: tuple[str, ...] = ()
         try:
-            largest = largest_here(request, watcher.say)
+            largest = largest_batch_here(configuration, progress.update)
         except MeasurementError as error:
-            batch, doubts = 1, (f"batch: the largest was not found, as {error}",)
-            said = doubts[0]
+            batch, flags = 1, (f"batch: the largest was not found, as {error}",)
+            note = flags[0]
         else:
-            batch, said = max(1, steady(largest.batch)), _in_words(largest, request.kind)
+            batch, note = max(1, rounded_batch(largest.batch)), describe_largest(largest, configuration.kind)
         configuration = replace(configuration, batch=batch)
-        watcher.remark(f"{described(configuration)}: {said}")
-        return (replace(request, batch=batch), configuration), doubts
+        progress.note(f"{described(configuration)}: {note}")
+        return configuration, flags
 
-    def _before(self, planned: Planned) -> Result | None:
-        """Return the kept result of a configuration, if it is still true and has all that is asked for."""
-        request, configuration = planned
+    def _find_stored(self, configuration: Configuration) -> Result | None:
+        """Return the stored result of a configuration if it makes a new measurement unnecessary."""
         result = None if self._rerun else self._store.latest(configuration, self._machine)
-        if result is None or not suffices(result, request):
-            return None
-        lacks = self._phases and configuration.mode == "train" and not result.phases_s
-        return None if lacks else result
+        return result if result is not None and suffices(result, self._options) else None
 
 
-def steady(batch: int) -> int:
-    """Return a batch with all but its five leading binary digits zero: at most a sixteenth less.
-
-    How much memory is free differs a little from one time to another; what is then found should not.
-    """
-    dropped = max(0, batch.bit_length() - 5)
-    return batch >> dropped << dropped
-
-
-def _in_words(largest: Largest, kind: str) -> str:
-    limit = format_bytes(largest.limit_bytes)
-    if largest.batch == 0:
-        return f"not even one sample is safe with {limit}"
-    taken = f"{largest.batch:,} take {format_bytes(largest.needed_bytes)} of {limit}"
-    how = f"the largest that is tried on a {kind}" if largest.is_capped else "the largest that is safe, rounded down"
-    return f"{how} ({taken})"
+def _siblings(configuration: Configuration, results: dict[Configuration, Result]) -> list[Result]:
+    """Return the results of models of the same family."""
+    own = family(configuration.model)
+    return [result for known, result in results.items() if family(known.model) == own]

@@ -1,119 +1,109 @@
-"""A sweep: the product of what was asked for, measured one after the other, each kept as it comes."""
+"""The configurations of a sweep, and whether a stored result still answers one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
-from archbench.measure.worker.request import Request
+from archbench.analyze.performance.roofline import Layout
+from archbench.host.machine import Kind
+from archbench.measure.worker.request import RunOptions
 from archbench.models.address import Source, find
 from archbench.models.identity import resolved
 from archbench.models.inputs import specs_of
-from archbench.store.records import Configuration, Result
+from archbench.precision import PrecisionName
+from archbench.store.records import EXAMPLE, Configuration, Result
+from archbench.trace.tracer import Mode
 from archbench.units import format_dimensions
 
-# A batch that is to be found: the largest that is safe.
+# The batch that stands for the largest safe one, which is searched for.
 AUTO = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """What is to be measured, on one device: every combination of models, modes, batches, dtypes and layouts."""
+def configurations(
+    models: Sequence[str],
+    *,
+    kind: Kind,
+    device: str,
+    inputs: Sequence[str] = (),
+    modes: Sequence[Mode] = ("eval",),
+    batches: Sequence[int] = (1,),
+    dtypes: Sequence[PrecisionName] = ("fp32",),
+    layouts: Sequence[Layout] = ("nchw",),
+    compiled: bool = False,
+    graphs: bool = False,
+    threads: int = 0,
+) -> list[Configuration]:
+    """Return every combination of models, modes, dtypes, layouts and batches on one device.
 
-    models: Sequence[str]
-    inputs: Sequence[str]
-    kind: str
-    device: str
-    modes: Sequence[str]
-    batches: Sequence[int]
-    dtypes: Sequence[str]
-    layouts: Sequence[str]
-    compiled: bool
-    threads: int
-    processes: int
-    seconds: float
-    graphs: bool = False
-
-    def configurations(self) -> Iterator[tuple[Request, Configuration]]:
-        """Yield each combination, as it is asked of a worker and as it is kept.
-
-        Raises AddressError or InputError for a model that is not there or has no input, before anything is measured.
-        """
-        shapes = {model: input_shape(find(model), self.inputs) for model in self.models}
-        for model, mode, dtype, layout, batch in product(
-            self.models, self.modes, self.dtypes, self.layouts, self.batches
-        ):
-            request = Request(
-                model=model,
-                inputs=tuple(self.inputs),
-                kind=self.kind,
-                mode=mode,
-                batch=batch,
-                dtype=dtype,
-                layout=layout,
-                compiled=self.compiled,
-                graphs=self.graphs,
-                threads=self.threads,
-                processes=self.processes,
-                seconds=self.seconds / self.processes,
-            )
-            configuration = Configuration(
-                model=resolved(model),
-                input_shape=shapes[model],
-                device=self.device,
-                threads=self.threads if self.kind == "cpu" else 0,
-                **request.settings(),
-            )
-            yield request, configuration
+    Raises AddressError or InputError for a model that does not exist or has no input.
+    """
+    shapes = {model: input_shape(find(model), inputs) for model in models}
+    return [
+        Configuration(
+            model=resolved(model),
+            input_shape=shapes[model],
+            kind=kind,
+            device=device,
+            mode=mode,
+            batch=batch,
+            dtype=dtype,
+            layout=layout,
+            compiled=compiled,
+            graphs=graphs,
+            threads=threads if kind == "cpu" else 0,
+        )
+        for model, mode, dtype, layout, batch in product(models, modes, dtypes, layouts, batches)
+    ]
 
 
 def input_shape(source: Source, inputs: Sequence[str]) -> str:
-    """Return under which input a model's results are kept: as given, its usual one, or its own example.
+    """Return the `Configuration.input_shape` of a model: the given inputs, its usual one, or its own example.
 
-    Raises InputError for a malformed input, or where there is none.
+    Raises InputError if an input is malformed or the model has none.
     """
     has_example = source.example_inputs is not None
     specs = specs_of(source.address, inputs, source.input_shape, has_example=has_example)
     if inputs:
         return ",".join(inputs)
-    return format_dimensions(specs[0].shape) if specs else "example"
+    return format_dimensions(specs[0].shape) if specs else EXAMPLE
 
 
 def is_current(result: Result) -> bool:
-    """Say whether a kept result is still that of its model: no other torch or archbench, its file not written since."""
+    """Return whether a stored result is up to date: same torch and archbench, the model's file not modified since."""
     import torch
 
     place = result.configuration.model.rpartition(":")[0]
     if place.endswith(".py") and ":" not in place:
-        written = datetime.fromtimestamp(Path(place).stat().st_mtime, UTC).isoformat(timespec="seconds")
-        if written >= result.started_at:
+        modified = datetime.fromtimestamp(Path(place).stat().st_mtime, UTC).isoformat(timespec="seconds")
+        if modified >= result.started_at:
             return False
     now = {"torch": torch.__version__, "tool": version("archbench")}
     return all(result.environment.get(name, value) == value for name, value in now.items())
 
 
-def suffices(result: Result, request: Request) -> bool:
-    """Say whether a kept result is what measuring anew would give, so that it need not be done.
+def suffices(result: Result, options: RunOptions) -> bool:
+    """Return whether a stored result makes a new measurement unnecessary.
 
-    What failed or was out of memory may be otherwise now. What was measured by fewer processes, or did not converge in
-    less time than there is now, is no answer to what is asked.
+    A failure, or running out of memory, may not happen again. A result of fewer processes, one without the phases that
+    are wanted, or one that did not converge in less time than is allowed now, does not suffice.
     """
     if not is_current(result) or result.status in ("failed", "oom"):
         return False
-    if len(result.samples_per_process) < request.processes:
+    if len(result.samples_per_process) < options.processes:
         return False
-    had_s = result.environment.get("max_seconds", 0.0)
-    return result.status != "not_converged" or had_s >= request.seconds * request.processes
+    if options.phases and result.configuration.mode == "train" and not result.phases_s:
+        return False
+    return result.status != "not_converged" or result.environment.get("max_seconds", 0.0) >= options.max_seconds
 
 
 def family(model: str) -> str:
-    """Return what models that differ in their size alone have in common: vgg11 and vgg16 are one family.
+    """Return a name that is the same for models that differ only in size, such as vgg11 and vgg16.
 
-    A number in an address of another kind may mean anything: groups, or a version.
+    Numbers in addresses of other kinds may mean anything, such as groups or a version.
     """
     return re.sub(r"\d+", "#", model) if re.fullmatch(r"\w+", model) else model

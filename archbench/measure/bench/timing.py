@@ -1,7 +1,7 @@
-"""Measure how long a step takes: warm up, time blocks of steps until their median is known, and say what is doubtful.
+"""Time a step: warm up, then time blocks of steps until their median is known.
 
-The engine has no clock. Its subject says how long a block took, so that a GPU is timed between two events, a CPU by
-`perf_counter_ns`, and a test by a script.
+Nothing here reads a clock. The subject returns the time of a block, so that a GPU is timed between two events, a CPU
+with `perf_counter_ns`, and a test with a script.
 """
 
 from __future__ import annotations
@@ -12,30 +12,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from archbench.measure.bench.sample_quality import drift_flags, one_of_a_kind, spread_flags
+from archbench.measure.bench.sample_quality import drift_flags, spread_flags, unique_flags
 from archbench.statistics.samples import grouped_median_interval, median_interval
+from archbench.units import format_time
 
-# Blocks are made a little longer than they must be, for steps get faster too.
+# Blocks are a little longer than required, because steps may get faster.
 _MARGIN = 1.1
-# One block may mislead; more than ten times the steps of the last are never dared.
-_MOST_GROWTH = 10
+# A single block may mislead: the next has at most ten times its steps.
+_MAX_GROWTH = 10
 _RECENT_SAMPLES = 5
 
 
 class Subject(Protocol):
-    """Something whose steps can be timed."""
+    """Steps that can be timed."""
 
     def run(self, steps: int) -> float:
-        """Return the seconds that a block of so many steps took."""
+        """Run a block of steps and return its time in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When a device is warm, how long a block is, and when enough blocks were timed.
+    """When a device is warm, how long a block is, and when enough blocks have been timed.
 
-    Warm: after `warm_up_steps` and `warm_up_s`, once the halves of the last `settled_samples` blocks agree within
-    `settled_within`, at the latest after `warm_up_most_s`. Enough: `least_blocks` and `least_s`, and the interval of
-    the median within `precision` of it, if that is asked. `most_s` ends it anyway, but not before `floor_blocks`.
+    Warm-up ends after `warm_up_steps` and `warm_up_s`, once the medians of both halves of the last `settled_samples`
+    blocks agree within `settled_within`, at the latest after `warm_up_most_s`. Timing ends after `least_blocks` and
+    `least_s`, once the interval of the median is within `precision` of it (None: not required). It ends anyway at
+    `most_s`, but not before `floor_blocks`.
     """
 
     warm_up_steps: int
@@ -51,7 +53,7 @@ class Policy:
     floor_blocks: int
 
     def share(self, processes: int) -> Policy:
-        """Return the policy of each of so many processes that measure one configuration together."""
+        """Return the policy of each process if several measure one configuration together."""
         return replace(
             self,
             least_blocks=math.ceil(self.least_blocks / processes),
@@ -75,8 +77,8 @@ GPU = Policy(
     floor_blocks=1,
 )
 
-# A whole configuration: 5 processes of 10 blocks take CPU.share(5). The protocol says nothing of a CPU's warm-up; its
-# clock settles at once, and what is left is to touch all memory.
+# For a whole configuration: 5 processes of 10 blocks each use CPU.share(5). A CPU's clock settles at once, so warm-up
+# only has to touch all memory.
 CPU = Policy(
     warm_up_steps=2,
     warm_up_s=0.5,
@@ -93,11 +95,10 @@ CPU = Policy(
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What was measured: seconds of one step, one sample a block, and the median with its 95% interval.
+class Timing:
+    """Times of one step in seconds, one sample per block, and the median with its 95% interval.
 
-    `flags` begin with what they are about: `clock`, `warm-up`, `drift`, `outliers` or `noise`. No sample is left out
-    for any of them.
+    `flags` begin with their topic: `clock`, `warm-up`, `drift`, `outliers` or `noise`. Samples are never dropped.
     """
 
     samples_s: tuple[float, ...]
@@ -119,8 +120,8 @@ class _WarmUp:
     flags: tuple[str, ...]
 
 
-def measure(subject: Subject, policy: Policy) -> Measured:
-    """Warm a subject up and time it until the policy has enough, or no time is left: then it is not converged."""
+def time_steps(subject: Subject, policy: Policy) -> Timing:
+    """Warm up a subject and time it until the policy is satisfied, or not converged when the time is up."""
     warm_up = _warm_up(subject, policy)
     samples: list[float] = []
     elapsed_s = 0.0
@@ -129,11 +130,11 @@ def measure(subject: Subject, policy: Policy) -> Measured:
         block_s = subject.run(warm_up.steps_per_block)
         samples.append(block_s / warm_up.steps_per_block)
         elapsed_s += block_s
-        # With a clock that stands still no time would ever be up.
+        # If the clock stands still, the time would never be up.
         is_over = block_s <= 0 or (elapsed_s >= policy.most_s and len(samples) >= policy.floor_blocks)
         is_enough = block_s > 0 and _is_enough(samples, elapsed_s, policy)
     interval = median_interval(samples)
-    return Measured(
+    return Timing(
         samples_s=tuple(samples),
         steps_per_block=warm_up.steps_per_block,
         warm_up_s=warm_up.elapsed_s,
@@ -146,14 +147,14 @@ def measure(subject: Subject, policy: Policy) -> Measured:
     )
 
 
-def combine(*parts: Measured) -> Measured:
-    """Return what several processes measured of one configuration, as one; it is converged if each of them is.
+def combine(*parts: Timing) -> Timing:
+    """Return the timings of several processes of one configuration as one, which is converged if every part is.
 
-    `steps_per_block` is the smallest of theirs. A flag is kept if it is one of any process, or of all samples together.
+    `steps_per_block` is the smallest of the parts. Flags are those of all samples together and of any part.
     """
     samples = tuple(sample for part in parts for sample in part.samples_s)
     interval = grouped_median_interval([part.samples_s for part in parts])
-    return Measured(
+    return Timing(
         samples_s=samples,
         steps_per_block=min(part.steps_per_block for part in parts),
         warm_up_s=sum(part.warm_up_s for part in parts),
@@ -162,7 +163,7 @@ def combine(*parts: Measured) -> Measured:
         median_s=interval.median,
         low_s=interval.low,
         high_s=interval.high,
-        flags=one_of_a_kind((*spread_flags(samples), *(flag for part in parts for flag in part.flags))),
+        flags=unique_flags((*spread_flags(samples), *(flag for part in parts for flag in part.flags))),
     )
 
 
@@ -178,7 +179,7 @@ def _warm_up(subject: Subject, policy: Policy) -> _WarmUp:
         if is_long and _is_settled(samples, policy):
             break
         if 0 < block_s < policy.block_s:
-            steps = min(_steps_of_block(block_s / steps, policy), _MOST_GROWTH * steps)
+            steps = min(_steps_of_block(block_s / steps, policy), _MAX_GROWTH * steps)
     recent_s = plain.median(samples[-_RECENT_SAMPLES:])
     return _WarmUp(
         steps=done,
@@ -189,7 +190,7 @@ def _warm_up(subject: Subject, policy: Policy) -> _WarmUp:
 
 
 def _steps_of_block(step_s: float, policy: Policy) -> int:
-    """Return how many steps are sure to last as long as a block must."""
+    """Return the number of steps in a block, with a margin."""
     return 1 if step_s >= policy.block_s else math.ceil(_MARGIN * policy.block_s / step_s)
 
 
@@ -198,7 +199,7 @@ def _is_settled(samples: Sequence[float], policy: Policy) -> bool:
 
 
 def _do_halves_agree(samples: Sequence[float], policy: Policy) -> bool:
-    """Compare the halves of the last samples, or of what there is."""
+    """Compare the medians of both halves of the last samples."""
     last = samples[-policy.settled_samples :] if policy.settled_samples else ()
     if len(last) < 2:
         return True
@@ -214,4 +215,4 @@ def _is_enough(samples: Sequence[float], elapsed_s: float, policy: Policy) -> bo
 
 
 def _unsettled_flags(elapsed_s: float) -> tuple[str, ...]:
-    return (f"warm-up: not settled after {elapsed_s:.0f} s",)
+    return (f"warm-up: not settled after {format_time(elapsed_s)}",)

@@ -1,4 +1,4 @@
-"""Make a model say where it is: each module's forward becomes a named range in whatever profiler listens."""
+"""Wrap each module's forward in a profiler range named after the module."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from archbench.measure.profile.attribution import LAYER
 
 
 @contextmanager
-def marked(model: torch.nn.Module) -> Iterator[None]:
-    """Make the forward of every module a range named for its path, the first where it has several."""
+def annotated(model: torch.nn.Module) -> Iterator[None]:
+    """Wrap the forward of every module in a range named after its path, the first path of a shared module."""
     saved: list[tuple[dict[str, Any], Any]] = []
     try:
         for path, module in model.named_modules():
             if isinstance(module, torch.jit.ScriptModule):
-                continue  # compiled: its forward is not Python
+                continue  # its forward is not Python
             own = module.__dict__
             saved.append((own, own.get("forward")))
             own["forward"] = _within(f"{LAYER}{path or '.'}", module.forward)

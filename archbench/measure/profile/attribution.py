@@ -1,29 +1,28 @@
-"""Which layer the time of a step went to: attribution of a profiler's events, as pure functions over plain records.
+"""Attribute the time of a profiled step to layers: pure functions over plain records of events.
 
-While a step is profiled every module's forward is a range named for its path. An operator belongs to the innermost
-range around it: to the module itself if that is a leaf, else to the row `<path>/<operator>` of the layer table. What
-runs in the backward pass runs for a node of the autograd graph, and a node belongs to where the operator ran that made
-it: of the operators that began on the node's forward thread, the last whose sequence number is not above the node's,
-for that number counts the nodes. Nodes without a number add up gradients of parameters: each runs right after the node
-that gave it one, and belongs with it.
+While a step is profiled, every module's forward is a range named after its path. An operator belongs to the innermost
+range around it: to the module if that is a leaf, else to the row `<path>/<operator>` of the layer table. Operators of
+the backward pass run for a node of the autograd graph, and a node belongs to the operator that created it: the last
+operator on the node's forward thread whose sequence number, which counts nodes, is not above the node's. Nodes without
+a number accumulate gradients of parameters and belong to the node before them, which produced the gradient.
 
-An operator's time is its own on a CPU, without that of operators inside it; on a GPU it is that of the kernels that it
-launched. What runs inside a step but in no operator stays over, as the gaps.
+On a CPU the time of an operator excludes the operators inside it; on a GPU it is the time of the kernels that it
+launched. Time inside a step but outside all operators remains as the gaps.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Literal
 
 from archbench.analyze.layers import layer_table
 from archbench.trace.records import Trace
 
-# How ranges are named, for people who look at the exported trace too; torch names those of its optimizers.
+# Names of ranges, which also show in the exported trace; torch names the ranges of its optimizers.
 STEP = "step "
 LAYER = "layer "
 _OPTIMIZER = "Optimizer."
@@ -33,11 +32,11 @@ EventKind = Literal["operator", "node", "range"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that began and ended on a thread: an operator, a node of the backward pass, or a named range.
+    """An interval on a thread: an operator, a node of the backward pass, or a named range.
 
-    `sequence` is, of an operator, how many nodes its thread had made when it began, and of a node its own number on
-    `forward_thread`; -1 where there is none. `kernel_ns` is the time of the kernels that were launched by it and by
-    nothing inside it. An operator that `is_composite` computes nothing itself: it calls others, or none.
+    `sequence` is, for an operator, the number of nodes that its thread had created before, and for a node its number
+    on `forward_thread`; -1 if there is none. `kernel_ns` is the time of the kernels that it launched, without those of
+    events inside it. A composite operator computes nothing itself but calls other operators, or none.
     """
 
     name: str
@@ -53,15 +52,24 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where time may go: the paths of leaf modules, the rows of operators, and operators that are known to be free."""
+    """What time can be attributed to: paths of leaf modules, rows of operators, and operators known to be free."""
 
     leaves: frozenset[str]
     operators: frozenset[str]
     free: frozenset[str]
 
+    def to_json(self) -> dict[str, list[str]]:
+        """Return the names by field, as JSON can hold them."""
+        return {field.name: sorted(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Iterable[str]]) -> Places:
+        """Return the places that `to_json` wrote."""
+        return cls(**{name: frozenset(names) for name, names in values.items()})
+
 
 class Elsewhere(Enum):
-    """Where time goes that is no row's: the optimizer, what ran outside every module, and views."""
+    """Time that belongs to no row: the optimizer, operators outside all modules, and views."""
 
     UPDATE = "update"
     OUTSIDE = "outside"
@@ -73,13 +81,13 @@ Place = str | Elsewhere
 
 @dataclass(slots=True)
 class Spent:
-    """Nanoseconds of the forward and of the backward pass."""
+    """Time in the forward and in the backward pass, in nanoseconds."""
 
     forward_ns: int = 0
     backward_ns: int = 0
 
     def add(self, time_ns: int, *, is_backward: bool) -> None:
-        """Add a time to one of the passes."""
+        """Add a time to one of the two passes."""
         if is_backward:
             self.backward_ns += time_ns
         else:
@@ -88,10 +96,10 @@ class Spent:
 
 @dataclass(slots=True)
 class StepTimes:
-    """One step: how long it took from end to end, and what of that went where.
+    """The time of one step and where it was spent.
 
-    `rows` are by names of the layer table's rows, or of the same form where it has none. `outside` ran in no module: in
-    training the loss. What is missing to `total_ns` are the gaps; where kernels overlap that is negative.
+    `rows` has the rows of the layer table by name, and further operators under names of the same form. `outside` is
+    time outside all modules, in training the loss. The rest of `total_ns` are the gaps, negative if kernels overlap.
     """
 
     total_ns: int
@@ -100,7 +108,7 @@ class StepTimes:
     outside: Spent = field(default_factory=Spent)
 
     def add(self, place: Place, time_ns: int, *, is_backward: bool) -> None:
-        """Add a time where it belongs; that of views stays with the gaps."""
+        """Add a time to its place; the time of views stays in the gaps."""
         if place is Elsewhere.UPDATE:
             self.update_ns += time_ns
         elif place is Elsewhere.OUTSIDE:
@@ -110,7 +118,7 @@ class StepTimes:
 
 
 def places_of(trace: Trace) -> Places:
-    """Return where the time of a model's step may go."""
+    """Return what the time of a model's step can be attributed to."""
     rows = {row.name for row in layer_table(trace).rows}
     leaves = frozenset(layer.path for layer in trace.layers if layer.is_leaf)
     names = {trace.row_of(operation) for operation in trace.operations} - leaves
@@ -118,7 +126,7 @@ def places_of(trace: Trace) -> Places:
 
 
 def attribute(events: Iterable[Event], places: Places, *, on_gpu: bool) -> list[StepTimes]:
-    """Return the times of each step, a range whose name begins with `STEP`, in order; what ran in none is left out."""
+    """Return the times of each step, a range whose name begins with `STEP`, in order; other events are ignored."""
     forest = _Forest(sorted(events, key=lambda event: (event.thread, event.start_ns, -event.end_ns)))
     steps = sorted((e for e in forest.events if e.kind == "range" and e.name.startswith(STEP)), key=_start)
     times = [StepTimes(step.end_ns - step.start_ns) for step in steps]
@@ -139,7 +147,7 @@ def _start(event: Event) -> int:
 
 
 class _Forest:
-    """Events in order of thread and time, each with the one that it ran inside of."""
+    """Events in order of thread and time, each with the event that encloses it."""
 
     def __init__(self, events: Sequence[Event]) -> None:
         self.events = events
@@ -158,7 +166,7 @@ class _Forest:
             open_.append(index)
 
     def inside(self, index: int) -> Iterator[int]:
-        """Yield an event and all that ran inside it, in order of time."""
+        """Yield an event and all events inside it, in order of time."""
         top = self.events[index]
         for other in range(index, len(self.events)):
             event = self.events[other]
@@ -168,12 +176,12 @@ class _Forest:
 
 
 class _Attribution:
-    """Finds the place of each event, once."""
+    """Finds the place of each event and caches it."""
 
     def __init__(self, forest: _Forest, places: Places) -> None:
         self._forest = forest
         self._places = places
-        self._found: dict[int, Place] = {}
+        self._places_by_event: dict[int, Place] = {}
         self._made: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         self._node_before: list[int | None] = []
         last: int | None = None
@@ -189,15 +197,15 @@ class _Attribution:
             made.sort()
 
     def place(self, index: int) -> Place:
-        """Return where the time of an event goes."""
-        if index not in self._found:
-            self._found[index] = self._place(index)
-        return self._found[index]
+        """Return the place of an event."""
+        if index not in self._places_by_event:
+            self._places_by_event[index] = self._place(index)
+        return self._places_by_event[index]
 
     def _place(self, index: int) -> Place:
         event = self._forest.events[index]
         if event.kind == "node":
-            source = self._maker(event) if event.sequence >= 0 else self._node_before[index]
+            source = self._creator(event) if event.sequence >= 0 else self._node_before[index]
             return Elsewhere.OUTSIDE if source is None else self.place(source)
         if event.kind == "range" and event.name.startswith(_OPTIMIZER):
             return Elsewhere.UPDATE
@@ -210,14 +218,14 @@ class _Attribution:
         parent = self._forest.parents[index]
         return Elsewhere.OUTSIDE if parent is None else self.place(parent)
 
-    def _maker(self, node: Event) -> int | None:
-        """Return the operator that made a node."""
+    def _creator(self, node: Event) -> int | None:
+        """Return the operator that created a node."""
         made = self._made[node.forward_thread]
         position = bisect_right(made, (node.sequence, len(self._forest.events)))
         return made[position - 1][1] if position else None
 
     def _container(self, index: int) -> str | None:
-        """Return the path of the module with children that an operator ran in directly, None if it did in none."""
+        """Return the path of the module with children in which an operator ran directly, None if there is none."""
         for above in self._above(index):
             event = self._forest.events[above]
             if event.kind == "node" or event.name.startswith(_OPTIMIZER):
@@ -230,9 +238,9 @@ class _Attribution:
     def _row(self, index: int, path: str) -> Place:
         """Return the row of an operator that ran in a module with children.
 
-        torch runs operators inside operators, of which the layer table has one: the outermost that is known is meant,
-        or else the first inside. Views that stand alone are free, and so is what computes nothing. Anything else that
-        the table does not know gets a row of its own.
+        torch runs operators inside operators, and the layer table has one of them: the outermost known one, else the
+        first known one inside. A view on its own, or an operator that computes nothing, is free. Any other operator
+        that the table does not have gets a row of its own.
         """
         chain = [index]
         for above in self._above(index):
@@ -254,7 +262,7 @@ class _Attribution:
         return f"{path}/{operator}"
 
     def _above(self, index: int) -> Iterator[int]:
-        """Yield what an event ran inside of, from the innermost on."""
+        """Yield the events that enclose an event, innermost first."""
         parent = self._forest.parents[index]
         while parent is not None:
             yield parent

@@ -1,11 +1,9 @@
-"""Profile a model in a process of its own, and say of each layer what its time means."""
+"""Profile a model in a worker process and compare each layer's time with the roofline."""
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -13,29 +11,25 @@ from typing import Any
 
 from archbench.analyze.performance.efficiency import stated_efficiency
 from archbench.analyze.performance.layer_times import PassTimes, ProfileRow, Times, profile_rows
-from archbench.analyze.performance.roofline import Conditions, Layout
+from archbench.analyze.performance.roofline import Conditions
 from archbench.errors import DeviceError, InputError, MeasurementError
-from archbench.host.exit_reason import reason
 from archbench.measure.bench.expectation import device_here
 from archbench.measure.bench.sample_quality import spread_flags
 from archbench.measure.profile.attribution import places_of
-from archbench.measure.profile.job import Job
-from archbench.measure.worker.process import worker
-from archbench.measure.worker.request import Request
-from archbench.precision import Precision
+from archbench.measure.worker.client import Failure, OnPhase, run_request
+from archbench.measure.worker.request import Request, RunOptions
+from archbench.precision import find_precision
+from archbench.store.records import Configuration
 from archbench.trace.records import Trace
-
-_WORKER = "archbench.measure.profile.worker"
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
-    """The rows of a profile, of `steps` steps: medians of them.
+class LayerProfile:
+    """The rows of a profile: medians over `steps` steps.
 
-    `step_s` is a step's time under the profiler, which the rows sum to, `plain_s` that of the same process without it.
-    `step_gaps_s` are the gaps of single steps: where steps differ, the gaps of the medians hold the noise as well.
-    `doubts` say in words what makes the steps doubtful. `chrome_trace` is the profiler's own record where it was asked
-    for.
+    `step_s` is the time of a step under the profiler, which the rows sum to, `plain_s` the time of the same process
+    without it. `step_gaps_s` is the median of the steps' gaps: where steps differ, the gaps of the medians also contain
+    noise. `warnings` are about the quality of the steps. `chrome_trace` is the profiler's own trace if it was wanted.
     """
 
     rows: tuple[ProfileRow, ...]
@@ -43,75 +37,90 @@ class Profile:
     step_s: float
     plain_s: float
     step_gaps_s: float
-    doubts: tuple[str, ...]
+    warnings: tuple[str, ...]
     chrome_trace: bytes | None
 
     @property
     def overhead(self) -> float:
-        """The part of a step's time by which profiling slowed it."""
+        """The fraction by which profiling slowed down a step."""
         return self.step_s / self.plain_s - 1
 
 
-def conditions_here(kind: str, threads: int, precision: Precision, layout: Layout) -> Conditions | None:
-    """Return by which ceilings this machine's device is judged, None where none are known in that precision."""
-    device = device_here(kind, threads)
+def conditions_here(configuration: Configuration) -> Conditions | None:
+    """Return the conditions of the roofline on this machine's device, None if its ceilings are unknown."""
+    device, precision = device_here(configuration.kind, configuration.threads), find_precision(configuration.dtype)
     if device is None:
         return None
     try:
         device.peak(precision.product_dtype)
     except DeviceError:
         return None
-    return Conditions(device, precision, stated_efficiency(device, is_fused=False).value, layout)
+    return Conditions(device, precision, stated_efficiency(device, is_fused=False).value, configuration.layout)
 
 
-def profile(
-    request: Request,
+def profile_layers(
+    configuration: Configuration,
     trace: Trace,
     conditions: Conditions | None,
-    on_progress: Callable[[str], None],
+    max_seconds: float,
+    on_phase: OnPhase,
     *,
     wants_chrome_trace: bool = False,
-) -> Profile:
-    """Return the profile of one configuration; `trace` is the model's, of the same mode and batch.
+) -> LayerProfile:
+    """Return the profile of one configuration; `trace` is its model's, of the same mode and batch.
 
-    Raises MeasurementError if the process fails or sees nothing of a GPU, InputError if it refuses the configuration.
+    Raises MeasurementError if the process fails or records no kernel of a GPU, InputError if it refuses the
+    configuration.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
-        said = _ask(request, Job(places_of(trace), str(path) if wants_chrome_trace else None), on_progress)
+        answer = _profile(configuration, trace, max_seconds, str(path) if wants_chrome_trace else None, on_phase)
         chrome_trace = path.read_bytes() if wants_chrome_trace else None
-    steps = said["steps"]
-    if request.kind == "cuda":
-        _require_kernels(request.model, steps)
+    steps = answer["steps"]
+    if configuration.kind == "cuda":
+        _require_kernels(configuration.model, steps)
     times = median_times(steps)
-    return Profile(
+    return LayerProfile(
         rows=tuple(profile_rows(times, trace, conditions)),
         steps=len(steps),
         step_s=times.step_s,
-        plain_s=median(said["plain_s"]),
-        step_gaps_s=median(_gaps_ns(step, request.mode) for step in steps) / 1e9,
-        doubts=spread_flags([step["total_ns"] for step in steps]),
+        plain_s=median(answer["plain_s"]),
+        step_gaps_s=median(_gaps_ns(step, configuration.mode) for step in steps) / 1e9,
+        warnings=spread_flags([step["total_ns"] for step in steps]),
         chrome_trace=chrome_trace,
     )
 
 
+def _profile(
+    configuration: Configuration, trace: Trace, max_seconds: float, path: str | None, on_phase: OnPhase
+) -> dict[str, Any]:
+    arguments = {"places": places_of(trace).to_json(), "trace": path}
+    request = Request("profile", configuration, RunOptions(max_seconds), arguments=arguments)
+    answer = run_request(request, on_phase)
+    if not isinstance(answer, Failure):
+        return answer
+    if answer.refusal:
+        raise InputError(f"{configuration.model}: {answer.refusal}")
+    raise MeasurementError(f"{configuration.model}: {answer.reason}")
+
+
 def _require_kernels(model: str, steps: Sequence[Mapping[str, Any]]) -> None:
-    """Raise MeasurementError if not one kernel was recorded: all of the step would seem to be gaps."""
+    """Raise MeasurementError if no kernel was recorded: the whole step would seem to be gaps."""
     if not any(step["rows"] or step["update_ns"] or any(step["outside"].values()) for step in steps):
         raise MeasurementError(
-            f"{model}: the profiler recorded no kernel; CUPTI, by which it sees a GPU's, is missing, barred or in use"
+            f"{model}: the profiler recorded no kernel; CUPTI, which records them, is missing, restricted or in use"
         )
 
 
 def _gaps_ns(step: Mapping[str, Any], mode: str) -> int:
-    """Return what a step's rows leave over."""
+    """Return the time of a step that is in no row."""
     spent = [*step["rows"].values(), *([step["outside"]] if mode == "train" else [])]
-    rows_ns = sum(one["forward_ns"] + one["backward_ns"] for one in spent)
+    rows_ns = sum(times["forward_ns"] + times["backward_ns"] for times in spent)
     return int(step["total_ns"] - rows_ns - step["update_ns"])
 
 
 def median_times(steps: Sequence[Mapping[str, Any]]) -> Times:
-    """Return the medians of steps, which are given as `StepTimes` are in JSON; each row's and pass's by itself."""
+    """Return the median of each row and pass over steps, which are `StepTimes` in JSON."""
     names = dict.fromkeys(name for step in steps for name in step["rows"])
     none = {"forward_ns": 0, "backward_ns": 0}
     return Times(
@@ -123,32 +132,5 @@ def median_times(steps: Sequence[Mapping[str, Any]]) -> Times:
 
 
 def _medians(spent: Sequence[Mapping[str, int]]) -> PassTimes:
-    forward_s, backward_s = (median(one[name] for one in spent) / 1e9 for name in ("forward_ns", "backward_ns"))
+    forward_s, backward_s = (median(times[name] for times in spent) / 1e9 for name in ("forward_ns", "backward_ns"))
     return PassTimes(forward_s, backward_s)
-
-
-def _ask(request: Request, job: Job, on_progress: Callable[[str], None]) -> dict[str, Any]:
-    """Return what a fresh process answers."""
-    with (
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
-        worker(errors, _WORKER) as process,
-    ):
-        assert process.stdin is not None, "it is a pipe"
-        assert process.stdout is not None, "it is a pipe"
-        with suppress(BrokenPipeError):  # it has ended; why is said below
-            process.stdin.write(f"{request.to_json()}\n{job.to_json()}\n")
-            process.stdin.flush()
-        for line in process.stdout:
-            said: dict[str, Any] = json.loads(line)
-            event = said.pop("event")
-            if event == "phase":
-                on_progress(said["what"])
-            elif event == "done":
-                return said
-            elif event == "oom":
-                raise MeasurementError(f"{request.model}: out of memory; try a smaller --batch")
-            else:
-                raise InputError(f"{request.model}: {said['reason']}")
-        code = process.wait()
-        errors.seek(0)
-        raise MeasurementError(f"{request.model}: {reason(code, errors.read())}")

@@ -1,124 +1,148 @@
-"""Ask a fresh worker process, and hear what it answers or how it ended."""
+"""Run a request in a new worker process and return its result or its failure."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from archbench.host.exit_reason import reason
+from archbench.measure.worker.channel import parse_event
 from archbench.measure.worker.process import worker
 from archbench.measure.worker.request import Request
-from archbench.units import format_bytes
+from archbench.units import format_bytes, format_time
 
-Progress = Callable[[str], None]
+OnPhase = Callable[[str], None]
 
-# Compiling a large network takes minutes in which nothing is said; a device that hangs says nothing more at all.
+# Compiling a large network takes minutes without a message; a device that hangs never sends one.
 SILENCE_S = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A process that gave no answer: what became of it. `code` is that of its end, None if it told itself."""
+class Failure:
+    """Why a process gave no result.
+
+    `code` is its exit code, None if it reported the failure itself. `refusal` is the message if the configuration was
+    refused, such as a dtype that the device does not have.
+    """
 
     status: Literal["oom", "failed"]
     reason: str
     code: int | None = None
+    refusal: str = ""
     environment: dict[str, Any] = field(default_factory=dict)
 
 
-def ask(
-    request: Request,
-    on_progress: Progress,
-    variables: Mapping[str, str] | None = None,
-    silence_s: float = SILENCE_S,
-) -> dict[str, Any] | Ended:
-    """Return what a fresh process answers, or how it ended without an answer.
+def run_request(
+    request: Request, on_phase: OnPhase, variables: Mapping[str, str] | None = None
+) -> dict[str, Any] | Failure:
+    """Run a request in a new worker process and return its result or its failure.
 
-    Of one that ends after its answer, the answer stands. One that says nothing for `silence_s` is ended. `variables`
-    are added to its environment.
+    `on_phase` receives what the process is doing, `variables` are added to its environment. A result stands even if the
+    process fails after it.
     """
-    answered: dict[str, Any] = {}
-    environment: dict[str, Any] = {}
-    which = f", process {request.seed + 1} of {request.processes}" if request.processes > 1 else ""
-    with (
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
-        worker(errors, variables=variables) as process,
-        _Patience(process, silence_s) as patience,
-    ):
-        assert process.stdin is not None, "it is a pipe"
-        assert process.stdout is not None, "it is a pipe"
-        with suppress(BrokenPipeError):  # it has ended; why is said below
-            process.stdin.write(f"{request.to_json()}\n")
-            process.stdin.flush()
-        for line in process.stdout:
-            patience.begin_anew()
-            said = _heard(line)
-            event = said.pop("event", None)
-            if event == "phase":
-                on_progress(f"{said['what']}{which}")
-            elif event == "environment":
-                environment = said
-            elif event == "answer":
-                answered = said
-            elif event == "done":
-                return {**answered, **said}
-            elif event == "oom":
-                return Ended("oom", _memory(said), environment=environment)
-            elif event == "failed":
-                return Ended("failed", said["reason"], environment=environment)
-        code = process.wait()
-        if answered:
-            return answered
-        errors.seek(0)
-        why = f"the process said nothing for {silence_s:.0f} s" if patience.is_over else reason(code, errors.read())
-        return Ended("failed", why, code, environment)
+    with Worker(request, variables) as process:
+        return process.wait_for("done", on_phase)
 
 
-class _Patience:
-    """Ends a process that has said nothing for so long."""
+def _ignore(_phase: str) -> None:
+    """Ignore a phase."""
 
-    def __init__(self, process: subprocess.Popen[str], silence_s: float) -> None:
-        self._process = process
-        self._silence_s = silence_s
-        self.is_over = False
 
-    def __enter__(self) -> _Patience:
-        self._begin()
+class Worker:
+    """A worker process with its request, within a `with` block; it is killed if it is silent for half an hour."""
+
+    def __init__(self, request: Request, variables: Mapping[str, str] | None = None) -> None:
+        self._request = request
+        self._variables = variables
+        self._environment: dict[str, Any] = {}
+
+    def __enter__(self) -> Worker:
+        with ExitStack() as stack:
+            self._errors = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace"))
+            self._process = stack.enter_context(worker(self._errors, self._variables))
+            self._watchdog = _Watchdog(self._process)
+            self._stack = stack.pop_all()
+        self.send(self._request.to_json())
         return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stack.close()
+
+    def send(self, line: str) -> None:
+        """Send a line to the process; if it has ended, `wait_for` says why."""
+        assert self._process.stdin is not None, "it is a pipe"
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
+
+    def wait_for(self, expected: str, on_phase: OnPhase = _ignore) -> dict[str, Any] | Failure:
+        """Return the values of the expected event, with those of an answer before it, or why it does not come."""
+        with self._watchdog:
+            return self._read(expected, on_phase)
+
+    def _read(self, expected: str, on_phase: OnPhase) -> dict[str, Any] | Failure:
+        assert self._process.stdout is not None, "it is a pipe"
+        answer: dict[str, Any] = {}
+        for line in self._process.stdout:
+            self._watchdog.restart()
+            values = parse_event(line)
+            match values.pop("event", None):
+                case "phase":
+                    on_phase(values["text"])
+                case "environment":
+                    self._environment = values
+                case "answer":
+                    answer = values
+                case "oom":
+                    return Failure("oom", _memory_reason(**values), environment=self._environment)
+                case "failed":
+                    return Failure("failed", environment=self._environment, **values)
+                case event if event == expected:
+                    return {**answer, **values}
+        return answer or self._ended()
+
+    def _ended(self) -> Failure:
+        """Return how the process ended without a last event."""
+        code = self._process.wait()
+        self._errors.seek(0)
+        silent = f"the process was silent for {format_time(SILENCE_S)}"
+        why = silent if self._watchdog.has_fired else reason(code, self._errors.read())
+        return Failure("failed", why, code, environment=self._environment)
+
+
+class _Watchdog:
+    """Kills a process that is silent for too long within a `with` block."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.has_fired = False
+
+    def __enter__(self) -> None:
+        self._start()
 
     def __exit__(self, *_error: object) -> None:
         self._timer.cancel()
 
-    def begin_anew(self) -> None:
-        """Take note that something was said."""
+    def restart(self) -> None:
+        """Start the time anew."""
         self._timer.cancel()
-        self._begin()
+        self._start()
 
-    def _begin(self) -> None:
-        self._timer = threading.Timer(self._silence_s, self._end)
+    def _start(self) -> None:
+        self._timer = threading.Timer(SILENCE_S, self._fire)
         self._timer.daemon = True
         self._timer.start()
 
-    def _end(self) -> None:
-        self.is_over = True
+    def _fire(self) -> None:
+        self.has_fired = True
         self._process.kill()
 
 
-def _heard(line: str) -> dict[str, Any]:
-    """Return what a line says; nothing of one that was cut off as the process was killed."""
-    try:
-        said: dict[str, Any] = json.loads(line)
-    except json.JSONDecodeError:
-        return {}
-    return said
-
-
-def _memory(said: dict[str, Any]) -> str:
-    free = "" if said["free_bytes"] is None else f"{format_bytes(said['free_bytes'])} are free, "
-    return f"out of memory: {free}about {format_bytes(said['needed_bytes'])} are needed"
+def _memory_reason(needed_bytes: int, free_bytes: int | None) -> str:
+    free = "" if free_bytes is None else f"{format_bytes(free_bytes)} are free, "
+    return f"out of memory: {free}about {format_bytes(needed_bytes)} are needed"

@@ -1,4 +1,4 @@
-"""Worker processes: started, never left behind, and how they ended in words."""
+"""Worker processes: start one, never leave one behind, and describe a failure in one line."""
 
 from __future__ import annotations
 
@@ -10,21 +10,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO
 
-_MOST_CHARACTERS = 300
+_MODULE = "archbench.measure.worker.server"
+_MAX_CHARACTERS = 300
 
 
 @contextmanager
-def worker(
-    errors: IO[str], module: str = "archbench.measure.worker.server", variables: Mapping[str, str] | None = None
-) -> Iterator[subprocess.Popen[str]]:
-    """Start a worker, which is a module; however the block is left, no process stays behind.
+def worker(errors: IO[str], variables: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Start a worker process and kill it at the end of the block, however the block ends.
 
-    Nor does one when this process is killed: its standard input then ends, and `end_with_parent` sees that.
-    `variables` are added to the environment.
+    If this process is killed, the worker's standard input ends, which `end_with_parent` watches for. `variables` are
+    added to its environment.
     """
-    command = [sys.executable, "-m", module]
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+        [sys.executable, "-m", _MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
         env={**os.environ, **(variables or {})},
     )  # fmt: skip
     try:
@@ -38,10 +36,10 @@ def worker(
 
 
 def end_with_parent() -> None:
-    """End this process, whatever it is at, when nothing more can come on its standard input."""
+    """End this process, whatever it is doing, when its standard input ends."""
 
     def wait_for_the_end() -> None:
-        # Not through sys.stdin, which a thread that waits in it would lock for good.
+        # Not through sys.stdin, which a thread that blocks in it would lock for good.
         while os.read(0, 1):
             pass
         os._exit(1)
@@ -50,7 +48,7 @@ def end_with_parent() -> None:
 
 
 def failure(error: Exception) -> str:
-    """Say in one line what was raised: the first line, and the next where that one only leads up to it."""
+    """Return the type and first line of an exception; also the second line if the first one ends with a colon."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
-    return f"{type(error).__name__}: {said}".removesuffix(": ")[:_MOST_CHARACTERS]
+    message = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
+    return f"{type(error).__name__}: {message}".removesuffix(": ")[:_MAX_CHARACTERS]

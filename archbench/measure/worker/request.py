@@ -1,50 +1,54 @@
-"""What a worker process is asked to measure, and how the request travels."""
+"""The request that a worker process carries out, and its JSON form."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-# What a worker is asked for: a measurement, a block whenever it is asked, the phases of a training step, or the memory
-# that three steps take.
-Task = Literal["measure", "serve", "phases", "memory"]
+from archbench.store.records import Configuration
 
-_SETTINGS = ("kind", "mode", "batch", "dtype", "layout", "compiled", "graphs")
+# measure: warm up and time; serve: run a block per line of input; phases: time the phases of a training step;
+# memory: run three steps and report their memory; profile: attribute a step's time to layers.
+Task = Literal["measure", "serve", "phases", "memory", "profile"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a configuration is measured.
+
+    `max_seconds` limits the time of all its processes together, excluding warm-up. `phases` also times the phases of
+    training steps, in one more process.
+    """
+
+    max_seconds: float = 60.0
+    processes: int = 1
+    phases: bool = False
+
+    @property
+    def process_seconds(self) -> float:
+        """The time limit of one process."""
+        return self.max_seconds / self.processes
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One configuration as it was asked for. `inputs` are as on the command line, empty for the model's usual ones.
+    """A task for one worker process. `seed` is the process's number and seeds torch; `arguments` are the task's own."""
 
-    It is one of `processes` that measure the configuration one after the other, and measures for `seconds` at most.
-    """
-
-    model: str
-    inputs: tuple[str, ...]
-    kind: str
-    mode: str
-    batch: int
-    dtype: str
-    layout: str
-    compiled: bool
-    graphs: bool
-    threads: int
-    processes: int
-    seconds: float
+    task: Task
+    configuration: Configuration
+    options: RunOptions = RunOptions()
     seed: int = 0
-    task: Task = "measure"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Return the request as one line."""
+        """Return the request as one line of JSON."""
         return json.dumps(asdict(self))
 
-    def settings(self) -> dict[str, Any]:
-        """Return what the configuration that is kept has in common with the request, by field."""
-        return {name: getattr(self, name) for name in _SETTINGS}
 
-
-def from_json(text: str) -> Request:
-    """Return the request that `to_json` wrote."""
+def request_from_json(text: str) -> Request:
+    """Return the request that `Request.to_json` wrote."""
     values = json.loads(text)
-    return Request(**{**values, "inputs": tuple(values["inputs"])})
+    records = {"configuration": Configuration(**values["configuration"]), "options": RunOptions(**values["options"])}
+    return Request(**{**values, **records})

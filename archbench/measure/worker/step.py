@@ -1,7 +1,7 @@
-"""One step of a model on a real device: built, fed with random numbers, checked, and ready to be timed.
+"""One step of a model on a real device: a forward pass or a training step, ready to be timed.
 
-Inputs are random normal, never zeros, which run faster; several take turns where they would otherwise stay in a cache.
-A training step is zero_grad, forward, loss, backward and the update of SGD with momentum.
+Inputs are random normal, not zeros, on which some devices run faster; several inputs alternate where one would stay in
+a cache. A training step is zero_grad, forward, loss, backward and an update with SGD and momentum.
 """
 
 from __future__ import annotations
@@ -17,67 +17,82 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from archbench.errors import InputError
-from archbench.measure.worker.request import Request
-from archbench.models.address import Source, find
-from archbench.models.inputs import InputSpec, specs_of
+from archbench.host.machine import usable_cores
+from archbench.models.address import find
+from archbench.models.inputs import InputSpec, parse_input
 from archbench.precision import find_precision
+from archbench.store.records import Configuration
 
-# What lies in a cache from the last step makes a step faster than it is in use. Where a step's weights and input are
-# larger than the caches of today's CPUs and GPUs, nothing does; elsewhere, no input is what the last step had.
+# Data cached from the last step would make a step faster than it is in use. If weights and inputs exceed this size, the
+# caches of today's CPUs and GPUs, nothing stays cached; otherwise inputs alternate.
 _CACHE_BYTES = 2**27
-_MOST_INPUTS = 16
+_MAX_INPUTS = 16
 
 
-def _nothing(_phase: str) -> None:
-    """Hear that a phase is over."""
+def _ignore(_phase: str) -> None:
+    """Ignore the end of a phase."""
 
 
 class Step:
-    """A step that can be run again and again; `first_s` is how long the first took, compilation included.
+    """A step that can be run repeatedly; `first_s` is the time of the first run, including compilation.
 
-    `spare_bytes` is what inputs take that wait for their turn.
+    `spare_bytes` is the size of the inputs that are not in use. Raises InputError for a configuration that cannot be
+    measured.
     """
 
-    def __init__(self, request: Request) -> None:
-        torch.manual_seed(request.seed)
-        _require_sense(request)
-        self._request = request
-        self._precision = find_precision(request.dtype)
-        set_flags(request)
-        source = find(request.model)
-        with torch.device(request.kind):
-            model = source.builder(**source.arguments)
-        layout = torch.channels_last if request.layout == "nhwc" else torch.contiguous_format
-        self._model: Any = model.to(self._precision.model_dtype).train(request.mode == "train")
-        if any(parameter.dim() == 4 for parameter in self._model.parameters()):
-            self._model = self._model.to(memory_format=layout)
-        if request.layout == "nhwc" and not any(t.dim() == 4 for t in _tensors(self._inputs(source, layout))):
-            raise InputError("nhwc is a layout of images; no input has four dimensions")
-        inputs = [self._inputs(source, layout)]
-        one_bytes = _size_bytes(_tensors(inputs[0]))
-        inputs += [self._inputs(source, layout) for _ in range(_copies(self._model, one_bytes) - 1)]
-        self.spare_bytes = one_bytes * (len(inputs) - 1)
-        self._feed = itertools.cycle(inputs)
+    def __init__(self, configuration: Configuration, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        _require_tf32_device(configuration)
+        set_flags(configuration)
+        self._configuration = configuration
+        self._precision = find_precision(configuration.dtype)
+        self._memory_format = torch.channels_last if configuration.layout == "nhwc" else torch.contiguous_format
+        self._source = find(configuration.model)
+        self._model: Any = self._build()
+        self._feed = itertools.cycle(self._make_inputs())
         self._optimizer = self._make_optimizer()
-        self._run: Callable[..., Any] = torch.compile(self._model) if request.compiled else self._model
+        self._run: Callable[..., Any] = torch.compile(self._model) if configuration.compiled else self._model
         self._targets: Tensor | None = None
-        wait(request.kind)
+        self.first_s = self._run_first()
+
+    def _build(self) -> torch.nn.Module:
+        with torch.device(self._configuration.kind):
+            model: torch.nn.Module = self._source.builder(**self._source.arguments)
+        model = model.to(self._precision.model_dtype).train(self._configuration.mode == "train")
+        if any(parameter.dim() == 4 for parameter in model.parameters()):
+            model = model.to(memory_format=self._memory_format)
+        return model
+
+    def _make_inputs(self) -> list[Any]:
+        """Return the inputs that alternate."""
+        first = self._inputs()
+        if self._configuration.layout == "nhwc" and not any(tensor.dim() == 4 for tensor in _tensors(first)):
+            raise InputError("nhwc is a layout of images; no input has four dimensions")
+        size_bytes = _size_bytes(_tensors(first))
+        copies = _num_inputs(self._model, size_bytes) - 1
+        self.spare_bytes = size_bytes * copies
+        return [first, *(self._inputs() for _ in range(copies))]
+
+    def _run_first(self) -> float:
+        """Run the step once, check its output and return its time in seconds."""
+        wait(self._configuration.kind)
         start = time.perf_counter()
         output = self.run_once()
-        wait(request.kind)
-        self.first_s = time.perf_counter() - start
-        _check(output, request.mode)
+        wait(self._configuration.kind)
+        first_s = time.perf_counter() - start
+        _check(output, self._configuration.mode)
+        return first_s
 
     @property
     def model(self) -> torch.nn.Module:
-        """The model as it is run, uncompiled."""
+        """The model, not compiled."""
         model: torch.nn.Module = self._model
         return model
 
-    def run_once(self, after: Callable[[str], None] = _nothing) -> Any:
-        """Run one step and return the output of its forward pass, or in training its loss.
+    def run_once(self, after: Callable[[str], None] = _ignore) -> Any:
+        """Run one step and return the output of the forward pass, or in training the loss.
 
-        In training `after` is told the name of each phase that is over.
+        In training, `after` is called with the name of each phase at its end.
         """
         inputs = next(self._feed)
         positional, keyword = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
@@ -90,7 +105,7 @@ class Step:
             output = self._run(*positional, **keyword)
             after("forward")
             loss = self._loss(output)
-        del output  # as it would be in a step written in one line: it is not needed in the backward pass
+        del output  # the backward pass does not need it
         after("loss")
         loss.backward()  # type: ignore[no-untyped-call]  # torch's
         after("backward")
@@ -100,13 +115,13 @@ class Step:
 
     def _autocast(self) -> AbstractContextManager[Any]:
         dtype = self._precision.autocast_dtype
-        return nullcontext() if dtype is None else torch.autocast(self._request.kind, dtype)
+        return nullcontext() if dtype is None else torch.autocast(self._configuration.kind, dtype)
 
     def _loss(self, output: Any) -> Tensor:
-        """Return cross entropy with random classes where the output is one score a class, else a mean of squares."""
+        """Return cross entropy with random classes if the output has one score per class, else the mean of squares."""
         first = next((tensor for tensor in _tensors(output) if tensor.requires_grad), None)
         if first is None:
-            raise InputError("no output requires a gradient, so that there is no training step")
+            raise InputError("no output requires a gradient, so there is no training step")
         if first.dim() != 2:
             return first.float().square().mean()
         if self._targets is None:
@@ -114,47 +129,46 @@ class Step:
         return cross_entropy(first.float(), self._targets)
 
     def _make_optimizer(self) -> torch.optim.Optimizer | None:
-        if self._request.mode != "train":
+        if self._configuration.mode != "train":
             return None
-        # A rate so small that the weights stay what they are, which changes no operator.
+        # A rate too small to change the weights; the operators are the same.
         return torch.optim.SGD(self._model.parameters(), lr=1e-9, momentum=0.9)
 
-    def _inputs(self, source: Source, layout: torch.memory_format) -> Any:
+    def _inputs(self) -> Any:
         """Return the arguments of one forward pass: a tuple or a dict."""
         from archbench.trace.pytree import map_tensors
 
-        has_example = source.example_inputs is not None
-        specs = specs_of(self._request.model, self._request.inputs, source.input_shape, has_example=has_example)
-        if not specs and source.example_inputs is not None:
-            example = source.example_inputs(self._request.batch)
-            placed = map_tensors(example, lambda tensor: self._placed(tensor, layout))
-            return placed if isinstance(placed, (tuple, dict)) else (placed,)
-        return tuple(self._placed(self._random(spec), layout) for spec in specs)
+        specs = [parse_input(text) for text in self._configuration.inputs]
+        if specs:
+            return tuple(self._placed(self._random(spec)) for spec in specs)
+        assert self._source.example_inputs is not None, "a configuration without inputs has an example"
+        example = map_tensors(self._source.example_inputs(self._configuration.batch), self._placed)
+        return example if isinstance(example, (tuple, dict)) else (example,)
 
-    def _placed(self, tensor: Tensor, layout: torch.memory_format) -> Tensor:
-        """Return an input on the device, numbers in the model's dtype, images in the layout that was asked for."""
+    def _placed(self, tensor: Tensor) -> Tensor:
+        """Return an input on the device, floating-point numbers in the model's dtype, images in the layout."""
         dtype = self._precision.model_dtype if tensor.is_floating_point() else tensor.dtype
-        placed = tensor.to(self._request.kind, dtype)
-        return placed.contiguous(memory_format=layout) if placed.dim() == 4 else placed
+        placed = tensor.to(self._configuration.kind, dtype)
+        return placed.contiguous(memory_format=self._memory_format) if placed.dim() == 4 else placed
 
     def _random(self, spec: InputSpec) -> Tensor:
-        shape, kind = (self._request.batch, *spec.shape), self._request.kind
+        shape, kind = (self._configuration.batch, *spec.shape), self._configuration.kind
         if spec.dtype.is_floating_point:
             return torch.randn(shape, device=kind)
         return torch.randint(2, shape, dtype=spec.dtype, device=kind)
 
 
-def set_flags(request: Request) -> None:
-    """Set everything global that the numbers depend on."""
-    tf32 = find_precision(request.dtype).tf32
-    torch.set_num_threads(request.threads)
+def set_flags(configuration: Configuration) -> None:
+    """Set the global state of torch that the times depend on."""
+    tf32 = find_precision(configuration.dtype).tf32
+    torch.set_num_threads(configuration.threads or usable_cores())
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cudnn.benchmark = True
 
 
 def wait(kind: str) -> None:
-    """Wait until the device has done everything that it was given."""
+    """Wait until the device has finished all work."""
     if kind == "cuda":
         torch.cuda.synchronize()
     elif kind == "mps":
@@ -162,21 +176,21 @@ def wait(kind: str) -> None:
 
 
 class Runnable(Protocol):
-    """What can be run again and again: a step, or its replay."""
+    """A step, or its replay as a CUDA graph."""
 
     def run_once(self) -> Any:
         """Run one step."""
 
 
 class Blocks:
-    """Runs a step in blocks and says how long each took: the subject of the measuring engine."""
+    """Times blocks of a step: the `Subject` of `archbench.measure.bench.timing`."""
 
     def __init__(self, step: Runnable, kind: str) -> None:
         self._step = step
         self._kind = kind
 
     def run(self, steps: int) -> float:
-        """Return the seconds that so many steps take: on a GPU between two events, else by the clock."""
+        """Return the time of a block of steps in seconds: between two events on a GPU, else by the clock."""
         if self._kind == "cuda":
             return self._run_between_events(steps)
         wait(self._kind)
@@ -196,16 +210,16 @@ class Blocks:
         return float(start.elapsed_time(end)) / 1e3
 
 
-def _require_sense(request: Request) -> None:
-    """Raise InputError for a precision that the device would quietly run as another."""
-    if find_precision(request.dtype).tf32 and request.kind != "cuda":
-        raise InputError(f"tf32 is a dtype of NVIDIA GPUs; a {request.kind} has none")
+def _require_tf32_device(configuration: Configuration) -> None:
+    """Raise InputError for tf32 on a device that would silently compute in fp32."""
+    if find_precision(configuration.dtype).tf32 and configuration.kind != "cuda":
+        raise InputError(f"tf32 requires an NVIDIA GPU, not {configuration.kind}")
 
 
-def _copies(model: torch.nn.Module, input_bytes: int) -> int:
-    """Return how many inputs take turns."""
+def _num_inputs(model: torch.nn.Module, input_bytes: int) -> int:
+    """Return how many inputs alternate."""
     weights_bytes = _size_bytes(list(model.parameters()))
-    return _MOST_INPUTS if weights_bytes + _MOST_INPUTS * input_bytes < _CACHE_BYTES else 1
+    return _MAX_INPUTS if weights_bytes + _MAX_INPUTS * input_bytes < _CACHE_BYTES else 1
 
 
 def _size_bytes(tensors: Iterable[Tensor]) -> int:
@@ -219,12 +233,12 @@ def _tensors(value: Any) -> list[Tensor]:
 
 
 def _check(output: Any, mode: str) -> None:
-    """Raise InputError if what a step computes is not finite or says nothing: its time would be of another program."""
+    """Raise InputError if an output is not finite or is constant: its time would not be representative."""
     first = next((tensor for tensor in _tensors(output) if tensor.is_floating_point()), None)
     if first is None:
         return
     values = first.detach().float()
     if not bool(values.isfinite().all()):
-        raise InputError("what the model computes is not finite")
+        raise InputError("the output of the model is not finite")
     if mode == "eval" and values.numel() > 1 and bool((values == values.flatten()[0]).all()):
-        raise InputError("what the model computes is the same everywhere")
+        raise InputError("the output of the model is the same everywhere")

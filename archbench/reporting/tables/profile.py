@@ -1,4 +1,4 @@
-"""The table of a profile, and what must be said beside it."""
+"""The table of a profile, with warnings about its quality."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 from archbench.analyze.performance.layer_times import ProfileRow
 from archbench.analyze.performance.roofline import Conditions
-from archbench.measure.profile.profile import Profile
-from archbench.measure.worker.request import Request
+from archbench.host.machine import usable_cores
+from archbench.measure.profile.profile import LayerProfile
 from archbench.reporting.table import Column, Table
+from archbench.store.records import Configuration
 from archbench.units import format_percent, format_time
 
 _PROFILE = (
@@ -33,58 +34,62 @@ _PROFILE = (
     Column("ratio", "Ratio", "measure", 9),
 )
 _PASSES = ("forward_s", "backward_s")
-# The part of a step by which profiling may slow it, or noise swell its gaps, before a word is said.
+# The fraction of a step by which profiling may slow it, or noise increase its gaps, without a warning.
 _TOLERATED = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Profiled:
-    """A profile with what it is of: the request, the device's own name, by whose ceilings it is judged."""
+class ProfiledModel:
+    """A profile with the configuration it is of and the conditions of its roofline; `name` is the model's address."""
 
-    profile: Profile
-    request: Request
-    device: str
+    name: str
+    profile: LayerProfile
+    configuration: Configuration
     conditions: Conditions | None
 
 
-def profile_table(found: Profiled, rows: Sequence[ProfileRow], caveats: Iterable[str] = ()) -> Table:
-    """Return one row a layer, the gaps last, and their sum: the time of a step."""
-    profile, request = found.profile, found.request
-    shown = _PROFILE if request.mode == "train" else tuple(one for one in _PROFILE if one.field not in _PASSES)
-    how = f"{request.mode}, batch {request.batch}, {request.dtype}, {request.layout}"
+def profile_table(profiled: ProfiledModel, rows: Sequence[ProfileRow], caveats: Iterable[str] = ()) -> Table:
+    """Return one row per layer, the gaps last, and their sum: the time of a step."""
+    profile, config = profiled.profile, profiled.configuration
+    is_training = config.mode == "train"
+    how = f"{config.mode}, batch {config.batch}, {config.dtype}, {config.layout}"
     return Table(
-        columns=shown,
+        columns=_PROFILE if is_training else tuple(column for column in _PROFILE if column.field not in _PASSES),
         rows=[asdict(row) for row in rows],
-        title=f"{request.model}, {how} on {found.device}",
+        title=f"{profiled.name}, {how} on {config.device}",
         totals=_totals(profile.rows, profile.step_s),
-        notes=(_steps_note(profile), _roofline_note(found.conditions), *_row_notes(profile.rows)),
+        notes=(_steps_note(profile), _roofline_note(profiled.conditions), *_row_notes(profile.rows)),
         caveats=(*_warnings(profile), *caveats),
     )
 
 
-def profile_document(found: Profiled, rows: Sequence[ProfileRow]) -> dict[str, Any]:
-    """Return everything as JSON has it: the configuration, the step's times, the rows."""
-    profile, request = found.profile, found.request
-    names = ("model", "mode", "batch", "dtype", "layout", "threads")
+def profile_document(profiled: ProfiledModel, rows: Sequence[ProfileRow]) -> dict[str, Any]:
+    """Return the profile as JSON has it: the configuration, the times of a step, the rows."""
+    profile, config = profiled.profile, profiled.configuration
     return {
-        **{name: getattr(request, name) for name in names},
-        "kind": request.kind,
-        "device": found.device,
-        "ceilings": None if found.conditions is None else found.conditions.device.name,
+        "model": profiled.name,
+        "mode": config.mode,
+        "batch": config.batch,
+        "dtype": config.dtype,
+        "layout": config.layout,
+        "threads": config.threads or usable_cores(),
+        "kind": config.kind,
+        "device": config.device,
+        "ceilings": None if profiled.conditions is None else profiled.conditions.device.name,
         "steps": profile.steps,
         "step_s": profile.step_s,
         "unprofiled_step_s": profile.plain_s,
         "step_gaps_s": profile.step_gaps_s,
-        "doubts": list(profile.doubts),
+        "doubts": list(profile.warnings),
         "layers": [
-            {name: value for name, value in asdict(row).items() if request.mode == "train" or name not in _PASSES}
+            {name: value for name, value in asdict(row).items() if config.mode == "train" or name not in _PASSES}
             for row in rows
         ],
     }
 
 
 def _totals(rows: Iterable[ProfileRow], step_s: float) -> dict[str, Any]:
-    """Return the last line: the step as a whole."""
+    """Return the row of totals: the whole step."""
     every = list(rows)
     flops, moved = (sum(getattr(row, field) or 0 for row in every) for field in ("flops", "moved_bytes"))
     passes = {name: fsum(getattr(row, name) or 0.0 for row in every) for name in _PASSES}
@@ -98,7 +103,7 @@ def _totals(rows: Iterable[ProfileRow], step_s: float) -> dict[str, Any]:
     return totals
 
 
-def _steps_note(profile: Profile) -> str:
+def _steps_note(profile: LayerProfile) -> str:
     steps = "one step" if profile.steps == 1 else f"median of {profile.steps} steps"
     step, plain = format_time(profile.step_s), format_time(profile.plain_s)
     return f"A step: {step} under the profiler ({steps}), {plain} without it."
@@ -120,12 +125,12 @@ def _row_notes(rows: Iterable[ProfileRow]) -> Iterable[str]:
         yield "Rows without FLOPs: operators that ran here in place of those that 'archbench summary' counts."
 
 
-def _warnings(profile: Profile) -> Iterable[str]:
-    """Say what every reader must know of the times, wherever the table goes."""
+def _warnings(profile: LayerProfile) -> Iterable[str]:
+    """Yield the caveats of the times."""
     if profile.overhead > _TOLERATED:
         slowed = format_percent(profile.overhead)
         yield f"the step took {slowed} longer under the profiler: layers' times are too long, most of small operators"
-    yield from (f"profiled steps: {doubt}" for doubt in profile.doubts)
+    yield from (f"profiled steps: {warning}" for warning in profile.warnings)
     noise_s = profile.rows[-1].time_s - profile.step_gaps_s
     if noise_s > _TOLERATED * profile.step_s:
         gaps = format_time(profile.step_gaps_s)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from archbench.errors import MeasurementError
-from archbench.measure.bench.ab_test import ROUNDS, Round, duel_of_rounds
+from archbench.measure.bench.ab_test import ROUNDS, Round, compare_rounds
 
 
 class FakeArm:
@@ -29,7 +29,7 @@ def rounds(a_s, b_s, log):
 
 def test_blocks_take_turns_in_abba_order_and_then_a_against_itself():
     log = []
-    duel_of_rounds(rounds(1.0, 1.0, log))
+    compare_rounds(rounds(1.0, 1.0, log))
     # Seven pairs: ab ba ab ba ab ba ab.
     first = "ab ba ab ba ab ba ab".replace(" ", "")
     assert [name[0] for name in log[:14]] == list(first)
@@ -38,7 +38,7 @@ def test_blocks_take_turns_in_abba_order_and_then_a_against_itself():
 
 
 def test_raw_samples_are_kept_and_compared():
-    found = duel_of_rounds(rounds(1.0, 1.25, []))
+    found = compare_rounds(rounds(1.0, 1.25, []))
     assert len(found.a_s) == len(found.b_s) == len(found.again_s) == 21
     assert found.comparison.verdict == "faster"
     assert found.comparison.ratio == pytest.approx(1.25, rel=0.01)
@@ -47,4 +47,4 @@ def test_raw_samples_are_kept_and_compared():
 
 def test_a_clock_that_stands_still_is_an_error():
     with pytest.raises(MeasurementError, match="took no time"):
-        duel_of_rounds(rounds(0.0, 1.0, []))
+        compare_rounds(rounds(0.0, 1.0, []))

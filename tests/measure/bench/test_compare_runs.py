@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from archbench.errors import UsageError
-from archbench.measure.bench.compare_runs import Differing, compare_runs
+from archbench.measure.bench.compare_runs import Difference, compare_runs
 from archbench.statistics.samples import median_ratio_interval
 from archbench.store.records import Configuration, Result
 
@@ -68,11 +68,11 @@ def test_what_else_differs_is_named_and_passing_states_are_not():
     other["flags"] = {"cudnn.benchmark": False}
     b = replace(run(0.1), configuration=replace(WHAT, dtype="bf16"), machine="there", environment=other)
     assert compare_runs(run(0.1), b).differences == (
-        Differing("dtype", "fp32", "bf16"),
-        Differing("machine", "here", "there"),
-        Differing("torch", "2.15", "2.11"),
-        Differing("driver", None, "580"),
-        Differing("cudnn.benchmark", True, False),
+        Difference("dtype", "fp32", "bf16"),
+        Difference("machine", "here", "there"),
+        Difference("torch", "2.15", "2.11"),
+        Difference("driver", None, "580"),
+        Difference("cudnn.benchmark", True, False),
     )
 
 

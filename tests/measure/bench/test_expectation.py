@@ -9,9 +9,9 @@ import pytest
 from archbench.hardware.find import find_device
 from archbench.hardware.measured import create_data_folder, store_devices
 from archbench.host.machine import usable_cores
-from archbench.measure.bench import expectation as foresight
-from archbench.measure.bench.expectation import device_here, foresee
-from archbench.measure.worker.request import Request
+from archbench.measure.bench import expectation as module
+from archbench.measure.bench.expectation import device_here, expect
+from tests.helpers.measurements import configuration
 
 GPU = "NVIDIA H200"
 
@@ -20,7 +20,7 @@ GPU = "NVIDIA H200"
 def here(tmp_path, monkeypatch):
     """Let measured ceilings be kept apart, and devices of this machine have names."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setattr(foresight, "title_here", {"cpu": "Some CPU", "cuda": GPU, "mps": "Apple arm"}.get)
+    monkeypatch.setattr(module, "title_here", {"cpu": "Some CPU", "cuda": GPU, "mps": "Apple arm"}.get)
     create_data_folder()
 
 
@@ -40,7 +40,7 @@ def test_a_gpu_is_judged_by_what_was_measured_of_it_and_of_no_other():
 
 
 def test_a_part_of_a_card_has_no_published_ceilings(monkeypatch):
-    monkeypatch.setattr(foresight, "title_here", lambda kind: "NVIDIA H200 MIG 1g.18gb")
+    monkeypatch.setattr(module, "title_here", lambda kind: "NVIDIA H200 MIG 1g.18gb")
     assert device_here("cuda", 1) is None
 
 
@@ -57,15 +57,20 @@ def test_a_cpu_is_judged_by_what_as_many_threads_reached():
     assert device_here("cpu", 2) is None
 
 
-def test_the_published_peak_is_foreseen_beside_the_measured_one():
+def test_the_published_peak_stands_beside_the_measured_one():
     measured("this_cuda", GPU, peak_flop_per_s={"fp32": 50e12, "bf16": 790e12})
-    request = Request(
-        model="lenet", inputs=(), kind="cuda", mode="eval", batch=1, dtype="bf16", layout="nchw", compiled=False,
-        graphs=False, threads=1, processes=1, seconds=1.0,
-    )  # fmt: skip
-    found = foresee(request)
+    found = expect(configuration(kind="cuda", dtype="bf16"))
     # NVIDIA's H200: 989 TFLOP/s in bf16.
     assert (found.peak_flop_per_s, found.published_flop_per_s) == (790e12, 989e12)
     measured("this_cuda", GPU, peak_flop_per_s={"fp32": 50e12})
-    found = foresee(request)
+    found = expect(configuration(kind="cuda", dtype="bf16"))
     assert (found.peak_flop_per_s, found.published_flop_per_s, found.images_per_s) == (None, 989e12, None)
+
+
+def test_the_least_traffic_is_that_of_all_weights_and_stands_beside_both_bandwidths():
+    measured("this_cuda", GPU, bandwidth_bytes_per_s=4.1e12)
+    found = expect(configuration(model="alexnet_owt", input_shape="3x224x224", kind="cuda", dtype="bf16", mode="train"))
+    # torchvision states 61,100,840 parameters, all of convolutions and linear layers; 2 bytes each.
+    assert found.least_bytes == 2 * 61_100_840
+    # NVIDIA's H200: 4.8 TB/s.
+    assert (found.bandwidth_bytes_per_s, found.published_bytes_per_s) == (4.1e12, 4.8e12)

@@ -8,16 +8,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from archbench.errors import MeasurementError
-from archbench.measure.bench import max_batch as capacity
-from archbench.measure.bench.expectation import foresee
+from archbench.measure.bench import max_batch as module
+from archbench.measure.bench.expectation import expect
 from archbench.measure.bench.max_batch import Largest, MeasuredMemory, PredictedMemory, find_largest
-from archbench.measure.worker.client import Ended
-from archbench.measure.worker.request import Request
+from archbench.measure.worker.client import Failure
+from tests.helpers.measurements import configuration
 
-REQUEST = Request(
-    model="lenet", inputs=(), kind="cpu", mode="train", batch=0, dtype="fp32", layout="nchw", compiled=False,
-    graphs=False, threads=1, processes=1, seconds=1.0,
-)  # fmt: skip
+CONFIGURATION = configuration(mode="train", batch=0)
 
 
 class FakeMemory:
@@ -129,35 +126,39 @@ def answers(monkeypatch):
     """Let processes answer by a function of the request."""
 
     def use(answer):
-        monkeypatch.setattr(capacity, "ask", lambda request, on_progress: answer(request))
+        monkeypatch.setattr(module, "run_request", lambda request, on_phase: answer(request))
 
     return use
 
 
 def test_a_gpu_is_measured_and_90_percent_of_what_was_free_are_its_limit(answers):
     def answer(request):
-        assert (request.task, request.processes) == ("memory", 1)
-        peak = line(request.batch)
-        return {"peak_bytes": peak, "free_bytes": 10_000} if peak <= 10_000 else Ended("oom", "out of memory")
+        assert (request.task, request.options.processes) == ("memory", 1)
+        peak = line(request.configuration.batch)
+        return {"peak_bytes": peak, "free_bytes": 10_000} if peak <= 10_000 else Failure("oom", "out of memory")
 
     answers(answer)
-    memory = MeasuredMemory(replace(REQUEST, kind="cuda"), lambda _: None)
+    memory = MeasuredMemory(replace(CONFIGURATION, kind="cuda"), lambda _: None)
     assert find_largest(memory, most=2**16) == Largest(800, 9000, 9000, is_capped=False)
     assert memory.needed_bytes(901) is None
 
 
 def test_what_fails_otherwise_is_not_taken_for_a_lack_of_memory(answers):
-    answers(lambda _: Ended("failed", "RuntimeError: no kernel for this", 1))
+    answers(lambda _: Failure("failed", "RuntimeError: no kernel for this", 1))
     with pytest.raises(MeasurementError, match="lenet: RuntimeError: no kernel"):
-        MeasuredMemory(REQUEST, lambda _: None).needed_bytes(8)
+        MeasuredMemory(CONFIGURATION, lambda _: None).needed_bytes(8)
     with pytest.raises(MeasurementError, match="lenet: RuntimeError: no kernel"):
-        PredictedMemory(REQUEST, lambda _: None, lambda _: 1, 100).tried_bytes(8)
+        PredictedMemory(CONFIGURATION, lambda _: None, lambda _: 1, 100).tried_bytes(8)
 
 
 def test_a_cpu_is_predicted_and_what_the_system_kills_does_not_fit(answers):
     # The system kills what takes more than 2,000, whatever was predicted.
-    answers(lambda request: {} if line(request.batch) <= 2000 else Ended("failed", "ended by SIGKILL", -9))
-    memory = PredictedMemory(REQUEST, lambda _: None, lambda request: line(request.batch), free_bytes=10_000)
+    answers(
+        lambda request: {} if line(request.configuration.batch) <= 2000 else Failure("failed", "ended by SIGKILL", -9)
+    )
+    memory = PredictedMemory(
+        CONFIGURATION, lambda _: None, lambda configuration: line(configuration.batch), free_bytes=10_000
+    )
     # As above: an eighth below 110.
     assert find_largest(memory, most=2**16).batch == 98
 
@@ -165,23 +166,25 @@ def test_a_cpu_is_predicted_and_what_the_system_kills_does_not_fit(answers):
 def test_what_fails_where_a_smaller_batch_ran_is_too_large(answers):
     # As libraries do whose indices have 32 bits.
     def answer(request):
-        if request.batch > 500:
-            return Ended("failed", "RuntimeError: Expected canUse32BitIndexMath(input) to be true")
-        return {"peak_bytes": line(request.batch), "free_bytes": 10_000}
+        if request.configuration.batch > 500:
+            return Failure("failed", "RuntimeError: Expected canUse32BitIndexMath(input) to be true")
+        return {"peak_bytes": line(request.configuration.batch), "free_bytes": 10_000}
 
     answers(answer)
-    found = find_largest(MeasuredMemory(replace(REQUEST, kind="cuda"), lambda _: None), most=2**16)
+    found = find_largest(MeasuredMemory(replace(CONFIGURATION, kind="cuda"), lambda _: None), most=2**16)
     assert 500 - 500 // 8 <= found.batch <= 500
 
 
 @pytest.mark.slow
 def test_lenet_within_a_small_limit_on_a_cpu():
     free = 4 * 2**20
-    memory = PredictedMemory(REQUEST, lambda _: None, lambda request: foresee(request).needed_bytes, free)
+    memory = PredictedMemory(
+        CONFIGURATION, lambda _: None, lambda configuration: expect(configuration).needed_bytes, free
+    )
     found = find_largest(memory, most=2**16)
 
     def needed(batch):
-        return foresee(replace(REQUEST, batch=batch)).needed_bytes
+        return expect(replace(CONFIGURATION, batch=batch)).needed_bytes
 
     assert 1 < found.batch < 2**16
     assert found.needed_bytes == needed(found.batch) <= 0.9 * free

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from archbench.measure.bench.plausibility import Limits, plausibility, remarks
+from archbench.measure.bench.plausibility import implausible, surprising, winograd_gain
 from archbench.store.records import Configuration, Result
+from tests.helpers.measurements import expectation
 
 CONFIGURATION = Configuration("vgg16", "3x224x224", "cuda", "some GPU", "eval", 100, "bf16", "nhwc", False, False, 1)
 # 31 GFLOPs an image.
@@ -37,97 +38,111 @@ def of_model(name: str, images_per_s: float, gflops: float, **changes: Any) -> R
 
 
 def test_nothing_is_said_of_a_plausible_result():
-    limits = Limits(peak_flop_per_s=100e12, bandwidth_bytes_per_s=1e12, least_bytes=2**28)
-    assert plausibility(RESULT, limits) == ()
-    assert remarks(RESULT, limits) == ()
+    expected = expectation(published_flop_per_s=100e12, published_bytes_per_s=1e12, least_bytes=2**28)
+    assert implausible(RESULT, expected) == ()
+    assert surprising(RESULT, expected) == ()
 
 
 def test_nothing_is_said_of_what_is_not_known():
     bare = replace(
         RESULT, images_per_s=None, images_per_s_low=None, images_per_s_high=None, flop_per_s=None, samples_s=()
     )
-    assert plausibility(bare, Limits(), siblings=(RESULT,)) == ()
-    assert plausibility(RESULT, Limits(), siblings=(bare,)) == ()
-    assert remarks(bare, Limits(peak_flop_per_s=1.0)) == ()
+    assert implausible(bare, expectation(), siblings=(RESULT,)) == ()
+    assert implausible(RESULT, expectation(), siblings=(bare,)) == ()
+    assert surprising(bare, expectation(published_flop_per_s=1.0)) == ()
 
 
 def test_more_than_the_peak_is_implausible():
     # 31 TFLOP/s where 20 are the most.
-    assert plausibility(RESULT, Limits(peak_flop_per_s=20e12)) == ("peak: 1.55 times what the hardware can do",)
+    assert implausible(RESULT, expectation(published_flop_per_s=20e12)) == (
+        "peak: 1.55 times what the hardware can do",
+    )
 
 
 def test_winograd_may_exceed_the_peak_and_it_is_said():
-    limits = Limits(peak_flop_per_s=20e12, winograd_share=1.0)
-    assert limits.most_flop_per_s == pytest.approx(2.25 * 20e12)
-    assert plausibility(RESULT, limits) == ()
-    (remark,) = remarks(RESULT, limits)
+    expected = expectation(published_flop_per_s=20e12, winograd_share=1.0)
+    assert winograd_gain(1.0) == pytest.approx(2.25)
+    assert implausible(RESULT, expected) == ()
+    (remark,) = surprising(RESULT, expected)
     assert remark.startswith("peak: 1.55 times the hardware's")
     assert "Winograd" in remark
 
 
 def test_winograd_is_allowed_for_as_far_as_it_can_be_used():
     # Half of the FLOPs at 2.25 times the rate take 1/2 + 1/4.5 of the time: 1.385 times the rate.
-    limits = Limits(peak_flop_per_s=20e12, winograd_share=0.5)
-    assert limits.most_flop_per_s == pytest.approx(20e12 / (0.5 + 0.5 / 2.25))
-    (flag,) = plausibility(RESULT, limits)
+    expected = expectation(published_flop_per_s=20e12, winograd_share=0.5)
+    assert winograd_gain(0.5) == pytest.approx(1 / (0.5 + 0.5 / 2.25))
+    (flag,) = implausible(RESULT, expected)
     assert flag == "peak: 1.12 times what the hardware can do, Winograd's algorithm allowed for"
-    assert remarks(RESULT, limits) == ()
+    assert surprising(RESULT, expected) == ()
 
 
 def test_more_than_what_was_measured_is_only_said():
     # 31 TFLOP/s where 25 were measured, and 40 are published or nothing is.
-    for limits in (Limits(measured_flop_per_s=25e12), Limits(peak_flop_per_s=40e12, measured_flop_per_s=25e12)):
-        assert plausibility(RESULT, limits) == ()
-        assert remarks(RESULT, limits) == (
-            "peak: 1.24 times what was measured of this machine; 'archbench devices --measure' measures it anew",
+    for expected in (
+        expectation(peak_flop_per_s=25e12),
+        expectation(published_flop_per_s=40e12, peak_flop_per_s=25e12),
+    ):
+        assert implausible(RESULT, expected) == ()
+        assert surprising(RESULT, expected) == (
+            "peak: 1.24 times what was measured of this machine; 'archbench devices --measure' measures it again",
         )
-    (remark,) = remarks(RESULT, Limits(measured_flop_per_s=25e12, winograd_share=1.0))
+    (remark,) = surprising(RESULT, expectation(peak_flop_per_s=25e12, winograd_share=1.0))
     assert remark == (
         "peak: 1.24 times what was measured of this machine, as 3x3 convolutions by Winograd's algorithm can reach"
     )
-    assert remarks(RESULT, Limits(measured_flop_per_s=32e12)) == ()
+    assert surprising(RESULT, expectation(peak_flop_per_s=32e12)) == ()
 
 
 def test_more_than_the_bandwidth_is_implausible_unless_a_cache_may_hold_it():
     # Ten steps a second of a gigabyte are 10 GB/s.
-    (flag,) = plausibility(RESULT, Limits(bandwidth_bytes_per_s=5e9, least_bytes=10**9))
+    (flag,) = implausible(RESULT, expectation(published_bytes_per_s=5e9, least_bytes=10**9))
     assert flag == "bandwidth: 2.00 times what the memory can do"
-    assert plausibility(RESULT, Limits(bandwidth_bytes_per_s=1.0, least_bytes=2**20)) == ()
+    assert implausible(RESULT, expectation(published_bytes_per_s=1.0, least_bytes=2**20)) == ()
+
+
+def test_more_than_the_bandwidth_measured_here_is_only_said():
+    # 10 GB/s as above, where 5 were measured and 20 are published.
+    expected = expectation(bandwidth_bytes_per_s=5e9, published_bytes_per_s=20e9, least_bytes=10**9)
+    assert implausible(RESULT, expected) == ()
+    assert surprising(RESULT, expected) == (
+        "bandwidth: 2.00 times what was measured of this machine; 'archbench devices --measure' measures it again",
+    )
 
 
 @pytest.mark.parametrize("changes", [{"samples_s": (0.1, 0.0)}, {"latencies_s": (0.1, -0.1)}])
 def test_a_step_that_took_no_time_is_implausible(changes):
-    assert plausibility(replace(RESULT, **changes), Limits()) == ("clock: a step took no time",)
+    assert implausible(replace(RESULT, **changes), expectation()) == ("clock: a step took no time",)
 
 
 def test_a_mean_above_the_99th_percentile_is_implausible():
     latencies = (0.1,) * 700 + (100.0,)
     result = replace(RESULT, latencies_s=latencies, latency_s_p99=0.1)
-    assert plausibility(result, Limits()) == ("latency: the mean is above the 99th percentile",)
-    assert plausibility(replace(result, latency_s_p99=None), Limits()) == ()
+    assert implausible(result, expectation()) == ("latency: the mean is above the 99th percentile",)
+    assert implausible(replace(result, latency_s_p99=None), expectation()) == ()
 
 
 def test_a_bigger_sibling_is_not_faster():
     smaller = of_model("vgg11", images_per_s=900.0, gflops=15)
     bigger = of_model("vgg19", images_per_s=1100.0, gflops=39)
-    assert plausibility(RESULT, Limits(), siblings=(smaller, bigger)) == (
+    assert implausible(RESULT, expectation(), siblings=(smaller, bigger)) == (
         "order: faster than vgg11, which is smaller",
         "order: slower than vgg19, which is bigger",
     )
 
 
 def test_an_order_within_the_intervals_is_plausible():
-    assert plausibility(RESULT, Limits(), siblings=(of_model("vgg11", images_per_s=985.0, gflops=15),)) == ()
+    assert implausible(RESULT, expectation(), siblings=(of_model("vgg11", images_per_s=985.0, gflops=15),)) == ()
 
 
 def test_siblings_of_the_same_size_come_in_any_order():
-    assert plausibility(RESULT, Limits(), siblings=(of_model("vgg16_bn", images_per_s=700.0, gflops=30),)) == ()
+    assert implausible(RESULT, expectation(), siblings=(of_model("vgg16_bn", images_per_s=700.0, gflops=30),)) == ()
 
 
 @pytest.mark.parametrize("changes", [{"status": "failed"}, {"machine": "elsewhere"}])
 def test_only_what_can_be_compared_is(changes):
     sibling = of_model("vgg11", images_per_s=500.0, gflops=15, **changes)
-    assert plausibility(RESULT, Limits(), siblings=(sibling,)) == ()
+    assert implausible(RESULT, expectation(), siblings=(sibling,)) == ()
     other = of_model("vgg11", images_per_s=500.0, gflops=15)
     other = replace(other, configuration=replace(other.configuration, dtype="fp32"))
-    assert plausibility(RESULT, Limits(), siblings=(other,)) == ()
+    assert implausible(RESULT, expectation(), siblings=(other,)) == ()

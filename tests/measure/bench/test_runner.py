@@ -7,31 +7,32 @@ import pytest
 from archbench.errors import MeasurementError
 from archbench.measure.bench import runner as module
 from archbench.measure.bench.max_batch import Largest
-from archbench.measure.bench.runner import Campaign
-from archbench.measure.bench.sweep import AUTO, Sweep
+from archbench.measure.bench.runner import Runner
+from archbench.measure.bench.sweep import AUTO, configurations
+from archbench.measure.worker.request import RunOptions
+from archbench.progress import Progress
 from archbench.store.database import Store
 from archbench.store.records import Result
 
-SWEEP = Sweep(
-    models=["lenet"], inputs=[], kind="cpu", device="Some CPU", modes=["eval"], batches=[1, 8], dtypes=["fp32"],
-    layouts=["nchw"], compiled=False, threads=2, processes=5, seconds=60.0,
-)  # fmt: skip
+OPTIONS = RunOptions(max_seconds=60.0, processes=5)
+ONE_PROCESS = replace(OPTIONS, processes=1)
 
 
-class Watched:
-    """Remembers what it is told."""
+def sweep(batches=(1, 8), modes=("eval",)):
+    return configurations(["lenet"], kind="cpu", device="Some CPU", batches=batches, modes=modes, threads=2)
+
+
+class Recorder(Progress):
+    """Remembers its calls."""
 
     def __init__(self):
-        self.begun, self.ended, self.remarks = [], [], []
+        self.begun, self.ended, self.notes = [], [], []
 
-    def begin(self, what):
-        self.begun.append(what)
+    def begin(self, task, steps=None, done=0):
+        self.begun.append(task)
 
-    def say(self, phase):
-        pass
-
-    def remark(self, text):
-        self.remarks.append(text)
+    def note(self, text):
+        self.notes.append(text)
 
     def end(self, result):
         self.ended.append(result.configuration.batch)
@@ -42,14 +43,13 @@ def measured(monkeypatch):
     """Let every measurement succeed at once, and return the batches that were measured."""
     batches = []
 
-    def measure(request, configuration, machine, on_progress, siblings=(), *, phases=False):
-        assert request.batch == configuration.batch
-        batches.append(request.batch)
-        phases_s = {"forward": 1.0} if phases and request.mode == "train" else {}
+    def measure(configuration, options, machine, on_phase, siblings=()):
+        batches.append(configuration.batch)
+        phases_s = {"forward": 1.0} if options.phases and configuration.mode == "train" else {}
         started_at = f"2100-01-01T00:00:{len(batches):02}+00:00"
         return Result(
             f"{len(batches)}", started_at, machine, configuration, "ok", phases_s=phases_s,
-            samples_s=(1.0,) * request.processes, samples_per_process=(1,) * request.processes,
+            samples_s=(1.0,) * options.processes, samples_per_process=(1,) * options.processes,
         )  # fmt: skip
 
     monkeypatch.setattr(module, "measure_configuration", measure)
@@ -61,7 +61,7 @@ def largest(monkeypatch):
     """Say what the largest safe batch is to be."""
 
     def use(batch, *, is_capped=False):
-        monkeypatch.setattr(module, "largest_here", lambda *_: Largest(batch, 2**20, 2**30, is_capped))
+        monkeypatch.setattr(module, "largest_batch_here", lambda *_: Largest(batch, 2**20, 2**30, is_capped))
 
     return use
 
@@ -72,75 +72,75 @@ def store(tmp_path):
         yield opened
 
 
-def run(sweep, store, **options):
-    watched = Watched()
-    campaign = Campaign(list(sweep.configurations()), store, "here", **options)
-    return [result.configuration.batch for result in campaign.run(watched)], watched, campaign.num_kept
+def run(todo, store, options=OPTIONS, *, rerun=False):
+    recorder = Recorder()
+    runner = Runner(todo, options, store, "here", rerun=rerun)
+    return [result.configuration.batch for result in runner.run(recorder)], recorder, runner.num_stored
 
 
 def test_what_was_measured_before_is_not_measured_again_unless_asked(store, measured):
-    assert run(replace(SWEEP, batches=[1]), store)[0] == [1]
-    found, watched, num_kept = run(SWEEP, store)
-    assert (found, num_kept, measured) == ([1, 8], 1, [1, 8])
-    assert watched.begun == ["lenet, eval, batch 8, fp32, nchw"]
-    assert watched.ended == [1, 8]
-    assert run(SWEEP, store, rerun=True)[2] == 0
+    assert run(sweep([1]), store)[0] == [1]
+    found, recorder, num_stored = run(sweep(), store)
+    assert (found, num_stored, measured) == ([1, 8], 1, [1, 8])
+    assert recorder.begun == ["lenet, eval, batch 8, fp32, nchw"]
+    assert recorder.ended == [1, 8]
+    assert run(sweep(), store, rerun=True)[2] == 0
     assert measured == [1, 8, 1, 8]
 
 
 def test_each_result_is_kept_before_the_next_is_begun(store, measured):
-    results = Campaign(list(SWEEP.configurations()), store, "here").run(Watched())
+    results = Runner(sweep(), OPTIONS, store, "here").run(Progress())
     next(results)
     assert [result.configuration.batch for result in store.results()] == [1]
 
 
 def test_a_batch_that_is_to_be_found_is_measured_like_any_other(store, measured, largest):
     largest(412)
-    found, watched, _ = run(replace(SWEEP, batches=[1, AUTO]), store)
+    found, recorder, _ = run(sweep([1, AUTO]), store)
     # 412 is 110011100 in binary; five leading digits are kept.
     assert found == measured == [1, 400]
-    assert watched.begun[1] == "lenet, eval, batch auto, fp32, nchw"
-    assert watched.remarks == [
+    assert recorder.begun[1] == "lenet, eval, batch auto, fp32, nchw"
+    assert recorder.notes == [
         "lenet, eval, batch 400, fp32, nchw: the largest that is safe, rounded down (412 take 1.000 MiB of 1.000 GiB)"
     ]
     # It is looked for again, when a little more is free, and found among what was measured.
     largest(415)
-    assert run(replace(SWEEP, batches=[AUTO]), store)[0] == [400]
+    assert run(sweep([AUTO]), store)[0] == [400]
     assert measured == [1, 400]
 
 
 def test_a_cap_is_told(store, measured, largest):
     largest(256, is_capped=True)
-    remarks = run(replace(SWEEP, batches=[AUTO]), store)[1].remarks
-    assert remarks == [
+    notes = run(sweep([AUTO]), store)[1].notes
+    assert notes == [
         "lenet, eval, batch 256, fp32, nchw: the largest that is tried on a cpu (256 take 1.000 MiB of 1.000 GiB)"
     ]
 
 
 def test_a_batch_found_twice_is_one_result(store, measured, largest):
     largest(8)
-    assert run(replace(SWEEP, batches=[8, AUTO]), store, rerun=True)[0] == measured == [8]
+    assert run(sweep([8, AUTO]), store, rerun=True)[0] == measured == [8]
 
 
 def test_where_nothing_fits_or_runs_one_sample_shows_why(store, measured, largest, monkeypatch):
     largest(0)
-    found, watched, _ = run(replace(SWEEP, batches=[AUTO]), store)
+    found, recorder, _ = run(sweep([AUTO]), store)
     assert found == [1]
-    assert watched.remarks == ["lenet, eval, batch 1, fp32, nchw: not even one sample is safe with 1.000 GiB"]
+    assert recorder.notes == ["lenet, eval, batch 1, fp32, nchw: not even one sample is safe with 1.000 GiB"]
 
     def fail(*_):
         raise MeasurementError("lenet: it crashes")
 
-    monkeypatch.setattr(module, "largest_here", fail)
-    assert run(replace(SWEEP, batches=[AUTO]), store, rerun=True)[0] == [1]
+    monkeypatch.setattr(module, "largest_batch_here", fail)
+    assert run(sweep([AUTO]), store, rerun=True)[0] == [1]
     assert store.results()[0].flags == ("batch: the largest was not found, as lenet: it crashes",)
 
 
 def test_what_was_measured_by_fewer_processes_or_in_less_time_is_measured_again(store, measured):
-    one = replace(SWEEP, batches=[1])
-    run(replace(one, processes=1), store)
+    one = sweep([1])
+    run(one, store, ONE_PROCESS)
     assert run(one, store)[2] == 0
-    assert run(one, store)[2] == run(replace(one, processes=2), store)[2] == 1
+    assert run(one, store)[2] == run(one, store, replace(OPTIONS, processes=2))[2] == 1
     assert measured == [1, 1]
 
 
@@ -152,31 +152,30 @@ def test_what_was_measured_by_fewer_processes_or_in_less_time_is_measured_again(
     ],
 )
 def test_what_may_be_otherwise_now_is_measured_again(store, measured, status, seconds, is_kept):
-    ((request, configuration),) = replace(SWEEP, batches=[1], processes=1).configurations()
+    (configuration,) = sweep([1])
     before = Result(
         "before", "2100-01-01T00:00:00+00:00", "here", configuration, status,
         samples_per_process=(5,), environment={"max_seconds": seconds},
     )  # fmt: skip
     store.add(before)
-    assert request.seconds == 60.0
-    assert Campaign([(request, configuration)], store, "here").num_kept == is_kept
+    assert Runner([configuration], ONE_PROCESS, store, "here").num_stored == is_kept
 
 
 @pytest.mark.parametrize(("now", "then"), [("torch", "1.0"), ("tool", "0.0.1")])
 def test_what_another_version_measured_is_measured_again(store, measured, now, then):
-    ((request, configuration),) = replace(SWEEP, batches=[1], processes=1).configurations()
+    (configuration,) = sweep([1])
     before = Result(
         "before", "2100-01-01T00:00:00+00:00", "here", configuration, "ok",
         samples_per_process=(5,), environment={now: then},
     )  # fmt: skip
     store.add(before)
-    assert Campaign([(request, configuration)], store, "here").num_kept == 0
+    assert Runner([configuration], ONE_PROCESS, store, "here").num_stored == 0
 
 
 def test_phases_that_a_kept_result_does_not_have_are_measured(store, measured):
-    both = replace(SWEEP, modes=["eval", "train"], batches=[1])
+    both, with_phases = sweep([1], ["eval", "train"]), replace(OPTIONS, phases=True)
     run(both, store)
     assert len(measured) == 2
-    assert run(both, store, phases=True)[2] == 1
+    assert run(both, store, with_phases)[2] == 1
     assert len(measured) == 3
-    assert run(both, store, phases=True)[2] == 2
+    assert run(both, store, with_phases)[2] == 2

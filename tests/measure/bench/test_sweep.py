@@ -6,56 +6,55 @@ from dataclasses import replace
 import pytest
 
 from archbench.errors import AddressError, InputError
-from archbench.measure.bench.sweep import AUTO, Sweep, family, is_current
-from archbench.measure.worker.request import from_json
+from archbench.measure.bench.sweep import AUTO, configurations, family, is_current
+from archbench.measure.worker.request import Request, RunOptions, request_from_json
 from archbench.models.identity import resolved
 from archbench.store.records import Result, described
 
-SWEEP = Sweep(
-    models=["vgg11", "lenet"],
-    inputs=[],
-    kind="cpu",
-    device="Some CPU",
-    modes=["eval", "train"],
-    batches=[1, 8],
-    dtypes=["fp32", "amp"],
-    layouts=["nchw", "nhwc"],
-    compiled=False,
-    threads=2,
-    processes=5,
-    seconds=60.0,
-)
+SWEEP = {
+    "kind": "cpu",
+    "device": "Some CPU",
+    "modes": ["eval", "train"],
+    "batches": [1, 8],
+    "dtypes": ["fp32", "amp"],
+    "layouts": ["nchw", "nhwc"],
+    "threads": 2,
+}
+MODELS = ["vgg11", "lenet"]
 
 
 def test_a_sweep_is_the_product_of_its_lists():
-    found = list(SWEEP.configurations())
-    assert len(found) == 2 * 2 * 2 * 2 * 2
-    assert len({configuration for _, configuration in found}) == 32
-    request, configuration = found[0]
-    assert (configuration.input_shape, configuration.threads) == ("3x224x224", 2)
-    # Five processes share the minute.
-    assert (request.seconds, request.processes) == (12.0, 5)
-    assert from_json(request.to_json()) == request
-    assert described(configuration) == "vgg11, eval, batch 1, fp32, nchw"
+    found = configurations(MODELS, **SWEEP)
+    assert len(found) == len(set(found)) == 2 * 2 * 2 * 2 * 2
+    assert (found[0].input_shape, found[0].inputs, found[0].threads) == ("3x224x224", ("3x224x224",), 2)
+    assert described(found[0]) == "vgg11, eval, batch 1, fp32, nchw"
+
+
+def test_a_request_comes_back_from_json_and_processes_share_the_time():
+    options = RunOptions(max_seconds=60.0, processes=5)
+    assert options.process_seconds == 12.0
+    (configuration,) = configurations(["lenet"], kind="cpu", device="Some CPU", inputs=["1x28x28", "8:int64"])
+    assert configuration.inputs == ("1x28x28", "8:int64")
+    request = Request("profile", configuration, options, seed=3, arguments={"trace": None})
+    assert request_from_json(request.to_json()) == request
 
 
 def test_graphs_are_a_dimension_of_what_is_measured():
-    request, configuration = next(replace(SWEEP, kind="cuda", graphs=True).configurations())
-    assert request.graphs
-    assert configuration.graphs
+    configuration = configurations(MODELS, **{**SWEEP, "kind": "cuda"}, graphs=True)[0]
+    assert (configuration.graphs, configuration.threads) == (True, 0)
     assert described(configuration) == "vgg11, eval, batch 1, fp32, nchw, graph replay"
     assert described(replace(configuration, batch=AUTO)) == "vgg11, eval, batch auto, fp32, nchw, graph replay"
 
 
-def test_nothing_is_yielded_if_one_model_is_not_there():
+def test_nothing_is_returned_if_one_model_is_not_there():
     with pytest.raises(AddressError, match="did you mean 'lenet'"):
-        next(replace(SWEEP, models=["vgg11", "lent"]).configurations())
+        configurations(["vgg11", "lent"], **SWEEP)
     with pytest.raises(InputError, match="has no usual input"):
-        next(replace(SWEEP, models=["torchvision:raft_small"]).configurations())
+        configurations(["torchvision:raft_small"], **SWEEP)
 
 
 def test_the_input_that_was_given_is_part_of_what_is_measured():
-    _, configuration = next(replace(SWEEP, inputs=["3x64x64"]).configurations())
+    configuration = configurations(MODELS, **SWEEP, inputs=["3x64x64"])[0]
     assert configuration.input_shape == "3x64x64"
 
 
@@ -72,15 +71,7 @@ def test_a_revision_is_kept_as_the_commit_that_it_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = f"git:{git('rev-parse', 'HEAD')}:{tmp_path / 'net.py'}:Net?inplace=True"
     assert resolved("git:HEAD:net.py:Net?inplace=True") == name
-    ((_, configuration),) = replace(
-        SWEEP,
-        models=["git:HEAD:net.py:Net"],
-        inputs=["4"],
-        modes=["eval"],
-        batches=[1],
-        dtypes=["fp32"],
-        layouts=["nchw"],
-    ).configurations()
+    (configuration,) = configurations(["git:HEAD:net.py:Net"], kind="cpu", device="Some CPU", inputs=["4"])
     assert is_current(Result("a", "2000-01-01T00:00:00+00:00", "here", configuration, "ok"))
 
 

@@ -17,13 +17,12 @@ from archbench.analyze.performance.roofline import Conditions
 from archbench.errors import MeasurementError
 from archbench.hardware.device import Device
 from archbench.measure.profile import profile as profiling
-from archbench.measure.profile.annotate import marked
+from archbench.measure.profile.annotate import annotated
 from archbench.measure.profile.attribution import Event, Places, Spent, attribute, places_of
-from archbench.measure.profile.job import Job, job_from_json
 from archbench.measure.profile.profile import median_times
-from archbench.measure.worker.request import Request
 from archbench.precision import find_precision
 from archbench.trace.tracer import trace
+from tests.helpers.measurements import configuration
 
 # A model with the leaves conv and fc in a root that adds, and multiplies by a matrix.
 PLACES = Places(frozenset({"conv", "fc"}), frozenset({"./add", "./addmm", "./select"}), frozenset({"./view", "./t"}))
@@ -272,7 +271,7 @@ def test_places_are_the_rows_of_the_layer_table():
     places = places_of(traced("eval"))
     assert places.leaves == {"conv", "again", "fc"}
     assert places.operators == {"./add", "./mean"}
-    assert job_from_json(Job(places, None).to_json()) == Job(places, None)
+    assert Places.from_json(places.to_json()) == places
 
 
 TIMES = Times(
@@ -365,7 +364,7 @@ def test_the_median_is_of_each_row_and_pass():
     ],
 )
 def test_calls_of_the_driver_are_no_operators(name, scope, is_counted):
-    from archbench.measure.profile.worker import _is_on_host
+    from archbench.measure.profile.profiler import _is_on_host
 
     record = SimpleNamespace(name=name, scope=scope, device_type=DeviceType.CPU, is_async=False)
     assert _is_on_host(record) == is_counted
@@ -375,25 +374,22 @@ def test_calls_of_the_driver_are_no_operators(name, scope, is_counted):
 def test_a_gpu_of_which_no_kernel_was_recorded_is_no_profile(monkeypatch, mode):
     none = {"forward_ns": 0, "backward_ns": 0}
     steps = [{"total_ns": 1000, "rows": {}, "update_ns": 0, "outside": none}] * 2
-    monkeypatch.setattr(profiling, "_ask", lambda *_: {"steps": steps, "plain_s": [1e-6]})
-    request = Request(
-        model="lenet", inputs=(), kind="cuda", mode=mode, batch=1, dtype="fp32", layout="nchw", compiled=False,
-        graphs=False, threads=1, processes=1, seconds=1.0,
-    )  # fmt: skip
+    monkeypatch.setattr(profiling, "run_request", lambda *_: {"steps": steps, "plain_s": [1e-6]})
+    on_gpu = configuration(kind="cuda", mode=mode)
     with pytest.raises(MeasurementError, match="lenet: the profiler recorded no kernel"):
-        profiling.profile(request, traced(mode), None, print)
+        profiling.profile_layers(on_gpu, traced(mode), None, 1.0, print)
     # On a CPU an empty model has no operators either.
-    assert profiling.profile(replace(request, kind="cpu"), traced(mode), None, print).step_s == 1e-6
+    assert profiling.profile_layers(configuration(mode=mode), traced(mode), None, 1.0, print).step_s == 1e-6
     steps[1] = {**steps[1], "rows": {"conv": {"forward_ns": 1, "backward_ns": 0}}}
-    assert profiling.profile(request, traced(mode), None, print).steps == 2
+    assert profiling.profile_layers(on_gpu, traced(mode), None, 1.0, print).steps == 2
 
 
-def test_a_marked_model_is_given_back_as_it_was_also_when_it_raises():
+def test_an_annotated_model_is_given_back_as_it_was_also_when_it_raises():
     model = Net()
     model.fc.forward = own = model.fc.forward
     before = [dict(module.__dict__) for module in model.modules()]
-    with marked(model):
+    with annotated(model):
         assert model.fc.forward is not own
-    with pytest.raises(RuntimeError), marked(model):
+    with pytest.raises(RuntimeError), annotated(model):
         model(torch.empty(1))
     assert [dict(module.__dict__) for module in model.modules()] == before

@@ -1,25 +1,12 @@
 from __future__ import annotations
 
 from archbench.analyze.performance.layer_times import ProfileRow
-from archbench.measure.profile.profile import Profile
-from archbench.measure.worker.request import Request
+from archbench.measure.profile.profile import LayerProfile
 from archbench.reporting.export.text import to_text
-from archbench.reporting.tables.profile import Profiled, profile_document, profile_table
+from archbench.reporting.tables.profile import ProfiledModel, profile_document, profile_table
+from tests.helpers.measurements import configuration
 
-REQUEST = Request(
-    model="net",
-    inputs=(),
-    kind="cuda",
-    mode="eval",
-    batch=1,
-    dtype="fp32",
-    layout="nchw",
-    compiled=False,
-    graphs=False,
-    threads=1,
-    processes=1,
-    seconds=1.0,
-)
+CONFIGURATION = configuration(kind="cuda", device="a GPU", batch=1)
 ROWS = (
     ProfileRow(0, "conv", "Conv2d", 1, 0.012, 1.2, flops=24_000_000, moved_bytes=6_000_000, flop_per_s=2e9),
     ProfileRow(None, "gaps", "no operator", None, -0.002, -0.2),
@@ -27,7 +14,8 @@ ROWS = (
 
 
 def found(plain_s, step_gaps_s=-0.002):
-    return Profiled(Profile(ROWS, 10, 0.010, plain_s, step_gaps_s, ("noise: much",), None), REQUEST, "a GPU", None)
+    profile = LayerProfile(ROWS, 10, 0.010, plain_s, step_gaps_s, ("noise: much",), None)
+    return ProfiledModel("net", profile, CONFIGURATION, None)
 
 
 def test_negative_gaps_are_shown_and_explained():
