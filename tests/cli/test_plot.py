@@ -228,7 +228,7 @@ def test_a_store_from_a_newer_version_is_refused(plot, filled):
     connection.close()
     code, _, err = plot("throughput")
     assert code == 2
-    assert "is of version 999, newer than this archbench knows" in err
+    assert "has version 999, newer than this archbench supports" in err
 
 
 def test_a_damaged_run_is_refused(plot, run_folder):
