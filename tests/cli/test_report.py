@@ -99,7 +99,7 @@ def test_a_store_of_a_newer_version_is_told(archbench):
     connection.close()
     code, _, err = archbench("report", "lenet", "--store", "results.sqlite")
     assert code == 2
-    assert "has version 99, newer than this archbench knows" in err
+    assert "has version 99, newer than this archbench supports" in err
     assert list(Path().glob("*.html")) == []
 
 
