@@ -1,4 +1,4 @@
-"""Options that several commands share, as types for their parameters."""
+"""Options that several commands share, as annotated types."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UpdateForm = Literal["foreach", "fused", "loop"]
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Return the bare model names that begin so; reads installed metadata, imports no torch."""
+    """Return the bare model names with a prefix; reads installed metadata, imports no torch."""
     from archbench.models.address import model_names
 
     return [name for name in model_names() if name.startswith(incomplete)]
@@ -27,19 +27,19 @@ def complete_model(incomplete: str) -> list[str]:
 def parse_batch_size(text: str | int) -> int:
     """Return a number of samples."""
     if not str(text).isdecimal() or int(text) == 0:
-        raise typer.BadParameter(f"'{text}' is no batch size; give a whole number from 1")
+        raise typer.BadParameter(f"'{text}' is not a batch size; give a whole number from 1")
     return int(text)
 
 
 def complete_device(incomplete: str) -> list[str]:
-    """Return the devices whose names begin so."""
+    """Return the devices with a prefix."""
     from archbench.hardware.find import all_devices
 
     return [name for name in all_devices() if name.startswith(incomplete)]
 
 
 def complete_precision(incomplete: str) -> list[str]:
-    """Return the precisions whose names begin so."""
+    """Return the precisions with a prefix."""
     from archbench.precision import PRECISIONS
 
     return [name for name in PRECISIONS if name.startswith(incomplete)]
@@ -52,7 +52,7 @@ def parse_amount(text: str | float) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
-        raise typer.BadParameter(f"'{text}' is no amount; give a number from 0")
+        raise typer.BadParameter(f"'{text}' is not an amount; give a number from 0")
     return value
 
 
@@ -99,9 +99,10 @@ Batch = Annotated[
     int,
     typer.Option("--batch", metavar="N", help="Samples; counts are for the whole batch.", parser=parse_batch_size),
 ]
-ModeOption = Annotated[Mode, typer.Option("--mode", help="How the model is run; train also runs backward.")]
+ModeOption = Annotated[Mode, typer.Option("--mode", help="train also runs the backward pass.")]
 StorePath = Annotated[
-    Path | None, typer.Option("--store", metavar="PATH", help="The store; default: in the user's data directory.")
+    Path | None,
+    typer.Option("--store", metavar="PATH", help="Store of results; default: in the user's data directory."),
 ]
 Batches = Annotated[str, typer.Option("--batch", metavar="N", help="Samples: 32, or several: 1,8,32 or 1..512.")]
 OptionalBatches = Annotated[
@@ -116,17 +117,19 @@ Dtype = Annotated[
         autocompletion=complete_precision,
     ),
 ]
-LayoutOption = Annotated[Layout, typer.Option("--layout", help="Channels first or last.")]
+LayoutOption = Annotated[Layout, typer.Option("--layout", help="Memory layout: channels first or last.")]
 OptimizerOption = Annotated[Algorithm, typer.Option("--optimizer", help="With --mode train.")]
-UpdateFormOption = Annotated[UpdateForm, typer.Option("--optimizer-form", help="How torch does the update.")]
+UpdateFormOption = Annotated[
+    UpdateForm, typer.Option("--optimizer-form", help="Implementation of the update in torch.")
+]
 WeightDecay = Annotated[
-    float, typer.Option("--weight-decay", metavar="X", help="The optimizer's.", parser=parse_amount)
+    float, typer.Option("--weight-decay", metavar="X", help="Weight decay of the optimizer.", parser=parse_amount)
 ]
 Checkpoint = Annotated[
     str | None,
     typer.Option(
         "--checkpoint",
         metavar="WHAT",
-        help="Compute again in backward what these keep: modules (layer1,layer2.*), or a Sequential's segments (4).",
+        help="Recompute in backward: modules (layer1,layer2.*), or N segments of a Sequential (4).",
     ),
 ]

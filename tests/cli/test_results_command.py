@@ -196,7 +196,7 @@ def test_an_unknown_status_is_one_line_with_the_nearest(archbench):
     ("options", "said"),
     [
         ("--dtype bf61", "did you mean 'bf16'?"),
-        ("--batch 0", "'0' is no batch size"),
+        ("--batch 0", "'0' is not a batch size"),
         ("--limit 0", "'0' is no number of results"),
         ("--mode evil", "'evil'"),
     ],
