@@ -14,13 +14,19 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archbench.api.check import CheckResult, check
     from archbench.api.compare import Comparison, compare
     from archbench.api.costs import Costs, costs
+    from archbench.api.diff import Diff, diff
+    from archbench.api.draw import Drawing, draw
+    from archbench.api.explain import Explanation, explain
+    from archbench.api.history import History, history
     from archbench.api.list_models import ModelCard, list_models
     from archbench.api.load import load
     from archbench.api.plot import plot
     from archbench.api.report import Report, report
     from archbench.api.summary import Summary, summarize
+    from archbench.api.verify import Claims, verify
     from archbench.errors import (
         AddressError,
         ArchbenchError,
@@ -45,12 +51,18 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 _MODULES = {
     "AddressError": "errors",
     "ArchbenchError": "errors",
+    "CheckResult": "api.check",
+    "Claims": "api.verify",
     "Comparison": "api.compare",
     "Cost": "trace.costs",
     "Costs": "api.costs",
     "DataError": "errors",
     "DeviceError": "errors",
+    "Diff": "api.diff",
+    "Drawing": "api.draw",
+    "Explanation": "api.explain",
     "ForwardError": "errors",
+    "History": "api.history",
     "InputError": "errors",
     "MeasurementError": "errors",
     "ModelCard": "api.list_models",
@@ -60,25 +72,37 @@ _MODULES = {
     "StoreError": "errors",
     "Summary": "api.summary",
     "UsageError": "errors",
+    "check": "api.check",
     "compare": "api.compare",
     "costs": "api.costs",
+    "diff": "api.diff",
+    "draw": "api.draw",
+    "explain": "api.explain",
+    "history": "api.history",
     "list_models": "api.list_models",
     "load": "api.load",
     "plot": "api.plot",
     "register_cost": "trace.costs",
     "report": "api.report",
     "summarize": "api.summary",
+    "verify": "api.verify",
 }
 
 __all__ = [
     "AddressError",
     "ArchbenchError",
+    "CheckResult",
+    "Claims",
     "Comparison",
     "Cost",
     "Costs",
     "DataError",
     "DeviceError",
+    "Diff",
+    "Drawing",
+    "Explanation",
     "ForwardError",
+    "History",
     "InputError",
     "MeasurementError",
     "ModelCard",
@@ -89,14 +113,20 @@ __all__ = [
     "Summary",
     "UsageError",
     "__version__",
+    "check",
     "compare",
     "costs",
+    "diff",
+    "draw",
+    "explain",
+    "history",
     "list_models",
     "load",
     "plot",
     "register_cost",
     "report",
     "summarize",
+    "verify",
 ]
 
 

@@ -6,12 +6,14 @@ import platform
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from archbench.analyze.layers import LayerRow, LayerTable, Totals, as_record, layer_table
+from archbench.api.saved_summary import read_fields
 from archbench.models.loaded import Inputs, LoadedModel, Model, load_model
 from archbench.reporting.result import TableResult
 from archbench.reporting.table import Table
@@ -42,6 +44,15 @@ class Summary(TableResult):
     table: LayerTable
     real_data_reason: str | None
     card: Card | None = None
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> Summary:
+        """Return a summary that was saved as JSON, by this version or an earlier one.
+
+        A total that the file lacks is None. Layers that it lacks, or that are malformed, are not among the rows.
+        Raises InputError if the file cannot be read or is not a summary.
+        """
+        return cls(**read_fields(Path(path)))
 
     @property
     def totals(self) -> Totals:
@@ -87,7 +98,7 @@ class Summary(TableResult):
             "dtype": self.dtype,
             "batch": self.batch,
             "mode": self.mode,
-            "totals": as_record(self.totals),
+            "totals": known_totals(self),
             "layers": [as_record(row) for row in self.rows],
             "uncounted": self.uncounted,
             "versions": versions(),
@@ -139,6 +150,11 @@ def summary_from_trace(loaded: LoadedModel, record: Trace) -> Summary:
         real_data_reason=record.real_data_reason,
         card=loaded.card,
     )
+
+
+def known_totals(summary: Summary) -> dict[str, int]:
+    """Return a summary's totals by name, without those that its file lacked."""
+    return {name: value for name, value in as_record(summary.totals).items() if value is not None}
 
 
 def versions() -> dict[str, str]:

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import archbench
 from cli.options import Batch, Inputs, Model, ModeOption
-from cli.output import Destination, output_options
+from cli.output import Destination, note, output_options
 
-_PEAKS = {"eval": "peak_inference_bytes", "train": "peak_training_bytes"}
-
-Against = Annotated[Path | None, typer.Option("--against", metavar="PATH", help="No total may exceed this summary's.")]
+MaxParams = Annotated[str | None, typer.Option(metavar="COUNT", help="Such as 5M.")]
+MaxMacs = Annotated[str | None, typer.Option(metavar="COUNT", help="Such as 600M.")]
+MaxFlops = Annotated[str | None, typer.Option(metavar="COUNT", help="Such as 1.2G.")]
+MaxParamBytes = Annotated[str | None, typer.Option(metavar="BYTES", help="Such as 20MiB.")]
+MaxPeakMemory = Annotated[str | None, typer.Option(metavar="BYTES", help="Such as 2GiB; in --mode.")]
+Against = Annotated[
+    Path | None, typer.Option("--against", metavar="PATH", help="A saved summary whose totals must not be exceeded.")
+]
 Update = Annotated[bool, typer.Option("--update", help="Write the model's summary to --against instead of reading it.")]
 
 
 @output_options
 def check(
     model: Model,
-    max_params: Annotated[str | None, typer.Option(metavar="COUNT", help="Such as 5M.")] = None,
-    max_macs: Annotated[str | None, typer.Option(metavar="COUNT", help="Such as 600M.")] = None,
-    max_flops: Annotated[str | None, typer.Option(metavar="COUNT", help="Such as 1.2G.")] = None,
-    max_param_bytes: Annotated[str | None, typer.Option(metavar="BYTES", help="Such as 20MiB.")] = None,
-    max_peak_memory: Annotated[str | None, typer.Option(metavar="BYTES", help="Such as 2GiB; in --mode.")] = None,
+    max_params: MaxParams = None,
+    max_macs: MaxMacs = None,
+    max_flops: MaxFlops = None,
+    max_param_bytes: MaxParamBytes = None,
+    max_peak_memory: MaxPeakMemory = None,
     against: Against = None,
     update: Update = False,
     input: Inputs = None,
@@ -36,41 +43,32 @@ def check(
 
     Example: archbench check net.py:Net --max-params 5M --max-macs 600M --against baseline.json
     """
-    from archbench.analyze.limits import Limit, check_limits
-    from archbench.errors import UsageError
-    from archbench.files import write_whole
-    from archbench.reporting.export.json import to_json
-    from archbench.reporting.tables.model import limits_table
-    from archbench.units import parse_bytes, parse_count
-    from cli.baseline import read_baseline
-    from cli.loading import count
-    from cli.output import note
-
-    options = {
-        "params": ("--max-params", max_params, parse_count),
-        "macs": ("--max-macs", max_macs, parse_count),
-        "flops": ("--max-flops", max_flops, parse_count),
-        "param_bytes": ("--max-param-bytes", max_param_bytes, parse_bytes),
-        _PEAKS[mode]: ("--max-peak-memory", max_peak_memory, parse_bytes),
+    limits = {
+        "max_params": max_params,
+        "max_macs": max_macs,
+        "max_flops": max_flops,
+        "max_param_bytes": max_param_bytes,
+        "max_peak_memory": max_peak_memory,
     }
-    limits = [Limit(name, parse(text), option) for name, (option, text, parse) in options.items() if text is not None]
-    if update and against is None:
-        raise UsageError("--update writes the file that --against names; name one")
-    if update and limits:
-        raise UsageError("--update writes a baseline and checks nothing; leave the limits out")
-    if not limits and against is None:
-        raise UsageError("there is nothing to check; give a limit such as --max-params 5M, or --against PATH")
-    baseline = None if against is None or update else read_baseline(against)
-
-    summary = count(model, input, batch, mode).summary
-    document = summary.to_dict()
-    if against is not None and update:
-        write_whole(against, to_json(document))
-        note(f"wrote {against}")
-    if baseline is not None:
-        limits += baseline.limits(document)
-    rows = check_limits(document["totals"], limits)
-    if rows:
-        target.deliver(limits_table(rows, model=model, caveats=summary.caveats))
-    if any(row.verdict == "missed" for row in rows):
+    if update:
+        path = _to_update(against, any(limit is not None for limit in limits.values()))
+        archbench.summarize(model, input, batch=batch, mode=mode).save(path, "json")
+        note(f"wrote {path}")
+        return
+    result = archbench.check(model, input, **limits, baseline=against, batch=batch, mode=mode)
+    options = {name: f"--{name.replace('_', '-')}" for name in limits}
+    rows = tuple(replace(row, source=options.get(row.source, row.source)) for row in result.rows)
+    target.deliver(replace(result, rows=rows))
+    if not result.passed:
         raise typer.Exit(1)
+
+
+def _to_update(against: Path | None, has_limits: bool) -> Path:
+    """Return the file that --update writes. Raises UsageError without one, or beside limits."""
+    from archbench.errors import UsageError
+
+    if against is None:
+        raise UsageError("--update writes the file that --against names; name one")
+    if has_limits:
+        raise UsageError("--update writes a baseline and checks nothing; leave the limits out")
+    return against

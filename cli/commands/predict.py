@@ -41,7 +41,7 @@ def predict(
     from cli.output import note
 
     if sheet is not None:
-        require_picture(sheet, "--sheet")
+        require_picture(sheet, "sheet")
     found = read_finished(run)
     name = chosen_model(found, model)
     data = found.record["data"]

@@ -86,3 +86,28 @@ def test_a_model_that_does_not_run_raises_with_its_own_error_as_the_cause():
     with pytest.raises(archbench.ForwardError) as error:
         archbench.summarize(Broken(), torch.empty(1))
     assert isinstance(error.value.__cause__, KeyError)
+
+
+def test_a_saved_summary_is_read_again(tmp_path):
+    path = tmp_path / "lenet.json"
+    summary = archbench.summarize("lenet", batch=2, mode="train")
+    summary.save(path)
+    again = archbench.Summary.from_json(path)
+    assert again.to_dict() == summary.to_dict()
+    assert (again.totals, again.rows, str(again.inputs)) == (summary.totals, summary.rows, str(summary.inputs))
+
+
+def test_a_total_that_a_saved_summary_lacks_is_absent(tmp_path):
+    path = tmp_path / "old.json"
+    path.write_text('{"totals": {"params": 5}}')
+    summary = archbench.Summary.from_json(path)
+    assert (summary.model, summary.totals.params, summary.totals.macs, summary.rows) == ("old", 5, None, ())
+    assert summary.to_dict()["totals"] == {"params": 5}
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "{}", '{"totals": [1]}', '{"totals": {}, "inputs": 1}'])
+def test_another_file_is_not_a_summary(tmp_path, text):
+    path = tmp_path / "other.json"
+    path.write_text(text)
+    with pytest.raises(archbench.InputError, match="is not a summary"):
+        archbench.Summary.from_json(path)

@@ -27,6 +27,12 @@ def test_limits_that_are_kept_exit_0_and_missed_ones_1_with_the_excess(check):
     assert (rows["macs"]["excess"], rows["macs"]["verdict"]) == (-83_480, "ok")
 
 
+def test_one_limit_is_singular(check):
+    # LeNet has 61,706 parameters.
+    assert check("lenet", "--max-params", "61,706")[1].startswith("lenet: 1 limit kept\n")
+    assert check("lenet", "--max-params", "61,705")[1].startswith("lenet: 1 limit missed\n")
+
+
 def test_a_baseline_may_be_undercut_but_not_exceeded(check, tmp_path):
     path = str(tmp_path / "baseline.json")
     assert check("vgg13", "--against", path, "--update") == (0, "", f"wrote {path}\n")
@@ -61,12 +67,12 @@ def test_training_costs_are_held_too(check, tmp_path):
     [
         ([], "there is nothing to check; give a limit such as --max-params 5M"),
         (["--update"], "--update writes the file that --against names"),
-        (["--max-macs", "5Q"], "'5Q' is not a count such as 600M"),
+        (["--max-macs", "5Q"], "--max-macs: '5Q' is not a count such as 600M"),
         (["--max-params", "-5"], "'-5' is not a count"),
         (["--max-param-bytes", "2G"], "'2G' is not a size such as 2GiB"),
-        (["--against", "missing.json"], "there is no baseline 'missing.json'; --update writes it"),
-        (["--against", "broken.json"], "'broken.json' is not JSON"),
-        (["--against", "list.json"], "'list.json' is no summary"),
+        (["--against", "missing.json"], "--against missing.json does not exist; save a summary there first"),
+        (["--against", "broken.json"], "'broken.json' is not a summary"),
+        (["--against", "list.json"], "'list.json' is not a summary"),
         (["--against", "empty.json"], "'empty.json' has no total to compare with"),
         (["--against", "a.json", "--update", "--max-params", "1"], "--update writes a baseline and checks nothing"),
         (["--max-params", "1e999999999"], "is not a count"),

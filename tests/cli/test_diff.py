@@ -44,7 +44,7 @@ def test_a_saved_summary_is_a_side(archbench, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("[]", "is no summary"), ("{", "is no summary"), ('{"model": 1}', "is no summary")]
+    ("text", "message"), [("[]", "is not a summary"), ("{", "is not a summary"), ('{"model": 1}', "is not a summary")]
 )
 def test_another_file_is_no_summary(archbench, tmp_path, text, message):
     path = tmp_path / "other.json"
@@ -66,7 +66,7 @@ def test_a_damaged_summary_is_told_in_one_line_or_read(archbench, tmp_path, fiel
     path.write_text(json.dumps(document))
     code, _, err = archbench("diff", str(path), "lenet")
     # A layer without kernel is one, if not LeNet's.
-    assert (code, "is no summary" in err) == ((0, False) if field == "kernel" else (2, True))
+    assert (code, "is not a summary" in err) == ((0, False) if field == "kernel" else (2, True))
     assert "Traceback" not in err
 
 

@@ -58,7 +58,7 @@ def test_the_title_has_input_parameters_and_macs(draw):
         (["lenet", "--output", "a.pdf"], "--output a.pdf has none of the endings .svg, .png"),
         (["lenet", "--output", "a"], "none of the endings .svg, .png"),
         (["torchvision:resnet18", "--style", "volumes"], "use --style blocks"),
-        (["lenet", "--style", "volumes", "--depth", "2"], "--depth 2 is for --style blocks"),
+        (["lenet", "--style", "volumes", "--depth", "2"], "--depth 2 requires --style blocks"),
         (["lenet", "--depth", "0"], "--depth"),
         (["lenet", "--style", "cubist"], "cubist"),
         (["lenet", "--output", "missing/a.svg"], "cannot write 'missing/a.svg'"),

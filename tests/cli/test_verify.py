@@ -59,7 +59,7 @@ def test_a_file_that_a_spreadsheet_saved_is_read(verify, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["vgg99"], "there is no claim about 'vgg99'; did you mean 'vgg19'?"),
+        (["vgg99"], "there is no claim about MODEL vgg99; did you mean 'vgg19'?"),
         (["--claims", "missing.csv"], "cannot read 'missing.csv': No such file"),
     ],
 )

@@ -31,7 +31,7 @@ class LayerExplanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class TraceExplanation:
     """A model's layers in order of first execution, the layer table, and why receptive fields end, if they do."""
 
     layers: tuple[LayerExplanation, ...]
@@ -40,7 +40,7 @@ class Explanation:
     gap: Gap | None
 
 
-def explain(trace: Trace) -> Explanation:
+def explain(trace: Trace) -> TraceExplanation:
     """Return the working of every figure that follows a formula, for each row of a trace's layer table."""
     table = layer_table(trace)
     operations: defaultdict[str, list[Operation]] = defaultdict(list)
@@ -69,7 +69,7 @@ def explain(trace: Trace) -> Explanation:
                 tuple(item for item in found if isinstance(item, Remark)),
             )
         )
-    return Explanation(tuple(layers), table, trace.batch, fields.gap)
+    return TraceExplanation(tuple(layers), table, trace.batch, fields.gap)
 
 
 def _explain(case: Case) -> Iterator[Derivation | Remark]:

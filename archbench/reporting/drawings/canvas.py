@@ -133,10 +133,10 @@ def _document(elements: Sequence[str], width: float, height: float, title: str, 
     return "\n".join((*head, *elements, "</svg>", ""))
 
 
-def require_picture(path: Path, option: str = "--output") -> None:
-    """Raise UsageError for a path whose ending is of no picture that is written."""
+def require_picture(path: Path, argument: str = "output") -> None:
+    """Raise UsageError, naming the argument that gave the path, if its ending is not that of a picture."""
     if path.suffix.lower() not in PICTURES:
-        raise UsageError(f"{option} {path} has none of the endings {', '.join(PICTURES)}")
+        raise UsageError(f"{{{argument}}} has none of the endings {', '.join(PICTURES)}", **{argument: path})
 
 
 def to_picture(svg: str, path: Path) -> str | bytes:

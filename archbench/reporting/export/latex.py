@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from archbench.analyze.explain.derivation import Derivation
-from archbench.analyze.explain.explain import Explanation, LayerExplanation
+from archbench.analyze.explain.explain import LayerExplanation, TraceExplanation
 from archbench.reporting.tables.explain import closing, heading, joined, result_text, shown_together, substituted_text
 from archbench.reporting.tables.layer_notes import remark_sentences
 
@@ -24,16 +24,25 @@ _PREAMBLE = (
 _WORD = r" ?[A-Za-z]\w*"
 
 
-def to_latex(explanation: Explanation, layers: Sequence[LayerExplanation], title: str) -> str:
+def to_latex(explanation: TraceExplanation, layers: Sequence[LayerExplanation], title: str) -> str:
     """Return a document with the equations of each layer in an `align*`; it needs amsmath only."""
     blocks, is_walk = [f"\\section*{{{_latex_text(title)}}}"], len(layers) > 1
     for layer in layers:
         text = "; ".join([heading(layer), *remark_sentences(layer)])
-        equations = " \\\\\n".join(f"  {_latex_equation(group)}" for group in shown_together(layer, is_walk))
         block = f"\\paragraph{{{_latex_text(layer.row.name)}}} {_latex_text(text)}."
-        blocks.append(f"{block}\n\\begin{{align*}}\n{equations}\n\\end{{align*}}" if equations else block)
+        blocks.append("\n".join(filter(None, [block, _align(layer, is_walk)])))
     body = "\n\n".join([*blocks, *map(_latex_text, closing(explanation, is_walk))])
     return f"{_PREAMBLE}\\begin{{document}}\n\n{body}\n\n\\end{{document}}\n"
+
+
+def to_equations(layers: Sequence[LayerExplanation]) -> str:
+    """Return the equations of the layers alone, one `align*` per layer, as a notebook shows them."""
+    return "\n".join(filter(None, (_align(layer, len(layers) > 1) for layer in layers)))
+
+
+def _align(layer: LayerExplanation, is_walk: bool) -> str:
+    equations = " \\\\\n".join(f"  {_latex_equation(group)}" for group in shown_together(layer, is_walk))
+    return f"\\begin{{align*}}\n{equations}\n\\end{{align*}}" if equations else ""
 
 
 def _latex_equation(derivations: Sequence[Derivation]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from archbench.analyze.explain.explain import Explanation
+from archbench.analyze.explain.explain import TraceExplanation
 from archbench.analyze.layers import LayerTable
 from archbench.analyze.memory.timeline import timeline
 from archbench.hardware.device import Device
@@ -37,7 +37,7 @@ def model_charts(model: ReportModel, table: LayerTable, device: Device | None) -
         yield _spec(roofline_chart(model.roofline, device, "fp32", title=f"{model.address}, one sample"))
 
 
-def overview_charts(contents: ReportContents, explanations: Sequence[Explanation]) -> Iterator[Spec]:
+def overview_charts(contents: ReportContents, explanations: Sequence[TraceExplanation]) -> Iterator[Spec]:
     """Yield the published errors against MACs, of models that have one."""
     rows = (
         published_error(model.address, model.card, model.input_shape, explanation.table.totals)

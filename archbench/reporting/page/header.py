@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from archbench.analyze.explain.explain import Explanation
+from archbench.analyze.explain.explain import TraceExplanation
 from archbench.reporting.page.contents import ReportContents
 from archbench.reporting.page.models import Fact
 from archbench.reporting.tables.wording import several
@@ -22,7 +22,7 @@ def page_title(contents: ReportContents) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def page_facts(contents: ReportContents, explanations: Sequence[Explanation]) -> Iterator[Fact]:
+def page_facts(contents: ReportContents, explanations: Sequence[TraceExplanation]) -> Iterator[Fact]:
     """Yield the figures at the top of the page."""
     totals = [explanation.table.totals for explanation in explanations]
     yield Fact("models", format_integer(len(totals)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from archbench.analyze.diagram.blocks import block_tree
 from archbench.analyze.diagram.volumes import volume_chain
-from archbench.analyze.explain.explain import Explanation
+from archbench.analyze.explain.explain import TraceExplanation
 from archbench.analyze.layers import LayerRow, LayerTable
 from archbench.reporting.drawings.blocks import blocks_svg
 from archbench.reporting.drawings.volumes import volumes_svg
@@ -81,7 +81,7 @@ def anchors(models: Sequence[ReportModel]) -> dict[str, str]:
 
 
 def add_model(
-    data: PageData, model: ReportModel, id: str, explanation: Explanation, contents: ReportContents
+    data: PageData, model: ReportModel, id: str, explanation: TraceExplanation, contents: ReportContents
 ) -> Section:
     """Add a model's tables, views and charts to the data, and return its section; shared tables are added before."""
     address, table = model.address, explanation.table
@@ -160,7 +160,7 @@ def _about(model: ReportModel) -> Iterator[str]:
         yield f"Reported top-5 error: {model.reported_error}%{protocol}."
 
 
-def _remarks(model: ReportModel, explanation: Explanation) -> Iterable[str]:
+def _remarks(model: ReportModel, explanation: TraceExplanation) -> Iterable[str]:
     gap = [gap_sentence(explanation.gap)] if explanation.gap else []
     return [*gap, *caveats(model.address, explanation.table, model.trace.real_data_reason)]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from archbench.analyze.compare import ModelRow, comparison_row
-from archbench.analyze.explain.explain import Explanation
+from archbench.analyze.explain.explain import TraceExplanation
 from archbench.reporting.page.contents import ReportContents, ReportModel
 from archbench.reporting.page.payload import PageData
 from archbench.reporting.table import Column, Table
@@ -21,7 +21,7 @@ _BARS = ("params", "macs", "flops", "neurons", "param_bytes", "peak_inference_by
 
 
 def add_overview(
-    data: PageData, contents: ReportContents, explanations: Sequence[Explanation], anchors: Mapping[str, str]
+    data: PageData, contents: ReportContents, explanations: Sequence[TraceExplanation], anchors: Mapping[str, str]
 ) -> Table:
     """Add the comparison, one row per model with a link to its section, and return the table."""
     counted = list(zip(contents.models, explanations, strict=True))
@@ -41,7 +41,7 @@ def add_overview(
     return table
 
 
-def _row(model: ReportModel, explanation: Explanation) -> ModelRow:
+def _row(model: ReportModel, explanation: TraceExplanation) -> ModelRow:
     card, inputs = model.card, model.trace.inputs
     return comparison_row(
         model.address,

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from archbench.analyze.explain.derivation import Derivation
-from archbench.analyze.explain.explain import Explanation, LayerExplanation
+from archbench.analyze.explain.explain import LayerExplanation, TraceExplanation
 from archbench.analyze.receptive_field import Gap
 from archbench.reporting.table import Column, Table
 from archbench.reporting.tables.layer_notes import remark_sentences, sizes_text
@@ -34,7 +34,7 @@ _COLUMNS = (
 )
 
 
-def to_text(explanation: Explanation, layers: Sequence[LayerExplanation], title: str) -> str:
+def to_text(explanation: TraceExplanation, layers: Sequence[LayerExplanation], title: str) -> str:
     """Return a block a layer; where there are several, one line for those without weights or windows."""
     blocks, is_walk = [title], len(layers) > 1
     for layer in layers:
@@ -46,7 +46,7 @@ def to_text(explanation: Explanation, layers: Sequence[LayerExplanation], title:
     return "\n\n".join([*map(_folded, blocks), *map(_folded, closing(explanation, is_walk))]) + "\n"
 
 
-def to_markdown(explanation: Explanation, layers: Sequence[LayerExplanation], title: str) -> str:
+def to_markdown(explanation: TraceExplanation, layers: Sequence[LayerExplanation], title: str) -> str:
     """Return a heading and a list a layer."""
     blocks, is_walk = [f"## {_markdown(title)}"], len(layers) > 1
     for layer in layers:
@@ -135,7 +135,7 @@ def heading(layer: LayerExplanation) -> str:
     return "  ".join(filter(None, (row.type, " → ".join(dict.fromkeys(shapes) if _is_brief(layer) else shapes))))
 
 
-def closing(explanation: Explanation, is_walk: bool) -> list[str]:
+def closing(explanation: TraceExplanation, is_walk: bool) -> list[str]:
     """Return the sentences after the layers: where receptive fields end, and for a walk the totals."""
     gap = [gap_sentence(explanation.gap)] if explanation.gap else []
     if not is_walk:

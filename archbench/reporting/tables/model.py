@@ -170,6 +170,8 @@ def limits_table(rows: Sequence[LimitRow], *, model: str, caveats: tuple[str, ..
 
 def _verdict(rows: Sequence[LimitRow]) -> str:
     missed = sum(row.verdict == "missed" for row in rows)
+    if len(rows) == 1:
+        return f"1 limit {'missed' if missed else 'kept'}"
     return f"{missed} of {len(rows)} limits missed" if missed else f"all {len(rows)} limits kept"
 
 

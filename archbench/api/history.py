@@ -1,0 +1,31 @@
+"""The record of the ImageNet challenge."""
+
+from __future__ import annotations
+
+from csv import DictReader
+from dataclasses import dataclass
+from importlib.resources import files
+
+from archbench.analyze.imagenet_history import HistoryRow, history_rows
+from archbench.api.summary import summarize
+from archbench.reporting.result import TableResult
+from archbench.reporting.table import Table
+from archbench.reporting.tables.model import history_table
+
+
+@dataclass(frozen=True, repr=False)
+class History(TableResult):
+    """One row per entry of the ImageNet challenge: published error and depth, computed parameters and MACs."""
+
+    rows: tuple[HistoryRow, ...]
+
+    def to_table(self) -> Table:
+        """Return one row per entry."""
+        return history_table(self.rows)
+
+
+def history() -> History:
+    """Return the ImageNet challenge by year: error and depth of its winners, and what the zoo's models of them cost."""
+    entries = list(DictReader((files("zoo") / "history.csv").read_text(encoding="utf-8").splitlines()))
+    totals = {entry["model"]: summarize(entry["model"]).totals for entry in entries if entry["model"]}
+    return History(tuple(history_rows(entries, totals)))

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import archbench
+from cli.main import run
+
+
+@pytest.fixture
+def net():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+
+
+def test_a_layer_of_a_module_is_explained(net):
+    explanation = archbench.explain(net, "0", inputs="3x10x10", batch=2)
+    # (3·3·3)·8 weights, each used at 8·8 positions of 2 samples.
+    assert "MACs = 216·8·8·2 samples = 27,648" in str(explanation)
+    (layer,) = explanation.to_dict()
+    assert (layer["name"], layer["output_shape"]) == ("0", (2, 8, 8, 8))
+    frame = explanation.to_frame().set_index("symbol")
+    assert frame.loc["weights", "substituted"] == "3·3·3·8"
+    assert frame.loc["parameters", "result"] == 216 + 8
+
+
+def test_an_explanation_shows_itself_everywhere(net):
+    explanation = archbench.explain(net, inputs="3x10x10")
+    # Of the convolution 2 sizes, 3 figures of the receptive field and 7 of cost; of ReLU FLOPs and output memory.
+    assert repr(explanation) == "<Explanation of Sequential, 2 layers: 14 derivations>"
+    assert str(explanation).startswith("Sequential, batch 1\n")
+    assert "3·3·3·8" in explanation._repr_html_()
+    assert "- weights = 3·3·3·8 = 216" in explanation._repr_markdown_()
+    latex = explanation._repr_latex_()
+    assert latex.startswith("\\begin{align*}")
+    assert r"\text{weights} &= 3 \cdot 3 \cdot 3 \cdot 8 = 216 \\" in latex
+    assert "documentclass" not in latex  # a notebook renders the equations alone
+
+
+@pytest.mark.parametrize(("ending", "begin"), [("tex", "\\documentclass"), ("md", "## lenet"), ("csv", "layer,symbol")])
+def test_an_explanation_is_saved_by_the_ending(tmp_path, ending, begin):
+    path = tmp_path / f"lenet.{ending}"
+    archbench.explain("lenet").save(path)
+    assert path.read_text().startswith(begin)
+
+
+def test_dict_and_text_are_what_the_command_prints(capsys):
+    explanation = archbench.explain("lenet", "conv1")
+    assert run(["explain", "lenet", "conv1", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(explanation.to_dict()))
+    assert run(["explain", "lenet", "conv1"]) == 0
+    assert capsys.readouterr().out == f"{explanation}\n"
+
+
+def test_what_was_not_counted_is_a_caveat():
+    class Sort(nn.Module):
+        def forward(self, x):
+            return x.sort()[0]
+
+    explanation = archbench.explain(Sort(), inputs=torch.empty(1, 4))
+    assert "aten.sort (1×)" in explanation.caveats[0]
+    assert explanation.caveats[0] in str(explanation)
+
+
+def test_a_layer_that_is_not_there_is_named_with_the_nearest(net):
+    with pytest.raises(archbench.UsageError, match="alexnet has no layer='con1'; did you mean 'conv1'"):
+        archbench.explain("alexnet", "con1")
