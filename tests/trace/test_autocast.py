@@ -41,8 +41,8 @@ def test_the_policy_covers_torchs(macro, names):
 def dtypes(function, *shapes, dtype=torch.bfloat16):
     """Return operator and input dtypes of what ran under autocast, casts and views left out."""
     inputs = tuple(torch.empty(shape, device="meta") for shape in shapes)
-    found = trace(Call(function), inputs, autocast_dtype=dtype).operations
-    return [(op.name, op.inputs[0].dtype) for op in found if not op.is_free and op.name != "aten._to_copy"]
+    operations = trace(Call(function), inputs, autocast_dtype=dtype).operations
+    return [(op.name, op.inputs[0].dtype) for op in operations if not op.is_free and op.name != "aten._to_copy"]
 
 
 def test_products_run_in_the_lower_precision_and_exponentials_in_the_full():
@@ -76,9 +76,9 @@ def test_a_parameter_is_cast_once():
         def forward(self, x):
             return self.layer(self.layer(x))
 
-    found = trace(Twice(), torch.empty(2, 4), autocast_dtype=torch.bfloat16).operations
+    operations = trace(Twice(), torch.empty(2, 4), autocast_dtype=torch.bfloat16).operations
     # The input and the weight; the first result is in the lower precision already.
-    assert [op.inputs[0].shape for op in found if op.name == "aten._to_copy"] == [(2, 4), (4, 4)]
+    assert [op.inputs[0].shape for op in operations if op.name == "aten._to_copy"] == [(2, 4), (4, 4)]
 
 
 @pytest.mark.slow

@@ -44,14 +44,14 @@ def test_every_weight_and_pooling_layer_equals_hand_arithmetic(model, zoo_summar
 def test_totals_equal_hand_arithmetic(model, zoo_summary):
     summary = zoo_summary(model)
     convolutions = sum(row.params for row in summary.rows if row.type == "Conv2d")
-    found = {
+    computed = {
         "weight_layers": summary.totals.weight_layers,
         "params": summary.totals.params,
         "conv_params": convolutions,
         "macs": summary.totals.macs,
         "neurons": summary.totals.neurons,
     }
-    assert found == TOTALS[model]
+    assert computed == TOTALS[model]
 
 
 def test_ten_classes_give_the_published_57_044_810_parameters(zoo_summary):
