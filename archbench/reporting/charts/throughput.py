@@ -10,6 +10,8 @@ from archbench.reporting.charts.series_names import newest, series_names, shared
 from archbench.reporting.charts.theme import WIDTH, colour_of, dash_of, layered, shape_of, titled, values
 
 if TYPE_CHECKING:
+    import altair as alt
+
     from archbench.reporting.charts.theme import Chart
     from archbench.store.records import Result
 
@@ -28,35 +30,45 @@ def throughput_chart(
     kept = newest([result for result in results if result.images_per_s])
     records = _records(kept)
     series = list(dict.fromkeys(record["series"] for record in records))
-    batches = sorted({record["batch"] for record in records})
     rates = log_domain([record["images_per_s"] for record in records])
-    across = alt.X(
+    y: dict[str, Any] = {
+        "scale": alt.Scale(type="log", domain=list(rates), nice=False),
+        "axis": log_axis("Throughput (images/s)", *rates),
+    }
+    base = alt.Chart(values(records)).encode(x=_batches(records), color=colour_of("series", series, None))
+    bars = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", **y), y2="high:Q")
+    up = alt.Y("images_per_s:Q", **y)
+    lines = base.mark_line(strokeWidth=2).encode(y=up, strokeDash=dash_of("series", series, None))
+    marks = base.mark_point(filled=True, size=70, opacity=1).encode(
+        y=up, shape=shape_of("series", series, None), tooltip=_tooltip()
+    )
+    subtitle = (f"{shared_settings(kept)}. Median of images a second, bars are 95% intervals.", *notes)
+    chart = layered(bars, lines, marks).properties(width=width, height=height or _HEIGHT)
+    return titled(chart, "Measured throughput against batch", subtitle, width)
+
+
+def _batches(records: Sequence[dict[str, Any]]) -> alt.X:
+    import altair as alt
+
+    batches = sorted({record["batch"] for record in records})
+    return alt.X(
         "batch:Q",
         scale=alt.Scale(type="log", base=2, domain=[batches[0] / 1.2, batches[-1] * 1.2], nice=False),
         axis=alt.Axis(title="Batch (images)", values=batches, format=",d", labelOverlap="greedy", grid=False),
     )
-    scale = alt.Scale(type="log", domain=list(rates), nice=False)
-    axis = log_axis("Throughput (images/s)", *rates)
-    up = alt.Y("images_per_s:Q", scale=scale, axis=axis)
-    colour = colour_of("series", series, None)
-    base = alt.Chart(values(records)).encode(x=across, color=colour)
-    lines = base.mark_line(strokeWidth=2).encode(y=up, strokeDash=dash_of("series", series, None))
-    marks = base.mark_point(filled=True, size=70, opacity=1).encode(
-        y=up,
-        shape=shape_of("series", series, None),
-        tooltip=[
-            alt.Tooltip("series:N", title="Series"),
-            alt.Tooltip("batch:Q", title="Batch"),
-            alt.Tooltip("images_per_s:Q", title="Images/s", format=",.4~r"),
-            alt.Tooltip("low:Q", title="95% interval from", format=",.4~r"),
-            alt.Tooltip("high:Q", title="to", format=",.4~r"),
-            alt.Tooltip("run_id:N", title="Run"),
-        ],
-    )
-    bars = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q")
-    subtitle = (f"{shared_settings(kept)}. Median of images a second, bars are 95% intervals.", *notes)
-    chart = layered(bars, lines, marks).properties(width=width, height=height or _HEIGHT)
-    return titled(chart, "Measured throughput against batch", subtitle, width)
+
+
+def _tooltip() -> list[alt.Tooltip]:
+    import altair as alt
+
+    return [
+        alt.Tooltip("series:N", title="Series"),
+        alt.Tooltip("batch:Q", title="Batch"),
+        alt.Tooltip("images_per_s:Q", title="Images/s", format=",.4~r"),
+        alt.Tooltip("low:Q", title="95% interval from", format=",.4~r"),
+        alt.Tooltip("high:Q", title="to", format=",.4~r"),
+        alt.Tooltip("run_id:N", title="Run"),
+    ]
 
 
 def _records(results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 "use strict";
-/* Charts, and the theme that they share with the page. The library is run when the first chart is seen. */
+/* Charts, and the theme that they share with the page. The library is loaded with the first visible chart. */
 
-const drawn = new Map(); // a chart -> what is drawn there, with how to end it
+const drawn = new Map(); // figure -> its drawing, with the function that finalizes it
 
 function library() {
   if (!window.vegaEmbed) document.head.append(made("script", {}, document.getElementById("library").textContent));
@@ -13,11 +13,11 @@ async function drawChart(figure, theme = isDark() ? "dark" : "light") {
   const drawing = {};
   const before = drawn.get(figure);
   drawn.set(figure, drawing);
-  const fresh = made("div", { "aria-hidden": "true" }); // its place has a description; marks have none of their own
+  const fresh = made("div", { "aria-hidden": "true" }); // .plot has the description; marks have none
   try {
     const options = { mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false, ast: true, loader: nowhere, tooltip: showTip };
     const result = await library()(fresh, specOf(figure.dataset.chart, theme), options);
-    if (drawn.get(figure) !== drawing) return result.finalize(); // the theme has changed meanwhile
+    if (drawn.get(figure) !== drawing) return result.finalize(); // the theme changed while drawing
     drawing.finalize = result.finalize;
     place.replaceChildren(fresh);
     markScrollable(place);
@@ -28,14 +28,14 @@ async function drawChart(figure, theme = isDark() ? "dark" : "light") {
   }
 }
 
-/* Data is in the page; a chart that asked for more would get nothing. */
+/* All data is in the page: a chart may load nothing else. */
 const nowhere = {
   load: () => Promise.reject(new Error("this page loads nothing")),
   sanitize: () => Promise.reject(new Error("this page loads nothing")),
 };
 
 function specOf(name, theme) {
-  // Titles of the page's own charts stand in the picture; what a reader hears is its description.
+  // No ARIA on marks: screen readers get the chart's description.
   return { ...data.charts[name], datasets: data.datasets, config: { ...data.themes[theme], background: "transparent", aria: false } };
 }
 
@@ -54,7 +54,7 @@ function hideTip() {
   document.getElementById("tip").hidden = true;
 }
 
-/* Light and dark: as the system has it, until the button says otherwise; nothing is kept. */
+/* The theme follows the system until the button is pressed; the choice is not stored. */
 
 function isDark() {
   const chosen = document.documentElement.dataset.theme;

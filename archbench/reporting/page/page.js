@@ -1,7 +1,7 @@
 "use strict";
-/* What happens when: as the page is opened, scrolled, resized, printed. The last of the scripts that make up the page's. */
+/* Event handlers for opening, scrolling, resizing and printing the page. The last script of the page. */
 
-/* What is larger than its box can be scrolled by the keyboard too. */
+/* Make boxes with overflow focusable, so that the keyboard can scroll them. */
 const sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => markScrollable(target)));
 
 function markScrollable(box) {
@@ -10,7 +10,7 @@ function markScrollable(box) {
   else box.removeAttribute("tabindex");
 }
 
-/* What is far below is filled when the browser has nothing better to do, charts only when they come near. */
+/* Tables far below are filled while the browser is idle; charts are drawn when they come near the viewport. */
 
 function fillWhenIdle(places) {
   const idle = window.requestIdleCallback ?? ((work) => setTimeout(work, 30));
@@ -41,7 +41,7 @@ function openTarget() {
   target.scrollIntoView();
 }
 
-/* On paper everything is open, and light. */
+/* Print with all sections open, in the light theme. */
 
 function beforePrint() {
   for (const details of document.querySelectorAll("details:not([open])")) {

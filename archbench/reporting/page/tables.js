@@ -1,13 +1,13 @@
 "use strict";
-/* Tables that sort, filter and copy themselves. A cell is its raw value, or that and the text that people read. */
+/* Tables with sorting, filtering and copying. A cell is its raw value, or [raw value, formatted text]. */
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const collator = new Intl.Collator("en", { numeric: true });
-const filled = new WeakMap(); // the place of a table -> its state
-const fewRows = 6; // up to here a table needs no filter
-const tallRows = 30; // from here it scrolls in a box of its own
-const longName = 28; // from here a name may break into lines
-const someRows = 60; // so many are in the page at first; more come when they are scrolled to
+const filled = new WeakMap(); // .table element -> its state
+const fewRows = 6; // tables up to this size have no filter
+const tallRows = 30; // longer tables scroll in their own box
+const longName = 28; // longer names may break into lines
+const someRows = 60; // rows rendered at first; scrolling renders more
 
 function made(tag, attributes, ...children) {
   const element = document.createElement(tag);
@@ -29,7 +29,7 @@ function say(text) {
 const rawOf = (cell) => (Array.isArray(cell) ? cell[0] : cell);
 const textOf = (cell) => String((Array.isArray(cell) ? cell[1] : cell) ?? "");
 const exactOf = (cell) => String(rawOf(cell) ?? "");
-/* A number that people read in words or not at all is not to be believed: only CSV has it, else it is as not known. */
+/* A number whose text has no digit is doubted: CSV has it, but sorting, bars and exact values treat it as unknown. */
 const isDoubted = (cell) => Array.isArray(cell) && typeof cell[0] === "number" && !/\d/.test(cell[1]);
 const knownOf = (cell) => (isDoubted(cell) ? null : rawOf(cell));
 
@@ -152,13 +152,13 @@ function contentOf(state, row, column, place, text) {
   return why;
 }
 
-/* A long path breaks after its points and strokes rather than within a name. */
+/* Let a long path break after points and slashes, not within a name. */
 function breakable(text) {
   if (text.length <= longName) return [text];
   return text.split(/(?<=[./])/).flatMap((part) => [part, document.createElement("wbr")]);
 }
 
-/* Show the rows that pass the filter, in their order. */
+/* Show the rows that pass the filter, in the chosen order. */
 function refresh(state) {
   const rows = state.rows.filter((row) => passes(state, row));
   if (state.sorted) rows.sort(comparison(state.sorted));
@@ -174,12 +174,12 @@ function elementsOf(state, first, last) {
 }
 
 function tellCount(state) {
-  const [found, all] = [state.visible.length, state.rows.length];
-  const rows = found === all ? `${all} ${all === 1 ? "row" : "rows"}` : `${found} of ${all} rows`;
-  const isCut = state.limit < found;
+  const [visible, all] = [state.visible.length, state.rows.length];
+  const rows = visible === all ? `${all} ${all === 1 ? "row" : "rows"}` : `${visible} of ${all} rows`;
+  const isCut = state.limit < visible;
   state.count.textContent = isCut ? `${rows}, the first ${state.limit} shown` : rows;
   state.more.hidden = !isCut;
-  state.body.parentNode?.setAttribute("aria-rowcount", found + 1);
+  state.body.parentNode?.setAttribute("aria-rowcount", visible + 1);
 }
 
 function extend(state, scroll) {
@@ -202,15 +202,15 @@ function passes(state, row) {
 
 function comparison({ column, direction }) {
   const sign = direction === "ascending" ? 1 : -1;
-  return (one, other) => {
-    const [a, b] = [knownOf(one.cells[column.index]), knownOf(other.cells[column.index])];
-    if (a === null || b === null) return (a === null) - (b === null) || one.index - other.index; // what is not known is last
+  return (left, right) => {
+    const [a, b] = [knownOf(left.cells[column.index]), knownOf(right.cells[column.index])];
+    if (a === null || b === null) return (a === null) - (b === null) || left.index - right.index; // unknown values come last
     const order = typeof a === "number" && typeof b === "number" ? a - b : collator.compare(a, b);
-    return sign * order || one.index - other.index;
+    return sign * order || left.index - right.index;
   };
 }
 
-/* The first press sorts, numbers from the largest, the second the other way, the third as it was. */
+/* The first press sorts (numbers in descending order), the second reverses, the third restores the original order. */
 function sortBy(state, column) {
   const turns = column.number ? ["descending", "ascending"] : ["ascending", "descending"];
   const turn = state.sorted?.column === column ? turns.indexOf(state.sorted.direction) + 1 : 0;
@@ -234,14 +234,14 @@ function filterBy(state, text) {
 function showExact(state, pressed) {
   state.isExact = !state.isExact;
   pressed.setAttribute("aria-pressed", state.isExact);
-  // Workings that are open are opened again with the new rows.
+  // Open derivations are opened again with the new rows.
   for (const row of state.rows) row.element = row.working = null;
   const [previous, next] = [state.foot, ...foot(state)];
   previous?.replaceWith(next);
   refresh(state);
 }
 
-/* CSV as the command line writes it: every column, raw values, of the rows that are shown. */
+/* Copy the visible rows as the CSV of the command line: every column, raw values. */
 async function copy(state) {
   const records = [state.columns.map((column) => column.field), ...state.visible.map((row) => row.cells.map(exactOf))];
   const text = records.map((record) => record.map(quoted).join(",")).join("\n") + "\n";

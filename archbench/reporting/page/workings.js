@@ -1,5 +1,5 @@
 "use strict";
-/* Workings: of one figure, or by the layer's name of all. A line is its column, its name, its formula, its numbers. */
+/* Derivations of one figure, or of all from the layer's name. A line is [column, name, formula, numbers]. */
 
 function linesOf(state, row, column, place) {
   const working = state.table.workings?.[row.index];
