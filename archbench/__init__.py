@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from archbench.api.check import CheckResult, check
     from archbench.api.compare import Comparison, compare
     from archbench.api.costs import Costs, costs
+    from archbench.api.devices import Devices, devices
     from archbench.api.diff import Diff, diff
     from archbench.api.draw import Drawing, draw
+    from archbench.api.estimate import Estimate, estimate
     from archbench.api.explain import Explanation, explain
     from archbench.api.history import History, history
+    from archbench.api.largest_batch import largest_batch
     from archbench.api.list_models import ModelCard, list_models
     from archbench.api.load import load
+    from archbench.api.memory import MemoryEstimate, memory
     from archbench.api.plot import plot
     from archbench.api.report import Report, report
     from archbench.api.summary import Summary, summarize
@@ -58,13 +62,16 @@ _MODULES = {
     "Costs": "api.costs",
     "DataError": "errors",
     "DeviceError": "errors",
+    "Devices": "api.devices",
     "Diff": "api.diff",
     "Drawing": "api.draw",
+    "Estimate": "api.estimate",
     "Explanation": "api.explain",
     "ForwardError": "errors",
     "History": "api.history",
     "InputError": "errors",
     "MeasurementError": "errors",
+    "MemoryEstimate": "api.memory",
     "ModelCard": "api.list_models",
     "OutputError": "errors",
     "Progress": "progress",
@@ -75,12 +82,16 @@ _MODULES = {
     "check": "api.check",
     "compare": "api.compare",
     "costs": "api.costs",
+    "devices": "api.devices",
     "diff": "api.diff",
     "draw": "api.draw",
+    "estimate": "api.estimate",
     "explain": "api.explain",
     "history": "api.history",
+    "largest_batch": "api.largest_batch",
     "list_models": "api.list_models",
     "load": "api.load",
+    "memory": "api.memory",
     "plot": "api.plot",
     "register_cost": "trace.costs",
     "report": "api.report",
@@ -98,13 +109,16 @@ __all__ = [
     "Costs",
     "DataError",
     "DeviceError",
+    "Devices",
     "Diff",
     "Drawing",
+    "Estimate",
     "Explanation",
     "ForwardError",
     "History",
     "InputError",
     "MeasurementError",
+    "MemoryEstimate",
     "ModelCard",
     "OutputError",
     "Progress",
@@ -116,12 +130,16 @@ __all__ = [
     "check",
     "compare",
     "costs",
+    "devices",
     "diff",
     "draw",
+    "estimate",
     "explain",
     "history",
+    "largest_batch",
     "list_models",
     "load",
+    "memory",
     "plot",
     "register_cost",
     "report",

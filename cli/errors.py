@@ -10,7 +10,11 @@ from archbench.errors import ArchbenchError
 
 # Options and arguments that are not named as in Python; a command may have its own name for one.
 _NAMES = {"inputs": "--input", "layer": "LAYER", "model": "MODEL", "models": "MODEL"}
-_NAMES_IN = {"check": {"baseline": "--against"}, "plot": {"kind": "KIND"}}
+_NAMES_IN = {
+    "check": {"baseline": "--against"},
+    "estimate": {"count": "--devices", "devices": "--device"},
+    "plot": {"kind": "KIND"},
+}
 
 
 def message(error: ArchbenchError, command: str) -> str:

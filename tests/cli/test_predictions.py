@@ -227,7 +227,7 @@ def test_devices_are_listed_with_sources(archbench):
         (["memory", "alexnet", "--batch", "a"], "'a' is not a valid batch size"),
         (["memory", "alexnet", "--batch", "0..4"], "'0..4' is not a valid batch size"),
         (["memory", "alexnet", "--fit", "t5"], "unknown device 't5'; did you mean 't4'?"),
-        (["memory", "alexnet", "--fit", "100MiB"], "137.6 MiB more than the 100MiB of --fit; not even one sample fits"),
+        (["memory", "alexnet", "--fit", "100MiB"], "137.6 MiB more than --fit 100MiB; not even one sample fits"),
         (["memory", "alexnet", "--fit", "24Gib2"], "'24Gib2' is not a size"),
         (
             ["memory", "alexnet", "--dtype", "bf61"],
@@ -237,8 +237,8 @@ def test_devices_are_listed_with_sources(archbench):
             ["memory", "alexnet", "--device", "v100", "--dtype", "bf16"],
             "no bf16 rate is known for v100; known are fp32, fp16",
         ),
-        (["memory", "alexnet", "--layers", "--batch", "1,2"], "show one batch"),
-        (["memory", "alexnet", "--checkpoint", "2"], "of use in training only"),
+        (["memory", "alexnet", "--layers", "--batch", "1,2"], "--layers shows a single row, not 2"),
+        (["memory", "alexnet", "--checkpoint", "2"], "--checkpoint 2 requires --mode train"),
         (["memory", "alexnet", "--optimizer", "adm"], "'adm'"),
         (["memory", "alexnet", "--weight-decay", "-1"], "-1"),
         (["estimate", "alexnet"], "--device"),
@@ -247,21 +247,39 @@ def test_devices_are_listed_with_sources(archbench):
         (["estimate", "vgg16", "--device", "t4", "--batch", "4096", "--mode", "train"], "batch 189 fits"),
         (["estimate", "alexnet", "--device", "m1", "--devices", "2"], "m1 has no published interconnect"),
         (["estimate", "alexnet", "--device", "t4", "--dataset", "imgnet"], "did you mean 'imagenet'?"),
-        (["estimate", "alexnet", "--device", "t4", "--efficiency", "0"], "--efficiency 0 is no part of a peak"),
-        (["estimate", "alexnet", "--device", "t4", "--plans"], "one number of devices above 1"),
-        (["estimate", "alexnet", "--device", "t4", "--mode", "eval", "--devices", "2"], "leave --mode eval out"),
+        (
+            ["estimate", "alexnet", "--device", "t4", "--efficiency", "0"],
+            "--efficiency 0 is not a fraction of the peak",
+        ),
+        (["estimate", "alexnet", "--device", "t4", "--plans"], "--plans requires several devices, such as --devices 8"),
+        (
+            ["estimate", "alexnet", "--device", "t4", "--mode", "eval", "--devices", "2"],
+            "--devices 2 requires --mode train",
+        ),
         (
             ["estimate", "alexnet", "--device", "t4", "--global-batch", "4", "--devices", "8"],
             "cannot be divided among 8",
         ),
         (["estimate", "alexnet", "--device", "t4", "--devices", "2", "--interconnect", "fast"], "'fast' is not a size"),
-        (["estimate", "alexnet", "--device", "t4", "--devices", "2", "--interconnect", "0"], "sends nothing"),
-        (["estimate", "alexnet", "--device", "t4", "--interconnect", "1GB"], "of use with several --devices only"),
+        (
+            ["estimate", "alexnet", "--device", "t4", "--devices", "2", "--interconnect", "0"],
+            "--interconnect 0 is not a rate",
+        ),
+        (
+            ["estimate", "alexnet", "--device", "t4", "--interconnect", "1GB"],
+            "--interconnect 1GB requires several devices",
+        ),
         (["estimate", "alexnet", "--device", "t4", "--dataset", "0"], "--dataset 0 has no images"),
-        (["estimate", "alexnet", "--device", "t4", "--price", "3"], "say which by --dataset"),
-        (["estimate", "alexnet", "--device", "t4", "--layers", "--devices", "2"], "leave the other options out"),
-        (["estimate", "alexnet", "--device", "t4", "--devices", "1..9999999999"], "nobody has so many"),
-        (["memory", "alexnet", "--fit", "2GiB", "--batch", "4"], "finds the batch; leave --batch 4 out"),
+        (["estimate", "alexnet", "--device", "t4", "--price", "3"], "--epochs and --price require --dataset"),
+        (
+            ["estimate", "alexnet", "--device", "t4", "--layers", "--devices", "2"],
+            "--layers shows one step on one device",
+        ),
+        (["estimate", "alexnet", "--device", "t4", "--devices", "1..9999999999"], "at most 1048576 devices"),
+        (
+            ["memory", "alexnet", "--fit", "2GiB", "--batch", "4"],
+            "--fit 2GiB determines the batch; leave --batch 4 out",
+        ),
     ],
 )
 def test_bad_use_is_one_line_and_exit_code_2(archbench, arguments, message):

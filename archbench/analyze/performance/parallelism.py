@@ -12,6 +12,7 @@ parallelizing convolutional neural networks, 2014).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2
 from typing import Literal
@@ -129,7 +130,7 @@ def _input_bytes(operation: Operation) -> int:
     return next(data, 0)
 
 
-def plan_steps(rows: list[LayerTraffic], compute_s: float, link_bytes_per_s: float) -> list[PlanStep]:
+def plan_steps(rows: Sequence[LayerTraffic], compute_s: float, link_bytes_per_s: float) -> list[PlanStep]:
     """Return the step under each plan, without overlap of communication and arithmetic.
 
     The plans: all layers data parallel, all model parallel, or the cheaper for each layer. The arithmetic per device is

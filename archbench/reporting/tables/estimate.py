@@ -1,9 +1,9 @@
-"""Columns of the tables about devices and how fast models are on them."""
+"""Tables of predicted throughput: one row per prediction, per layer, or per layer's traffic."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from archbench.analyze.performance.efficiency import Efficiency
 from archbench.analyze.performance.estimate import EstimateRow, RooflineRow
@@ -11,23 +11,6 @@ from archbench.analyze.performance.parallelism import LayerTraffic, PlanStep
 from archbench.hardware.device import Device
 from archbench.reporting.table import Column, Table
 from archbench.units import format_bytes, format_measure, format_percent, format_rate, format_time
-
-_DEVICES = (
-    Column("name", "Device", "text", 0),
-    Column("title", "Title", "text", 7),
-    Column("year", "Year", "plain", 6),
-    Column("memory_bytes", "Memory", "bytes", 1),
-    Column("bandwidth_bytes_per_s", "B/s", "count", 2),
-    Column("fp32_flop_per_s", "fp32 FLOP/s", "count", 3),
-    Column("tf32_flop_per_s", "tf32", "count", 8),
-    Column("bf16_flop_per_s", "bf16", "count", 4),
-    Column("fp16_flop_per_s", "fp16", "count", 5),
-    Column("interconnect_bytes_per_s", "Link B/s", "count", 9),
-    Column("power_w", "Watt", "measure", 10),
-    Column("is_measured", "Measured", "plain"),
-    Column("source", "Source", "text"),
-)
-
 
 _ESTIMATES = (
     Column("model", "Model", "text", 0),
@@ -79,9 +62,82 @@ _PLANS = (
     Column("cheaper", "Cheaper", "text", 3),
 )
 
+# Columns that only several devices fill.
+_PARALLEL = ("scaling", "communication_s", "exposed_s", "devices")
+
+_PLAN_NAMES = {"data": "All layers data parallel", "model": "All model parallel", "mixed": "Each the cheaper"}
+
+# Published rates are those of inference in half precision, with batches of 512 and 1024.
+_FITTED_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """What a prediction assumes about a device: its efficiency, and its rate of sending to others."""
+
+    device: Device
+    efficiency: Efficiency
+    link_bytes_per_s: float
+
+
+def estimates_table(
+    rows: Sequence[EstimateRow], *, assumptions: Sequence[Assumptions], caveats: Iterable[str] = ()
+) -> Table:
+    """Return one row per model, device, batch and number of devices; `assumptions` has one entry per device."""
+    first = rows[0]
+    fused = "fused" if first.is_fused else "eager"
+    is_parallel = any(row.devices > 1 for row in rows)
+    hidden = () if is_parallel else _PARALLEL
+    return Table(
+        columns=tuple(replace(column, priority=None) if column.field in hidden else column for column in _ESTIMATES),
+        rows=[asdict(row) for row in rows],
+        title=", ".join(filter(None, (first.mode, first.dtype, first.layout, fused, _batch(rows)))),
+        notes=(*_assumption_notes(rows, assumptions), *_scaling_notes(rows)),
+        caveats=tuple(caveats),
+    )
+
+
+def _assumption_notes(rows: Sequence[EstimateRow], assumptions: Sequence[Assumptions]) -> Iterator[str]:
+    by_note: dict[str, list[str]] = {}
+    for assumed in assumptions:
+        by_note.setdefault(efficiency_note(assumed.efficiency), []).append(assumed.device.name)
+    yield from (f"{', '.join(names)}: {note}" if len(by_note) > 1 else note for note, names in by_note.items())
+    first, smallest = rows[0], min(row.batch for row in rows)
+    kind = "cpu" if any(assumed.device.kind == "cpu" for assumed in assumptions) else "gpu"
+    outside = domain_note(mode=first.mode, batch=smallest, dtype=first.dtype, kind=kind)
+    if outside is not None:
+        yield outside
+    if any(row.devices > 1 for row in rows):
+        for assumed in assumptions:
+            device = f"{assumed.device.name}: each" if len(assumptions) > 1 else "Each"
+            link = format_rate(assumed.link_bytes_per_s)
+            yield f"{device} device sends {link} to others, across hosts too; state another rate by --interconnect."
+
+
+def _scaling_notes(rows: Sequence[EstimateRow]) -> Iterator[str]:
+    """Yield where more devices stop to pay, for a table of one model on one device."""
+    if len(rows) == 1 or len({(row.model, row.device) for row in rows}) > 1 or len({row.devices for row in rows}) == 1:
+        return
+    fastest = max(rows, key=lambda row: row.images_per_s)
+    wasted = next((row for row in rows if row.scaling < 0.5), None)
+    if fastest is not rows[-1]:
+        yield f"Scaling stops: {fastest.devices} devices are the fastest, more are slower."
+    if wasted is not None:
+        yield f"From {wasted.devices} devices on more than half of what they could do is lost."
+
+
+def _batch(rows: Sequence[EstimateRow]) -> str:
+    first = rows[0]
+    by_count = {row.devices: row.batch for row in rows}
+    if len({(row.devices, row.batch) for row in rows}) > len(by_count):
+        return ""
+    if len(set(by_count.values())) > 1:
+        return f"batch {first.batch * first.devices} divided among all"
+    return f"batch {first.batch}" + (" on each device" if rows[-1].devices > 1 else "")
+
 
 def domain_note(*, mode: str, batch: int, dtype: str, kind: str) -> str | None:
-    """Say in which respects a prediction lies outside what its efficiency was fitted on; None if in none."""
+    """Return how a prediction differs from the published rates that efficiencies are fitted on, None if it does not."""
     outside = []
     if mode == "train":
         outside.append("training")
@@ -96,90 +152,18 @@ def domain_note(*, mode: str, batch: int, dtype: str, kind: str) -> str | None:
     )
 
 
-def devices_table(devices: Iterable[Device]) -> Table:
-    """Return one row a device."""
-    rows = [
-        {
-            **{field: getattr(device, field) for field in ("name", "title", "year", "memory_bytes", "power_w")},
-            "bandwidth_bytes_per_s": device.bandwidth_bytes_per_s,
-            "interconnect_bytes_per_s": device.interconnect_bytes_per_s,
-            **{f"{dtype}_flop_per_s": rate for dtype, rate in device.peak_flop_per_s.items()},
-            "is_measured": device.is_measured,
-            "source": "; ".join(f"{figure}: {source}" for figure, source in device.sources.items()),
-        }
-        for device in devices
-    ]
-    return Table(
-        columns=_DEVICES,
-        rows=rows,
-        notes=(
-            "Rates of dense matrix products, published or measured on this machine; CSV and JSON name the sources.",
-        ),
-    )
-
-
-# Published rates are of inference in half precision, with batches of 512 and 1024.
-_FITTED_BATCH = 64
-
-
 def efficiency_note(efficiency: Efficiency) -> str:
-    """Say what part of the peak is assumed, and how far off predictions with it have been."""
+    """Return the assumed efficiency in words, with the error of predictions made with it."""
     low, high, error = map(format_percent, (efficiency.low, efficiency.high, efficiency.error))
     spread = "" if low == high else f" ({low} to {high})"
     known = f"; models that a fit had not seen came within {error}" if efficiency.error else ""
     return f"Efficiency: {format_percent(efficiency.value)} of the peak{spread}, {efficiency.basis}{known}."
 
 
-def estimates_table(
-    rows: Sequence[EstimateRow],
-    *,
-    device: Device,
-    link_bytes_per_s: float,
-    efficiency: Efficiency,
-    caveats: Iterable[str] = (),
-) -> Table:
-    """Return one row a number of devices, with where adding more stops to pay."""
-    first = rows[0]
-    fused = "fused" if first.is_fused else "eager"
-    notes = [efficiency_note(efficiency)]
-    smallest = min(row.batch for row in rows)
-    outside = domain_note(mode=first.mode, batch=smallest, dtype=first.dtype, kind=device.kind)
-    if outside is not None:
-        notes.append(outside)
-    if rows[-1].devices > 1:
-        link = format_rate(link_bytes_per_s)
-        notes.append(f"Each device sends {link} to others, across hosts too; state another rate by --interconnect.")
-    if len(rows) > 1:
-        fastest = max(rows, key=lambda row: row.images_per_s)
-        wasted = next((row for row in rows if row.scaling < 0.5), None)
-        if fastest is not rows[-1]:
-            notes.append(f"Scaling stops: {fastest.devices} devices are the fastest, more are slower.")
-        if wasted is not None:
-            notes.append(f"From {wasted.devices} devices on more than half of what they could do is lost.")
-    alone = len(rows) == 1 and first.devices == 1
-    only_many = ("scaling", "communication_s", "exposed_s", "devices")
-    return Table(
-        columns=tuple(
-            replace(column, priority=None) if alone and column.field in only_many else column for column in _ESTIMATES
-        ),
-        rows=[asdict(row) for row in rows],
-        title=f"{first.mode}, {first.dtype}, {first.layout}, {fused}, {_batch(rows)}",
-        notes=tuple(notes),
-        caveats=tuple(caveats),
-    )
-
-
-def _batch(rows: Sequence[EstimateRow]) -> str:
-    first = rows[0]
-    if len({row.batch for row in rows}) > 1:
-        return f"batch {first.batch * first.devices} divided among all"
-    return f"batch {first.batch}" + (" on each device" if rows[-1].devices > 1 else "")
-
-
 def roofline_table(
     rows: Sequence[RooflineRow], *, title: str, efficiency: Efficiency, caveats: Iterable[str] = ()
 ) -> Table:
-    """Return one row a layer, with the sum."""
+    """Return one row per layer, and their sum."""
     flops, moved, time = (sum(getattr(row, field) for row in rows) for field in ("flops", "moved_bytes", "time_s"))
     totals = {"name": "total", "flops": flops, "moved_bytes": moved, "time_s": time, "flop_per_s": flops / time}
     ridge = f"The ridge is at {format_measure(rows[0].ridge)} FLOP/B: below it a product waits for memory."
@@ -202,9 +186,9 @@ def plans_table(
     efficiency: Efficiency,
     caveats: Iterable[str] = (),
 ) -> Table:
-    """Return what a device sends for each layer, and below it each plan as a whole; `images` are those of a step."""
+    """Return what a device sends for each layer, and below it each plan as a whole; `images` is the number per step."""
     totals = {plan.plan: plan.sent_bytes for plan in plans}
-    said = [
+    summaries = [
         f"{_PLAN_NAMES[plan.plan]}: {format_bytes(plan.sent_bytes)} a step, {format_time(plan.communication_s)} of "
         f"{format_time(plan.step_s)}: {format_measure(images / plan.step_s)} images/s."
         for plan in plans
@@ -218,9 +202,6 @@ def plans_table(
             "data_parallel_bytes": totals["data"],
             "model_parallel_bytes": totals["model"],
         },
-        notes=(*said, efficiency_note(efficiency)),
+        notes=(*summaries, efficiency_note(efficiency)),
         caveats=tuple(caveats),
     )
-
-
-_PLAN_NAMES = {"data": "All layers data parallel", "model": "All model parallel", "mixed": "Each the cheaper"}

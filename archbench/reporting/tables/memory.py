@@ -1,4 +1,4 @@
-"""Columns of the tables about memory."""
+"""Tables of predicted memory: one row per run, per layer, or per operator."""
 
 from __future__ import annotations
 
@@ -57,27 +57,30 @@ _TIMELINE = (
 
 
 def memory_table(rows: Sequence[Footprint], *, notes: Iterable[str] = (), caveats: Iterable[str] = ()) -> Table:
-    """Return one row a run, with where the peak of the last one is."""
+    """Return one row per run; for a single model with the place of the last row's peak."""
     last = rows[-1]
-    title = [last.mode, last.dtype, last.optimizer]
-    where = f"Peak of batch {last.batch}: {format_bytes(last.peak_bytes)} in the {last.peak_phase} pass"
-    at = f" of {last.peak_layer}" if last.peak_layer else ""
-    where = where.replace("update pass", "optimizer's update")
     on_top = "Peak is the sum of what is there then; allocators and libraries need more on top"
     if last.workspace_bytes is None:
         on_top += " (name a --device to see how much)"
+    peak = (_peak_note(last),) if len({row.model for row in rows}) == 1 else ()
     unused = () if last.mode == "train" else ("gradient_bytes", "optimizer_bytes")
     return Table(
         columns=tuple(replace(column, priority=None) if column.field in unused else column for column in _MEMORY),
         rows=[asdict(row) for row in rows],
-        title=", ".join(filter(None, title)),
-        notes=(f"{where}{at}.", f"{on_top}.", *notes),
+        title=", ".join(filter(None, [last.mode, last.dtype, last.optimizer])),
+        notes=(*peak, f"{on_top}.", *notes),
         caveats=tuple(caveats),
     )
 
 
+def _peak_note(row: Footprint) -> str:
+    phase = "optimizer's update" if row.peak_phase == "update" else f"{row.peak_phase} pass"
+    layer = f" of {row.peak_layer}" if row.peak_layer else ""
+    return f"Peak of batch {row.batch}: {format_bytes(row.peak_bytes)} in the {phase}{layer}."
+
+
 def layer_memory_table(rows: Sequence[LayerMemory], *, title: str, caveats: Iterable[str] = ()) -> Table:
-    """Return one row a layer; in training with what all of them save."""
+    """Return one row per layer; in training also the sum of what they save."""
     saved = [row.saved_bytes for row in rows if row.saved_bytes is not None]
     totals = {"name": "total", "saved_bytes": sum(saved), "param_bytes": sum(row.param_bytes for row in rows)}
     return Table(
@@ -93,5 +96,5 @@ def layer_memory_table(rows: Sequence[LayerMemory], *, title: str, caveats: Iter
 
 
 def timeline_table(moments: Sequence[Moment], *, title: str, caveats: Iterable[str] = ()) -> Table:
-    """Return one row an operator, with all that is there while it runs."""
+    """Return one row per operator, with all memory in use while it runs."""
     return Table(columns=_TIMELINE, rows=[asdict(moment) for moment in moments], title=title, caveats=tuple(caveats))

@@ -1,0 +1,201 @@
+"""Predict throughput, time, energy and price on a device."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from archbench.analyze.performance.estimate import EstimateRow, RooflineRow, Workload, estimate_row, roofline_rows
+from archbench.analyze.performance.parallelism import LayerTraffic, data_parallel, layer_traffic, plan_steps
+from archbench.analyze.performance.roofline import Conditions, Layout, time_s
+from archbench.api.estimate_assumptions import assumptions_for, device_counts, workload_of
+from archbench.api.prediction import SimulatedRun, devices_of, models_of, numbers_of, simulated_run
+from archbench.errors import InputError, UsageError
+from archbench.hardware.device import Device
+from archbench.models.loaded import Inputs, Model
+from archbench.reporting.record_table import RecordTable
+from archbench.reporting.tables.estimate import Assumptions, estimates_table, plans_table, roofline_table
+from archbench.trace.records import Trace
+from archbench.trace.tracer import Mode
+from archbench.units import format_measure
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One row of an estimate with what it was computed from: the trace of one device's batch, and the assumptions."""
+
+    row: EstimateRow
+    trace: Trace
+    conditions: Conditions
+    assumed: Assumptions
+    caveats: tuple[str, ...]
+
+
+@dataclass(frozen=True, repr=False)
+class Estimate(RecordTable[EstimateRow]):
+    """The predicted throughput, one row per model, device, batch and number of devices.
+
+    `rows` are plain records; `layers` and `plans` show a single prediction in detail.
+    """
+
+    predictions: tuple[Prediction, ...]
+
+    @property
+    def layers(self) -> RecordTable[RooflineRow]:
+        """Each layer under the roofline, on one device. Raises UsageError for several rows."""
+        prediction = self._single("layers")
+        row, efficiency = prediction.row, prediction.assumed.efficiency
+        title = f"{row.model}, {row.mode}, batch {row.batch}, {row.dtype} on {row.device}"
+        rows = tuple(roofline_rows(prediction.trace, prediction.conditions))
+        return RecordTable(rows, roofline_table(rows, title=title, efficiency=efficiency, caveats=self.caveats))
+
+    @property
+    def plans(self) -> RecordTable[LayerTraffic]:
+        """What each layer sends under data and model parallelism. Raises UsageError for one device or several rows."""
+        prediction = self._single("plans")
+        row, trace, assumed = prediction.row, prediction.trace, prediction.assumed
+        if row.devices == 1:
+            raise UsageError("{plans} requires several devices, such as {count}", plans=..., count=8)
+        rows = tuple(layer_traffic(trace, row.devices))
+        steps = plan_steps(rows, time_s(trace, prediction.conditions), assumed.link_bytes_per_s)
+        title = f"{row.model}, {row.devices} x {row.device}, batch {row.batch} on each"
+        table = plans_table(
+            rows,
+            steps,
+            images=row.devices * row.batch,
+            title=title,
+            efficiency=assumed.efficiency,
+            caveats=self.caveats,
+        )
+        return RecordTable(rows, table)
+
+    def __repr__(self) -> str:
+        row = max(self.rows, key=lambda row: row.images_per_s)
+        fastest = f"{row.model} on {row.devices} x {row.device}: {format_measure(row.images_per_s)} images/s"
+        return f"<Estimate of {fastest}{'' if len(self.rows) == 1 else f', fastest of {len(self.rows)} rows'}>"
+
+    def _single(self, view: str) -> Prediction:
+        if len(self.rows) > 1:
+            raise UsageError(f"{{{view}}} shows a single row, not {len(self.rows)}", **{view: ...})
+        return self.predictions[0]
+
+
+def estimate(
+    models: Model | Sequence[Model],
+    devices: str | Device | Sequence[str | Device],
+    *,
+    inputs: Inputs = None,
+    batch: int | Sequence[int] = 1,
+    mode: Mode | None = None,
+    dtype: str = "fp32",
+    layout: Layout = "nchw",
+    compile: bool = False,
+    count: int | Sequence[int] = 1,
+    global_batch: int | None = None,
+    interconnect: float | str | None = None,
+    dataset: int | str | None = None,
+    epochs: float | None = None,
+    price: float | None = None,
+    efficiency: float | None = None,
+    optimizer: str = "momentum",
+    optimizer_form: str = "foreach",
+    checkpoint: str | None = None,
+    require_fit: bool = True,
+) -> Estimate:
+    """Return the predicted throughput of models on devices by the roofline, one row per model, device, batch and count.
+
+    Args:
+        models: A module or an address, or a sequence of those.
+        devices: A device or a sequence of those; see `archbench.devices`.
+        inputs: As for `archbench.summarize`; each model's usual input by default.
+        batch: The number of samples on each device, or several.
+        mode: `"eval"`, or `"train"`: forward, backward and the optimizer's update. By default `"train"` with a dataset
+            or several devices, else `"eval"`.
+        dtype: `"fp32"`, `"tf32"`, `"bf16"`, `"fp16"`, or autocast by `"amp"` and `"amp-fp16"`.
+        layout: `"nchw"` or `"nhwc"`: channels first or last.
+        compile: As compiled by torch.compile: elementwise operators are fused.
+        count: The number of devices that train data parallel, or several numbers.
+        global_batch: The samples of all devices together, instead of `batch`.
+        interconnect: Bytes per second between devices, as a number or a size such as `"50GB"`; the device's published
+            link by default.
+        dataset: `"imagenet"`, `"cifar10"` or a number of images: adds hours and energy of the training.
+        epochs: Passes over the dataset; 1 by default.
+        price: The price per device-hour: adds the price of the training.
+        efficiency: The fraction of the peak that products reach, instead of the fitted one.
+        optimizer: As for `archbench.memory`.
+        optimizer_form: As for `archbench.memory`.
+        checkpoint: As for `archbench.memory`.
+        require_fit: Raise DeviceError for a batch that does not fit in the device's memory.
+
+    Raises UsageError for arguments that do not go together, DeviceError for an unknown device or a dtype that it lacks,
+    and what `archbench.summarize` raises.
+    """
+    counts, batches = (
+        device_counts(count, global_batch),
+        numbers_of("batch", batch if global_batch is None else global_batch),
+    )
+    workload = workload_of(dataset, epochs, price)
+    mode = mode or ("train" if dataset is not None or counts != [1] else "eval")
+    if mode == "eval" and counts != [1]:
+        raise UsageError("{count} requires {mode}", count=count, mode="train")
+    assumptions = [
+        assumptions_for(device, efficiency, interconnect, counts, compile=compile) for device in devices_of(devices)
+    ]
+    predictions: list[Prediction] = []
+    for model, assumed in itertools.product(models_of(models), assumptions):
+        run = simulated_run(
+            model,
+            inputs,
+            mode=mode,
+            dtype=dtype,
+            device=assumed.device,
+            layout=layout,
+            compile=compile,
+            efficiency=assumed.efficiency.value,
+            optimizer=optimizer,
+            optimizer_form=optimizer_form,
+            checkpoint=checkpoint,
+        )
+        for size in batches:
+            predictions += _predictions(run, assumed, size, counts, global_batch is not None, workload, require_fit)
+    rows = tuple(prediction.row for prediction in predictions)
+    caveats = dict.fromkeys(caveat for prediction in predictions for caveat in prediction.caveats)
+    return Estimate(rows, estimates_table(rows, assumptions=assumptions, caveats=caveats), tuple(predictions))
+
+
+def _predictions(
+    run: SimulatedRun,
+    assumed: Assumptions,
+    batch: int,
+    counts: Sequence[int],
+    is_global: bool,
+    workload: Workload,
+    require_fit: bool,
+) -> Iterator[Prediction]:
+    """Yield one prediction per number of devices; `batch` is that of each device, or of all with `is_global`."""
+    assert run.conditions is not None, "estimates name a device"
+    reference, device = run.trace(batch), assumed.device
+    reference_s = time_s(reference, run.conditions)
+    if reference_s == 0:
+        raise InputError(f"{run.loaded.name} runs no operator that takes time; there is nothing to estimate")
+    if run.loaded.tensors is not None:
+        batch = reference.batch
+    for count in counts:
+        size = -(-batch // count) if is_global else batch
+        trace = reference if size == batch else run.trace(size)
+        footprint = run.footprint(trace)
+        if require_fit:
+            run.require_fit(footprint, device.free_bytes, f"the {device.name} has")
+        images = batch if is_global else count * size
+        row = estimate_row(
+            run.loaded.name,
+            trace,
+            run.conditions,
+            assumed.efficiency,
+            step=data_parallel(trace, run.conditions, count, assumed.link_bytes_per_s, images),
+            reference_images_per_s=reference.batch / reference_s,
+            workload=workload,
+            peak_bytes=footprint.needed_bytes,
+        )
+        yield Prediction(row, trace, run.conditions, assumed, run.caveats(reference))

@@ -1,0 +1,80 @@
+"""What an estimate assumes: devices, their efficiency and links, and the training that it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archbench.analyze.performance.efficiency import Efficiency, stated_efficiency
+from archbench.analyze.performance.estimate import DATASETS, Workload
+from archbench.api.prediction import numbers_of
+from archbench.errors import DeviceError, UsageError, nearest
+from archbench.hardware.device import Device
+from archbench.reporting.tables.estimate import Assumptions
+from archbench.units import parse_bytes, parse_count
+
+_MAX_DEVICES = 2**20
+
+
+def device_counts(count: int | Sequence[int], global_batch: int | None) -> list[int]:
+    """Return the numbers of devices. Raises UsageError for too many devices, or more than samples."""
+    counts = numbers_of("count", count)
+    if max(counts) > _MAX_DEVICES:
+        raise UsageError(f"{{count}} is too large: at most {_MAX_DEVICES} devices", count=max(counts))
+    if global_batch is not None and max(counts) > global_batch:
+        raise UsageError(
+            f"{{global_batch}} cannot be divided among {max(counts)} devices; give fewer", global_batch=global_batch
+        )
+    return counts
+
+
+def workload_of(dataset: int | str | None, epochs: float | None, price: float | None) -> Workload:
+    """Return the training that the dataset names, an empty one for None."""
+    if dataset is None:
+        if epochs is not None or price is not None:
+            raise UsageError("{epochs} and {price} require {dataset}", epochs=..., price=..., dataset=...)
+        return Workload()
+    return Workload(_images_in(dataset), 1.0 if epochs is None else epochs, price)
+
+
+def _images_in(dataset: int | str) -> int:
+    """Return the images per epoch of a dataset's name, or of a number such as `1.2M`."""
+    if isinstance(dataset, str) and dataset in DATASETS:
+        return DATASETS[dataset]
+    if isinstance(dataset, str) and not dataset[:1].isdigit():
+        hint = nearest(dataset, DATASETS)
+        raise UsageError(f"{{dataset}} is neither a number nor one of {', '.join(DATASETS)}{hint}", dataset=dataset)
+    images = parse_count(dataset) if isinstance(dataset, str) else dataset
+    if images < 1:
+        raise UsageError("{dataset} has no images; give a number from 1", dataset=dataset)
+    return images
+
+
+def assumptions_for(
+    device: Device, efficiency: float | None, interconnect: float | str | None, counts: Sequence[int], *, compile: bool
+) -> Assumptions:
+    """Return what is assumed about a device: given values, or the fitted efficiency and the published link."""
+    if efficiency is None:
+        assumed = stated_efficiency(device, is_fused=compile)
+    elif 0 < efficiency <= 2:
+        assumed = Efficiency(efficiency, efficiency, efficiency, 0.0, "as given")
+    else:
+        raise UsageError("{efficiency} is not a fraction of the peak such as 0.8", efficiency=efficiency)
+    return Assumptions(device, assumed, _link_bytes_per_s(device, interconnect, counts))
+
+
+def _link_bytes_per_s(device: Device, interconnect: float | str | None, counts: Sequence[int]) -> float:
+    """Return bytes per second between devices, 0 for a single device without a link."""
+    if interconnect is not None:
+        if max(counts) == 1:
+            raise UsageError(
+                "{interconnect} requires several devices, such as {count}", interconnect=interconnect, count=8
+            )
+        rate = parse_bytes(interconnect) if isinstance(interconnect, str) else interconnect
+        if rate <= 0:
+            raise UsageError(
+                "{interconnect} is not a rate; give bytes per second such as 50GB", interconnect=interconnect
+            )
+        return rate
+    if device.interconnect_bytes_per_s is None and max(counts) > 1:
+        raise DeviceError(f"{device.name} has no published interconnect; give {{interconnect}}", interconnect="10GB")
+    return device.interconnect_bytes_per_s or 0.0

@@ -1,0 +1,168 @@
+"""What predictions share: a model run in a mode, with an optimizer, on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from torch import nn
+
+from archbench.analyze.layers import layer_table
+from archbench.analyze.memory.footprint import Footprint, footprint, largest_batch
+from archbench.analyze.performance.roofline import Conditions, Layout
+from archbench.errors import DeviceError, ForwardError, InputError, UsageError, choose
+from archbench.hardware.device import Device
+from archbench.hardware.find import find_device
+from archbench.models.loaded import Inputs, LoadedModel, Model, load_model
+from archbench.reporting.tables.model import caveats
+from archbench.trace.optimizer_step import FORMS, STATES, Optimizer
+from archbench.trace.records import Trace
+from archbench.trace.tracer import Mode
+from archbench.units import format_bytes, parse_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedRun:
+    """A model with everything that decides what a run needs, except the batch."""
+
+    loaded: LoadedModel
+    mode: Mode
+    optimizer: Optimizer | None
+    conditions: Conditions | None
+
+    def trace(self, batch: int) -> Trace:
+        """Return the trace of one batch."""
+        return self.loaded.trace(batch, self.mode, self.optimizer)
+
+    def footprint(self, trace: Trace) -> Footprint:
+        """Return the memory of a traced batch."""
+        return footprint(self.loaded.name, trace, self.loaded.precision.name, self.conditions)
+
+    def largest_batch(self, limit_bytes: int) -> int:
+        """Return the largest batch that needs at most `limit_bytes`, 0 if none does.
+
+        Raises InputError for a model that needs real data: the search would allocate real memory.
+        """
+        smallest, trace = self._smallest_batch()
+        if trace.real_data_reason:
+            name, reason = self.loaded.name, trace.real_data_reason
+            raise InputError(f"{name} needs real data, because {reason}; try one {{batch}} after the other", batch=...)
+        return largest_batch(lambda batch: self.footprint(self.trace(batch)).needed_bytes, limit_bytes, smallest)
+
+    def require_fit(self, needed: Footprint, limit_bytes: int, limit: str, **arguments: Any) -> None:
+        """Raise DeviceError, with the excess and the batch that fits, if a batch needs more than the limit.
+
+        `limit` names it in the error, which may refer to `arguments` in braces.
+        """
+        if needed.needed_bytes <= limit_bytes:
+            return
+        fits = 0 if needed.batch == 1 else self.largest_batch(limit_bytes)
+        remedy = f"batch {fits} fits" if fits else f"not even one sample fits; {self._remedy()}"
+        size, excess = format_bytes(needed.needed_bytes), format_bytes(needed.needed_bytes - limit_bytes)
+        raise DeviceError(
+            f"{needed.model} needs {size} for batch {needed.batch}, {excess} more than {limit}; {remedy}",
+            checkpoint=...,
+            optimizer="sgd",
+            dtype="bf16",
+            inputs=...,
+            **arguments,
+        )
+
+    def caveats(self, trace: Trace) -> tuple[str, ...]:
+        """Return what a reader of the numbers must know, as sentences."""
+        return caveats(self.loaded.name, layer_table(trace), trace.real_data_reason)
+
+    def _smallest_batch(self) -> tuple[int, Trace]:
+        """Return the smallest batch that the model runs on, with its trace; batch normalisation may need two."""
+        try:
+            return 1, self.trace(1)
+        except ForwardError:
+            return 2, self.trace(2)
+
+    def _remedy(self) -> str:
+        if self.mode == "train":
+            return "less is needed with {checkpoint}, {optimizer} or {dtype}"
+        return "less is needed with {dtype} or smaller {inputs}"
+
+
+def simulated_run(
+    model: Model,
+    inputs: Inputs,
+    *,
+    mode: Mode,
+    dtype: str,
+    device: Device | None = None,
+    layout: Layout = "nchw",
+    compile: bool = False,
+    efficiency: float = 1.0,
+    optimizer: str = "momentum",
+    optimizer_form: str = "foreach",
+    weight_decay: float = 0.0,
+    checkpoint: str | None = None,
+) -> SimulatedRun:
+    """Return the run of a model. Raises DeviceError for a dtype that the device lacks, UsageError for other values."""
+    choose("mode", mode, get_args(Mode))
+    choose("layout", layout, get_args(Layout))
+    if checkpoint is not None and mode != "train":
+        raise UsageError("{checkpoint} requires {mode}", checkpoint=checkpoint, mode="train")
+    updated_by = optimizer_of(optimizer, optimizer_form, weight_decay)
+    loaded = load_model(model, inputs, dtype=dtype, checkpoint=checkpoint)
+    conditions = None
+    if device is not None:
+        device.peak(loaded.precision.product_dtype)
+        conditions = Conditions(device, loaded.precision, efficiency, layout, compile)
+    return SimulatedRun(loaded, mode, updated_by, conditions)
+
+
+def optimizer_of(algorithm: str, form: str, weight_decay: float) -> Optimizer | None:
+    """Return an optimizer, None for `none`. Raises UsageError for an unknown algorithm or form."""
+    choose("optimizer", algorithm, ("none", *STATES))
+    choose("optimizer_form", form, FORMS)
+    if algorithm == "none":
+        return None
+    return Optimizer(choose("optimizer", algorithm, STATES), choose("optimizer_form", form, FORMS), weight_decay)
+
+
+def device_of(device: str | Device | None) -> Device | None:
+    """Return the device with this name. Raises DeviceError for an unknown one."""
+    return None if device is None else devices_of(device)[0]
+
+
+def devices_of(devices: str | Device | Sequence[str | Device]) -> list[Device]:
+    """Return one or several devices as a list. Raises DeviceError for an unknown one, UsageError for none at all."""
+    several = [devices] if isinstance(devices, (str, Device)) else list(devices)
+    if not several:
+        raise UsageError("{devices} is empty; give at least one device", devices=...)
+    return [find_device(device) if isinstance(device, str) else device for device in several]
+
+
+def memory_limit(name: str, memory: int | str | Device) -> tuple[int, Device | None]:
+    """Return the bytes of a number, of a size such as `"24GiB"` or of a device, and the device if it is one.
+
+    Raises InputError or DeviceError; `name` is the argument's.
+    """
+    if isinstance(memory, int):
+        if memory <= 0:
+            raise UsageError(f"{{{name}}} is not a number of bytes above 0", **{name: memory})
+        return memory, None
+    if isinstance(memory, str) and memory[:1].isdigit():
+        return parse_bytes(memory), None
+    device = find_device(memory) if isinstance(memory, str) else memory
+    return device.free_bytes, device
+
+
+def models_of(models: Model | Sequence[Model]) -> Sequence[Model]:
+    """Return one or several models as a sequence. Raises UsageError if there are none."""
+    several = (models,) if isinstance(models, (str, nn.Module)) else tuple(models)
+    if not several:
+        raise UsageError("{models} is empty; give at least one model", models=...)
+    return several
+
+
+def numbers_of(name: str, values: int | Sequence[int]) -> list[int]:
+    """Return one or several numbers as a list. Raises UsageError, naming the argument, for other than integers >= 1."""
+    numbers = [values] if isinstance(values, int) else list(values)
+    if not numbers or not all(isinstance(number, int) and number >= 1 for number in numbers):
+        raise UsageError(f"{{{name}}} is not a whole number from 1, or several", **{name: values})
+    return list(dict.fromkeys(numbers))
