@@ -88,3 +88,15 @@ def archbench(capsys):
         return code, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture
+def archbench_command(archbench):
+    """Run the command line, which must succeed, and return its output."""
+
+    def call(*arguments):
+        code, out, err = archbench(*arguments)
+        assert code == 0, err
+        return out
+
+    return call
