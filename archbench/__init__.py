@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from archbench.api.largest_batch import largest_batch
     from archbench.api.list_models import ModelCard, list_models
     from archbench.api.load import load
+    from archbench.api.load_run import load_run
     from archbench.api.memory import MemoryEstimate, memory
     from archbench.api.plot import plot
+    from archbench.api.predict import predict
     from archbench.api.report import Report, report
     from archbench.api.summary import Summary, summarize
+    from archbench.api.train import train
     from archbench.api.verify import Claims, verify
     from archbench.errors import (
         AddressError,
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from archbench.progress import Progress
+    from archbench.reporting.training_run import Predictions, TrainingRun
     from archbench.trace.costs import Cost, register_cost
 
     __version__: str
@@ -74,10 +78,12 @@ _MODULES = {
     "MemoryEstimate": "api.memory",
     "ModelCard": "api.list_models",
     "OutputError": "errors",
+    "Predictions": "reporting.training_run",
     "Progress": "progress",
     "Report": "api.report",
     "StoreError": "errors",
     "Summary": "api.summary",
+    "TrainingRun": "reporting.training_run",
     "UsageError": "errors",
     "check": "api.check",
     "compare": "api.compare",
@@ -91,11 +97,14 @@ _MODULES = {
     "largest_batch": "api.largest_batch",
     "list_models": "api.list_models",
     "load": "api.load",
+    "load_run": "api.load_run",
     "memory": "api.memory",
     "plot": "api.plot",
+    "predict": "api.predict",
     "register_cost": "trace.costs",
     "report": "api.report",
     "summarize": "api.summary",
+    "train": "api.train",
     "verify": "api.verify",
 }
 
@@ -121,10 +130,12 @@ __all__ = [
     "MemoryEstimate",
     "ModelCard",
     "OutputError",
+    "Predictions",
     "Progress",
     "Report",
     "StoreError",
     "Summary",
+    "TrainingRun",
     "UsageError",
     "__version__",
     "check",
@@ -139,11 +150,14 @@ __all__ = [
     "largest_batch",
     "list_models",
     "load",
+    "load_run",
     "memory",
     "plot",
+    "predict",
     "register_cost",
     "report",
     "summarize",
+    "train",
     "verify",
 ]
 

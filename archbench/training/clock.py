@@ -1,15 +1,15 @@
-"""How long the steps of a training take."""
+"""Time the steps of a training."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# The first steps after a start compile, allocate and choose algorithms: no rate is taken from them.
+# The first steps after a start compile, allocate and choose algorithms: they are not timed.
 UNTIMED_STEPS = 3
 
 
 class StepClock:
-    """How long the steps took, without the first ones after each start."""
+    """The time of the steps, excluding the first ones after each start."""
 
     def __init__(self, batch: int) -> None:
         self.elapsed_s = 0.0
@@ -20,11 +20,11 @@ class StepClock:
 
     @property
     def images_per_s(self) -> float | None:
-        """The rate of this epoch's timed steps, None before the first."""
+        """The rate over the timed steps of this epoch, None before the first."""
         return self._epoch_steps * self._batch / self._epoch_s if self._epoch_s > 0 else None
 
     def add(self, step_s: float) -> None:
-        """Take note of a step."""
+        """Add a step."""
         if self._untimed:
             self._untimed -= 1
             return
@@ -33,14 +33,14 @@ class StepClock:
         self._epoch_steps += 1
 
     def begin_epoch(self) -> None:
-        """Start a new rate."""
+        """Reset the rate."""
         self._epoch_s, self._epoch_steps = 0.0, 0
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {"elapsed_s": self.elapsed_s, "epoch_s": self._epoch_s, "epoch_steps": self._epoch_steps}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned."""
+        """Restore what `state` returned."""
         self.elapsed_s = state["elapsed_s"]
         self._epoch_s, self._epoch_steps = state["epoch_s"], state["epoch_steps"]

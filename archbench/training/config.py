@@ -1,4 +1,4 @@
-"""What a run of `archbench train` is asked to do, and whether another was asked the same."""
+"""Configuration of a training run, and whether two runs have the same."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from typing import Any
 
 from archbench.errors import UsageError
 from archbench.training.recipes import Recipe, find_recipe
+from archbench.training.schedule import steps_per_epoch
 
-# A run goes on elsewhere: on another device, or with other threads, the last bits of its figures may differ.
-_OF_THE_MACHINE = ("kind", "threads", "compiled")
+# A run may continue on another device or with other threads; the last bits of its results may differ then.
+_MACHINE_FIELDS = ("device", "threads", "compiled")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """One training of every model with every seed, all alike.
+class TrainConfig:
+    """What a run trains: every model with every seed, all alike.
 
-    `data` is what `load_data` takes, `data_digest` that of what it gave. Either `epochs` or `steps` is given. None for
-    `size` is each model's own input, for `batch` and `initialisation` the recipe's. `kind` is the device's.
+    `data` is what `load_data` takes, `data_digest` the digest of the images, "" before they are loaded. Either `epochs`
+    or `steps` is set. None stands for each model's own input as `size`, the recipe's value as `batch` and as
+    `initialisation`.
     """
 
     models: tuple[str, ...]
@@ -35,55 +37,57 @@ class Plan:
     batch: int | None
     augmentation: str
     initialisation: str | None
-    kind: str
+    device: str
     dtype: str
     layout: str
     compiled: bool
     threads: int
 
     def recipe_of(self, model: str) -> Recipe:
-        """Return how one model is trained."""
+        """Return the recipe that a model is trained by."""
         return find_recipe(self.recipe, model)
 
     def batch_of(self, model: str) -> int:
-        """Return the images of one step."""
+        """Return the number of images per step of a model."""
         return self.batch or self.recipe_of(model).batch
 
     def steps_of(self, model: str, num_images: int) -> int:
-        """Return how many steps one model takes, given the number of training images."""
+        """Return the number of steps that a model is trained, given the number of training images."""
         if self.steps is not None:
             return self.steps
-        assert self.epochs is not None, "one of both is given"
-        return max(1, round(self.epochs * self.steps_per_epoch(model, num_images)))
+        assert self.epochs is not None, "one of the two is set"
+        return max(1, round(self.epochs * steps_per_epoch(num_images, self.batch_of(model))))
 
-    def steps_per_epoch(self, model: str, num_images: int) -> int:
-        """Return how many whole batches there are; the images left over are others in each epoch."""
-        return max(1, num_images // self.batch_of(model))
+    def initialisation_of(self, model: str) -> str:
+        """Return the name of the initialisation of a model."""
+        return self.initialisation or self.recipe_of(model).initialisation
 
     def to_record(self) -> dict[str, Any]:
-        """Return the plan as plain values."""
+        """Return the fields as plain values, for `run.json`."""
         return asdict(self)
 
     def identity(self) -> dict[str, Any]:
-        """Return what must be the same where a run goes on."""
-        record = {name: value for name, value in asdict(self).items() if name not in _OF_THE_MACHINE}
-        del record["data"]  # the digest says it better: the same images may have moved
+        """Return the fields that must be equal where a run continues."""
+        record = {name: value for name, value in asdict(self).items() if name not in _MACHINE_FIELDS}
+        del record["data"]  # the digest identifies the images wherever they are
         return record
 
 
-def from_record(record: Mapping[str, Any]) -> Plan:
-    """Return the plan that `to_record` returned, after a journey through JSON.
+def from_record(record: Mapping[str, Any]) -> TrainConfig:
+    """Return the configuration that `to_record` returned, read back from JSON.
 
-    Raises UsageError for one that another version of archbench wrote.
+    Raises UsageError for a record with other fields, as another version of archbench may have written it.
     """
-    differing = sorted(record.keys() ^ {field.name for field in fields(Plan)})
+    # Earlier runs name the device `kind`.
+    values = {"device" if name == "kind" else name: value for name, value in record.items()}
+    differing = sorted(values.keys() ^ {field.name for field in fields(TrainConfig)})
     if differing:
-        raise UsageError(f"another version of archbench planned this run: plans differ in {', '.join(differing)}")
-    return Plan(**{**record, "models": tuple(record["models"]), "seeds": tuple(record["seeds"])})
+        raise UsageError(f"the run was written by another version of archbench: {', '.join(differing)} differ")
+    return TrainConfig(**{**values, "models": tuple(values["models"]), "seeds": tuple(values["seeds"])})
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return what differs between two records, in words."""
+    """Return the entries that differ between two records, as phrases such as `batch was 100, now 64`."""
     names = dict.fromkeys((*before, *now))
     return [
         f"{name} was {before.get(name)!r}, now {now.get(name)!r}"
@@ -93,7 +97,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def source_digest(model: str) -> str:
-    """Return what tells one version of a model's code from another: the digest of its file, else the tool's version."""
+    """Return an identifier of a model's code: the digest of its file, or else the version of archbench."""
     path = Path(model.partition("?")[0].rpartition(":")[0])
     if path.suffix == ".py" and path.is_file():
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""A model, what updates it, and how far it has come: one optimizer step after the other."""
+"""One optimizer step after another: forward, backward and update of one model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from archbench.errors import InputError
 from archbench.precision import Precision
 from archbench.trace.pytree import tensors_in
-from archbench.training.distributed.process_group import World
+from archbench.training.distributed.process_group import ProcessGroup
 from archbench.training.recipes import Recipe
 from archbench.training.schedule import Schedule
 
@@ -27,14 +27,14 @@ Result = TypeVar("Result")
 
 
 class NonFiniteError(Exception):
-    """The loss or the gradients are not finite; the step that would have spoilt the parameters was not made."""
+    """The loss or the gradients are not finite; the parameters were not updated."""
 
 
 class Learner:
     """Trains a model on its device by a recipe. `step` counts the optimizer steps made.
 
-    `parts` is in how many pieces a batch goes through the model, more than one after it did not fit in memory; the
-    gradients are those of the whole batch all the same.
+    `parts` is the number of micro-batches that a batch is divided into, more than 1 after it did not fit in memory; the
+    gradients are accumulated, and equal those of the whole batch.
     """
 
     def __init__(
@@ -45,21 +45,21 @@ class Learner:
         *,
         steps: int,
         precision: Precision,
-        kind: str,
+        device: str,
         compiled: bool = False,
-        world: World | None = None,
+        group: ProcessGroup | None = None,
     ) -> None:
         self.step = 0
         self.parts = 1
         self.model = model
         self.schedule = Schedule(recipe, steps)
         self._recipe, self._batches = recipe, batches
-        self._precision, self._kind = precision, kind
+        self._precision, self._device = precision, device
         self._optimizer = _optimizer(model, recipe)
-        self._scaler = torch.amp.GradScaler(kind, enabled=precision.autocast_dtype is torch.float16)
-        self._is_joint = world is not None and world.size > 1
-        joint: nn.Module = DistributedDataParallel(model) if self._is_joint else model
-        self._run: Callable[[Tensor], Any] = torch.compile(joint) if compiled else joint
+        self._scaler = torch.amp.GradScaler(device, enabled=precision.autocast_dtype is torch.float16)
+        self._is_distributed = group is not None and group.size > 1
+        module: nn.Module = DistributedDataParallel(model) if self._is_distributed else model
+        self._forward: Callable[[Tensor], Any] = torch.compile(module) if compiled else module
 
     @property
     def rate(self) -> float:
@@ -67,32 +67,32 @@ class Learner:
         return self.schedule.rate(self.step)
 
     def advance(self) -> float:
-        """Make one step and return its loss. Raises NonFiniteError before the parameters would be spoilt.
+        """Make one step and return its loss. Raises NonFiniteError instead of updating with such a gradient.
 
-        A batch that does not fit in memory goes through in more parts; raises torch.OutOfMemoryError when a part is a
-        single image.
+        A batch that does not fit in memory is divided into more micro-batches; raises torch.OutOfMemoryError when one
+        image does not fit.
         """
         self.model.train()
-        epoch, place = divmod(self.step, self._batches.steps_per_epoch)
-        inputs, labels = self._batches.batch_at(epoch, place)
+        epoch, step = divmod(self.step, self._batches.steps_per_epoch)
+        inputs, labels = self._batches.batch_at(epoch, step)
         for group in self._optimizer.param_groups:
             group["lr"] = self.rate
         loss = self._gradients(inputs, labels)
         self._scaler.unscale_(self._optimizer)
-        self._bound_gradients(loss)
+        self._check_and_clip_gradients(loss)
         self._scaler.step(self._optimizer)
         self._scaler.update()
-        self._bound_filters()
+        self._rescale_filters()
         self.step += 1
         return loss
 
     def scores(self, inputs: Tensor) -> Tensor:
-        """Return the scores of a batch as the model gives them when it is not trained, in as many parts as it takes."""
+        """Return the scores of a batch in eval mode, divided into more micro-batches if it does not fit in memory."""
         self.model.eval()
-        return self._in_parts(len(inputs), lambda: self._scores_in_parts(inputs))
+        return self._retry_in_parts(len(inputs), lambda: self._scores_in_parts(inputs))
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {
             "step": self.step,
             "parts": self.parts,
@@ -103,7 +103,7 @@ class Learner:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned."""
+        """Restore what `state` returned."""
         self.step, self.parts = state["step"], state["parts"]
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
@@ -111,19 +111,19 @@ class Learner:
         self._scaler.load_state_dict(state["scaler"])
 
     def _gradients(self, inputs: Tensor, labels: Tensor) -> float:
-        """Leave the gradients of the batch's mean loss, and return that."""
-        return self._in_parts(len(inputs), lambda: self._gradients_in_parts(inputs, labels))
+        """Compute the gradients of the batch's mean loss, and return the loss."""
+        return self._retry_in_parts(len(inputs), lambda: self._gradients_in_parts(inputs, labels))
 
-    def _in_parts(self, most: int, attempt: Callable[[], Result]) -> Result:
-        """Return what an attempt returns; one that runs out of memory is made again in twice as many parts."""
+    def _retry_in_parts(self, most: int, attempt: Callable[[], Result]) -> Result:
+        """Return the result of `attempt`, which is repeated with twice the parts when it runs out of memory."""
         while True:
             try:
                 return attempt()
             except torch.OutOfMemoryError:
-                # Where several train together, the others are in the middle of a batch of other parts.
-                if self.parts >= most or self._is_joint:
+                # Processes that train together must have equal parts: their gradient reductions correspond.
+                if self.parts >= most or self._is_distributed:
                     raise
-            # Outside the except block, which holds what the failed attempt had in memory.
+            # Outside the except block, which keeps the failed attempt's tensors alive.
             self.parts *= 2
             torch.cuda.empty_cache()
 
@@ -134,26 +134,26 @@ class Learner:
     def _gradients_in_parts(self, inputs: Tensor, labels: Tensor) -> float:
         self._optimizer.zero_grad()
         total = torch.zeros((), device=inputs.device)
-        for part, its_labels in zip(inputs.chunk(self.parts), labels.chunk(self.parts), strict=True):
+        for part, part_labels in zip(inputs.chunk(self.parts), labels.chunk(self.parts), strict=True):
             with self._autocast():
-                scores = scores_of(self._run(part))
-            loss = cross_entropy(scores.float(), its_labels) * (len(part) / len(inputs))
+                scores = scores_of(self._forward(part))
+            loss = cross_entropy(scores.float(), part_labels) * (len(part) / len(inputs))
             self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's
             total += loss.detach()
         return float(total)
 
-    def _bound_gradients(self, loss: float) -> None:
+    def _check_and_clip_gradients(self, loss: float) -> None:
         parameters = [parameter for parameter in self.model.parameters() if parameter.grad is not None]
         norm = get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
-        # With 16-bit floats single steps may overflow: the scaler leaves these out itself.
+        # In float16 single steps may overflow: the scaler skips these itself.
         if not isfinite(loss) or not (isfinite(float(norm)) or self._scaler.is_enabled()):
-            what = "gradient" if isfinite(loss) else "loss"
-            raise NonFiniteError(f"the {what} was not finite at step {self.step + 1}")
+            quantity = "gradient" if isfinite(loss) else "loss"
+            raise NonFiniteError(f"the {quantity} was not finite at step {self.step + 1}")
         if self._recipe.clip_norm is not None:
             clip_grads_with_norm_(parameters, self._recipe.clip_norm, norm)
 
-    def _bound_filters(self) -> None:
-        """Scale each convolution's filters back to the bound on their root mean square, as ZFNet's authors do."""
+    def _rescale_filters(self) -> None:
+        """Scale filters whose root mean square exceeds the recipe's bound down to it (Zeiler and Fergus 2013)."""
         bound = self._recipe.filter_rms
         if bound is None:
             return
@@ -165,11 +165,11 @@ class Learner:
 
     def _autocast(self) -> AbstractContextManager[Any]:
         dtype = self._precision.autocast_dtype
-        return nullcontext() if dtype is None else torch.autocast(self._kind, dtype)
+        return nullcontext() if dtype is None else torch.autocast(self._device, dtype)
 
 
 def scores_of(output: Any) -> Tensor:
-    """Return the scores among what a model returns: N×K. Raises InputError if there are none."""
+    """Return the scores, N×K, from a model's output. Raises InputError if there are none."""
     for tensor in tensors_in(output):
         if tensor.dim() == 2 and tensor.is_floating_point():
             return tensor

@@ -1,8 +1,9 @@
-"""What a trained model says of images that nobody labelled."""
+"""Predict the classes of a user's images with a trained model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,56 +18,60 @@ from archbench.training.evaluation import evaluate
 from archbench.training.learner import scores_of
 from archbench.training.run_dir.load import FinishedRun, read_state
 from archbench.training.run_dir.records import Prediction
-from archbench.training.task import build
+from archbench.training.seeding import preserved_random_states
+from archbench.training.task import build_model
+
+_BATCH = 64
 
 
 def chosen_model(run: FinishedRun, model: str | None) -> str:
-    """Return the model that was asked for, or the one that came to the highest mean accuracy.
+    """Return `model`, or by default the model of the highest mean accuracy.
 
-    Raises UsageError, naming the nearest, for one that the run does not have, or where none came to the end.
+    Raises UsageError, naming the nearest, for a model that is not in the run or was not trained to the end.
     """
-    ended = {row.model: row.top1_mean for row in run.accuracies if row.top1_mean is not None}
+    trained = {row.model: row.top1_mean for row in run.accuracies if row.top1_mean is not None}
     if model is None:
-        if not ended:
+        if not trained:
             raise UsageError(f"'{run.folder.path}' has no model that was trained to the end")
-        return max(ended, key=lambda name: ended[name] or 0.0)
-    if model not in ended:
-        raise UsageError(f"the run has no model '{model}' that was trained to the end{nearest(model, ended)}")
+        return max(trained, key=lambda name: trained[name])
+    if model not in trained:
+        raise UsageError(f"the run has no model '{model}' that was trained to the end{nearest(model, trained)}")
     return model
 
 
 def predict(run: FinishedRun, model: str, seed: int, images: Tensor) -> list[Prediction]:
-    """Return what a model of a run says of images, uint8 (N, C, H, W) in the data's shape; their labels are -1.
+    """Return a model's predictions for images, uint8 (N, C, H, W) in the shape of the data; their labels are -1.
 
-    Raises UsageError for a seed that was not trained to the end.
+    Raises UsageError for a seed that was not trained to the end, or a model whose parameters have changed.
     """
     folder = run.folder.seed(model, seed)
     if not folder.final.exists():
-        seeds = ", ".join(str(each) for each in run.record["plan"]["seeds"])
+        seeds = ", ".join(map(str, run.seeds))
         raise UsageError(f"{model} was not trained to the end with seed {seed}; there are {seeds}")
-    data, plan = run.record["data"], from_record(run.record["plan"])
-    adapted = build(plan, model, seed, tuple(data["shape"]), len(data["classes"]))
+    data, config = run.record["data"], from_record(run.record["plan"])
+    with preserved_random_states():
+        adapted = build_model(config, model, seed, tuple(data["shape"]), len(data["classes"]))
     try:
         adapted.model.load_state_dict(read_state(folder.final))
     except RuntimeError as error:
         raise UsageError(f"{model} is no longer what was trained: its parameters differ") from error
     adapted.model.eval()
-    channels, *size = adapted.input_shape
+    channels, height, width = adapted.input_shape
     batches = Batches(
         Images(images, torch.zeros(len(images), dtype=torch.int64)),
-        batch=min(64, len(images)),
+        batch=min(_BATCH, len(images)),
         mean=data["mean"],
         std=data["std"],
-        size=(size[0], size[1]),
+        size=(height, width),
         channels=channels,
         device="cpu",
     )
-    _, found = evaluate(lambda inputs: scores_of(adapted.model(inputs)), batches.in_order())
-    return [Prediction(one.image, -1, one.classes, one.probabilities) for one in found]
+    _, predictions = evaluate(lambda inputs: scores_of(adapted.model(inputs)), batches.in_order())
+    return [replace(prediction, label=-1) for prediction in predictions]
 
 
 def read_images(paths: Sequence[Path], shape: tuple[int, int, int]) -> Tensor:
-    """Return pictures as the data has them, uint8 (N, C, H, W): their middle square, scaled, in colour or grey.
+    """Return image files in the shape of the data, uint8 (N, C, H, W): the central square, resized, in its channels.
 
     Raises DataError for the first that cannot be read.
     """
@@ -81,7 +86,7 @@ def _read(path: Path, shape: tuple[int, int, int]) -> Tensor:
         with Image.open(path) as file:
             picture = ImageOps.exif_transpose(file).convert("L" if channels == 1 else "RGB")
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(f"'{path}' is no image that can be read") from error
+        raise DataError(f"'{path}' is not an image that can be read") from error
     except OSError as error:
         raise DataError(f"'{path}' cannot be read: {error.strerror or error}") from error
     fitted = ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)

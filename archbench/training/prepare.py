@@ -1,199 +1,178 @@
-"""From what is asked to what is done: a plan that can be begun, or one that was begun before."""
+"""Prepare a run: from arguments to a configuration, then to loaded data and models that are known to run."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from archbench.errors import UsageError, nearest
+import torch
+
+from archbench.analyze.layers import layer_table
+from archbench.errors import UsageError, choose
 from archbench.files import plain_name
-from archbench.training.config import Plan, differences, from_record
+from archbench.trace.tracer import trace
+from archbench.training.config import TrainConfig, differences, from_record
 from archbench.training.data.augmentation import find_augmentation
 from archbench.training.data.records import Data
 from archbench.training.data.sources import load_data
+from archbench.training.model.adapt import Adapted
 from archbench.training.recipes import find_recipe
-from archbench.training.run import Size, size_of
-from archbench.training.run_dir.files import as_written
 from archbench.training.run_dir.paths import RunFolder
-from archbench.training.task import build
+from archbench.training.run_dir.run_json import ModelInfo, read_run, require_identity
+from archbench.training.task import build_model
 from archbench.training.time_estimate import step_time_s, steps_within, training_time_s
-
-# What `run.json` must say for whoever reads a run, and besides for who goes on with it.
-_RECORD = {
-    "asked": {},
-    "plan": {"models": ["string"], "seeds": ["integer"], "data": "string", "recipe": "string", "dtype": "string"},
-    "data": {
-        "name": "string",
-        "caveat": "string",
-        "classes": ["string"],
-        "shape": ["integer"],
-        "mean": ["number"],
-        "std": ["number"],
-        "digest": "string",
-        "images": {"train": "integer", "validation": "integer", "test": "integer"},
-    },
-}
-_IDENTITY = {"run_id": "string", "started_at": "string", "machine": "string"}
-# Runs of earlier versions do not say it.
-_CHANCE = {"loss": "number", "top1": "number"}
-_TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "integer": int, "number": (int, float)}
 
 DTYPES = ("fp32", "tf32", "amp", "amp-fp16")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a run is asked for, as on the command line; None and `auto` are left to defaults."""
-
-    models: tuple[str, ...]
-    data: str = "digits"
-    size: str = "auto"
-    epochs: float | None = None
-    steps: int | None = None
-    minutes: float | None = None
-    recipe: str = "equal"
-    seeds: int = 3
-    batch: int | None = None
-    augment: str = "none"
-    init: str | None = None
-    vary: tuple[str, ...] = ()
-    dtype: str = "fp32"
-    layout: str = "nchw"
-    compile: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan with its data, and what each model is as it is trained."""
+    """A run that can begin: its configuration, its data, and each model by address as it is trained."""
 
-    plan: Plan
+    config: TrainConfig
     data: Data
-    sizes: Mapping[str, Size]
+    models: Mapping[str, ModelInfo]
 
 
-def prepare(asked: Asked, *, kind: str, threads: int, download: bool = False) -> tuple[Prepared, dict[str, float]]:
-    """Return what is to be trained, and how many seconds each model may take with one seed.
+def configure(
+    models: Sequence[str],
+    data: str,
+    *,
+    size: int | Literal["auto"],
+    epochs: float | None,
+    steps: int | None,
+    minutes: float | None,
+    recipe: str,
+    seeds: int,
+    batch: int | None,
+    augment: str,
+    init: str | None,
+    vary: Sequence[str],
+    dtype: str,
+    layout: str,
+    compile: bool,
+    device: str,
+    threads: int,
+) -> TrainConfig:
+    """Return the configuration for the arguments of `archbench.train`, before any data is loaded.
 
-    Raises UsageError, DataError, AddressError, InputError or ForwardError for what cannot be done as asked.
+    Raises UsageError for arguments that are not valid or do not go together.
     """
-    _require_sense(asked, kind)
-    models = varied(asked.models, asked.vary)
-    data = load_data(asked.data, download=download)
-    plan = Plan(
-        models=models,
-        seeds=tuple(range(asked.seeds)),
-        data=_lasting(asked.data),
-        data_digest=data.digest,
-        size=None if asked.size == "auto" else _size(asked.size),
-        recipe=asked.recipe,
-        epochs=asked.epochs or (None if asked.steps else find_recipe(asked.recipe, models[0]).epochs),
-        steps=asked.steps,
-        batch=asked.batch,
-        augmentation=asked.augment,
-        initialisation=asked.init,
-        kind=kind,
-        dtype=asked.dtype,
-        layout=asked.layout,
-        compiled=asked.compile,
+    _require_one_length(epochs=epochs, steps=steps, minutes=minutes)
+    _require_dtype(dtype, device)
+    find_augmentation(augment)
+    varied = vary_models(models, vary)
+    return TrainConfig(
+        models=varied,
+        seeds=tuple(range(_positive("seeds", seeds, "a whole number above 0"))),
+        data=_absolute(data),
+        data_digest="",
+        size=None if size == "auto" else _positive("size", size, "auto or a whole number above 0"),
+        recipe=recipe,
+        epochs=epochs or (None if steps else find_recipe(recipe, varied[0]).epochs),
+        steps=steps,
+        batch=batch,
+        augmentation=augment,
+        initialisation=init,
+        device=device,
+        dtype=dtype,
+        layout=layout,
+        compiled=compile,
         threads=threads,
     )
-    for model in models:
-        if plan.batch_of(model) > len(data.train):
-            said = f"a batch of {plan.batch_of(model)} is more than the {len(data.train)} training images"
-            raise UsageError(f"{said}; give a smaller --batch")
-    sizes = {model: size_of(build(plan, model, 0, data.shape, data.num_classes)) for model in models}
-    step_s = {model: step_time_s(plan, model, data) for model in models}
-    if asked.minutes is not None:
-        plan = replace(plan, epochs=None, steps=steps_within(plan, data, step_s, 60 * asked.minutes))
-    seconds = {model: training_time_s(plan, model, data, each) for model, each in step_s.items()}
-    return Prepared(plan, data, sizes), seconds
 
 
-def reopen(folder: RunFolder, given: Mapping[str, Any], *, kind: str, threads: int) -> Prepared:
-    """Return what a folder's run trains. `given` is what is asked for now by name, of which nothing may differ.
+def prepare(
+    config: TrainConfig, *, minutes: float | None = None, download: bool = False
+) -> tuple[Prepared, dict[str, float]]:
+    """Return the run that a configuration describes, and the expected seconds of each model with one seed.
 
-    Raises UsageError for a folder without a run, or where something differs.
+    With `minutes`, the number of steps is what fits into that time. Raises UsageError, DataError, AddressError,
+    InputError or ForwardError where a model cannot be trained so.
+    """
+    data = load_data(config.data, download=download)
+    config = replace(config, data_digest=data.digest)
+    for model in config.models:
+        _require_enough_images(config.batch_of(model), len(data.train))
+    models = _model_infos(config, data)
+    step_s = {model: step_time_s(config, model, data) for model in config.models}
+    if minutes is not None:
+        config = replace(config, epochs=None, steps=steps_within(config, data, step_s, 60 * minutes))
+    seconds = {model: training_time_s(config, model, data, duration) for model, duration in step_s.items()}
+    return Prepared(config, data, models), seconds
+
+
+def reopen(folder: RunFolder, *, device: str, threads: int, data: str | None = None) -> Prepared:
+    """Return the run of a folder, to continue it here; `data` names where its images are now, if they have moved.
+
+    Raises UsageError for a folder without a run, or for other images.
     """
     record = read_run(folder.path)
-    _require(folder.run, record, _IDENTITY)
-    # Of the images only what they are must be the same, not where they lie.
-    held = {name: value for name, value in given.items() if name != "data"}
-    found = differences({name: record["asked"].get(name) for name in held}, held)
-    if found:
-        raise UsageError(f"'{folder.path}' was begun otherwise: {'; '.join(found)}")
-    plan = replace(from_record(record["plan"]), kind=kind, threads=threads)
-    plan = replace(plan, data=_lasting(given["data"])) if "data" in given else plan
-    data = load_data(plan.data)
-    if data.digest != plan.data_digest:
-        raise UsageError(f"'{folder.path}' was begun with other images than '{plan.data}' has now")
-    sizes = {model: size_of(build(plan, model, 0, data.shape, data.num_classes)) for model in plan.models}
-    return Prepared(plan, data, sizes)
+    require_identity(folder, record)
+    config = replace(from_record(record["plan"]), device=device, threads=threads)
+    if data is not None:
+        config = replace(config, data=_absolute(data))
+    images = load_data(config.data)
+    if images.digest != config.data_digest:
+        raise UsageError(f"'{folder.path}' was begun with other images than '{config.data}' has now")
+    return Prepared(config, images, _model_infos(config, images))
 
 
-def read_run(path: Path) -> dict[str, Any]:
-    """Return what a folder's `run.json` says, all that anybody reads of it being there.
+def require_as_begun(path: Path, given: Mapping[str, Any]) -> None:
+    """Raise UsageError if an argument given now, by name, differs from what the run of a folder was begun with.
 
-    Raises UsageError if there is none, or it is damaged.
+    A place of the data may differ, since the images themselves are compared.
     """
-    place = RunFolder(path).run
-    with as_written(place):
-        is_there = place.is_file()
-        record: Any = json.loads(place.read_text(encoding="utf-8")) if is_there else None
-    if not is_there:
-        raise UsageError(f"'{path}' holds no training run: there is no {place.name} in it")
-    _require(place, record, _RECORD)
-    if "chance" in record["data"]:
-        _require(place, record["data"]["chance"], _CHANCE, "data.chance")
-    return dict(record)
+    asked = read_run(path)["asked"]
+    names = [name for name in asked if name in given and (name != "data" or given[name] == "digits")]
+    differing = differences(*({name: _comparable(name, values[name]) for name in names} for values in (asked, given)))
+    if differing:
+        raise UsageError(f"'{path}' was begun otherwise: {'; '.join(differing)}")
 
 
-def _require(place: Path, value: Any, expected: Any, name: str = "") -> None:
-    """Raise UsageError, naming the first value of a record that is not of the kind that is expected."""
-    if isinstance(expected, dict):
-        kind, is_right = "object", isinstance(value, dict)
-    elif isinstance(expected, list):
-        (of,) = expected
-        kind = f"list of {of}s"
-        is_right = isinstance(value, list) and all(isinstance(one, _TYPES[of]) for one in value)
-    else:
-        kind, is_right = expected, isinstance(value, _TYPES[expected])
-    if not is_right:
-        what = f"no {name} ({kind})" if name else f"no {kind}"
-        raise UsageError(f"'{place}' is damaged: there is {what} in it, as 'archbench train' writes it")
-    if isinstance(expected, dict):
-        for key, inner in expected.items():
-            _require(place, value.get(key), inner, f"{name}.{key}" if name else key)
+def _comparable(name: str, value: Any) -> Any:
+    return str(value) if name == "size" else value  # earlier runs record a size as text
 
 
-def varied(models: Sequence[str], variations: Sequence[str]) -> tuple[str, ...]:
-    """Return each model in every combination of the forms: `activation=relu,tanh` makes two addresses of one.
+def vary_models(models: Sequence[str], variations: Sequence[str]) -> tuple[str, ...]:
+    """Return each model in every combination of the variations: `activation=relu,tanh` makes two addresses of one.
 
     Raises UsageError for a malformed variation, or where no model is named.
     """
     if not models:
-        raise UsageError("name a model to train, such as lenet, or a run to go on with: --resume DIR")
-    found = list(dict.fromkeys(models))
+        raise UsageError("name a model to train, such as lenet, or a run to continue with {resume}", resume=...)
+    varied = list(dict.fromkeys(models))
     for variation in variations:
         name, equals, values = variation.partition("=")
         if not name.isidentifier() or not equals or not all(values.split(",")):
-            raise UsageError(f"--vary {variation} names no forms; write for example activation=relu,sigmoid")
-        found = [_with_argument(model, name, value) for model in found for value in values.split(",")]
-    return _told_apart(tuple(dict.fromkeys(found)))
+            raise UsageError("{vary} names no values; write for example activation=relu,sigmoid", vary=variation)
+        varied = [_with_argument(model, name, value) for model in varied for value in values.split(",")]
+    unique = tuple(dict.fromkeys(varied))
+    _require_separate_folders(unique)
+    return unique
 
 
 def _with_argument(model: str, name: str, value: str) -> str:
-    """Return a model's address with an argument, in place of the one of that name."""
+    """Return a model's address with an argument set, which replaces an earlier one of that name."""
     target, _, text = model.partition("?")
     others = [part for part in text.split("&") if part and part.partition("=")[0] != name]
     return f"{target}?{'&'.join((*others, f'{name}={value}'))}"
 
 
-def _told_apart(models: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the models. Raises UsageError for two whose files would have one name."""
+def _model_infos(config: TrainConfig, data: Data) -> dict[str, ModelInfo]:
+    return {model: _info(build_model(config, model, 0, data.shape, data.num_classes)) for model in config.models}
+
+
+def _info(adapted: Adapted) -> ModelInfo:
+    totals = layer_table(trace(adapted.model, torch.empty(1, *adapted.input_shape, device="meta"))).totals
+    return ModelInfo(adapted.input_shape, totals.params, totals.macs, adapted.notes)
+
+
+def _require_separate_folders(models: tuple[str, ...]) -> None:
+    """Raise UsageError for two models whose files would have the same name."""
     names: dict[str, str] = {}
     for model in models:
         other = names.setdefault(plain_name(model), model)
@@ -201,38 +180,41 @@ def _told_apart(models: tuple[str, ...]) -> tuple[str, ...]:
             raise UsageError(
                 f"{other} and {model} would share the folder '{plain_name(model)}'; train them in two runs"
             )
-    return models
 
 
-def _require_sense(asked: Asked, kind: str) -> None:
-    """Raise UsageError for what cannot go together, before anything is loaded."""
-    lengths = {"--epochs": asked.epochs, "--steps": asked.steps, "--minutes": asked.minutes}
-    said = [name for name, value in lengths.items() if value is not None]
-    if len(said) > 1:
-        raise UsageError(f"{' and '.join(said)} both say how long to train; leave out all but one")
-    for name in said:
-        value = lengths[name]
-        if value is None or not 0 < value < math.inf:
-            raise UsageError(f"{name} {value} is no length of a training; give a number above 0")
-    if asked.dtype not in DTYPES:
-        if asked.dtype in ("bf16", "fp16"):
-            other = "amp" if asked.dtype == "bf16" else "amp-fp16"
-            raise UsageError(
-                f"--dtype {asked.dtype} would round small updates away; {other} computes so, and keeps 32 bits"
-            )
-        raise UsageError(f"--dtype {asked.dtype} is none of {', '.join(DTYPES)}{nearest(asked.dtype, DTYPES)}")
-    if asked.dtype == "tf32" and kind != "cuda":
-        raise UsageError(f"--dtype tf32 is of NVIDIA GPUs; a {kind} has none")
-    find_augmentation(asked.augment)
+def _require_one_length(**lengths: float | None) -> None:
+    """Raise UsageError for two lengths of a training, or for one that is not positive and finite."""
+    given = {name: value for name, value in lengths.items() if value is not None}
+    if len(given) > 1:
+        names = " and ".join(f"{{{name}}}" for name in given)
+        raise UsageError(
+            f"{names} all set the length of the training; leave out all but one", **dict.fromkeys(given, ...)
+        )
+    for name, value in given.items():
+        if not 0 < value < math.inf:
+            raise UsageError(f"{{{name}}} is not a valid length; give a number above 0", **{name: value})
 
 
-def _size(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise UsageError(f"--size {text} is no size; write auto, or the pixels of a side such as 64")
-    return int(text)
+def _require_dtype(dtype: str, device: str) -> None:
+    if dtype in ("bf16", "fp16"):
+        other = "amp" if dtype == "bf16" else "amp-fp16"
+        raise UsageError(f"{{dtype}} would round small updates away; {other} keeps the weights in 32 bits", dtype=dtype)
+    if choose("dtype", dtype, DTYPES) == "tf32" and device != "cuda":
+        raise UsageError("{dtype} requires an NVIDIA GPU", dtype=dtype)
 
 
-def _lasting(source: str) -> str:
-    """Return a source under which the same data is found from any folder."""
+def _positive(name: str, value: Any, expected: str) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise UsageError(f"{{{name}}} is not {expected}", **{name: value})
+    return value
+
+
+def _require_enough_images(batch: int, num_images: int) -> None:
+    if batch > num_images:
+        raise UsageError(f"{{batch}} is more than the {num_images} training images", batch=batch)
+
+
+def _absolute(source: str) -> str:
+    """Return a data source that names the same files from any working directory."""
     kind, colon, place = source.partition(":")
     return f"{kind}:{Path(place).expanduser().resolve()}" if colon else source

@@ -1,4 +1,4 @@
-"""How models are trained, by name: one recipe for all, or each model's own as its paper has it."""
+"""Training recipes by name: the same for every model, or each model's own from its paper."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from archbench.errors import UsageError, nearest
+from archbench.errors import UsageError, choose
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything about training that is not the model, the data or the machine.
+    """Hyperparameters of a training: everything but the model, the data and the machine.
 
-    `warm_up` is the part of all steps in which the rate rises from 0. `cosine` then lets it fall to 0, `plateau`
-    divides it by 10 where the validation loss no longer falls, `constant` keeps it. `clip_norm` bounds the norm of all
-    gradients, `filter_rms` the root mean square of each convolution's filter. `initialisation` is a name that
-    `archbench.training.model.initialise` knows.
+    `warm_up` is the fraction of the steps in which the learning rate rises from 0. Then `cosine` decays it to 0,
+    `plateau` divides it by 10 when the validation loss stops falling, and `constant` keeps it. `clip_norm` bounds the
+    norm of all gradients, `filter_rms` the root mean square of each convolution's filter. `initialisation` is a name
+    that `archbench.training.model.initialise` knows.
     """
 
     name: str
@@ -33,10 +33,14 @@ class Recipe:
     clip_norm: float | None = None
     filter_rms: float | None = None
 
+    def warm_up_steps(self, steps: int) -> int:
+        """Return how many of the first steps of a training are warm-up."""
+        return round(self.warm_up * steps)
 
-# It trained every model that was tried: the equal comparison.
+
+# Trains every model that was tried: the equal comparison.
 EQUAL = Recipe("equal", "sgd", 0.01, batch=64, initialisation="kaiming", schedule="cosine", warm_up=0.1, clip_norm=1.0)
-# As one well-known lecture trains AlexNet: what constructors draw, Adam at its usual rate, negative log-likelihood.
+# As a well-known lecture trains AlexNet: weights as constructed, Adam at its default rate, negative log-likelihood.
 LECTURE = Recipe(
     "lecture",
     "adam",
@@ -48,8 +52,8 @@ LECTURE = Recipe(
     weight_decay=0.0,
     schedule="constant",
 )
-# By the beginning of the model's name: Krizhevsky et al. 2012, section 5; Zeiler and Fergus 2013, section 3; Simonyan
-# and Zisserman 2014, section 3.1, with the initialisation that they advise there.
+# By the prefix of the model's name: Krizhevsky et al. 2012, section 5; Zeiler and Fergus 2013, section 3; Simonyan
+# and Zisserman 2014, section 3.1, with the initialisation that they recommend there.
 PAPERS: Mapping[str, Recipe] = {
     "alexnet": Recipe("paper", "sgd", 0.01, batch=128, initialisation="paper"),
     "zfnet": Recipe("paper", "sgd", 0.01, batch=128, initialisation="paper", filter_rms=0.1),
@@ -61,17 +65,15 @@ NAMES = ("equal", "paper", "lecture")
 def find_recipe(name: str, model: str) -> Recipe:
     """Return the recipe of that name for a model's address.
 
-    Raises UsageError, naming the nearest, if there is none, or where no paper's recipe is known.
+    Raises UsageError, naming the nearest, for an unknown name, and for `paper` where no paper's recipe is known.
     """
-    if name == "equal":
-        return EQUAL
-    if name == "lecture":
-        return LECTURE
-    if name != "paper":
-        raise UsageError(f"there is no recipe '{name}'; there are {', '.join(NAMES)}{nearest(name, NAMES)}")
+    if choose("recipe", name, NAMES) != "paper":
+        return EQUAL if name == "equal" else LECTURE
     family = re.match(r"[a-z]*", model)
-    assert family is not None, "the pattern matches nothing, too"
-    if family.group() not in PAPERS or ":" in model:  # somebody else's vgg may be anything
+    assert family is not None, "the pattern also matches an empty text"
+    if family.group() not in PAPERS or ":" in model:  # the vgg of another library may be anything
         known = ", ".join(PAPERS)
-        raise UsageError(f"{model}: a paper's recipe is known for {known} only; --recipe equal trains any model")
+        raise UsageError(
+            f"{model}: a paper's recipe is known for {known} only; {{recipe}} trains any model", recipe="equal"
+        )
     return PAPERS[family.group()]

@@ -1,4 +1,4 @@
-"""How large the steps are as training goes on."""
+"""Steps per epoch, and the learning rate of each step."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from typing import Any
 
 from archbench.training.recipes import Recipe
 
-# torch's ReduceLROnPlateau waits 10 epochs, a short training has no time for: three without a better loss are enough.
+# torch's ReduceLROnPlateau waits 10 epochs; a short training has too few, so 3 without a smaller loss are enough.
 PATIENCE = 3
 _FACTOR = 0.1
-# A loss that is better by less is not better.
-_LEAST_GAIN = 1e-4
+# A smaller relative decrease of the loss does not count as one.
+_LEAST_DECREASE = 1e-4
+
+
+def steps_per_epoch(num_images: int, batch: int) -> int:
+    """Return the number of full batches, at least 1; each epoch leaves out other images where some are left over."""
+    return max(1, num_images // batch)
 
 
 class Schedule:
-    """The learning rate of each step of so many; for `plateau` it also follows the validation losses it is told."""
+    """The learning rate of each of a number of steps; `plateau` also depends on the validation losses so far."""
 
     def __init__(self, recipe: Recipe, steps: int) -> None:
         self._recipe = recipe
@@ -25,9 +30,9 @@ class Schedule:
         self._waited = 0
 
     def rate(self, step: int) -> float:
-        """Return the rate of a step, the first of which is 0: it never is 0 before the last step is over."""
+        """Return the learning rate of a step, counted from 0; it is above 0 for every step."""
         peak = self._recipe.learning_rate * self._factor
-        warm_up = round(self._recipe.warm_up * self._steps)
+        warm_up = self._recipe.warm_up_steps(self._steps)
         if step < warm_up:
             return peak * (step + 1) / warm_up
         if self._recipe.schedule != "cosine":
@@ -36,10 +41,10 @@ class Schedule:
         return peak * (1 + cos(pi * done)) / 2
 
     def after_epoch(self, validation_loss: float) -> None:
-        """Take note of a loss; divide the rate by 10 after three epochs without a better one, if the recipe does so."""
+        """Record a validation loss; `plateau` divides the rate by 10 after three epochs without a smaller one."""
         if self._recipe.schedule != "plateau":
             return
-        if validation_loss < self._best * (1 - _LEAST_GAIN):
+        if validation_loss < self._best * (1 - _LEAST_DECREASE):
             self._best, self._waited = validation_loss, 0
             return
         self._waited += 1
@@ -48,9 +53,9 @@ class Schedule:
             self._waited = 0
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {"factor": self._factor, "best": self._best, "waited": self._waited}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned."""
+        """Restore what `state` returned."""
         self._factor, self._best, self._waited = state["factor"], state["best"], state["waited"]

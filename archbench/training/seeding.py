@@ -1,8 +1,10 @@
-"""Everything random about a training, made a function of the seed, and kept where it goes on."""
+"""Seed every random generator, and save and restore their states."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,21 @@ import torch
 
 
 def seed_all(seed: int, rank: int = 0) -> None:
-    """Seed torch, CUDA, numpy and Python; processes that train together differ from each other in what they drop."""
-    torch.manual_seed(seed + 1_000_003 * rank)
-    np.random.seed((seed + 1_000_003 * rank) % 2**32)
-    random.seed(seed + 1_000_003 * rank)
+    """Seed torch, CUDA, numpy and Python; each rank gets numbers of its own, for its dropout masks."""
+    seed += 1_000_003 * rank
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+@contextmanager
+def preserved_random_states() -> Iterator[None]:
+    """Restore the caller's random states on exit."""
+    states = random_states()
+    try:
+        yield
+    finally:
+        restore(states)
 
 
 def random_states() -> dict[str, Any]:
@@ -29,12 +42,12 @@ def random_states() -> dict[str, Any]:
 
 
 def _has_cuda() -> bool:
-    """Say whether CUDA is used; to ask for more would start it."""
+    """Return whether CUDA is in use, without initialising it."""
     return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]  # torch's
 
 
 def restore(states: dict[str, Any]) -> None:
-    """Go on from what `random_states` returned."""
+    """Restore what `random_states` returned."""
     torch.set_rng_state(states["torch"])
     if states["cuda"] is not None:
         torch.cuda.set_rng_state(states["cuda"])

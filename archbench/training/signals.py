@@ -1,8 +1,9 @@
-"""SIGINT and SIGTERM while training: the step is finished and saved first; a second signal leaves at once."""
+"""SIGINT and SIGTERM during training: the step is finished and saved first; a second signal ends it at once."""
 
 from __future__ import annotations
 
 import signal
+import threading
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -10,9 +11,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Takes note of the first signal while its block runs; at the end of the block the signal has its usual effect.
+    """Records the first signal while its block runs; at the end of the block the signal has its usual effect.
 
-    A signal that is ignored stays so.
+    Ignored signals stay ignored. Outside the main thread, where Python does not handle signals, it does nothing.
     """
 
     def __init__(self) -> None:
@@ -20,8 +21,9 @@ class Interruption:
         self._usual: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
-        heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-        self._usual = {number: signal.signal(number, self._note) for number in heeded}
+        if threading.current_thread() is threading.main_thread():
+            handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._usual = {number: signal.signal(number, self._record) for number in handled}
         return self
 
     def __exit__(
@@ -32,11 +34,11 @@ class Interruption:
             signal.raise_signal(self.signal)
 
     @property
-    def is_asked_for(self) -> bool:
-        """Whether training is to end after this step."""
+    def is_requested(self) -> bool:
+        """Whether training is to stop after this step."""
         return self.signal is not None
 
-    def _note(self, number: int, _frame: FrameType | None) -> None:
+    def _record(self, number: int, _frame: FrameType | None) -> None:
         self.signal = number
         self._restore()
 

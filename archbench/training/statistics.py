@@ -1,14 +1,9 @@
-"""What accuracies may be said to show: intervals that know both the seeds and the test images, and pairs of models.
-
-Two things make an accuracy uncertain: another seed would have trained another network (Bouthillier et al. 2021), and
-another test set would have held other images. Neither becomes smaller by more of the other, so every interval here
-joins both: half-widths of independent sources add as squares, on each side by itself (Zou and Donner 2008). The spread
-over seeds holds a part of the images' noise, which is so counted twice: intervals are rather too wide than too narrow.
-"""
+"""Accuracy over seeds, comparison of models by their predictions, and detection of models that did not learn."""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,36 +11,35 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from archbench.training.run_dir.records import Prediction, Status
+from archbench.statistics.proportions import (
+    CONFIDENCE,
+    Correct,
+    difference_half_width,
+    mcnemar,
+    mean_interval,
+    wilson_interval,
+)
+from archbench.training.data.records import Data
+from archbench.training.run_dir.records import TOP, Accuracy, Outcome, Prediction, Status
 
-# Of the steps after warm-up, the last part that is looked at to say whether a model is stuck at chance.
+# The fraction of the steps after warm-up that decides whether a model is stuck at chance: the last quarter.
 _LAST_PART = 0.25
 _CHANCE_TOLERANCE = 0.01
-_CONFIDENCE = 0.95
 
-Interval = tuple[float, float]
-Rightness = NDArray[np.bool_]
+# A model has the worst status of its seeds.
+_WORST_FIRST: tuple[Status, ...] = ("interrupted", "failed", "diverged", "chance", "ok")
+
 Standing = Literal["better", "worse", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
-class McNemar:
-    """Two models on the same images: how many only one of them has right, and how likely so unequal a number is."""
-
-    p_value: float
-    a_only: int
-    b_only: int
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
-    """Model A against model B on the same test images; the standing is A's.
+    """Model A against model B on the same test images; `standing` is A's.
 
-    `difference` is A's mean top-1 minus B's. Low and high bound its interval; of several pairs that are compared at
-    once, all intervals hold with 95% (Bonferroni). `p_value` is McNemar's, for one seed of each, likewise multiplied by
-    the number of pairs; None for several seeds, where the interval decides.
+    `difference` is A's mean top-1 accuracy minus B's; `low` and `high` bound its interval. Where several pairs are
+    compared, all intervals hold together with 95% (Bonferroni). `p_value` is McNemar's, for one seed each, likewise
+    multiplied by the number of pairs; None for several seeds, where the interval decides.
     """
 
     a: str
@@ -61,57 +55,58 @@ class Comparison:
     standing: Standing
 
 
-def accuracy_interval(right: int, total: int) -> Interval:
-    """Return the 95% Wilson interval (1927) of the accuracy of one network that has so many test images right."""
-    return _wilson(right / total, total, _CONFIDENCE)
-
-
-def mean_interval(top1s: Sequence[float], num_images: int) -> Interval:
-    """Return the 95% interval of the mean accuracy over seeds, measured on one test set of so many images.
-
-    On each side its width is sqrt(t² s² / n + w²): t is Student's for n - 1 degrees of freedom, s the standard
-    deviation over the n seeds, and w the width of the Wilson interval of the mean. A single seed leaves w alone.
-    """
-    mean = float(np.mean(top1s))
-    low, high = _wilson(mean, num_images, _CONFIDENCE)
-    spread = 0.0
-    if len(top1s) > 1:
-        spread = _student(len(top1s) - 1, _CONFIDENCE) * float(np.std(top1s, ddof=1)) / math.sqrt(len(top1s))
-    return max(0.0, mean - math.hypot(spread, mean - low)), min(1.0, mean + math.hypot(spread, high - mean))
-
-
-def mcnemar(right_a: Rightness, right_b: Rightness) -> McNemar:
-    """Return McNemar's exact test (1947) of two networks, given for each image whether a network has it right.
-
-    Images that both have right, or both wrong, say nothing of a difference. Of the others each is as likely to be A's
-    as B's if there is none, so their number is binomial.
-    """
-    from scipy.stats import binomtest
-
-    a_only, b_only = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))
-    p_value = float(binomtest(a_only, a_only + b_only).pvalue) if a_only + b_only else 1.0
-    return McNemar(p_value, a_only, b_only)
+def accuracy_of(
+    outcomes: Sequence[Outcome], data: Data, *, input_shape: str, params: int, macs: int, steps_per_epoch: int
+) -> Accuracy:
+    """Return one model's row from the outcomes of its seeds: the figures of those that reached the end, if any did."""
+    completed = [outcome for outcome in outcomes if outcome.top1 is not None and outcome.top5 is not None]
+    counted = completed or outcomes
+    labels = data.test.labels.tolist()
+    top1s = [outcome.top1 for outcome in completed if outcome.top1 is not None]
+    top5s = [outcome.top5 for outcome in completed if outcome.top5 is not None]
+    low, high = mean_interval(top1s, len(data.test)) if top1s else (None, None)
+    rates = [outcome.images_per_s for outcome in counted if outcome.images_per_s is not None]
+    peaks = [outcome.peak_bytes for outcome in outcomes if outcome.peak_bytes is not None]
+    return Accuracy(
+        model=outcomes[0].model,
+        data=data.name,
+        input_shape=input_shape,
+        epochs=statistics.fmean(outcome.steps for outcome in counted) / steps_per_epoch,
+        seeds=len(counted),
+        top1_mean=statistics.fmean(top1s) if top1s else None,
+        top1_std=statistics.stdev(top1s) if len(top1s) > 1 else None,
+        top1_low=low,
+        top1_high=high,
+        top5_mean=statistics.fmean(top5s) if top5s else None,
+        params=params,
+        macs=macs,
+        images_per_s=statistics.median(rates) if rates else None,
+        time_s=statistics.fmean(outcome.time_s for outcome in counted) or None,
+        status=min((outcome.status for outcome in outcomes), key=_WORST_FIRST.index),
+        chance_top1=chance_accuracy(labels, 1),
+        chance_top5=chance_accuracy(labels, TOP),
+        peak_bytes=max(peaks, default=None),
+    )
 
 
 def compare_models(predictions: Mapping[str, Sequence[Sequence[Prediction]]]) -> list[Comparison]:
     """Return a comparison for every pair of models, each given as the predictions of its seeds.
 
-    With one seed of each, McNemar's test decides, and what it finds is said of these two networks. Otherwise the
-    interval of the difference decides: its part for the seeds is Welch's (1947), its part for the images that of the
-    differences image by image, each the mean over the seeds. A model with a single seed adds nothing to the seeds'
-    part, so of that one network only is anything said. All predictions are of the same images, in one order.
+    With one seed each, McNemar's test decides, and the result holds for these two networks. Otherwise the interval of
+    the difference decides. A model with a single seed adds nothing to the seeds' part of the interval, so the result
+    holds for that one network only. All predictions must be for the same images, in the same order.
     """
-    right = {model: _rightness(seeds) for model, seeds in predictions.items()}
-    pairs = list(combinations(right, 2))
-    return [_comparison(a, b, right[a], right[b], len(pairs)) for a, b in pairs]
+    correct = {model: _correct(seeds) for model, seeds in predictions.items()}
+    pairs = list(combinations(correct, 2))
+    return [_comparison(a, b, correct[a], correct[b], len(pairs)) for a, b in pairs]
 
 
-def outcome_of(train_losses: Sequence[float], warmup_steps: int, loss_of_chance: float) -> Status:
-    """Return how a training ended by the losses of its steps: `diverged`, `chance`, or `ok`.
+def status_of(train_losses: Sequence[float], warmup_steps: int, loss_of_chance: float) -> Status:
+    """Return `diverged`, `chance` or `ok` for a training, from the losses of its steps.
 
-    It diverged if a loss is not finite. It is stuck at chance if the mean of the last quarter of the steps after
-    warm-up is within 0.01 of the loss of guessing. The mean, because the loss of one batch is noise; the last quarter,
-    because some models leave chance late. What ended within warm-up is not judged.
+    `diverged`: a loss is not finite. `chance`: the mean of the last quarter of the steps after warm-up is within 0.01
+    of the loss of guessing. The mean, because the loss of one batch is noisy; the last quarter, because some models
+    leave chance late. A training that ended within warm-up is `ok`.
     """
     if not all(math.isfinite(loss) for loss in train_losses):
         return "diverged"
@@ -122,78 +117,43 @@ def outcome_of(train_losses: Sequence[float], warmup_steps: int, loss_of_chance:
     return "chance" if abs(math.fsum(last) / len(last) - loss_of_chance) < _CHANCE_TOLERANCE else "ok"
 
 
+def is_at_chance(predictions: Sequence[Prediction]) -> bool:
+    """Return whether the 95% interval of the test accuracy reaches down to that of guessing the largest class."""
+    right = sum(prediction.classes[0] == prediction.label for prediction in predictions)
+    low, _ = wilson_interval(right / len(predictions), len(predictions))
+    return low <= chance_accuracy([prediction.label for prediction in predictions], 1)
+
+
 def chance_loss(labels: Sequence[int]) -> float:
-    """Return the least loss without a look at the images: the entropy of the classes, ln K if all are equal."""
+    """Return the smallest loss that ignores the images: the entropy of the classes, ln K if they are equal."""
     shares = [count / len(labels) for count in Counter(labels).values()]
     return -math.fsum(share * math.log(share) for share in shares)
 
 
 def chance_accuracy(labels: Sequence[int], guesses: int) -> float:
-    """Return how often one of so many guesses is right at best without a look at the images: the largest classes."""
+    """Return the best accuracy that ignores the images: the share of the `guesses` largest classes."""
     return sum(count for _, count in Counter(labels).most_common(guesses)) / len(labels)
 
 
-def _comparison(a: str, b: str, right_a: Rightness, right_b: Rightness, num_pairs: int) -> Comparison:
-    assert right_a.shape[1] == right_b.shape[1], "models are compared on the same images"
-    difference = float(right_a.mean() - right_b.mean())
-    width = _difference_width(right_a, right_b, 1 - (1 - _CONFIDENCE) / num_pairs)
+def _comparison(a: str, b: str, correct_a: Correct, correct_b: Correct, num_pairs: int) -> Comparison:
+    assert correct_a.shape[1] == correct_b.shape[1], "models are compared on the same images"
+    difference = float(correct_a.mean() - correct_b.mean())
+    width = difference_half_width(correct_a, correct_b, 1 - (1 - CONFIDENCE) / num_pairs)
     low, high = max(-1.0, difference - width), min(1.0, difference + width)
     p_value = None
-    is_shown = not low <= 0 <= high
-    if len(right_a) == len(right_b) == 1:
-        p_value = min(1.0, num_pairs * mcnemar(right_a[0], right_b[0]).p_value)
-        is_shown = p_value < 1 - _CONFIDENCE
-    standing: Standing = "undecided" if not is_shown else "better" if difference > 0 else "worse"
+    is_significant = not low <= 0 <= high
+    if len(correct_a) == len(correct_b) == 1:
+        p_value = min(1.0, num_pairs * mcnemar(correct_a[0], correct_b[0]))
+        is_significant = p_value < 1 - CONFIDENCE
+    standing: Standing = "undecided" if not is_significant else "better" if difference > 0 else "worse"
     return Comparison(
-        a, b, len(right_a), len(right_b), right_a.shape[1], num_pairs, difference, low, high, p_value, standing
+        a, b, len(correct_a), len(correct_b), correct_a.shape[1], num_pairs, difference, low, high, p_value, standing
     )
 
 
-def _difference_width(a: Rightness, b: Rightness, confidence: float) -> float:
-    """Return half the width of the interval of two means' difference; seeds are rows, images columns."""
-    by_image = a.mean(axis=0) - b.mean(axis=0)
-    # Two more images, one that only A has right and one that only B has (Agresti and Min 2005): few images may agree
-    # by chance, and must not leave an interval without width.
-    count = len(by_image) + 2
-    variance = (float(np.sum(by_image**2)) + 2) / count - (float(np.sum(by_image)) / count) ** 2
-    images = _normal(confidence) * math.sqrt(variance / count)
-    return math.hypot(images, _welch_width(a.mean(axis=1), b.mean(axis=1), confidence))
-
-
-def _welch_width(a: NDArray[np.float64], b: NDArray[np.float64], confidence: float) -> float:
-    """Return half the width of Welch's interval, with Satterthwaite's degrees of freedom; one seed has no spread."""
-    parts = [(float(np.var(x, ddof=1)) / len(x), len(x) - 1) for x in (a, b) if len(x) > 1]
-    variance = sum(part for part, _ in parts)
-    if variance == 0:
-        return 0.0
-    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
-    return _student(freedom, confidence) * math.sqrt(variance)
-
-
-def _rightness(seeds: Sequence[Sequence[Prediction]]) -> Rightness:
-    """Return for each seed and image whether the most probable class is the true one."""
+def _correct(seeds: Sequence[Sequence[Prediction]]) -> Correct:
+    """Return for each seed (row) and image (column) whether the most probable class is the true one."""
     first = [(prediction.image, prediction.label) for prediction in seeds[0]]
     for seed in seeds:
         assert [(prediction.image, prediction.label) for prediction in seed] == first, "seeds see the same images"
     return np.array([[prediction.classes[0] == prediction.label for prediction in seed] for seed in seeds])
-
-
-def _wilson(share: float, total: int, confidence: float) -> Interval:
-    """Return Wilson's interval of a share, which need not be a whole number of `total`."""
-    z = _normal(confidence)
-    middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-    width = z / (1 + z**2 / total) * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    # At 0 and at 1 the bound is the share itself, but for rounding.
-    return max(0.0, min(share, middle - width)), min(1.0, max(share, middle + width))
-
-
-def _normal(confidence: float) -> float:
-    from scipy.special import ndtri
-
-    return float(ndtri((1 + confidence) / 2))
-
-
-def _student(freedom: float, confidence: float) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, (1 + confidence) / 2))

@@ -1,4 +1,4 @@
-"""What one model meets when it is trained: the data in its shape, and what updates it, by the plan."""
+"""Build the data loader and the learner for one model and seed."""
 
 from __future__ import annotations
 
@@ -7,76 +7,94 @@ from dataclasses import dataclass
 import torch
 
 from archbench.precision import find_precision
-from archbench.training.config import Plan
+from archbench.training.config import TrainConfig
 from archbench.training.data.batches import Batches
 from archbench.training.data.records import Data, Images
-from archbench.training.distributed.process_group import World
+from archbench.training.distributed.process_group import ProcessGroup
 from archbench.training.learner import Learner
 from archbench.training.model.adapt import Adapted, adapt
+from archbench.training.recipes import Recipe
+from archbench.training.schedule import steps_per_epoch
 from archbench.training.seeding import seed_all
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """One model, by its address, one seed, and the model as it was built for the data."""
+class Task:
+    """One model (`model` is its address, `adapted` the module as built for the data) trained with one seed."""
 
-    plan: Plan
+    config: TrainConfig
     model: str
     seed: int
     data: Data
     adapted: Adapted
-    world: World
+    group: ProcessGroup
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that the model is trained by."""
+        return self.config.recipe_of(self.model)
+
+    @property
+    def batch(self) -> int:
+        """Images per step, of all processes together."""
+        return self.config.batch_of(self.model)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole training."""
+        return self.config.steps_of(self.model, len(self.data.train))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in the training images."""
+        return steps_per_epoch(len(self.data.train), self.batch)
 
     def learner(self) -> Learner:
-        """Return the model on its device with everything that trains it."""
-        plan = self.plan
-        module = self.adapted.model.to(plan.kind)
+        """Return the model on its device, with its optimizer, schedule and training batches."""
+        config = self.config
+        module = self.adapted.model.to(config.device)
         if any(parameter.dim() == 4 for parameter in module.parameters()):
-            module = module.to(memory_format=self._layout)
+            module = module.to(memory_format=self._memory_format)
         return Learner(
             module,
-            plan.recipe_of(self.model),
+            self.recipe,
             self.batches(self.data.train, is_training=True),
-            steps=plan.steps_of(self.model, len(self.data.train)),
-            precision=find_precision(plan.dtype),
-            kind=plan.kind,
-            compiled=plan.compiled,
-            world=self.world,
+            steps=self.steps,
+            precision=find_precision(config.dtype),
+            device=config.device,
+            compiled=config.compiled,
+            group=self.group,
         )
 
     def batches(self, images: Images, *, is_training: bool = False) -> Batches:
-        """Return the images as the model takes them; this process's share of each batch, augmented, for training."""
+        """Return batches in the model's input shape; for training augmented, and this process's share of each."""
         channels, height, width = self.adapted.input_shape
         return Batches(
             images,
-            batch=self.plan.batch_of(self.model),
+            batch=self.batch,
             mean=self.data.mean,
             std=self.data.std,
             size=(height, width),
             channels=channels,
-            device=self.plan.kind,
-            memory_format=self._layout,
-            augmentation=self.plan.augmentation if is_training else "none",
+            device=self.config.device,
+            memory_format=self._memory_format,
+            augmentation=self.config.augmentation if is_training else "none",
             seed=self.seed,
-            rank=self.world.rank if is_training else 0,
-            world=self.world.size if is_training else 1,
+            group=self.group if is_training else ProcessGroup(),
         )
 
     @property
-    def _layout(self) -> torch.memory_format:
-        return torch.channels_last if self.plan.layout == "nhwc" else torch.contiguous_format
+    def _memory_format(self) -> torch.memory_format:
+        return torch.channels_last if self.config.layout == "nhwc" else torch.contiguous_format
 
 
-def build(plan: Plan, model: str, seed: int, data_shape: tuple[int, int, int], num_classes: int) -> Adapted:
-    """Return a model for the data, initialised by the plan and a seed; the generators stand where training begins.
+def build_model(
+    config: TrainConfig, model: str, seed: int, data_shape: tuple[int, int, int], num_classes: int
+) -> Adapted:
+    """Return a model for the data, initialised from a seed; random generators are then where training starts.
 
-    Raises AddressError or InputError for a model that cannot be had so.
+    Raises AddressError, UsageError or InputError for a model that cannot be built or fitted to the data.
     """
     seed_all(seed)
-    return adapt(
-        model,
-        data_shape=data_shape,
-        num_classes=num_classes,
-        size=plan.size,
-        initialisation=plan.initialisation or plan.recipe_of(model).initialisation,
-    )
+    initialisation = config.initialisation_of(model)
+    return adapt(model, data_shape=data_shape, num_classes=num_classes, size=config.size, initialisation=initialisation)

@@ -1,57 +1,60 @@
-"""How long a training will take: a few steps of a model that is then thrown away."""
+"""Estimate the duration of a training from a few steps of a model that is then discarded."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
 
-from archbench.training.config import Plan
+from archbench.training.config import TrainConfig
 from archbench.training.data.records import Data
-from archbench.training.distributed.process_group import World
-from archbench.training.task import Setting, build
+from archbench.training.distributed.process_group import ProcessGroup
+from archbench.training.schedule import steps_per_epoch
+from archbench.training.task import Task, build_model
 
-# Steps this long say how long those of larger batches take, too.
-_LONG_S = 0.2
+# Steps at least this long are extrapolated to larger batches.
+_LEAST_STEP_S = 0.2
 _FIRST_BATCH = 4
 _GROWTH = 4
 _TRIALS = 3
-# Forward alone against forward, backward and update: a third of the arithmetic.
+# Forward alone compared with forward, backward and update: a third of the arithmetic.
 _EVALUATION_SHARE = 1 / 3
 
 
-def step_time_s(plan: Plan, model: str, data: Data) -> float:
-    """Return about how many seconds a step takes, from steps of two smaller batches where those take long enough.
+def step_time_s(config: TrainConfig, model: str, data: Data) -> float:
+    """Return the approximate duration of a step, extrapolated from smaller batches if these take long enough.
 
-    A part of a step, such as the update, takes as long for any batch; the rest grows with it: two points give both.
-    Raises what the model raises.
+    A part of a step, such as the update, takes as long for any batch; the rest is proportional to it: two points give
+    both. Raises what the model raises.
     """
-    batch = plan.batch_of(model)
+    batch = config.batch_of(model)
     small = min(_FIRST_BATCH, batch)
-    small_s = _quickest_step_s(plan, model, data, small)
+    small_s = _fastest_step_s(config, model, data, small)
     while small < batch:
         large = min(_GROWTH * small, batch)
-        large_s = _quickest_step_s(plan, model, data, large)
-        if large_s >= _LONG_S:
-            each_s = max(0.0, (large_s - small_s) / (large - small))
-            return large_s + (batch - large) * each_s
+        large_s = _fastest_step_s(config, model, data, large)
+        if large_s >= _LEAST_STEP_S:
+            image_s = max(0.0, (large_s - small_s) / (large - small))
+            return large_s + (batch - large) * image_s
         small, small_s = large, large_s
     return small_s
 
 
-def training_time_s(plan: Plan, model: str, data: Data, step_s: float) -> float:
-    """Return about how many seconds one model takes with one seed: all steps, validation and test images."""
-    steps = plan.steps_of(model, len(data.train))
-    epochs = -(-steps // plan.steps_per_epoch(model, len(data.train)))
+def training_time_s(config: TrainConfig, model: str, data: Data, step_s: float) -> float:
+    """Return the approximate duration of one training: all steps, and the evaluation of validation and test images."""
+    batch = config.batch_of(model)
+    steps = config.steps_of(model, len(data.train))
+    epochs = -(-steps // steps_per_epoch(len(data.train), batch))
     evaluated = epochs * len(data.validation) + len(data.test)
-    return steps * step_s + evaluated * step_s / plan.batch_of(model) * _EVALUATION_SHARE
+    return steps * step_s + evaluated * step_s / batch * _EVALUATION_SHARE
 
 
-def steps_within(plan: Plan, data: Data, step_s: dict[str, float], limit_s: float) -> int:
-    """Return how many steps every model and seed can take in so many seconds together, at least 1."""
+def steps_within(config: TrainConfig, data: Data, step_s: dict[str, float], limit_s: float) -> int:
+    """Return the largest number of steps, at least 1, that all models and seeds together take within a time limit."""
 
     def total_s(steps: int) -> float:
-        tried = replace(plan, steps=steps, epochs=None)
-        return len(plan.seeds) * sum(training_time_s(tried, model, data, each) for model, each in step_s.items())
+        candidate = replace(config, steps=steps, epochs=None)
+        times = (training_time_s(candidate, model, data, duration) for model, duration in step_s.items())
+        return len(config.seeds) * sum(times)
 
     low, high = 1, 2
     while total_s(high) <= limit_s:
@@ -62,10 +65,10 @@ def steps_within(plan: Plan, data: Data, step_s: dict[str, float], limit_s: floa
     return low
 
 
-def _quickest_step_s(plan: Plan, model: str, data: Data, batch: int) -> float:
-    tried = replace(plan, batch=batch, compiled=False, recipe="equal")
-    adapted = build(tried, model, 0, data.shape, data.num_classes)
-    learner = Setting(tried, model, 0, data, adapted, World()).learner()
+def _fastest_step_s(config: TrainConfig, model: str, data: Data, batch: int) -> float:
+    trial = replace(config, batch=batch, compiled=False, recipe="equal")
+    adapted = build_model(trial, model, 0, data.shape, data.num_classes)
+    learner = Task(trial, model, 0, data, adapted, ProcessGroup()).learner()
     learner.advance()
     times = []
     for _ in range(_TRIALS):

@@ -1,10 +1,11 @@
-"""One model trained with one seed, from the first step, or from where it was left, to its test accuracy."""
+"""Train one model with one seed, from the first step or from a checkpoint, to its test accuracy."""
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,94 +13,92 @@ import torch
 from torch import Tensor, nn
 
 from archbench.errors import UsageError
-from archbench.training.callbacks import Watch
+from archbench.progress import Progress
 from archbench.training.clock import StepClock
 from archbench.training.config import differences, source_digest
 from archbench.training.data.batches import Batches
 from archbench.training.evaluation import Evaluation, evaluate
 from archbench.training.learner import NonFiniteError
+from archbench.training.messages import epoch_line, step_line
 from archbench.training.run_dir import checkpoints
 from archbench.training.run_dir.records import Epoch, Outcome, Prediction, Status
 from archbench.training.seeding import random_states, restore, seed_all
-from archbench.training.statistics import accuracy_interval, chance_accuracy, chance_loss, outcome_of
-from archbench.training.task import Setting
-
-
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """What a training needs besides its plan: where to save and how often, who looks on, and who stops it."""
-
-    folder: Path
-    checkpoint_s: float
-    watch: Watch
-    is_asked_to_stop: Callable[[], bool]
+from archbench.training.statistics import chance_loss, is_at_chance, status_of
+from archbench.training.task import Task
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What one training came to: every test image's prediction is there only if it ended."""
+    """The result of a training that reached its last step: one prediction per test image."""
 
     outcome: Outcome
     predictions: tuple[Prediction, ...]
     model: nn.Module
 
 
-class Training:
-    """One training on its way. Its model was initialised after `seed_all`, and nothing random was drawn since."""
+class Trainer:
+    """One training in progress. Its model was built after `seed_all`, and no random number was drawn since.
 
-    def __init__(self, setting: Setting, around: Circumstances) -> None:
-        self._setting, self._around = setting, around
-        self._model, self._seed = setting.model, setting.seed
-        self._learner = setting.learner()
-        self._validation = setting.batches(setting.data.validation)
-        self._steps = setting.plan.steps_of(setting.model, len(setting.data.train))
-        self._steps_per_epoch = setting.plan.steps_per_epoch(setting.model, len(setting.data.train))
+    Checkpoints go to `folder` every `checkpoint_s` seconds. `on_epoch` receives all rows of `metrics.csv` so far after
+    each epoch. Training stops after the step in which `should_stop` returns true.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        folder: Path,
+        *,
+        checkpoint_s: float,
+        progress: Progress,
+        on_epoch: Callable[[Sequence[Epoch]], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._task, self._folder, self._checkpoint_s = task, folder, checkpoint_s
+        self._progress, self._on_epoch, self._should_stop = progress, on_epoch, should_stop
+        self._learner = task.learner()
+        self._validation = task.batches(task.data.validation)
         self._history: list[Epoch] = []
         self._losses: list[float] = []
-        self._clock = StepClock(setting.plan.batch_of(setting.model))
-        self._notes = list(setting.adapted.notes)
+        self._clock = StepClock(task.batch)
+        self._notes = list(task.adapted.notes)
         self._spread: float | None = None
         self._saved_at = time.monotonic()
 
     def run(self) -> Trained | None:
-        """Train to the end and return what came of it; None if it was asked to stop, and has saved where it is.
+        """Train to the end and return the result; None where it was stopped, with a checkpoint saved.
 
-        Raises NonFiniteError, with the last good checkpoint kept, UsageError for a checkpoint of something else,
-        OutputError where a checkpoint cannot be written.
+        Raises NonFiniteError, with the last good state saved, UsageError for a checkpoint of another model or
+        configuration, OutputError where a checkpoint cannot be written.
         """
-        if self._setting.plan.kind == "cuda":
+        task, learner = self._task, self._learner
+        if task.config.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         if not self._resume():
             self._spread = self._initial_spread()
-        if not self._setting.world.is_first:  # what is dropped is to differ between processes
-            seed_all(self._seed + self._learner.step, self._setting.world.rank)
-        self._around.watch.begin(self._model, self._seed, self._steps, self._learner.step)
-        while self._learner.step < self._steps:
+        if not task.group.is_first:  # each process draws its own dropout masks
+            seed_all(task.seed + learner.step, task.group.rank)
+        self._progress.begin(self._name, steps=task.steps, done=learner.step)
+        while learner.step < task.steps:
             try:
                 self._advance()
             except NonFiniteError:
-                self._save()  # the step was not made
+                self._save()  # the parameters were not updated
                 raise
-            if self._is_epoch_over():
+            if learner.step % task.steps_per_epoch == 0 or learner.step == task.steps:
                 self._end_epoch()
-            if self._setting.world.any(self._around.is_asked_to_stop()):
+            if task.group.any(self._should_stop()):
                 self._save()
                 return None
-            if time.monotonic() - self._saved_at >= self._around.checkpoint_s:
+            if time.monotonic() - self._saved_at >= self._checkpoint_s:
                 self._save()
-        return self._tested()
-
-    @property
-    def history(self) -> Sequence[Epoch]:
-        """The rows of `metrics.csv` so far."""
-        return self._history
+        return self._test()
 
     def outcome(self, status: Status, reason: str, test: Evaluation | None = None) -> Outcome:
-        """Return how it ended, or stands."""
+        """Return the outcome of the training as it stands."""
         rates = [row.images_per_s for row in self._history if row.images_per_s is not None]
         return Outcome(
-            model=self._model,
-            seed=self._seed,
+            model=self._task.model,
+            seed=self._task.seed,
             status=status,
             reason=reason,
             steps=self._learner.step,
@@ -107,35 +106,36 @@ class Training:
             test_loss=None if test is None else test.loss,
             top1=None if test is None else test.top1,
             top5=None if test is None else test.top5,
-            images_per_s=_median(rates),
+            images_per_s=statistics.median(rates) if rates else None,
             time_s=self._clock.elapsed_s,
-            peak_bytes=torch.cuda.max_memory_allocated() if self._setting.plan.kind == "cuda" else None,
+            peak_bytes=torch.cuda.max_memory_allocated() if self._task.config.device == "cuda" else None,
             initial_spread=self._spread,
             notes=tuple(self._notes),
         )
 
+    @property
+    def _name(self) -> str:
+        return f"{self._task.model}, seed {self._task.seed}"
+
     def _advance(self) -> None:
         parts = self._learner.parts
         start = time.perf_counter()
-        loss = self._setting.world.mean(self._learner.advance())
+        loss = self._task.group.mean(self._learner.advance())
         self._clock.add(time.perf_counter() - start)
         self._losses.append(loss)
         if self._learner.parts != parts:
-            self._say(f"a batch does not fit in memory: it goes through in {self._learner.parts} parts")
-        self._around.watch.step(self._learner.step, loss, self._clock.images_per_s)
-
-    def _is_epoch_over(self) -> bool:
-        return self._learner.step % self._steps_per_epoch == 0 or self._learner.step == self._steps
+            self._note(f"a batch does not fit in memory: it is divided into {self._learner.parts} parts")
+        validation = self._history[-1].validation_top1 if self._history else None
+        self._progress.update(step_line(loss, self._clock.images_per_s, validation), step=self._learner.step)
 
     def _end_epoch(self) -> None:
-        """Measure the validation images and note where the training stands."""
-        found, _ = self._evaluate(self._validation)
-        step = self._learner.step
-        since = (step - 1) // self._steps_per_epoch * self._steps_per_epoch
-        losses = self._losses[since:]
+        """Evaluate on the validation images and add a row to the history."""
+        evaluation, _ = self._evaluate(self._validation)
+        step, length = self._learner.step, self._task.steps_per_epoch
+        losses = self._losses[(step - 1) // length * length :]
         row = Epoch(
-            model=self._model,
-            seed=self._seed,
+            model=self._task.model,
+            seed=self._task.seed,
             epoch=len(self._history) + 1,
             step=step,
             train_loss=sum(losses) / len(losses),
@@ -145,57 +145,62 @@ class Training:
             learning_rate=self._learner.schedule.rate(step - 1),
             images_per_s=self._clock.images_per_s,
             elapsed_s=self._clock.elapsed_s,
-            validation_loss=found.loss,
-            validation_top1=found.top1,
-            validation_top5=found.top5,
+            validation_loss=evaluation.loss,
+            validation_top1=evaluation.top1,
+            validation_top5=evaluation.top5,
         )
         self._clock.begin_epoch()
-        self._learner.schedule.after_epoch(found.loss)
+        self._learner.schedule.after_epoch(evaluation.loss)
         self._history.append(row)
-        self._around.watch.epoch(row)
+        self._on_epoch(self._history)
+        self._progress.update(epoch_line(row))
 
-    def _tested(self) -> Trained:
-        """Read the test images, for the first and only time."""
-        found, predictions = self._evaluate(self._setting.batches(self._setting.data.test))
-        recipe = self._setting.plan.recipe_of(self._model)
-        warm_up = round(recipe.warm_up * self._steps)
-        status = outcome_of(self._losses, warm_up, chance_loss(self._setting.data.train.labels.tolist()))
-        if status == "ok" and _is_no_better_than_guessing(predictions):
+    def _test(self) -> Trained:
+        """Evaluate on the test images, for the first and only time."""
+        task = self._task
+        evaluation, predictions = self._evaluate(task.batches(task.data.test))
+        warm_up = task.recipe.warm_up_steps(task.steps)
+        status = status_of(self._losses, warm_up, chance_loss(task.data.train.labels.tolist()))
+        if status == "ok" and is_at_chance(predictions):
             status = "chance"
-        last = asdict(self._history[-1]) | {"test_loss": found.loss, "top1": found.top1, "top5": found.top5}
-        self._history[-1] = Epoch(**last)
-        return Trained(self.outcome(status, "", found), tuple(predictions), self._learner.model)
+        last = self._history[-1]
+        self._history[-1] = replace(last, test_loss=evaluation.loss, top1=evaluation.top1, top5=evaluation.top5)
+        return Trained(self.outcome(status, "", evaluation), tuple(predictions), self._learner.model)
 
     def _evaluate(self, batches: Batches) -> tuple[Evaluation, list[Prediction]]:
-        """Return what the first process finds, in all of them."""
-        world = self._setting.world
-        found = evaluate(self._learner.scores, batches.in_order()) if world.is_first else None
-        result: tuple[Evaluation, list[Prediction]] = world.broadcast(found)
+        """Evaluate in the first process, and return its result in every process."""
+        group = self._task.group
+        result: tuple[Evaluation, list[Prediction]] = group.broadcast(
+            evaluate(self._learner.scores, batches.in_order()) if group.is_first else None
+        )
         return result
 
     def _initial_spread(self) -> float:
         inputs, _ = next(iter(self._validation.in_order()))
         states = random_states()
         scores: Tensor = self._learner.scores(inputs).float()
-        restore(states)  # whatever a forward pass draws, training starts from the seed
+        restore(states)  # whatever the forward pass draws, training starts from the seed
         return float(scores.std(dim=0, correction=0).mean())
 
     def _resume(self) -> bool:
-        """Go on from the last whole checkpoint; say no if there is none."""
-        loaded = checkpoints.load(self._around.folder)
+        """Load the last intact checkpoint; return whether there is one."""
+        loaded = checkpoints.load(self._folder)
         for path in loaded.damaged:
-            self._say(f"checkpoint {path.name} was damaged; going on from the one before, or from the start")
-            if self._setting.world.is_first:
+            self._note(f"checkpoint {path.name} was damaged; going on from the one before, or from the start")
+            if self._task.group.is_first:
                 path.unlink(missing_ok=True)
-        content = loaded.content
-        if content is None:
+        if loaded.content is None:
             return False
-        found = differences(content["what"], self._what())
-        if found:
-            raise UsageError(f"cannot go on in '{self._around.folder}': {'; '.join(found)}")
+        self._load(loaded.content)
+        return True
+
+    def _load(self, content: dict[str, Any]) -> None:
+        differing = differences(content["what"], self._identity())
+        if differing:
+            raise UsageError(f"cannot go on in '{self._folder}': {'; '.join(differing)}")
         if content["threads"] != torch.get_num_threads():
             threads = f"{content['threads']} threads, now {torch.get_num_threads()}"
-            self._say(f"it was begun with {threads}: the last bits may differ")
+            self._note(f"it was begun with {threads}: the last bits may differ")
         self._learner.load(content["learner"])
         self._history = [Epoch(**row) for row in content["history"]]
         self._losses = list(content["losses"])
@@ -203,16 +208,15 @@ class Training:
         self._clock.load(content["clock"])
         self._notes = list(dict.fromkeys((*content["notes"], *self._notes)))
         restore(content["random"])
-        return True
 
     def _save(self) -> None:
-        if self._setting.world.is_first:
-            checkpoints.save(self._around.folder, self._learner.step, self._content())
+        if self._task.group.is_first:
+            checkpoints.save(self._folder, self._learner.step, self._content())
         self._saved_at = time.monotonic()
 
     def _content(self) -> dict[str, Any]:
         return {
-            "what": self._what(),
+            "what": self._identity(),
             "learner": self._learner.state(),
             "history": [asdict(row) for row in self._history],
             "losses": self._losses,
@@ -223,29 +227,15 @@ class Training:
             "threads": torch.get_num_threads(),
         }
 
-    def _what(self) -> dict[str, Any]:
-        """Return what a checkpoint must be of to be gone on from."""
+    def _identity(self) -> dict[str, Any]:
+        """Return what must be equal where a training continues from a checkpoint."""
+        task = self._task
         shapes = {name: list(tensor.shape) for name, tensor in self._learner.model.state_dict().items()}
-        identity = self._setting.plan.identity() | {"seeds": self._seed, "models": self._model}
+        identity = task.config.identity() | {"seeds": task.seed, "models": task.model}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in identity.items()}
-        plain["its code"] = source_digest(self._model)
+        plain["its code"] = source_digest(task.model)
         return plain | {f"the shape of {name}": shape for name, shape in shapes.items()}
 
-    def _say(self, text: str) -> None:
+    def _note(self, text: str) -> None:
         self._notes.append(text)
-        self._around.watch.note(f"{self._model}, seed {self._seed}: {text}")
-
-
-def _is_no_better_than_guessing(predictions: Sequence[Prediction]) -> bool:
-    """Say whether the 95% interval of the test accuracy reaches down to that of always guessing the largest class."""
-    right = sum(one.classes[0] == one.label for one in predictions)
-    low, _ = accuracy_interval(right, len(predictions))
-    return low <= chance_accuracy([one.label for one in predictions], 1)
-
-
-def _median(values: Sequence[float]) -> float | None:
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    if not ordered:
-        return None
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+        self._progress.note(f"{self._name}: {text}")

@@ -136,7 +136,7 @@ def test_predict_says_of_a_users_picture_what_the_model_finds_most_probable(arch
     ("arguments", "said"),
     [
         (("missing.png",), "'missing.png' cannot be read: No such file"),
-        (("broken.png",), "'broken.png' is no image that can be read"),
+        (("broken.png",), "'broken.png' is not an image that can be read"),
         (("broken.png", "--model", "lenet?activation=tanhh"), "did you mean 'lenet?activation=tanh'?"),
         (("good.png", "--seed", "7"), "was not trained to the end with seed 7"),
         (("good.png", "--sheet", "a.pdf"), "--sheet a.pdf has none of the endings"),
@@ -161,15 +161,15 @@ def test_predict_tells_bad_input_in_one_line(archbench, run_folder, tmp_path, mo
         (("lenet", "--recipe", "papr"), "did you mean 'paper'?"),
         (("lenet", "--recipe", "paper"), "--recipe equal trains any model"),
         (("lenet", "--epochs", "1", "--minutes", "2"), "leave out all but one"),
-        (("lenet", "--epochs", "0"), "--epochs 0.0 is no length"),
-        (("lenet", "--size", "big"), "--size big is no size"),
+        (("lenet", "--epochs", "0"), "--epochs 0 is not a valid length"),
+        (("lenet", "--size", "big"), "--size big is not auto or a whole number above 0"),
         (("lenet", "--size", "4"), "4"),
-        (("lenet", "--device", "gpu"), "--device gpu is none of its choices; did you mean 'cpu'?"),
-        (("lenet", "--dtype", "bf16"), "amp computes so"),
+        (("lenet", "--device", "gpu"), "--device gpu is not one of cpu, cuda, mps; did you mean 'cpu'?"),
+        (("lenet", "--dtype", "bf16"), "amp keeps the weights in 32 bits"),
         (("lenet", "--dtype", "fp31"), "fp32"),
         (("lenet", "--augment", "crp"), "did you mean 'crop'?"),
         (("lenet", "--init", "kaimng"), "kaiming"),
-        (("lenet", "--vary", "activation"), "--vary activation names no forms"),
+        (("lenet", "--vary", "activation"), "--vary activation names no values"),
         (("lenet", "--vary", "activation=relu,sigmoyd"), "did you mean 'sigmoid'?"),
         (("--resume", "nowhere"), "'nowhere' holds no training run"),
     ],
@@ -185,7 +185,7 @@ def test_train_tells_bad_use_in_one_line_and_keeps_nothing(archbench, tmp_path, 
 def test_a_folder_that_holds_a_run_is_not_written_over(archbench, run_folder):
     code, _, err = archbench("train", "lenet", "--out", str(run_folder))
     assert code == 2
-    assert f"--resume {run_folder} goes on" in err
+    assert f"--resume {run_folder} continues it" in err
 
 
 def test_a_model_that_fails_is_a_row_and_the_others_go_on(archbench, tmp_path):

@@ -38,7 +38,7 @@ def _net() -> nn.Module:
 def _learner(model: nn.Module, recipe: Recipe = PLAIN, dtype: str = "fp32") -> Learner:
     torch.manual_seed(1)
     batches = FixedBatches(torch.randn(6, 1, 8, 8), torch.tensor([0, 1, 2, 0, 1, 2]))
-    return Learner(model, recipe, batches, steps=10, precision=find_precision(dtype), kind="cpu")
+    return Learner(model, recipe, batches, steps=10, precision=find_precision(dtype), device="cpu")
 
 
 def test_steps_are_those_of_a_hand_written_loop():

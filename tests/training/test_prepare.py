@@ -6,21 +6,21 @@ import sys
 import pytest
 
 from archbench.errors import UsageError
-from archbench.training.config import Plan, differences, from_record, source_digest
-from archbench.training.prepare import Asked, prepare, varied
+from archbench.training.config import TrainConfig, differences, from_record, source_digest
+from archbench.training.prepare import prepare, vary_models
 from archbench.training.run_dir.lock import locked
 from archbench.training.time_estimate import steps_within, training_time_s
 
 
 def test_variations_make_an_address_of_each_form():
-    assert varied(["lenet"], ["activation=relu,tanh", "init=xavier"]) == (
+    assert vary_models(["lenet"], ["activation=relu,tanh", "init=xavier"]) == (
         "lenet?activation=relu&init=xavier",
         "lenet?activation=tanh&init=xavier",
     )
 
 
 def test_a_variation_takes_the_place_of_an_argument_and_no_model_comes_twice():
-    assert varied(["lenet?init=paper&activation=relu"], ["activation=relu,tanh,relu"]) == (
+    assert vary_models(["lenet?init=paper&activation=relu"], ["activation=relu,tanh,relu"]) == (
         "lenet?init=paper&activation=relu",
         "lenet?init=paper&activation=tanh",
     )
@@ -28,15 +28,15 @@ def test_a_variation_takes_the_place_of_an_argument_and_no_model_comes_twice():
 
 def test_two_models_whose_files_would_have_one_name_are_refused():
     with pytest.raises(UsageError, match=r"would share the folder 'a_net.py_Net'"):
-        varied(["../a/net.py:Net", "a/net.py:Net"], [])
+        vary_models(["../a/net.py:Net", "a/net.py:Net"], [])
 
 
 def test_a_batch_that_is_larger_than_the_data_is_refused():
-    with pytest.raises(UsageError, match="a batch of 2000 is more than the 1293 training images"):
-        prepare(Asked(models=("lenet",), batch=2000), kind="cpu", threads=1)
+    with pytest.raises(UsageError, match="batch=2000 is more than the 1293 training images"):
+        prepare(_config(batch=2000))
 
 
-def _plan(**changed: object) -> Plan:
+def _config(**changed: object) -> TrainConfig:
     values = {
         "models": ("lenet",),
         "seeds": (0, 1),
@@ -49,30 +49,30 @@ def _plan(**changed: object) -> Plan:
         "batch": 100,
         "augmentation": "none",
         "initialisation": None,
-        "kind": "cpu",
+        "device": "cpu",
         "dtype": "fp32",
         "layout": "nchw",
         "compiled": False,
         "threads": 1,
     }
-    return Plan(**{**values, **changed})
+    return TrainConfig(**{**values, **changed})
 
 
-def test_a_plan_comes_back_from_its_record():
-    assert from_record(_plan().to_record()) == _plan()
+def test_a_config_comes_back_from_its_record():
+    assert from_record(_config().to_record()) == _config()
 
 
 def test_epochs_are_of_whole_batches():
     # 1,250 images are 12 batches of 100; half an epoch of one batch is still a step.
-    assert _plan().steps_of("lenet", 1250) == 24
-    assert _plan(epochs=0.5, batch=1250).steps_of("lenet", 1250) == 1
-    assert _plan(epochs=None, steps=7).steps_of("lenet", 1250) == 7
+    assert _config().steps_of("lenet", 1250) == 24
+    assert _config(epochs=0.5, batch=1250).steps_of("lenet", 1250) == 1
+    assert _config(epochs=None, steps=7).steps_of("lenet", 1250) == 7
 
 
 def test_where_a_run_goes_on_the_machine_may_be_another_but_nothing_else():
-    same = _plan(kind="cuda", threads=8, data="folder:/elsewhere")
-    assert differences(_plan().identity(), same.identity()) == []
-    assert differences(_plan().identity(), _plan(batch=64).identity()) == ["batch was 100, now 64"]
+    same = _config(device="cuda", threads=8, data="folder:/elsewhere")
+    assert differences(_config().identity(), same.identity()) == []
+    assert differences(_config().identity(), _config(batch=64).identity()) == ["batch was 100, now 64"]
 
 
 class _Counted:
@@ -85,18 +85,18 @@ class _Counted:
 def test_the_time_of_a_training_is_that_of_its_steps_and_of_what_is_evaluated():
     # 24 steps of 2 s; two epochs of 300 validation images and 600 test images, 1,200 in all at a third of 20 ms each.
     data = _Counted(1250, 300, 600)
-    assert training_time_s(_plan(), "lenet", data, 2.0) == pytest.approx(24 * 2 + 1200 * 0.02 / 3)
+    assert training_time_s(_config(), "lenet", data, 2.0) == pytest.approx(24 * 2 + 1200 * 0.02 / 3)
 
 
 def test_as_many_steps_as_fit_are_as_many_as_a_loop_finds():
     data, step_s = _Counted(1250, 300, 600), {"lenet": 0.5}
 
     def total_s(steps: int) -> float:
-        return 2 * training_time_s(_plan(epochs=None, steps=steps), "lenet", data, 0.5)
+        return 2 * training_time_s(_config(epochs=None, steps=steps), "lenet", data, 0.5)
 
     by_loop = max(steps for steps in range(1, 500) if total_s(steps) <= 120)
-    assert steps_within(_plan(), data, step_s, 120.0) == by_loop
-    assert steps_within(_plan(), data, step_s, 0.001) == 1
+    assert steps_within(_config(), data, step_s, 120.0) == by_loop
+    assert steps_within(_config(), data, step_s, 0.001) == 1
 
 
 def test_a_models_code_is_told_by_its_file(tmp_path):

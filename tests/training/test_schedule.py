@@ -65,7 +65,7 @@ def test_each_family_has_its_papers_recipe():
 
 @pytest.mark.parametrize("model", ["lenet", "torchvision:resnet18", "net.py:Net"])
 def test_a_model_without_a_papers_recipe_is_told_of_the_equal_one(model):
-    with pytest.raises(UsageError, match="alexnet, zfnet, vgg only; --recipe equal"):
+    with pytest.raises(UsageError, match="alexnet, zfnet, vgg only; recipe='equal' trains any"):
         find_recipe("paper", model)
 
 

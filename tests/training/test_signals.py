@@ -18,9 +18,9 @@ def heard():
 
 def test_the_first_signal_is_noted_and_has_its_usual_effect_at_the_end(heard):
     with Interruption() as interruption:
-        assert not interruption.is_asked_for
+        assert not interruption.is_requested
         signal.raise_signal(signal.SIGTERM)
-        assert interruption.is_asked_for
+        assert interruption.is_requested
         assert heard == []
     assert heard == [signal.SIGTERM]
 
@@ -38,7 +38,7 @@ def test_ctrl_c_becomes_a_keyboard_interrupt_at_the_end():
     def train() -> None:
         with Interruption() as interruption:
             signal.raise_signal(signal.SIGINT)
-            steps.append(interruption.is_asked_for)
+            steps.append(interruption.is_requested)
 
     with pytest.raises(KeyboardInterrupt):
         train()
@@ -61,7 +61,7 @@ def test_a_signal_that_is_ignored_stays_so():
     try:
         with Interruption() as interruption:
             signal.raise_signal(signal.SIGTERM)
-            assert not interruption.is_asked_for
+            assert not interruption.is_requested
     finally:
         signal.signal(signal.SIGTERM, before)
 

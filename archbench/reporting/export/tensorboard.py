@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +28,7 @@ _CURVES = (
 def require_tensorboard() -> None:
     """Raise UsageError with the command that installs TensorBoard, if it is missing."""
     if find_spec("tensorboard") is None:
-        raise UsageError("--tensorboard needs tensorboard (pip install 'archbench[tensorboard]')")
+        raise UsageError("{tensorboard} requires TensorBoard (pip install 'archbench[tensorboard]')", tensorboard=...)
 
 
 def write_logs(folder: Path, epochs: Sequence[Epoch]) -> None:
@@ -42,3 +43,4 @@ def write_logs(folder: Path, epochs: Sequence[Epoch]) -> None:
                     value = getattr(row, field)
                     if value is not None:
                         writer.add_scalar(tag, value, row.step)
+    logging.getLogger("archbench").info("wrote logs: tensorboard --logdir %s", folder)

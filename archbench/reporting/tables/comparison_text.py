@@ -1,4 +1,4 @@
-"""What a comparison of trained models shows, in plain sentences that claim no more than the intervals do."""
+"""Comparison of trained models as sentences that claim no more than the intervals show."""
 
 from __future__ import annotations
 
@@ -10,106 +10,108 @@ from archbench.training.run_dir.records import Accuracy
 from archbench.training.statistics import Comparison, Standing
 from archbench.units import format_integer, format_ratio
 
-# Costs that are closer to each other are called the same.
+# Costs within this ratio count as equal.
 _SAME_COST = 1.01
 _OPPOSITE: dict[Standing, Standing] = {"better": "worse", "worse": "better", "undecided": "undecided"}
 
 
 def verdict(accuracies: Sequence[Accuracy], comparisons: Sequence[Comparison]) -> tuple[str, ...]:
-    """Return the sentences: who learns better than whom and at which cost, what cannot be told, who did not learn.
+    """Return sentences: which model learns better at which cost, what cannot be decided, which models did not learn.
 
-    `comparisons` are those of `compare_models`; pairs with a model whose status is not `ok` are left out, since an
-    accuracy at chance is no measure of the model.
+    `comparisons` are those of `compare_models`. Models whose status is not `ok` are left out of them, since an accuracy
+    at chance does not measure the model.
     """
     learned = sorted((row for row in accuracies if row.status == "ok"), key=_mean, reverse=True)
-    pairs = {(found.a, found.b): found for one in comparisons for found in (one, _turned(one))}
+    by_models = {(pair.a, pair.b): pair for comparison in comparisons for pair in (comparison, _reversed(comparison))}
     used = [
-        (a, b, pairs[a.model, b.model])
-        for place, a in enumerate(learned)
-        for b in learned[place + 1 :]
-        if (a.model, b.model) in pairs
+        (a, b, by_models[a.model, b.model])
+        for index, a in enumerate(learned)
+        for b in learned[index + 1 :]
+        if (a.model, b.model) in by_models
     ]
-    said = [sentence for a in learned for sentence in _sentences(a, [pair for pair in used if pair[0] is a])]
-    failed = [_failure(row) for row in accuracies if row.status != "ok"]
-    return (*said, *_reservations([found for *_, found in used]), *failed)
+    sentences = [sentence for a in learned for sentence in _sentences(a, [pair for pair in used if pair[0] is a])]
+    failures = [_failure(row) for row in accuracies if row.status != "ok"]
+    return (*sentences, *_reservations([comparison for *_, comparison in used]), *failures)
 
 
 def _mean(row: Accuracy) -> float:
     return row.top1_mean or 0.0
 
 
-def _turned(found: Comparison) -> Comparison:
-    """Return the same comparison as B's against A."""
+def _reversed(comparison: Comparison) -> Comparison:
+    """Return the same comparison with A and B exchanged."""
     return replace(
-        found,
-        a=found.b,
-        b=found.a,
-        seeds_a=found.seeds_b,
-        seeds_b=found.seeds_a,
-        difference=-found.difference,
-        low=-found.high,
-        high=-found.low,
-        standing=_OPPOSITE[found.standing],
+        comparison,
+        a=comparison.b,
+        b=comparison.a,
+        seeds_a=comparison.seeds_b,
+        seeds_b=comparison.seeds_a,
+        difference=-comparison.difference,
+        low=-comparison.high,
+        high=-comparison.low,
+        standing=_OPPOSITE[comparison.standing],
     )
 
 
 def _sentences(a: Accuracy, pairs: Sequence[tuple[Accuracy, Accuracy, Comparison]]) -> list[str]:
-    """Say what is known of one model against those that came to less."""
-    better = [_against(a, b, found) for _, b, found in pairs if found.standing == "better"]
-    undecided = [(b, found) for _, b, found in pairs if found.standing != "better"]
-    said = []
+    """Return the sentences on one model against those of a lower accuracy."""
+    better = [_better(a, b, comparison) for _, b, comparison in pairs if comparison.standing == "better"]
+    sentences = []
     if better:
-        is_single = any(found.p_value is not None for *_, found in pairs)
+        is_single = any(comparison.p_value is not None for *_, comparison in pairs)
         verb = "did better" if is_single else "learns better"
-        said.append(f"{a.model} ({_mean(a):.3f}) {verb} on {a.data} than {listed(better)}.")
-    said += [_no_difference(a, b, found) for b, found in undecided]
-    return said
+        sentences.append(f"{a.model} ({_mean(a):.3f}) {verb} on {a.data} than {listed(better)}.")
+    undecided = [(b, comparison) for _, b, comparison in pairs if comparison.standing != "better"]
+    return sentences + [_no_difference(a, b, comparison) for b, comparison in undecided]
 
 
-def _against(a: Accuracy, b: Accuracy, found: Comparison) -> str:
+def _better(a: Accuracy, b: Accuracy, comparison: Comparison) -> str:
     ratio = a.macs / b.macs if a.macs and b.macs else None
     cost = ""
     if ratio is not None and ratio > _SAME_COST:
         cost = f"; for {format_ratio(ratio)} the MACs"
     elif ratio is not None and ratio < 1 / _SAME_COST:
         cost = f"; with {format_ratio(ratio)} the MACs, so it gets more for its cost"
-    return f"{b.model} ({_mean(b):.3f}; {_evidence(found)}{cost})"
+    return f"{b.model} ({_mean(b):.3f}; {_evidence(comparison)}{cost})"
 
 
-def _no_difference(a: Accuracy, b: Accuracy, found: Comparison) -> str:
-    seeds = max(found.seeds_a, found.seeds_b)
-    shown_by = f"{several(seeds, 'seed')} and {several(found.num_images, 'image')}"
-    cheap, dear = sorted((a, b), key=lambda row: row.macs)
+def _no_difference(a: Accuracy, b: Accuracy, comparison: Comparison) -> str:
+    seeds = max(comparison.seeds_a, comparison.seeds_b)
+    sample = f"{several(seeds, 'seed')} and {several(comparison.num_images, 'image')}"
+    cheap, expensive = sorted((a, b), key=lambda row: row.macs)
     cost = ""
-    if cheap.macs and dear.macs / cheap.macs > _SAME_COST:
-        cost = f" {dear.model} takes {format_ratio(dear.macs / cheap.macs)} the MACs of {cheap.model}."
+    if cheap.macs and expensive.macs / cheap.macs > _SAME_COST:
+        cost = f" {expensive.model} takes {format_ratio(expensive.macs / cheap.macs)} the MACs of {cheap.model}."
     return (
-        f"No difference that {shown_by} can show between {a.model} ({_mean(a):.3f}) and {b.model} ({_mean(b):.3f};"
-        f" {_evidence(found)}).{cost}"
+        f"No difference that {sample} can show between {a.model} ({_mean(a):.3f}) and {b.model} ({_mean(b):.3f};"
+        f" {_evidence(comparison)}).{cost}"
     )
 
 
-def _evidence(found: Comparison) -> str:
-    if found.p_value is not None:
-        return f"McNemar p {'< 0.001' if found.p_value < 0.001 else f'= {found.p_value:.3f}'}"
-    return f"difference {found.low:+.3f} to {found.high:+.3f}"
+def _evidence(comparison: Comparison) -> str:
+    if comparison.p_value is not None:
+        return f"McNemar p {'< 0.001' if comparison.p_value < 0.001 else f'= {comparison.p_value:.3f}'}"
+    return f"difference {comparison.low:+.3f} to {comparison.high:+.3f}"
 
 
 def _reservations(used: Sequence[Comparison]) -> list[str]:
-    said = []
-    if any(found.p_value is None for found in used):
+    """Return the sentences on what the intervals and p-values mean."""
+    sentences = []
+    if any(comparison.p_value is None for comparison in used):
         num_pairs = used[0].num_pairs
-        together = f", of all {format_integer(num_pairs)} pairs together" if num_pairs > 1 else ""
-        said.append(f"Differences are 95% intervals{together}: over seeds and over test images.")
+        joint = f", of all {format_integer(num_pairs)} pairs together" if num_pairs > 1 else ""
+        sentences.append(f"Differences are 95% intervals{joint}: over seeds and over test images.")
     elif used and used[0].num_pairs > 1:
-        said.append(f"p is corrected for {format_integer(used[0].num_pairs)} pairs.")
-    if any(1 in (found.seeds_a, found.seeds_b) for found in used):
-        said.append("What rests on one seed is said of that trained network; another seed may come to another end.")
-    return said
+        sentences.append(f"p is corrected for {format_integer(used[0].num_pairs)} pairs.")
+    if any(1 in (comparison.seeds_a, comparison.seeds_b) for comparison in used):
+        sentences.append(
+            "What rests on one seed is said of that trained network; another seed may come to another end."
+        )
+    return sentences
 
 
 def _failure(row: Accuracy) -> str:
-    """Say what became of a model that is not compared; its status is the gravest of its seeds'."""
+    """Return why a model is not compared."""
     if row.status == "chance":
         top1 = "" if row.top1_mean is None else f" (top-1 {row.top1_mean:.3f}, guessing gives {row.chance_top1:.3f})"
         return (

@@ -1,4 +1,4 @@
-"""The table of predictions: one row an image, its most probable classes and their probabilities."""
+"""The table of predictions: one row per image, its most probable classes and their probabilities."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from archbench.training.run_dir.records import Prediction
 def prediction_table(
     predictions: Sequence[Prediction], classes: Sequence[str], *, names: Sequence[str] = (), title: str = ""
 ) -> Table:
-    """Return one row an image with columns `image, label, class_1, probability_1, class_2, …`, classes by their names.
+    """Return one row per image with columns `image, label, class_1, probability_1, class_2, …`; classes are names.
 
-    `image` is the place in the test set; with `names` it is the image's name, and `label` is empty: nobody knows it.
+    `image` is the index in the test set; with `names` it is the image's name, and `label` is empty, being unknown.
     """
     num_classes = max((len(prediction.classes) for prediction in predictions), default=0)
     return Table(
@@ -24,15 +24,15 @@ def prediction_table(
             *(column for rank in range(1, num_classes + 1) for column in _columns(rank)),
         ),
         rows=[
-            _row(prediction, classes, names[place] if names else prediction.image, is_labelled=not names)
-            for place, prediction in enumerate(predictions)
+            _row(prediction, classes, names[index] if names else prediction.image, is_labelled=not names)
+            for index, prediction in enumerate(predictions)
         ],
         title=title,
     )
 
 
 def _columns(rank: int) -> tuple[Column, Column]:
-    # On a narrow page a probability goes with its class, the least probable ones first.
+    # A narrow page drops a class together with its probability, the least probable first.
     return Column(f"class_{rank}", f"Class {rank}", "text", 1 + rank), Column(
         f"probability_{rank}", f"P {rank}", "percent", 1 + rank
     )
@@ -41,6 +41,6 @@ def _columns(rank: int) -> tuple[Column, Column]:
 def _row(prediction: Prediction, classes: Sequence[str], image: int | str, *, is_labelled: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"image": image, "label": classes[prediction.label] if is_labelled else None}
     pairs = zip(prediction.classes, prediction.probabilities, strict=True)
-    for rank, (place, probability) in enumerate(pairs, start=1):
-        row |= {f"class_{rank}": classes[place], f"probability_{rank}": probability}
+    for rank, (index, probability) in enumerate(pairs, start=1):
+        row |= {f"class_{rank}": classes[index], f"probability_{rank}": probability}
     return row

@@ -1,15 +1,15 @@
-"""Columns of the tables of trained models, and what must be said beside them."""
+"""Tables of trained models: accuracies, epochs and stored runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from archbench.reporting.table import Column, Table
 from archbench.store.trainings import TrainingResult
 from archbench.training.run_dir.records import Accuracy, Epoch, Outcome
-from archbench.units import format_figure, format_measure, format_percent, format_time
+from archbench.units import format_figure, format_percent
 
 _ACCURACY = (
     Column("model", "Model", "text", 0),
@@ -74,9 +74,9 @@ _METRICS = (
 def accuracy_table(
     accuracies: Sequence[Accuracy], outcomes: Sequence[Outcome], data: Mapping[str, Any], verdict: Sequence[str] = ()
 ) -> Table:
-    """Return one row a model; below it what guessing gives, the verdict, and why what is not ok is not.
+    """Return one row per model; below it the accuracy of guessing, the verdict, and why a status is not `ok`.
 
-    `data` is that of `run.json`.
+    `data` is the entry of that name in `run.json`.
     """
     chance = f"Guessing gives {format_percent(accuracies[0].chance_top1)} top-1" if accuracies else ""
     if accuracies:
@@ -85,59 +85,32 @@ def accuracy_table(
         columns=_ACCURACY,
         rows=[asdict(row) for row in accuracies],
         title=f"{data['name']}: {data['images']['train']:,} training and {data['images']['test']:,} test images",
-        notes=tuple(filter(None, (chance, *verdict, *_remarks(outcomes)))),
+        notes=tuple(filter(None, (chance, *verdict, *_notes(outcomes)))),
         caveats=tuple(filter(None, (data["caveat"],))),
     )
 
 
 def trainings_table(results: Sequence[TrainingResult]) -> Table:
-    """Return one row a model of each stored run."""
+    """Return one row per model of each stored run."""
     count = f"{len(results)} trained model{'' if len(results) == 1 else 's'}"
     return Table(columns=_TRAININGS, rows=[asdict(row) for row in results], title=count)
 
 
 def metrics_table(rows: Sequence[Epoch]) -> Table:
-    """Return one row an epoch of every model and seed."""
+    """Return one row per epoch of every model and seed."""
     return Table(columns=_METRICS, rows=[asdict(row) for row in rows])
 
 
-def expectation(seconds: Mapping[str, float], seeds: int) -> str:
-    """Say how long each model, and all, may take; `seconds` are those of one seed."""
-    each = ", ".join(f"{model} {format_time(seeds * value)}" for model, value in seconds.items())
-    total = format_time(seeds * sum(seconds.values()))
-    return f"about {total} in all, {seeds} seed{'' if seeds == 1 else 's'} each: {each}"
-
-
-def epoch_line(row: Epoch) -> str:
-    """Return a row of `metrics.csv` in words, for where no table can be shown."""
-    figures = step_words(row.train_loss, row.images_per_s)
-    validation = format_percent(row.validation_top1)
-    return f"{row.model}, seed {row.seed}, epoch {row.epoch}: {figures}, validation {validation}"
-
-
-def step_words(loss: float, images_per_s: float | None) -> str:
-    """Return a loss and a rate in words."""
-    return f"loss {loss:.3f}" + ("" if images_per_s is None else f", {format_measure(images_per_s)} images/s")
-
-
-def outcome_line(outcome: Outcome) -> str:
-    """Say how the training of one model with one seed ended."""
-    found = "" if outcome.top1 is None else f", test {format_percent(outcome.top1)}"
-    reason = f": {outcome.reason}" if outcome.reason else ""
-    return f"{outcome.model}, seed {outcome.seed}: {outcome.status}{found}{reason}"
-
-
-def length_words(row: Accuracy) -> str:
-    """Say how long a model was trained."""
+def epochs_text(row: Accuracy) -> str:
+    """Return how many epochs a model was trained, such as `2.25 epochs`."""
     epochs = format_figure(round(row.epochs, 2))
     return f"{epochs} epoch{'' if epochs == '1' else 's'}"
 
 
-def _remarks(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
-    """Say once what each model's trainings say, seeds apart."""
-    found = list(outcomes)
-    said = [f"{one.model}: {text}" for one in found for text in (*_failure(one), *one.notes)]
-    return (*dict.fromkeys(said), *_vanished_signals(found))
+def _notes(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    """Return the notes and failures of each model's trainings, equal ones of several seeds once."""
+    lines = [f"{outcome.model}: {text}" for outcome in outcomes for text in (*_failure(outcome), *outcome.notes)]
+    return (*dict.fromkeys(lines), *_vanished_signals(outcomes))
 
 
 def _failure(outcome: Outcome) -> tuple[str, ...]:
@@ -147,11 +120,11 @@ def _failure(outcome: Outcome) -> tuple[str, ...]:
 
 
 def _vanished_signals(outcomes: Sequence[Outcome]) -> list[str]:
-    """Say of models stuck at chance whether the image reached the output at all, which no recipe mends."""
+    """Return for models at chance how much the image changes the initial scores; near 0, no recipe can train them."""
     spreads: dict[str, float] = {}
-    for one in outcomes:
-        if one.status == "chance" and one.initial_spread is not None:
-            spreads[one.model] = max(spreads.get(one.model, 0.0), one.initial_spread)
+    for outcome in outcomes:
+        if outcome.status == "chance" and outcome.initial_spread is not None:
+            spreads[outcome.model] = max(spreads.get(outcome.model, 0.0), outcome.initial_spread)
     return [
         f"{model}: before the first step the scores of different images differed by {spread:.1e} at most."
         for model, spread in spreads.items()

@@ -1,1 +1,1 @@
-"""Images to train on: from scikit-learn, the official CIFAR-10, a folder or an archive, all as uint8 tensors."""
+"""Data sets as uint8 tensors: scikit-learn's digits, the official CIFAR-10, folders and archives of images."""

@@ -1,4 +1,4 @@
-"""Unpack a tar archive of images for as long as they are read."""
+"""Unpack a tar archive of images into a temporary folder."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from archbench.errors import DataError
 
 @contextmanager
 def unpacked(archive: Path) -> Iterator[Path]:
-    """Unpack a `.tar`, also a compressed one, and give the folder in it that holds the data; it is removed afterwards.
+    """Unpack a `.tar` or compressed tar archive, and yield the folder with the data; it is removed on exit.
 
-    Members that would leave the folder, and all but plain files and folders, are refused, as Python's `data` filter
-    does it (PEP 706). Raises DataError for what is no archive, is cut short or has such members.
+    Members outside the folder, and special files, are refused by Python's `data` filter (PEP 706). Raises DataError for
+    a file that is not an archive, is truncated or has such members.
     """
     with TemporaryDirectory(prefix="archbench-") as folder:
         try:
             with tarfile.open(archive) as tar:
                 tar.extractall(folder, filter="data")
         except tarfile.FilterError as error:
-            raise DataError(f"'{archive}' is not to be trusted: {error}") from error
+            raise DataError(f"'{archive}' has unsafe members: {error}") from error
         except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
             raise DataError(f"cannot unpack '{archive}': {error}; expected a tar archive") from error
         yield _inner(Path(folder))
 
 
 def _inner(folder: Path) -> Path:
-    """Return the only folder of a folder that holds nothing else: many archives have one around everything."""
+    """Return the top-level folder of an archive if everything else is in it, else the archive's own content."""
     content = list(folder.iterdir())
     return content[0] if len(content) == 1 and content[0].is_dir() and content[0].name != "train" else folder

@@ -1,10 +1,10 @@
-"""Change training images a little each time they are seen: a shifted crop, a mirror image, a shift of colour.
+"""Random augmentation of training images: crop, flip and colour shift.
 
-- crop: the image is continued on all sides by an eighth of its size, 4 pixels at 32, by reflection (no edge that the
-  data never has, unlike zeros), and a part of its own size is cut out at random.
+- crop: the image is padded on all sides by an eighth of its size, 4 pixels at 32, by reflection (zeros would add edges
+  that the data does not have), and cropped to its size at a random position.
 - flip: half of the images are mirrored, left to right.
-- color: a multiple of each principal component of the training pixels' colours is added to all pixels of an image, the
-  eigenvalue times a number of mean 0 and deviation 0.1 (Krizhevsky et al., 2012, section 4.1), of colours from 0 to 1.
+- color: a multiple of each principal component of the training pixels' colours, from 0 to 1, is added to all pixels of
+  an image: the eigenvalue times a normal number of standard deviation 0.1 (Krizhevsky et al., 2012, section 4.1).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ AUGMENTATIONS = ("none", *("+".join(parts) for count in (1, 2, 3) for parts in c
 _COLOR_DEVIATION = 0.1
 _CROP_PART = 8
 
-# Products of pixels are summed over so many images at a time, to need little memory.
+# Products of pixels are summed over so many images at a time, to save memory.
 _CHUNK = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """What is done to training images."""
+    """The augmentations that are applied to training images."""
 
     name: str
     crop: bool
@@ -40,7 +40,7 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """What was drawn for n images: how far down and right each crop begins, int64 (n,); which are mirrored, bool (n,).
+    """Random numbers for n images: the offset of each crop, int64 (n,), and which are mirrored, bool (n,).
 
     `colors` are the multiples of the principal components, float32 (n, C).
     """
@@ -51,7 +51,7 @@ class Draws:
     colors: Tensor
 
     def part(self, chosen: slice) -> Draws:
-        """Return what was drawn for some of the images."""
+        """Return the numbers for some of the images."""
         return Draws(self.tops[chosen], self.lefts[chosen], self.flips[chosen], self.colors[chosen])
 
 
@@ -60,20 +60,20 @@ def find_augmentation(name: str) -> Augmentation:
     parts = [] if name == "none" else name.split("+")
     known = "+".join(part for part in _PARTS if part in parts) or "none"
     if set(parts) - set(_PARTS) or len(set(parts)) < len(parts):
-        hint = nearest(name, AUGMENTATIONS) or f"; there are none, or any of {', '.join(_PARTS)} joined by +"
-        raise UsageError(f"'{name}' is no augmentation{hint}")
+        hint = nearest(name, AUGMENTATIONS)
+        raise UsageError(f"{{augment}} is not none, or any of {', '.join(_PARTS)} joined by +{hint}", augment=name)
     return Augmentation(known, *(part in parts for part in _PARTS))
 
 
 def padding(length: int) -> int:
-    """Return by how many pixels an image is continued at each end of a side of that length."""
+    """Return the padding at each end of a side of that length, in pixels."""
     return length // _CROP_PART
 
 
 def draw(generator: Generator, count: int, shape: tuple[int, int, int]) -> Draws:
-    """Return what to do with `count` images of a shape (C, H, W).
+    """Draw the random numbers for `count` images of a shape (C, H, W).
 
-    Everything is drawn, whatever will be used: `crop` and `crop+flip` then cut out the same.
+    All are drawn, whichever are used: `crop` and `crop+flip` then make the same crops.
     """
     channels, *sides = shape
     tops, lefts = (torch.randint(2 * padding(side) + 1, (count,), generator=generator) for side in sides)
@@ -82,7 +82,7 @@ def draw(generator: Generator, count: int, shape: tuple[int, int, int]) -> Draws
 
 
 def sources_of_pixels(augmentation: Augmentation, draws: Draws, height: int, width: int) -> Tensor:
-    """Return which pixel of its image, counted row by row, each pixel of the result is: int64 (n, H·W)."""
+    """Return for each pixel of the result the index of its source pixel, row by row: int64 (n, H·W)."""
     rows, columns = torch.arange(height).expand(len(draws.tops), -1), torch.arange(width).expand(len(draws.tops), -1)
     if augmentation.flip:
         columns = torch.where(draws.flips[:, None], columns.flip(1), columns)
@@ -95,7 +95,7 @@ def sources_of_pixels(augmentation: Augmentation, draws: Draws, height: int, wid
 def principal_colors(images: Images) -> Tensor:
     """Return the principal components of the pixels' colours, from 0 to 1, times their eigenvalues: float32 (C, C).
 
-    A row is a component; its largest entry is positive, so that all machines agree on the sign.
+    Each row is a component, with its largest entry positive, so that the sign is the same on all machines.
     """
     channels = images.images.shape[1]
     count = images.images[:, 0].numel()
@@ -112,6 +112,6 @@ def principal_colors(images: Images) -> Tensor:
     return scaled.float()
 
 
-def _reflected(places: Tensor, length: int) -> Tensor:
-    """Return places before 0 and beyond the end as those at the same distance inside; the end itself is not doubled."""
-    return (length - 1) - ((length - 1) - places.abs()).abs()
+def _reflected(positions: Tensor, length: int) -> Tensor:
+    """Reflect positions before 0 and beyond the end into the range, without repeating the edge."""
+    return (length - 1) - ((length - 1) - positions.abs()).abs()

@@ -1,8 +1,8 @@
-"""Make batches of images where the model is: indexed, cropped, mirrored, shifted in colour, normalised, upsampled.
+"""Make batches on the model's device: select, augment, normalise and resize images.
 
-All images stay on the device as uint8, in their own size. Which images a batch has is a function of seed and epoch,
-what is done to them one of seed, epoch and step; both are drawn on the CPU, which gives every device the same numbers,
-and for the whole batch, of which each of several processes takes its share.
+All images stay on the device as uint8, in their own size. The order of images is a function of seed and epoch, the
+augmentation one of seed, epoch and step; both are drawn on the CPU, so that every device gets the same numbers, and for
+the whole batch, of which each of several processes takes its share.
 """
 
 from __future__ import annotations
@@ -17,22 +17,25 @@ from torch.nn.functional import interpolate
 from archbench.errors import UsageError
 from archbench.training.data.augmentation import draw, find_augmentation, principal_colors, sources_of_pixels
 from archbench.training.data.records import Images
+from archbench.training.distributed.process_group import ProcessGroup
+from archbench.training.schedule import steps_per_epoch
 from archbench.units import format_integer
 
 # Luminance of red, green and blue: ITU-R Recommendation BT.601.
 _LUMINANCE = (0.299, 0.587, 0.114)
 
-# Colour becomes luminance so many images at a time, to need little memory.
+# So many images are converted to luminance at a time, to save memory.
 _CHUNK = 1024
 
 
 class Batches:
     """Images as batches for a model that takes `channels` and `size`, height and width, on a device, in a dtype.
 
-    `batch` is that of all processes together; this one, `rank` of `world`, gets every `world`-th image of it. Grey
-    images are given three times where three channels are wanted, colour as its luminance where one is. `mean` and `std`
-    are those of `Data`, a number a channel of the images. Raises UsageError for channels that the images cannot be
-    turned into, a batch that `world` does not divide and an augmentation that there is none of.
+    `batch` counts the images of all processes in `group` together; the process of rank r gets every `group.size`-th of
+    them from the r-th. Grey images are repeated for a model of three channels, colour images become luminance for one
+    of a single channel. `mean` and `std` are those of `Data`, a number per channel of the images. Raises UsageError for
+    channels that the images cannot be converted to, a batch that the processes cannot share equally and an unknown
+    augmentation.
     """
 
     def __init__(
@@ -49,11 +52,11 @@ class Batches:
         memory_format: torch.memory_format = torch.contiguous_format,
         augmentation: str = "none",
         seed: int = 0,
-        rank: int = 0,
-        world: int = 1,
+        group: ProcessGroup | None = None,
     ) -> None:
         assert len(images) > 0, "data has images in every part"
-        require_shares(batch, world)
+        group = group or ProcessGroup()
+        require_divisible(batch, group.size)
         self._augmentation = find_augmentation(augmentation)
         pixels = _with_channels(images.images, channels)
         weights = _LUMINANCE if len(mean) > pixels.shape[1] else None
@@ -62,30 +65,30 @@ class Batches:
         self._mean, self._std = (_column(values, weights).to(device) for values in (mean, std))
         self._batch, self._size, self._channels = batch, size, channels
         self._dtype, self._memory_format = dtype, memory_format
-        self._seed, self._share = seed, slice(rank, None, world)
+        self._seed, self._share = seed, slice(group.rank, None, group.size)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     @property
     def steps_per_epoch(self) -> int:
-        """How many full batches there are in the images; 1 where there are fewer images than a batch has."""
-        return max(1, len(self._labels) // self._batch)
+        """The number of full batches in the images, at least 1."""
+        return steps_per_epoch(len(self._labels), self._batch)
 
     def batch_at(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
-        """Return this process's share of one batch: inputs (batch / world, channels, *size) and labels, int64.
+        """Return this process's share of a batch: inputs (batch / processes, channels, *size) and labels, int64.
 
-        It depends on seed, epoch and step alone, not on what was asked for before.
+        It depends on seed, epoch and step alone, not on earlier calls.
         """
-        assert 0 <= step < self.steps_per_epoch, "an epoch has no such step"
+        assert 0 <= step < self.steps_per_epoch, "steps are counted from 0 in each epoch"
         order = self._order_of(epoch)[step * self._batch : (step + 1) * self._batch]
-        places = order[self._share].to(self._images.device)
-        pixels = self._images.index_select(0, places)
+        indices = order[self._share].to(self._images.device)
+        pixels = self._images.index_select(0, indices)
         shift = None
         if self._augmentation.name != "none":
             pixels, shift = self._augmented(pixels, self._generator(f"step {epoch} {step}"), len(order))
-        return self._ready(pixels, shift), self._labels.index_select(0, places)
+        return self._ready(pixels, shift), self._labels.index_select(0, indices)
 
     def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give every image once, unchanged, in the data's order, whatever the rank; the last batch may be smaller."""
+        """Yield every image once, without augmentation, in order, in every process; the last batch may be smaller."""
         for start in range(0, len(self._labels), self._batch):
             chosen = slice(start, start + self._batch)
             yield self._ready(self._images[chosen], None), self._labels[chosen]
@@ -97,12 +100,12 @@ class Batches:
         return self._order
 
     def _generator(self, purpose: str) -> Generator:
-        """Return a generator for one purpose; a hash keeps neighbouring seeds, epochs and steps apart."""
+        """Return a generator for one purpose; a hash separates neighbouring seeds, epochs and steps."""
         number = hashlib.sha256(f"{self._seed} {purpose}".encode()).digest()[:8]
         return Generator().manual_seed(int.from_bytes(number, "big"))
 
     def _augmented(self, pixels: Tensor, generator: Generator, count: int) -> tuple[Tensor, Tensor | None]:
-        """Return the pixels moved, and what is to be added to colours from 0 to 1, None for nothing."""
+        """Return cropped and mirrored pixels, and the shift of colours from 0 to 1, None without one."""
         _, channels, height, width = pixels.shape
         draws = draw(generator, count, (channels, height, width)).part(self._share)
         if self._augmentation.crop or self._augmentation.flip:
@@ -114,34 +117,34 @@ class Batches:
         return pixels, (draws.colors @ self._components)[:, :, None, None].to(pixels.device)
 
     def _ready(self, pixels: Tensor, shift: Tensor | None) -> Tensor:
-        """Return pixels of uint8 as the model takes them. All is computed in 32 bits and rounded once, at the end."""
+        """Normalise and resize uint8 pixels for the model, in 32 bits, rounded once at the end."""
         values = pixels.float().div_(255)
         if shift is not None:
             values += shift
         values.sub_(self._mean).div_(self._std)
         if values.shape[2:] != self._size:
-            # Averaging all pixels that one covers is needed, and costs something, only where the image gets smaller.
+            # Antialiasing matters, and takes time, only where the image gets smaller.
             shrinks = any(wanted < has for wanted, has in zip(self._size, values.shape[2:], strict=True))
             values = interpolate(values, size=self._size, mode="bilinear", align_corners=False, antialias=shrinks)
         values = values.expand(-1, self._channels, -1, -1)
         return values.to(self._dtype, memory_format=self._memory_format).contiguous(memory_format=self._memory_format)
 
 
-def require_shares(batch: int, world: int) -> None:
-    """Raise UsageError for a batch that so many processes cannot share equally."""
-    if batch % world:
-        raise UsageError(f"a batch of {format_integer(batch)} cannot be divided among {world} processes")
+def require_divisible(batch: int, processes: int) -> None:
+    """Raise UsageError for a batch that cannot be divided equally among that many processes."""
+    if batch % processes:
+        raise UsageError(f"a batch of {format_integer(batch)} cannot be divided among {processes} processes")
 
 
 def _with_channels(pixels: Tensor, channels: int) -> Tensor:
-    """Return images that can be given to a model of so many channels; grey ones stay so, to be repeated later."""
+    """Convert images for a model of so many channels; grey ones stay grey, and are repeated per batch."""
     has = pixels.shape[1]
     if channels == has or (channels, has) == (3, 1):
         return pixels
     if (channels, has) == (1, 3):
         chunks = pixels.split(_CHUNK)  # type: ignore[no-untyped-call]  # torch leaves it without types
         return torch.cat([_luminance(chunk) for chunk in chunks])
-    raise UsageError(f"the model takes {channels} channels; images of {has} cannot be turned into them")
+    raise UsageError(f"the model takes {channels} channels; images of {has} cannot be converted")
 
 
 def _luminance(pixels: Tensor) -> Tensor:
@@ -150,10 +153,10 @@ def _luminance(pixels: Tensor) -> Tensor:
 
 
 def _column(values: Sequence[float], weights: Sequence[float] | None) -> Tensor:
-    """Return a number a channel, to be used on images: of luminance the weighted sum.
+    """Return one number per channel, to broadcast over images; for luminance their weighted sum.
 
-    That is its mean; of standard deviations it is the most that it may be, reached where channels go together, as they
-    nearly do in photographs.
+    That sum is the mean of luminance, and an upper bound of its standard deviation, reached where the channels are
+    fully correlated, as they nearly are in photographs.
     """
     column = torch.tensor(values, dtype=torch.float32)
     if weights is not None:

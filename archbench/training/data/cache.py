@@ -1,4 +1,4 @@
-"""Keep images that were read from a folder or archive as one array, for as long as no file of it changes."""
+"""Cache the images of a folder or archive as one array until a file changes."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from archbench.files import write_whole
 
 Arrays = dict[str, np.ndarray]
 
-# To be raised when files are read differently, so that what an earlier version kept is not used.
+# Increase when files are read differently, so that entries of earlier versions are not used.
 _VERSION = 1
 
 
 def fingerprint(files: Iterable[Path], root: Path) -> str:
-    """Return a hash of the files' places in `root`, their sizes and when they and their entries last changed.
+    """Return a hash of the files' paths in `root`, their sizes, modification times and inode change times.
 
-    The time of the entry changes with the content even where a copying tool sets the other one back.
+    The inode change time changes with the content even where a copying tool restores the modification time.
     """
     digest = hashlib.sha256(f"{_VERSION}".encode())
     for path in files:
-        status = path.stat() if path.exists() else path.lstat()  # the latter for a link to nothing
+        status = path.stat() if path.exists() else path.lstat()  # lstat for a broken link
         line = f"\0{path.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}"
         digest.update(os.fsencode(line))
     return digest.hexdigest()
 
 
 def find(cache: Path, source: Path, mark: str) -> Arrays | None:
-    """Return the arrays that are kept of `source`, None if there are none with this fingerprint, or damaged ones."""
+    """Return the cached arrays of `source`, None if there are none with this fingerprint, or they are damaged."""
     try:
         with np.load(_path(cache, source), allow_pickle=False) as file:
             return {name: file[name] for name in file} if str(file["mark"]) == mark else None
@@ -44,7 +44,7 @@ def find(cache: Path, source: Path, mark: str) -> Arrays | None:
 
 
 def keep(cache: Path, source: Path, mark: str, arrays: Arrays) -> None:
-    """Keep arrays in place of earlier ones of `source`; where that is not possible they are read again next time."""
+    """Cache arrays in place of earlier ones of `source`; where they cannot be written, nothing is cached."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, mark=np.array(mark), **arrays)
     path = _path(cache, source)

@@ -1,7 +1,7 @@
-"""The official CIFAR-10 (Krizhevsky, 2009), read by torchvision once every file is known to be the published one.
+"""Load the official CIFAR-10 (Krizhevsky, 2009) with torchvision, after verifying every file.
 
-Its files are pickles, which may run code when they are read: so the MD5 of each is compared first. The sums are
-torchvision's; they are those of the data's own page for the archive, and of the files in it.
+Its files are pickles, which may run code when they are read: so the MD5 of each is compared first. The checksums are
+torchvision's: that of the archive from the data set's page, and those of the files in it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ARCHIVE, _FOLDER, _FIRST = "cifar-10-python.tar.gz", "cifar-10-batches-py", "da
 
 
 def is_cifar_archive(path: Path) -> bool:
-    """Return whether a file is the official archive, whole or not, by its name or by the folder it holds."""
+    """Return whether a file is the official archive, complete or not, by its name or its top-level folder."""
     try:
         with tarfile.open(path) as tar:
             first = tar.next()
@@ -44,13 +44,13 @@ def is_cifar_archive(path: Path) -> bool:
 
 def load_cifar_archive(archive: Path) -> Data:
     """Return CIFAR-10 from the official archive. Raises DataError if it is not the published file."""
-    _require_sum(archive, _dataset().tgz_md5)
+    _require_md5(archive, _dataset().tgz_md5)
     with unpacked(archive) as files:
         return _read(files)
 
 
 def load_cifar(folder: Path, *, download: bool) -> Data:
-    """Return CIFAR-10 from a folder that holds the official files, downloading them to it first where that is asked.
+    """Return CIFAR-10 from a folder with the official files, which `download` fetches first.
 
     Raises DataError if there are none or if one is not the published file.
     """
@@ -61,15 +61,18 @@ def load_cifar(folder: Path, *, download: bool) -> Data:
     if download:
         _download(archive)
     if not archive.is_file():
-        raise DataError(f"there is no CIFAR-10 in '{folder}'; --download gets it, or say where it is: cifar10:PATH")
+        raise DataError(
+            f"there is no CIFAR-10 in '{folder}'; {{download}} fetches it, or name its folder: cifar10:PATH",
+            download=...,
+        )
     return load_cifar_archive(archive)
 
 
 def _read(files: Path) -> Data:
-    """Return the data of the official files, which are directly in `files`."""
+    """Return the data set from the official files in a folder."""
     dataset = _dataset()
     for name, md5 in (*dataset.train_list, *dataset.test_list, (dataset.meta["filename"], dataset.meta["md5"])):
-        _require_sum(files / name, md5)
+        _require_md5(files / name, md5)
     here = type("CIFAR10Here", (dataset,), {"base_folder": "."})
     train, test = (_images(here(files, train=is_train)) for is_train in (True, False))
     train, validation = split_for_validation(train, CLASSES)
@@ -82,7 +85,7 @@ def _images(dataset: Any) -> Images:
 
 
 def _download(archive: Path) -> None:
-    """Get the archive, unless it is there whole. Raises DataError if that fails or gives another file."""
+    """Download the archive unless it is complete. Raises DataError if that fails or gives another file."""
     from torchvision.datasets.utils import download_url
 
     dataset = _dataset()
@@ -90,23 +93,25 @@ def _download(archive: Path) -> None:
         download_url(dataset.url, archive.parent, filename=archive.name, md5=dataset.tgz_md5)
     except (OSError, RuntimeError) as error:
         if archive.is_file():
-            _require_sum(archive, dataset.tgz_md5)
+            _require_md5(archive, dataset.tgz_md5)
         raise DataError(f"cannot download CIFAR-10 from {dataset.url} to '{archive.parent}': {error}") from error
 
 
-def _require_sum(path: Path, expected: str) -> None:
-    """Raise DataError unless a file is there and has that MD5."""
+def _require_md5(path: Path, expected: str) -> None:
+    """Raise DataError unless a file exists and has the expected MD5."""
     try:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     except OSError as error:
         raise DataError(f"cannot read '{path}' of CIFAR-10: {error.strerror}") from error
-    if found != expected:
-        raise DataError(f"'{path}' is not the published file: its MD5 is {found}, expected {expected}; it was not read")
+    if digest != expected:
+        raise DataError(
+            f"'{path}' is not the published file: its MD5 is {digest}, expected {expected}; it was not read"
+        )
 
 
 def _dataset() -> Any:
-    """Return torchvision's class, which holds names and sums, and takes a while to import."""
+    """Return torchvision's class, which has names and checksums, and takes a while to import."""
     from torchvision.datasets import CIFAR10
 
     return CIFAR10

@@ -1,6 +1,6 @@
 """Read image files of any format and size into one array of uint8.
 
-Every file is looked at twice: its header first, to know the size and whether there is colour, then its pixels.
+Every file is opened twice: for its header, which has the size and the colour mode, then for its pixels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from archbench.units import format_bytes, format_integer
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# No architecture here looks at more; the longer side of larger images is reduced to it.
+# No architecture here has a larger input; the longer side of larger images is reduced to it.
 _LONGEST_SIDE = 256
 _GREY_MODES = {"1", "L", "LA"}
 _NAMED = 3
@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What an image file says of itself: width and height, PIL's name of its pixels, its format."""
+    """An image file's width and height, its colour mode and its format, as PIL names them."""
 
     size: tuple[int, int]
     mode: str
@@ -39,18 +39,18 @@ class Header:
 
 
 def read_headers(files: Sequence[Path], root: Path) -> list[Header]:
-    """Return the headers of image files. Raises DataError naming those, by their place in `root`, that are none."""
+    """Return the headers of image files. Raises DataError naming those, relative to `root`, that cannot be read."""
 
     def header(image: Image) -> Header:
         if image.mode.startswith(("I", "F")):
-            raise ValueError("more than 8 bits a channel")
+            raise ValueError("more than 8 bits per channel")
         return Header(image.size, image.mode, image.format or "")
 
     return _of_all(files, root, header)
 
 
 def common_size(headers: Iterable[Header]) -> tuple[int, int]:
-    """Return width and height that most images have, of equally frequent ones the first; the longer is at most 256."""
+    """Return the most frequent width and height, the first of equally frequent ones, reduced to at most 256."""
     (width, height), _ = Counter(header.size for header in headers).most_common(1)[0]
     scale = min(1.0, _LONGEST_SIDE / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
@@ -62,9 +62,9 @@ def are_grey(headers: Iterable[Header]) -> bool:
 
 
 def read_images(files: Sequence[Path], root: Path, size: tuple[int, int], *, grey: bool) -> np.ndarray:
-    """Return the images, uint8 (N, 1 or 3, H, W), those of another width and height resized to `size` (PIL, bilinear).
+    """Return the images, uint8 (N, 1 or 3, H, W), resized to `size`, width and height, where they differ (bilinear).
 
-    Transparency is dropped. Raises DataError naming files that cannot be read, and for more than fits into memory.
+    Transparency is dropped. Raises DataError naming files that cannot be read, or if memory is too small.
     """
     from PIL.Image import Resampling
 
@@ -72,24 +72,24 @@ def read_images(files: Sequence[Path], root: Path, size: tuple[int, int], *, gre
     shape = (len(files), 1 if grey else 3, height, width)
     _require_memory(shape)
     images = np.empty(shape, dtype=np.uint8)
-    places = iter(images)
+    rows = iter(images)
 
     def put(image: Image) -> None:
         pixels = image.convert("L" if grey else "RGB")
         if pixels.size != size:
             pixels = pixels.resize(size, Resampling.BILINEAR)
-        next(places)[:] = np.asarray(pixels).reshape(height, width, -1).transpose(2, 0, 1)
+        next(rows)[:] = np.asarray(pixels).reshape(height, width, -1).transpose(2, 0, 1)
 
     _of_all(files, root, put)
     return images
 
 
 def _of_all(files: Sequence[Path], root: Path, function: Callable[[Image], _T]) -> list[_T]:
-    """Return what a function makes of each image; raise DataError that names those that could not be read."""
+    """Return the result of a function for each image; raise DataError naming those that could not be read."""
     import PIL.Image
 
     results, unreadable = [], []
-    # What PIL raises for damaged files, depending on the format.
+    # The errors that PIL raises for damaged files, depending on the format.
     damaged = (OSError, EOFError, SyntaxError, ValueError, TypeError, IndexError, struct.error)
     for path in files:
         try:
@@ -100,7 +100,7 @@ def _of_all(files: Sequence[Path], root: Path, function: Callable[[Image], _T]) 
     if unreadable:
         more = len(unreadable) - _NAMED
         named = ", ".join(unreadable[:_NAMED]) + (f" and {format_integer(more)} more" if more > 0 else "")
-        raise DataError(f"cannot read {named} as images; mend or remove them")
+        raise DataError(f"cannot read {named} as images; repair or remove them")
     return results
 
 
@@ -108,12 +108,12 @@ def _reason(error: Exception, path: Path) -> str:
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        return "no format that is known" if path.stat().st_size else "it is empty"
+        return "unknown format" if path.stat().st_size else "empty file"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _require_memory(shape: tuple[int, ...]) -> None:
-    # Once as an array, and once more as the file that is kept of it.
+    # Once as an array, and once as the cached file.
     needed, free = 2 * int(np.prod(shape, dtype=np.int64)), import_module("psutil").virtual_memory().available
     if needed > free:
         raise DataError(

@@ -1,8 +1,8 @@
-"""The digits of scikit-learn: 1,797 real images of 8×8 pixels, the data that needs no download.
+"""The digits of scikit-learn: 1,797 real images of 8×8 pixels, which need no download.
 
-They are the test part of Alpaydin and Kaynak's Optical Recognition of Handwritten Digits (UCI, 1998). Their values are
-0 to 16 and are scaled to 0 to 255, rounded. 360 images are kept for the test and a tenth of the other 1,437 for
-validation, by a fixed split that is the same on every machine: 1,293 train, 144 validate, 360 test.
+They are the test part of Alpaydin and Kaynak's Optical Recognition of Handwritten Digits (UCI, 1998). Their values from
+0 to 16 are scaled to 0 to 255 and rounded. A fixed split, the same on every machine, takes 360 images for the test and
+a tenth of the other 1,437 for validation: 1,293 train, 144 validate, 360 test.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Images in folders, `train/<class>/*` and `test/<class>/*`, or in a tar archive of such folders.
+"""Load images from folders, `train/<class>/*` and `test/<class>/*`, or from a tar archive of such folders.
 
-Where there is no `test`, `val` is the test set; where there are both, `val` is for validation instead of a tenth of the
-training images. All images become as large as most of the training images, at most 256 on the longer side, whatever
-their proportions; they are grey if none has colour. They are kept as one array afterwards, until a file changes.
+Without `test`, `val` is the test set; with both, `val` is for validation instead of a tenth of the training images. All
+images are resized to the most frequent size of the training images, at most 256 on the longer side, whatever their
+proportions; they are grey if none has colour. The result is cached as one array until a file changes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from archbench.errors import DataError
-from archbench.training.data import cache as kept
+from archbench.training.data import cache as image_cache
 from archbench.training.data import cifar
 from archbench.training.data.archive import unpacked
 from archbench.training.data.assembly import assemble
@@ -27,31 +27,31 @@ from archbench.units import format_integer
 
 
 def load_folder(path: Path, cache: Path) -> Data:
-    """Return the images of a folder or archive, from what is kept of it in `cache` if no file has changed since.
+    """Return the images of a folder or archive, from `cache` if no file has changed since.
 
-    Raises DataError if there is nothing, if a part or a class is missing, and for files that cannot be read.
+    Raises DataError if nothing is there, if a part or a class is missing, and for files that cannot be read.
     """
     if not path.exists():
         raise DataError(f"there is no '{path}'; expected a folder or tar archive with '{TRAIN}' and '{TEST}' in it")
-    mark = kept.fingerprint(_files(path), path)
-    arrays = kept.find(cache, path, mark)
+    mark = image_cache.fingerprint(_files(path), path)
+    arrays = image_cache.find(cache, path, mark)
     if arrays is None:
         with unpacked(path) if path.is_file() else nullcontext(path) as folder:
             arrays = _read(folder)
-        kept.keep(cache, path, mark, arrays)
+        image_cache.keep(cache, path, mark, arrays)
     return _data(path, arrays)
 
 
 def _files(path: Path) -> list[Path]:
-    """Return the files that the images depend on: the archive, or all in its parts, where links are followed."""
+    """Return the files that the images depend on: the archive, or all in the folder's parts, following links."""
     if path.is_file():
         return [path]
     walks = (os.walk(path / part, followlinks=True) for part in (TRAIN, VALIDATION, TEST))
     return sorted(Path(folder, name) for walk in walks for folder, _, names in walk for name in names)
 
 
-def _read(folder: Path) -> kept.Arrays:
-    """Return what is kept of a folder: images and labels of each part, classes, how many were resized, the format."""
+def _read(folder: Path) -> image_cache.Arrays:
+    """Return the arrays to cache: images and labels of each part, classes, number of resized images, format."""
     listing = list_images(folder)
     headers = {part: read_headers(files, folder) for part, files in listing.files.items()}
     every = [header for part in headers.values() for header in part]
@@ -67,10 +67,10 @@ def _read(folder: Path) -> kept.Arrays:
     return arrays
 
 
-def _data(path: Path, arrays: kept.Arrays) -> Data:
+def _data(path: Path, arrays: image_cache.Arrays) -> Data:
     classes = tuple(arrays["classes"].tolist())
     train, test = _images(arrays, TRAIN), _images(arrays, TEST)
-    name, caveat = _what_it_is(path, classes, arrays)
+    name, caveat = _name_and_caveat(path, classes, arrays)
     if f"{VALIDATION}_images" in arrays:
         validation = _images(arrays, VALIDATION)
     else:
@@ -78,12 +78,12 @@ def _data(path: Path, arrays: kept.Arrays) -> Data:
     return assemble(name, caveat, classes, train=train, validation=validation, test=test)
 
 
-def _images(arrays: kept.Arrays, part: str) -> Images:
+def _images(arrays: image_cache.Arrays, part: str) -> Images:
     return Images(torch.from_numpy(arrays[f"{part}_images"]), torch.from_numpy(arrays[f"{part}_labels"]))
 
 
-def _what_it_is(path: Path, classes: tuple[str, ...], arrays: kept.Arrays) -> tuple[str, str]:
-    """Return the data's name and caveat. CIFAR-10 is known by its classes and size; as JPEG it is not the official."""
+def _name_and_caveat(path: Path, classes: tuple[str, ...], arrays: image_cache.Arrays) -> tuple[str, str]:
+    """Return the data's name and caveat. CIFAR-10 as JPEG, recognised by classes and size, is not the official one."""
     *_, height, width = arrays[f"{TRAIN}_images"].shape
     resized, parts = int(arrays["resized"]), [name for name in arrays if name.endswith("_images")]
     if classes == cifar.CLASSES and (width, height) == cifar.SIZE and arrays["jpeg"] and not resized:
@@ -97,11 +97,11 @@ def _what_it_is(path: Path, classes: tuple[str, ...], arrays: kept.Arrays) -> tu
 def _part_of_cifar(train: int, test: int) -> str:
     if (train, test) == (cifar.TRAIN_IMAGES, cifar.TEST_IMAGES):
         return ""
-    there = f"{format_integer(train)} of {format_integer(cifar.TRAIN_IMAGES)} training"
-    return f"; {there} and {format_integer(test)} of {format_integer(cifar.TEST_IMAGES)} test images"
+    training = f"{format_integer(train)} of {format_integer(cifar.TRAIN_IMAGES)} training"
+    return f"; {training} and {format_integer(test)} of {format_integer(cifar.TEST_IMAGES)} test images"
 
 
 def _plain_name(path: Path) -> str:
-    """Return a folder's or archive's name, without the ending of the latter."""
+    """Return the name of a folder, or of an archive without its ending."""
     name = path.resolve().name
     return name.split(".tar")[0].removesuffix(".tgz") if path.is_file() else name

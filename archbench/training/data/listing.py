@@ -1,4 +1,4 @@
-"""Find the image files of a folder: `train/<class>/*` and `test/<class>/*`, as torchvision's ImageFolder does it."""
+"""List the image files of a folder, `train/<class>/*` and `test/<class>/*`, as torchvision's ImageFolder does."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from archbench.errors import DataError
 
 TRAIN, TEST, VALIDATION = "train", "test", "val"
 
-# What file managers leave in folders; so are all files whose name begins with a dot. Every other file is an image.
-_NO_IMAGES = {"Thumbs.db", "desktop.ini"}
+# Left by file managers. Names that begin with a dot are skipped too; every other file must be an image.
+_NOT_IMAGES = {"Thumbs.db", "desktop.ini"}
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The classes, and of each part the files and the index of the class of each."""
+    """The classes, and the files of each part with the index of each one's class."""
 
     classes: tuple[str, ...]
     files: dict[str, list[Path]]
@@ -23,31 +23,31 @@ class Listing:
 
 
 def list_images(root: Path) -> Listing:
-    """Return the image files of a folder, in the order of classes and names.
+    """Return the image files of a folder, ordered by class and name.
 
-    The parts are train, test and, where there is also `val`, val; without `test`, `val` is the test part. Raises
-    DataError if a part or a class is missing, or if there are fewer than two classes.
+    The parts are train, test and, if `val` exists too, val; without `test`, `val` is the test part. Raises DataError if
+    a part or a class is missing, or if there are fewer than two classes.
     """
     folders = _folders(root)
     classes = _classes(folders[TRAIN])
     if len(classes) < 2:
-        there = f"one class, '{classes[0]}'" if classes else "no folders of classes"
-        raise DataError(f"'{folders[TRAIN]}' has {there}; expected {TRAIN}/<class>/* with two classes or more")
-    found = {part: _samples(folder, classes) for part, folder in folders.items()}
+        content = f"one class, '{classes[0]}'" if classes else "no folders of classes"
+        raise DataError(f"'{folders[TRAIN]}' has {content}; expected {TRAIN}/<class>/* with two classes or more")
+    parts = {part: _samples(folder, classes) for part, folder in folders.items()}
     return Listing(
         classes,
-        {part: [Path(path) for path, _ in samples] for part, samples in found.items()},
-        {part: [label for _, label in samples] for part, samples in found.items()},
+        {part: [Path(path) for path, _ in samples] for part, samples in parts.items()},
+        {part: [label for _, label in samples] for part, samples in parts.items()},
     )
 
 
 def _folders(root: Path) -> dict[str, Path]:
-    there = {part: root / part for part in (TRAIN, VALIDATION, TEST) if (root / part).is_dir()}
-    if TRAIN not in there:
+    folders = {part: root / part for part in (TRAIN, VALIDATION, TEST) if (root / part).is_dir()}
+    if TRAIN not in folders:
         raise DataError(f"'{root}' has no folder '{TRAIN}'; expected {TRAIN}/<class>/* and {TEST}/<class>/*")
-    if TEST not in there and VALIDATION not in there:
+    if TEST not in folders and VALIDATION not in folders:
         raise DataError(f"'{root}' has neither '{TEST}' nor '{VALIDATION}'; expected {TEST}/<class>/* beside {TRAIN}")
-    return there if TEST in there else {TRAIN: there[TRAIN], TEST: there[VALIDATION]}
+    return folders if TEST in folders else {TRAIN: folders[TRAIN], TEST: folders[VALIDATION]}
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
@@ -57,11 +57,11 @@ def _classes(folder: Path) -> tuple[str, ...]:
 def _samples(folder: Path, classes: tuple[str, ...]) -> list[tuple[str, int]]:
     from torchvision.datasets import ImageFolder
 
-    strange = [name for name in _classes(folder) if name not in classes]
-    if strange:
-        raise DataError(f"'{folder / strange[0]}' is no class of '{TRAIN}'; there are {', '.join(classes)}")
+    unknown = [name for name in _classes(folder) if name not in classes]
+    if unknown:
+        raise DataError(f"'{folder / unknown[0]}' is not a class of '{TRAIN}'; there are {', '.join(classes)}")
     samples: list[tuple[str, int]] = ImageFolder.make_dataset(
-        str(folder), {name: index for index, name in enumerate(classes)}, is_valid_file=_is_meant, allow_empty=True
+        str(folder), {name: index for index, name in enumerate(classes)}, is_valid_file=_is_image, allow_empty=True
     )
     empty = set(range(len(classes))) - {label for _, label in samples}
     if empty:
@@ -69,6 +69,6 @@ def _samples(folder: Path, classes: tuple[str, ...]) -> list[tuple[str, int]]:
     return samples
 
 
-def _is_meant(path: str) -> bool:
+def _is_image(path: str) -> bool:
     name = Path(path).name
-    return not name.startswith(".") and name not in _NO_IMAGES
+    return not name.startswith(".") and name not in _NOT_IMAGES

@@ -1,4 +1,4 @@
-"""Images as they are kept: uint8, all of one size, with what tables and charts say about them."""
+"""Data sets: images as uint8, all of one size, with the facts that tables and charts show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Images:
-    """Images of uint8, (N, C, H, W), and the index of each one's class, int64, (N,)."""
+    """Images, uint8 (N, C, H, W), and the index of each one's class, int64 (N,)."""
 
     images: Tensor
     labels: Tensor
@@ -22,11 +22,11 @@ class Images:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
-    """What models are trained, chosen and tested on.
+    """A data set in three parts.
 
-    `name` is how tables and charts call it, `caveat` what they say beside it, "" if nothing. `mean` and `std` are of
-    each channel over all pixels of the training images, as fractions of 255. `digest` is the SHA-256 of the images,
-    labels and classes of all three parts.
+    `name` is its name in tables and charts, `caveat` what they show beside it, "" for nothing. `mean` and `std` are
+    those of each channel over all pixels of the training images, as fractions of 255. `digest` is the SHA-256 of the
+    images, labels and classes of all three parts.
     """
 
     name: str
@@ -47,5 +47,5 @@ class Data:
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.classes)

@@ -1,4 +1,4 @@
-"""Find the data that a text names: `digits`, `cifar10`, `cifar10:PATH` or `folder:PATH`."""
+"""Load a data set by name: `digits`, `cifar10`, `cifar10:PATH` or `folder:PATH`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SOURCES = ("digits", "cifar10", "cifar10:PATH", "folder:PATH")
 
 
 def load_data(text: str, *, download: bool = False, cache: Path | None = None) -> Data:
-    """Return the data that `text` names.
+    """Return the data set that `text` names.
 
-    `cifar10` is looked for in `cache`, and downloaded to it only with `download`; `cifar10:PATH` is a folder or archive
-    of the official files, or of images as in `folder:PATH`. Images of a folder or archive are read once and kept in
-    `cache`, which is the user's cache directory where none is given. Raises DataError for a name that is none, and for
-    data that is missing, cannot be read or is not what it should be.
+    `cifar10` is in `cache`, and downloaded to it only with `download`; `cifar10:PATH` is a folder or archive of the
+    official files, or of images as in `folder:PATH`. Images of a folder or archive are read once and kept in `cache`,
+    by default the user's cache directory. Raises DataError for an unknown name, and for data that is missing, cannot be
+    read or is not what it should be.
     """
     cache = default_cache() if cache is None else cache
     source, _, place = text.partition(":")
@@ -33,11 +33,11 @@ def load_data(text: str, *, download: bool = False, cache: Path | None = None) -
         return _cifar_at(Path(place).expanduser(), download=download, cache=cache)
     if source == "folder" and place:
         return load_folder(Path(place).expanduser(), cache)
-    raise DataError(f"'{text}' is no data to train on; there are {', '.join(_SOURCES)}{_hint(text)}")
+    raise DataError(f"{{data}} is not one of {', '.join(_SOURCES)}{_hint(text)}", data=text)
 
 
 def default_cache() -> Path:
-    """Return the user's directory for what can be made anew: by the XDG specification, or `%LOCALAPPDATA%`."""
+    """Return the user's cache directory: by the XDG specification, or `%LOCALAPPDATA%`."""
     given = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
     return (Path(given) if given else Path.home() / ".cache") / "archbench"
 

@@ -1,4 +1,4 @@
-"""Take a fixed part of some images, with all classes in the same proportion: a function of the labels alone."""
+"""Split off a fixed, stratified part of a set of images: a function of the labels alone."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 from archbench.errors import DataError
 from archbench.training.data.records import Images
 
-# Of so many training images, one is kept for validation.
-_OF_TRAINING = 10
+# One in so many training images is used for validation.
+_VALIDATION_RATIO = 10
 
 
 def split(images: Images, count: int, classes: tuple[str, ...]) -> tuple[Images, Images]:
-    """Return all but `count` of the images, and those, each part in its earlier order.
+    """Return all but `count` of the images, and those, each in the original order.
 
-    Every class gives its proportion, rounded by the largest remainder, but at least one image; so `count` may be
-    exceeded where classes are tiny. Raises DataError for a class of a single image.
+    Every class contributes its proportion, rounded by the largest remainder, but at least one image; so `count` may be
+    exceeded where classes are tiny. Raises DataError for a class with a single image.
     """
     labels = images.labels.numpy()
     sizes = np.bincount(labels, minlength=len(classes)).tolist()
@@ -33,8 +33,8 @@ def split(images: Images, count: int, classes: tuple[str, ...]) -> tuple[Images,
 
 
 def split_for_validation(images: Images, classes: tuple[str, ...]) -> tuple[Images, Images]:
-    """Return what is left for training, and a tenth for validation: of CIFAR-10's 50,000 images, 500 a class."""
-    return split(images, round(len(images) / _OF_TRAINING), classes)
+    """Return the images for training, and a tenth for validation: of CIFAR-10's 50,000 images, 500 per class."""
+    return split(images, round(len(images) / _VALIDATION_RATIO), classes)
 
 
 def _shares(sizes: list[int], count: int) -> list[int]:

@@ -1,6 +1,7 @@
-"""The processes that train one model together, by torchrun's environment variables; usually just one.
+"""The processes that train one model together, from torchrun's environment variables; usually a single one.
 
-Plain DistributedDataParallel: every process has the whole model and its share of each batch, gradients are averaged.
+Training is data-parallel (DistributedDataParallel): every process has the whole model and its share of each batch, and
+gradients are averaged.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from torch import distributed
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """How many processes there are, and which this is: the first writes files and speaks."""
+class ProcessGroup:
+    """The rank of this process and the number of processes; only the first process writes files and reports."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes what all have made."""
+        """Whether this process writes the files of all."""
         return self.rank == 0
 
     def mean(self, value: float) -> float:
-        """Return the mean of every process's value."""
+        """Return the mean over all processes."""
         if self.size == 1:
             return value
         total = torch.tensor(value, dtype=torch.float64, device=_device())
@@ -36,11 +37,11 @@ class World:
         return float(total) / self.size
 
     def any(self, flag: bool) -> bool:
-        """Say whether it holds in any process: all of them get the same answer, and so do the same."""
+        """Return whether the flag is set in any process; every process gets the same answer."""
         return self.mean(float(flag)) > 0
 
     def broadcast(self, value: Any) -> Any:
-        """Return the first process's value."""
+        """Return the value of the first process."""
         if self.size == 1:
             return value
         box = [value]
@@ -49,28 +50,28 @@ class World:
 
 
 @contextmanager
-def joined(kind: str) -> Iterator[World]:
-    """Join the processes that torchrun started, if it did; they part at the end."""
+def process_group(device: str) -> Iterator[ProcessGroup]:
+    """Initialise torch.distributed under torchrun; destroy the group on exit."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield World()
+        yield ProcessGroup()
         return
-    if kind == "cuda":
+    if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
+    distributed.init_process_group("nccl" if device == "cuda" else "gloo")
     try:
-        yield World(distributed.get_rank(), size)
+        yield ProcessGroup(distributed.get_rank(), size)
     finally:
         distributed.destroy_process_group()
 
 
 def is_first_process() -> bool:
-    """Say whether this process is the only one, or the first that torchrun started."""
+    """Return whether this process is the only one, or the first that torchrun started."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def restarts() -> int:
-    """Return how often torchrun has started these processes anew after one of them had ended."""
+    """Return how often torchrun has restarted these processes after one of them had ended."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 

@@ -1,7 +1,7 @@
-"""Fit a model to data: its last layer to the classes, its input to the channels and a size; and say what was changed.
+"""Adapt a model to a data set: its last layer to the classes, its input to the channels and the image size.
 
-A builder with a card (a zoo's) is asked by its arguments `num_classes`, `in_channels`, `size` and `init`, a library's
-by `num_classes`. All is tried on a model without data first; what arguments cannot do is done to the built model.
+A builder with a card (a zoo's) is called with `num_classes`, `in_channels`, `size` and `init`, a library's with
+`num_classes`. All is tried on a meta model first; what arguments cannot do is done to the built model.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BATCH = 2
 
 @dataclass(frozen=True, slots=True)
 class Adapted:
-    """A model for some data, the shape of one sample that it takes, and what was changed for it, in words."""
+    """A model for a data set, the shape of one sample that it takes, and notes on how it was changed."""
 
     model: nn.Module
     input_shape: Shape
@@ -43,10 +43,10 @@ def adapt(
 ) -> Adapted:
     """Return the model at `address` for images of `data_shape` (channels, height, width) and their classes.
 
-    `size` is the height and width that all images will have; None is what the model is made for. The model is on the
-    CPU, its weights drawn by `initialisation` from torch's generator, unless the address says how. Images are the
-    caller's to resize, and to convert where the model takes other channels.
-    Raises AddressError, UsageError, or InputError for a model that cannot be fitted to the data.
+    `size` is the height and width that all images will have; None is the model's usual input. The model is on the CPU,
+    its weights drawn by `initialisation` from torch's generator, unless the address sets another. The caller must
+    resize the images, and convert them where the model takes other channels.
+    Raises AddressError, UsageError, or InputError for a model that cannot be adapted to the data.
     """
     asked = find(address)
     source = _with_arguments(asked, data_shape[0], num_classes, size, initialisation)
@@ -71,9 +71,9 @@ def adapt(
 
 
 def _with_arguments(source: Source, channels: int, num_classes: int, size: int | None, initialisation: str) -> Source:
-    """Return the source with those of the data's arguments that its builder takes and its address leaves open."""
+    """Return the source with those of the data's arguments that its builder takes and its address does not set."""
     parameters = inspect.signature(source.builder).parameters
-    # A library's builder passes on what it does not name; a class of the user's own may not.
+    # A library's builder accepts more arguments than it names; a user's class may not.
     passes_on = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
     wanted: dict[str, Any] = {}
     if "num_classes" in parameters or (passes_on and source.home is None):
@@ -83,16 +83,16 @@ def _with_arguments(source: Source, channels: int, num_classes: int, size: int |
         if "init" in parameters:
             wanted["init"] = initialisation
         images = _image_arguments(shape, channels, size)
-        open_ones = {name: images[name] for name in images if name in parameters and name not in source.arguments}
-        shape = (open_ones.get("in_channels", shape[0]), *[open_ones.get("size", length) for length in shape[1:]])
-        wanted |= open_ones
+        unset = {name: images[name] for name in images if name in parameters and name not in source.arguments}
+        shape = (unset.get("in_channels", shape[0]), *[unset.get("size", length) for length in shape[1:]])
+        wanted |= unset
         if "size" in images and "size" in source.arguments:
-            raise InputError(f"{source.address} is built for {format_dimensions(shape)}, and not for --size {size}")
+            raise InputError(f"{source.address} is built for {format_dimensions(shape)}, not for {{size}}", size=size)
     return replace(source, arguments={**wanted, **source.arguments}, input_shape=shape)
 
 
 def _image_arguments(shape: tuple[int, ...], channels: int, size: int | None) -> dict[str, int]:
-    """Return how images differ from those that a model is made for; only one made for grey images sees others."""
+    """Return the arguments for images that differ from the model's usual input; colour ones only where that is grey."""
     arguments = {}
     if shape[0] == 1 and channels != 1:
         arguments["in_channels"] = channels
@@ -103,9 +103,10 @@ def _image_arguments(shape: tuple[int, ...], channels: int, size: int | None) ->
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """What a training step of a model without data has shown: the input that it runs on, its last layer, and all else.
+    """The result of tracing a training step of a meta model: the input that it runs on, its last layer, and the trace.
 
-    `must_replace_head` says that the arguments alone do not give it the classes; `record` is of the model as replaced.
+    `must_replace_head` is set where the arguments alone do not adapt it to the classes; `record` traces the model as
+    replaced.
     """
 
     input_shape: Shape
@@ -115,31 +116,31 @@ class _Trial:
 
 
 def _trial(source: Source, data_channels: int, num_classes: int, size: int | None, *, may_replace: bool) -> _Trial:
-    """Try the model. Raises InputError if it does not run, or gives no score a class whatever is done to it.
+    """Trace the model. Raises InputError if it does not run, or cannot be made to return one score per class.
 
-    An address that says how many classes there are is not contradicted: its last layer may not be replaced.
+    The last layer is not replaced where the address itself sets the number of classes.
     """
     model = source.build()
     shape, record = _first_that_runs(source, model, _shapes(source, data_channels, size))
     head = find_head(model, record)
     if head is None:
-        raise InputError(f"{source.address} has no convolution or linear layer that could be fitted to the classes")
+        raise InputError(f"{source.address} has no convolution or linear layer that could be adapted to the classes")
     if _is_classifier(record, num_classes):
         return _Trial(shape, head, False, record)
     if not may_replace:
-        raise InputError(f"{source.address} has {head.num_outputs} outputs, and the data {num_classes} classes")
+        raise InputError(f"{source.address} has {head.num_outputs} outputs, and the data has {num_classes} classes")
     given = _outputs(record)
     replace_head(model, head.name, num_classes)
     record = _run(model, shape)
     if not _is_classifier(record, num_classes):
-        raise InputError(f"{source.address} gives {given} in training, and not one score for each class of each image")
+        raise InputError(f"{source.address} returns {given} in training, not one score for each class of each image")
     return _Trial(shape, head, True, record)
 
 
 def _require_convertible(address: str, given: int, taken: int) -> None:
-    """Raise InputError unless images can be given as many channels as the model takes."""
+    """Raise InputError unless images can be converted to as many channels as the model takes."""
     if given != taken and 1 not in (given, taken):
-        raise InputError(f"{address} takes images of {taken} channels, and those of the data have {given}")
+        raise InputError(f"{address} takes images of {taken} channels, and the data has {given}")
 
 
 def _is_classifier(record: Trace, num_classes: int) -> bool:
@@ -152,7 +153,7 @@ def _outputs(record: Trace) -> str:
 
 
 def _first_that_runs(source: Source, model: nn.Module, shapes: list[Shape]) -> tuple[Shape, Trace]:
-    """Return the first shape that the model runs on, with the record. Raises InputError that says what would work."""
+    """Return the first shape that the model runs on, and its trace. Raises InputError with advice."""
     first: ForwardError | None = None
     for shape in shapes:
         try:
@@ -161,8 +162,8 @@ def _first_that_runs(source: Source, model: nn.Module, shapes: list[Shape]) -> t
             first = first or error
     assert first is not None, "there is a shape to try"
     hint = advice(model, [InputSpec(shapes[0])], _usual_shape(source))
-    told = InputError(f"{source.address}: {first}{f'; {hint}' if hint else ''}")
-    raise source.blame(told, first.__cause__ or first) from first
+    failure = InputError(f"{source.address}: {first}{f'; {hint}' if hint else ''}")
+    raise source.blame(failure, first.__cause__ or first) from first
 
 
 def _run(model: nn.Module, shape: Shape) -> Trace:
@@ -170,29 +171,29 @@ def _run(model: nn.Module, shape: Shape) -> Trace:
 
 
 def _shapes(source: Source, data_channels: int, size: int | None) -> list[Shape]:
-    """Return the shapes to try: the usual one, of the size asked for; the channels are a guess where none is usual."""
+    """Return the shapes to try: the usual input with the given size; without a usual one, with several channels."""
     usual = _usual_shape(source)
     if usual is not None:
         return [(usual[0], size or usual[1], size or usual[2])]
     if size is None:
-        raise InputError(f"{source.address} has no usual input; say a size, such as --size 32")
+        raise InputError(f"{source.address} has no usual input; give a size, such as {{size}}", size=32)
     return [(channels, size, size) for channels in dict.fromkeys((data_channels, 3, 1))]
 
 
 def _usual_shape(source: Source) -> Shape | None:
-    """Return the shape of an image that the model is made for: what is known of it, or its own example's; or None."""
+    """Return the model's usual input for one image, from its card or its example inputs; None if unknown."""
     shape = source.input_shape
     if shape is None and source.example_inputs is not None:
         try:
             tensors = list(tensors_in(source.example_inputs(1)))
-        except (Exception, SystemExit) as error:  # whatever the user's own code raises is told with its own lines
-            told = InputError(f"{source.address}: example_inputs(1) fails: {type(error).__name__}: {error}")
-            raise source.blame(told, error) from error
+        except (Exception, SystemExit) as error:  # whatever the user's own code raises is reported with its lines
+            failure = InputError(f"{source.address}: example_inputs(1) fails: {type(error).__name__}: {error}")
+            raise source.blame(failure, error) from error
         shape = tuple(tensors[0].shape[1:]) if len(tensors) == 1 else ()
     if shape is None:
         return None
     if len(shape) != 3:
-        raise InputError(f"{source.address} takes {format_dimensions(shape) or 'several tensors'}, and not an image")
+        raise InputError(f"{source.address} takes {format_dimensions(shape) or 'several tensors'}, not an image")
     return shape[0], shape[1], shape[2]
 
 
@@ -215,7 +216,7 @@ def _notes_on_input(usual: Shape | None, trial: _Trial) -> Iterator[str]:
 
 
 def _adaptive_pooling(record: Trace) -> str | None:
-    """Say what changes the grid of the last feature maps for the classifier; pooling to 1×1 is usual, and no news."""
+    """Return a note on adaptive pooling that resizes the last feature maps for the classifier, unless to 1×1."""
     layers = [layer for layer in record.layers if layer.is_leaf and layer.calls]
     for i, layer in enumerate(layers):
         if layer.type == "AdaptiveAvgPool2d" and layer.inputs[0].shape != layer.outputs[0].shape:

@@ -1,4 +1,4 @@
-"""The last layer of a model: which it is, what it gives, and how it is replaced by one for other classes."""
+"""Find the last layer of a model, and replace it by one for another number of classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archbench.trace.records import Trace
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The convolution or linear layer that ran last: its dotted name, its type and how many outputs it has."""
+    """The convolution or linear layer that ran last: its dotted name, its type and its number of outputs."""
 
     name: str
     type: str
@@ -21,7 +21,7 @@ class Head:
 
 
 def find_head(model: nn.Module, record: Trace) -> Head | None:
-    """Return the last layer of `model` by what ran in `record`; None if no convolution or linear layer did."""
+    """Return the last convolution or linear layer of `model` that ran in a trace; None if there is none."""
     for operation in reversed(record.operations):
         layer = record.layers[operation.layer]
         if not operation.is_backward and layer.path != ".":
@@ -32,12 +32,12 @@ def find_head(model: nn.Module, record: Trace) -> Head | None:
 
 
 def num_outputs_of(model: nn.Module, name: str) -> int | None:
-    """Return the outputs of the convolution or linear layer of that name, None if there is no such layer."""
+    """Return the number of outputs of the convolution or linear layer of that name, None if there is no such layer."""
     return _num_outputs(dict(model.named_modules()).get(name))
 
 
 def replace_head(model: nn.Module, name: str, num_classes: int) -> None:
-    """Put a new layer of the same kind, with other outputs, in the place of the layer of that name."""
+    """Replace the layer of that name by one of the same type with another number of outputs."""
     layer = model.get_submodule(name)
     with torch.device(next(layer.parameters()).device):
         model.set_submodule(name, _like(layer, num_classes))
@@ -50,10 +50,10 @@ def _num_outputs(layer: nn.Module | None) -> int | None:
 
 
 def _like(layer: nn.Module, num_outputs: int) -> nn.Module:
-    """Return the layer with other outputs, as its constructor draws it; a convolution sees all maps."""
+    """Return such a layer with another number of outputs, freshly initialised; a convolution has a single group."""
     if isinstance(layer, nn.Linear):
         return nn.Linear(layer.in_features, num_outputs, layer.bias is not None, dtype=layer.weight.dtype)
-    assert isinstance(layer, nn.Conv2d), "a head is either"
+    assert isinstance(layer, nn.Conv2d), "a head is linear or a convolution"
     return nn.Conv2d(
         layer.in_channels,
         num_outputs,

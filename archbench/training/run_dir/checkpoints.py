@@ -1,7 +1,7 @@
-"""Checkpoints that survive being killed at any moment: written beside, flushed, renamed; the last two are kept.
+"""Checkpoints that survive a kill at any moment: written to a temporary file, flushed, renamed; the last two stay.
 
-A file's name carries the digest of its content, so that one that was cut short or changed is known without a second
-file: `checkpoint-00001200-4f1c….pt`. It is a plain torch file of tensors and simple values.
+A file's name contains the digest of its content, so that a truncated or changed one is detected without a second file:
+`checkpoint-00001200-4f1c….pt`. It is a plain torch file of tensors and simple values.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KEPT = 2
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The content of the newest checkpoint that is whole, None if none is, and the damaged ones that are newer."""
+    """The content of the newest intact checkpoint, None if there is none, and the damaged ones that are newer."""
 
     content: dict[str, Any] | None
     damaged: tuple[Path, ...]
@@ -46,33 +46,33 @@ def save(folder: Path, step: int, content: dict[str, Any]) -> Path:
 
 
 def load(folder: Path) -> Loaded:
-    """Return the newest checkpoint that is whole, and which are not. No code in a file is run."""
+    """Return the newest intact checkpoint and the damaged ones, without running code in a file."""
     damaged: list[Path] = []
     for path in _newest_first(folder):
         data = path.read_bytes()
-        if _digest(data) == _named(path)["digest"]:
+        if _digest(data) == _name_parts(path)["digest"]:
             try:
                 return Loaded(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True), tuple(damaged))
             except (pickle.UnpicklingError, RuntimeError):
-                pass  # somebody else's file under a name of ours: as good as damaged
+                pass  # another program's file under such a name counts as damaged
         damaged.append(path)
     return Loaded(None, tuple(damaged))
 
 
 def remove(folder: Path) -> None:
-    """Remove all checkpoints of a folder."""
+    """Remove all checkpoints in a folder."""
     for path in _newest_first(folder):
         path.unlink(missing_ok=True)
 
 
 def _newest_first(folder: Path) -> Iterator[Path]:
-    found = [path for path in folder.glob("checkpoint-*.pt") if _NAME.fullmatch(path.name)]
-    yield from sorted(found, key=lambda path: (int(_named(path)["step"]), path.stat().st_mtime_ns), reverse=True)
+    paths = [path for path in folder.glob("checkpoint-*.pt") if _NAME.fullmatch(path.name)]
+    yield from sorted(paths, key=lambda path: (int(_name_parts(path)["step"]), path.stat().st_mtime_ns), reverse=True)
 
 
-def _named(path: Path) -> re.Match[str]:
+def _name_parts(path: Path) -> re.Match[str]:
     match = _NAME.fullmatch(path.name)
-    assert match is not None, "only such names are looked at"
+    assert match is not None, "callers filter by name"
     return match
 
 

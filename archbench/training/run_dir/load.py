@@ -1,4 +1,4 @@
-"""A run read back from its folder: what charts, tables and the store are made of."""
+"""Read a run back from its folder, for charts, tables and the store."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from archbench.models.identity import resolved
 from archbench.store.trainings import TrainingResult
 from archbench.training.data.records import Data
 from archbench.training.data.sources import load_data
-from archbench.training.prepare import read_run
 from archbench.training.run_dir.files import as_written, read_outcome, read_predictions
 from archbench.training.run_dir.paths import RunFolder
 from archbench.training.run_dir.records import Accuracy, Chance, Epoch, Outcome, Prediction
+from archbench.training.run_dir.run_json import read_run
 from archbench.training.statistics import chance_loss
 
 Row = TypeVar("Row", Epoch, Accuracy)
@@ -27,7 +27,7 @@ Row = TypeVar("Row", Epoch, Accuracy)
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """What is in a run's folder: `record` is its `run.json`, `outcomes` those trainings that have ended."""
+    """The content of a run folder: `record` is its `run.json`, `outcomes` those of the trainings that have ended."""
 
     folder: RunFolder
     record: dict[str, Any]
@@ -35,36 +35,47 @@ class FinishedRun:
     epochs: tuple[Epoch, ...]
     outcomes: tuple[Outcome, ...]
 
-    def to_store(self) -> list[TrainingResult]:
-        """Return a row a model as the store keeps it, by an address that names it from any folder."""
-        known = {"recipe": self.record["plan"]["recipe"], "folder": str(self.folder.path.resolve())}
-        known |= {name: self.record[name] for name in ("run_id", "started_at", "machine")}
-        kept = {field.name for field in fields(TrainingResult)} - known.keys() - {"model"}
-        return [
-            TrainingResult(model=resolved(row.model), **known, **{name: getattr(row, name) for name in kept})
-            for row in self.accuracies
-        ]
+    @property
+    def models(self) -> list[str]:
+        """The addresses of the models."""
+        models: list[str] = self.record["plan"]["models"]
+        return models
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that each model is trained with."""
+        seeds: list[int] = self.record["plan"]["seeds"]
+        return seeds
 
     @property
     def data_said(self) -> str:
-        """The data's name as everything must say it that shows figures of it: `digits (digits, not CIFAR)`."""
+        """The data's name with its caveat, as everything that shows its figures must name it."""
         name, caveat = self.record["data"]["name"], self.record["data"]["caveat"]
         return caveat if caveat.startswith(name) else f"{name} ({caveat})" if caveat else str(name)
 
     @property
     def chance(self) -> Chance:
-        """What guessing gives; a run of an earlier version tells it of the test images, if any were predicted."""
-        told = self.record["data"].get("chance")
-        if told is not None:
-            return Chance(told["loss"], told["top1"])
-        plan = self.record["plan"]
-        trainings = (self.predictions(model, seed) for model in plan["models"] for seed in plan["seeds"])
-        labels = [one.label for one in next(filter(None, trainings), [])]
+        """What guessing gives; for runs of earlier versions from the test images, if there are predictions."""
+        chance = self.record["data"].get("chance")
+        if chance is not None:
+            return Chance(chance["loss"], chance["top1"])
+        trainings = (self.predictions(model, seed) for model in self.models for seed in self.seeds)
+        labels = [prediction.label for prediction in next(filter(None, trainings), [])]
         top1 = next((row.chance_top1 for row in self.accuracies), None)
         return Chance(chance_loss(labels) if labels else None, top1)
 
+    def to_store(self) -> list[TrainingResult]:
+        """Return one row per model for the store, with an address that is valid in any working directory."""
+        known = {"recipe": self.record["plan"]["recipe"], "folder": str(self.folder.path.resolve())}
+        known |= {name: self.record[name] for name in ("run_id", "started_at", "machine")}
+        copied = {field.name for field in fields(TrainingResult)} - known.keys() - {"model"}
+        return [
+            TrainingResult(model=resolved(row.model), **known, **{name: getattr(row, name) for name in copied})
+            for row in self.accuracies
+        ]
+
     def load_data(self) -> Data:
-        """Return the images again. Raises DataError if they are no longer there, UsageError if they are others."""
+        """Load the images. Raises DataError if they are missing, UsageError if they have changed."""
         data = load_data(self.record["plan"]["data"])
         if data.digest != self.record["data"]["digest"]:
             raise UsageError(f"'{self.folder.path}' was trained with other images than there are now")
@@ -72,41 +83,41 @@ class FinishedRun:
 
     def first_ended(self, model: str) -> int | None:
         """Return the first seed with which a model was trained to the end, None if there is none."""
-        return next((one.seed for one in self.outcomes if one.model == model and one.top1 is not None), None)
+        ended = (outcome.seed for outcome in self.outcomes if outcome.model == model and outcome.top1 is not None)
+        return next(ended, None)
 
     def complete_predictions(self) -> dict[str, list[list[Prediction]]]:
-        """Return the predictions of every seed, by model, of those models whose every seed came to the end."""
-        seeds = self.record["plan"]["seeds"]
-        found = {model: [self.predictions(model, seed) for seed in seeds] for model in self.record["plan"]["models"]}
-        return {model: of_seeds for model, of_seeds in found.items() if all(of_seeds)}
+        """Return the predictions of every seed for the models that were trained to the end with every seed."""
+        predictions = {model: [self.predictions(model, seed) for seed in self.seeds] for model in self.models}
+        return {model: by_seed for model, by_seed in predictions.items() if all(by_seed)}
 
     def predictions(self, model: str, seed: int) -> list[Prediction]:
-        """Return what was said of each test image, nothing if that training did not end. Raises UsageError."""
+        """Return the predictions for the test images, none if the training did not end. Raises UsageError."""
         path = self.folder.seed(model, seed).predictions
         if not path.exists():
             return []
-        found, images = read_predictions(path), self.record["data"]["images"]["test"]
-        if len(found) != images:
-            raise UsageError(f"'{path}' is damaged: it is of {len(found)} test images, and there were {images}")
-        return found
+        predictions, images = read_predictions(path), self.record["data"]["images"]["test"]
+        if len(predictions) != images:
+            raise UsageError(f"'{path}' is damaged: it has {len(predictions)} test images, and there were {images}")
+        return predictions
 
 
 def read_finished(path: Path) -> FinishedRun:
-    """Return what is in a run's folder. Raises UsageError for a folder without a run, or with damaged files."""
+    """Return the content of a run folder. Raises UsageError for a folder without a run, or with damaged files."""
     record, folder = read_run(path), RunFolder(path)
     plan = record["plan"]
-    found = (read_outcome(folder.seed(model, seed).outcome) for model in plan["models"] for seed in plan["seeds"])
+    outcomes = (read_outcome(folder.seed(model, seed).outcome) for model in plan["models"] for seed in plan["seeds"])
     return FinishedRun(
         folder=folder,
         record=record,
         accuracies=read_rows(folder.accuracy, Accuracy),
         epochs=read_rows(folder.metrics, Epoch),
-        outcomes=tuple(outcome for outcome in found if outcome is not None),
+        outcomes=tuple(outcome for outcome in outcomes if outcome is not None),
     )
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """Return the parameters and buffers of a file; no code in it is run. Raises UsageError for a damaged one."""
+    """Return the parameters and buffers in a file, without running code in it. Raises UsageError for a damaged one."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
@@ -117,20 +128,20 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def read_rows(path: Path, kind: type[Row]) -> tuple[Row, ...]:
-    """Return the records of a CSV file that `write_rows` wrote, none if it is not there. Raises UsageError."""
+    """Return the records in a CSV file that `write_rows` wrote, none if it does not exist. Raises UsageError."""
     hints = get_type_hints(kind)
-    readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
+    parsers = {field.name: _parser(hints[field.name]) for field in fields(kind)}
     with as_written(path):
         if not path.exists():
             return ()
         with path.open(newline="", encoding="utf-8") as file:
             return tuple(
-                kind(**{name: read(row[name]) for name, read in readers.items()}) for row in csv.DictReader(file)
+                kind(**{name: parse(row[name]) for name, parse in parsers.items()}) for row in csv.DictReader(file)
             )
 
 
-def _reader(hint: Any) -> Any:
-    """Return what makes a field's value of its text: an empty text is None where that may be."""
+def _parser(hint: Any) -> Any:
+    """Return the function from a cell's text to a field's value: an empty cell is None where the type allows it."""
     kinds = [kind for kind in (int, float) if kind is hint or kind in get_args(hint)]
     if not kinds:
         return str

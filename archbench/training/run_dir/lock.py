@@ -1,4 +1,4 @@
-"""One process at a time trains in a run's folder: two would remove each other's checkpoints."""
+"""Lock a run folder: two processes that train in it would remove each other's checkpoints."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from archbench.errors import UsageError
 
 @contextmanager
 def locked(run: Path) -> Iterator[None]:
-    """Hold a run's own file for this process alone; the system lets go of it however the process ends.
+    """Hold an exclusive lock on a `run.json`; the system releases it however the process ends.
 
-    Raises UsageError if another process holds it. Where the system has no such locks, nothing is held.
+    Raises UsageError if another process holds it. Does nothing on Windows.
     """
     if sys.platform == "win32":
         yield

@@ -1,16 +1,16 @@
-"""Where a training run keeps what: every path below `--out`, in one place.
+"""The paths of a run folder.
 
 OUT/
-    run.json            what was asked for, the data's name, classes, digest and chance
-    environment.json    what the figures depend on
-    metrics.csv         one row an epoch of every model and seed
-    accuracy.csv        one row a model
+    run.json            arguments, configuration, and the data's name, classes, digest and chance
+    environment.json    versions, hardware and settings that the figures depend on
+    metrics.csv         one row per epoch of every model and seed
+    accuracy.csv        one row per model
     pictures/           charts, filters and prediction sheets
     models/MODEL/seed-N/
-        checkpoint-STEP.pt   the last two states
+        checkpoint-STEP.pt   the last two states, until the training has ended
         initial.pt, final.pt parameters before and after
-        predictions.csv      one row a test image
-        outcome.json         how it ended
+        predictions.csv      one row per test image
+        outcome.json         status and figures
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class SeedFolder:
 
     @property
     def predictions(self) -> Path:
-        """The most probable classes of every test image."""
+        """The most probable classes for every test image."""
         return self.path / "predictions.csv"
 
     @property
     def outcome(self) -> Path:
-        """How the training ended; there is none before it did."""
+        """Status and figures, written when the training has ended."""
         return self.path / "outcome.json"
 
 
@@ -57,22 +57,22 @@ class RunFolder:
 
     @property
     def run(self) -> Path:
-        """What was asked for."""
+        """Arguments, configuration and data."""
         return self.path / "run.json"
 
     @property
     def environment(self) -> Path:
-        """What the figures depend on."""
+        """Versions, hardware and settings that the figures depend on."""
         return self.path / "environment.json"
 
     @property
     def metrics(self) -> Path:
-        """One row an epoch."""
+        """One row per epoch."""
         return self.path / "metrics.csv"
 
     @property
     def accuracy(self) -> Path:
-        """One row a model."""
+        """One row per model."""
         return self.path / "accuracy.csv"
 
     @property
@@ -86,7 +86,7 @@ class RunFolder:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, if they are not there. Raises OutputError."""
+    """Make a folder and its parents if they do not exist. Raises OutputError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What training leaves behind: plain values in base units. Accuracies are fractions; None is not known."""
+"""Records of trainings: plain values in base units. Accuracies are fractions; None means unknown."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Literal, get_args
 Status = Literal["ok", "chance", "diverged", "interrupted", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
-# The most probable classes that are kept of each image.
+# The number of most probable classes that are kept for each image.
 TOP = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One row of `metrics.csv`: where one model stood with one seed at the end of an epoch, or of the last steps.
+    """One row of `metrics.csv`: one model with one seed at the end of an epoch, or of the last steps.
 
-    `train_loss` is the mean over the epoch's steps; the `validation_` figures are of the validation images, measured
+    `train_loss` is the mean over the epoch's steps; the `validation_` figures are measured on the validation images
     after it. The test images are read once, at the end: `test_loss`, `top1` and `top5` are None in all other rows.
-    `elapsed_s` is the time spent on training steps since the start, compilation and warm-up steps left out.
+    `elapsed_s` is the time of training steps since the start, excluding compilation and the first steps.
     """
 
     model: str
@@ -39,13 +39,13 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """One row of `accuracy.csv`: what one model came to over all its seeds.
+    """One row of `accuracy.csv`: one model over all its seeds.
 
     `top1_low` and `top1_high` bound the 95% interval of the mean accuracy on test images such as these; `top1_std` is
-    the standard deviation over the seeds, None for a single one. `seeds` are those that reached the end, of which all
-    figures are, or those that began if none did. `params` and `macs` are of the model as trained, one
-    image; `images_per_s` is the median training rate, `time_s` the mean time of training steps a seed. `chance_top1`
-    and `chance_top5` are what always guessing the largest classes gives.
+    the standard deviation over the seeds, None for a single one. `seeds` counts the trainings that reached the end,
+    which all figures are computed from, or those that began if none did. `params` and `macs` describe the model as
+    trained, for one image; `images_per_s` is the median training rate, `time_s` the mean time of training steps per
+    seed. `chance_top1` and `chance_top5` are the accuracies of always guessing the largest classes.
     """
 
     model: str
@@ -70,7 +70,7 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """What can be had without a look at the images, by how many are of each class; None is not known.
+    """Loss and accuracy of guessing, from the frequencies of the classes; None means unknown.
 
     `loss` is the entropy of the training images' classes, `top1` the share of the validation images' largest class.
     """
@@ -81,9 +81,9 @@ class Chance:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One test image: its place in the test set, its class, and the most probable classes with their probabilities.
+    """One image: its index in the test set, its class, and the most probable classes with their probabilities.
 
-    `classes` and `probabilities` are in falling order, five of each, or as many as there are classes.
+    `classes` and `probabilities` are in descending order, five of each, or as many as there are classes.
     """
 
     image: int
@@ -96,9 +96,9 @@ class Prediction:
 class Outcome:
     """How the training of one model with one seed ended, and its rows of `metrics.csv`.
 
-    `reason` says why the status is not ok. `initial_spread` is the standard deviation, over a batch of images, of the
-    scores before the first step: where it is nearly 0, nothing of the image reached the output. `notes` are what else
-    must be said: how the model was adapted, batches that went through in parts, other threads.
+    `reason` explains a status other than `ok` and `chance`. `initial_spread` is the standard deviation of the scores
+    over a batch of images before the first step: near 0, no information about the image reached the output. `notes`
+    list how the model was adapted, divided batches, and changes of the number of threads.
     """
 
     model: str

@@ -30,12 +30,15 @@ def test_every_combination_has_one_name_whatever_the_order():
 def test_an_unknown_augmentation_is_refused_with_the_nearest(name, meant):
     with pytest.raises(UsageError) as caught:
         find_augmentation(name)
-    assert str(caught.value) == f"'{name}' is no augmentation; did you mean '{meant}'?"
+    assert (
+        str(caught.value)
+        == f"augment='{name}' is not none, or any of crop, flip, color joined by +; did you mean '{meant}'?"
+    )
 
 
 @pytest.mark.parametrize("name", ["crop+crop", "none+flip", "crop+", "+"])
 def test_a_part_that_is_said_twice_or_is_none_is_refused(name):
-    with pytest.raises(UsageError, match="is no augmentation"):
+    with pytest.raises(UsageError, match="is not none, or any of"):
         find_augmentation(name)
 
 

@@ -14,6 +14,7 @@ from archbench.training.data.assembly import mean_and_std
 from archbench.training.data.augmentation import principal_colors
 from archbench.training.data.batches import Batches
 from archbench.training.data.records import Images
+from archbench.training.distributed.process_group import ProcessGroup
 
 
 def make_images(count: int, shape: tuple[int, int, int] = (3, 16, 16), seed: int = 0) -> Images:
@@ -89,7 +90,7 @@ def test_processes_see_together_what_one_sees(count, world, per_process, seed):
     images = make_images(count, (3, 8, 9))
     options = {"batch": world * per_process, "seed": seed, "augmentation": "crop+flip+color"}
     one = make_batches(images, **options)
-    several = [make_batches(images, **options, rank=rank, world=world) for rank in range(world)]
+    several = [make_batches(images, **options, group=ProcessGroup(rank, world)) for rank in range(world)]
     assert {batches.steps_per_epoch for batches in several} == {one.steps_per_epoch}
     for step in range(one.steps_per_epoch):
         inputs, labels = one.batch_at(2, step)
@@ -101,7 +102,7 @@ def test_processes_see_together_what_one_sees(count, world, per_process, seed):
 
 def test_a_batch_must_be_divisible_among_processes():
     with pytest.raises(UsageError, match="a batch of 5 cannot be divided among 2 processes"):
-        make_batches(make_images(8), batch=5, world=2)
+        make_batches(make_images(8), batch=5, group=ProcessGroup(0, 2))
 
 
 @pytest.mark.parametrize("augmentation", ["crop", "flip", "crop+flip"])
@@ -171,7 +172,7 @@ def test_images_are_normalised_first_and_upsampled_then():
 
 def test_evaluation_gives_every_image_once_in_order_and_unchanged():
     images = make_images(10)
-    batches = make_batches(images, augmentation="crop+flip+color", rank=1, world=2)
+    batches = make_batches(images, augmentation="crop+flip+color", group=ProcessGroup(1, 2))
     inputs, labels = zip(*batches.in_order(), strict=True)
     assert [len(part) for part in labels] == [4, 4, 2]
     assert torch.cat(labels).tolist() == list(range(10))
@@ -202,7 +203,7 @@ def test_a_model_of_one_channel_gets_the_luminance_that_pil_gives():
 
 
 def test_channels_that_images_cannot_be_turned_into_are_refused():
-    with pytest.raises(UsageError, match="the model takes 4 channels; images of 3 cannot be turned into them"):
+    with pytest.raises(UsageError, match="the model takes 4 channels; images of 3 cannot be converted"):
         make_batches(make_images(4), channels=4)
 
 

@@ -145,7 +145,7 @@ def test_a_changed_archive_is_not_unpacked(official, tmp_path):
 
 @pytest.mark.parametrize("text", ["cifar10", "cifar10:{}/nowhere"])
 def test_without_the_files_it_says_how_to_get_them(text, tmp_path, no_network):
-    with pytest.raises(DataError, match=r"there is no CIFAR-10 in '.*'; --download gets it, or say where"):
+    with pytest.raises(DataError, match=r"there is no CIFAR-10 in '.*'; download fetches it, or name"):
         load_data(text.format(tmp_path), cache=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 

@@ -197,17 +197,17 @@ def test_lenet5_reads_digits_only():
         ("lenet5", {"data": DIGITS, "classes": 7}, AddressError, "num_classes cannot be 7"),
         ("lenet5", {"data": DIGITS, "size": 28}, InputError, "1x32x32, its usual input, is the smallest that works"),
         ("alexnet_owt", {"size": 32}, AddressError, "alexnet_owt: size must be at least 63 for this network, not 32"),
-        ("vgg11@7", {"size": 32}, InputError, "vgg11@7 has 7 outputs, and the data 10 classes"),
-        ("vgg11?size=64", {"size": 32}, InputError, "vgg11?size=64 is built for 3x64x64, and not for --size 32"),
+        ("vgg11@7", {"size": 32}, InputError, "vgg11@7 has 7 outputs, and the data has 10 classes"),
+        ("vgg11?size=64", {"size": 32}, InputError, "vgg11?size=64 is built for 3x64x64, not for size=32"),
         ("lenet", {"initialisation": "kaimin"}, AddressError, "did you mean 'kaiming'?"),
         ("torchvision:resnet18", {"initialisation": "paper"}, UsageError, "there are kaiming, torch, xavier"),
-        ("torchvision:fcn_resnet50", {"size": 64}, InputError, "gives 10x64x64 in training, and not one score"),
-        ("torchvision:resnet18", {"data": (4, 9, 9)}, InputError, "images of 3 channels, and those of the data have 4"),
+        ("torchvision:fcn_resnet50", {"size": 64}, InputError, "returns 10x64x64 in training, not one score"),
+        ("torchvision:resnet18", {"data": (4, 9, 9)}, InputError, "images of 3 channels, and the data has 4"),
         ("nets.py:Net", {"size": 64}, InputError, "it takes 1800 features, not 7688; 3x31x31 is the smallest square"),
-        ("nets.py:Net", {}, InputError, "nets.py:Net has no usual input; say a size, such as --size 32"),
+        ("nets.py:Net", {}, InputError, "nets.py:Net has no usual input; give a size, such as size=32"),
         ("nets.py:Nothing", {"size": 32}, InputError, "nets.py:Nothing has no convolution or linear layer"),
-        ("nets.py:Volume", {"size": 32}, InputError, "gives 3x32x5 in training, and not one score for each class"),
-        ("nets.py:Twice", {"size": 32}, InputError, "gives 5 and 5 in training, and not one score for each class"),
+        ("nets.py:Volume", {"size": 32}, InputError, "returns 3x32x5 in training, not one score for each class"),
+        ("nets.py:Twice", {"size": 32}, InputError, "returns 5 and 5 in training, not one score for each class"),
     ],
 )
 def test_what_cannot_be_fitted_is_told_in_one_line(net, address, options, error, message):
@@ -224,5 +224,5 @@ def test_an_example_that_fails_or_is_no_image_is_told(net):
         fit("fails.py:Net")
     assert "return 1 / 0" in " ".join(told.value.user_lines)
     (net / "text.py").write_text("import torch\ndef example_inputs(batch):\n    return torch.zeros(batch, 7)\n" + NET)
-    with pytest.raises(InputError, match=r"text\.py:Net takes 7, and not an image"):
+    with pytest.raises(InputError, match=r"text\.py:Net takes 7, not an image"):
         fit("text.py:Net")

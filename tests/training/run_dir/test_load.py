@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from archbench.errors import UsageError
-from archbench.training.config import Plan, from_record
+from archbench.training.config import TrainConfig, from_record
 from archbench.training.data.records import Data, Images
-from archbench.training.prepare import read_run, reopen
-from archbench.training.run import describe
+from archbench.training.prepare import reopen
 from archbench.training.run_dir.files import write_outcome, write_predictions, write_rows
 from archbench.training.run_dir.load import read_finished
 from archbench.training.run_dir.paths import RunFolder
 from archbench.training.run_dir.records import Accuracy, Chance, Epoch, Outcome, Prediction
+from archbench.training.run_dir.run_json import read_run, to_record
 
 MODEL = "net.py:Net"
 
@@ -25,8 +25,8 @@ def images(labels):
     return Images(torch.zeros(len(labels), 1, 8, 8, dtype=torch.uint8), torch.tensor(labels))
 
 
-def plan():
-    return Plan(
+def config():
+    return TrainConfig(
         models=(MODEL,),
         seeds=(0,),
         data="digits",
@@ -38,7 +38,7 @@ def plan():
         batch=None,
         augmentation="none",
         initialisation=None,
-        kind="cpu",
+        device="cpu",
         dtype="fp32",
         layout="nchw",
         compiled=False,
@@ -63,7 +63,7 @@ def folder(tmp_path):
         std=(0.25,),
         digest="d",
     )
-    run.run.write_text(json.dumps(describe(plan(), data, {}, {})))
+    run.run.write_text(json.dumps(to_record(config(), data, {}, {})))
     write_rows(run.metrics, Epoch, [Epoch(MODEL, 0, 1, 5, 0.6, 0.5, 0.5, 1.0, 0.1, 100.0, 2.0, 0.55, 0.5, 1.0)])
     figures = (0.5, None, 0.2, 0.9, 1.0, 9, 9, 100.0, 2.0, "chance", 0.5, 1.0, None)
     write_rows(run.accuracy, Accuracy, [Accuracy(MODEL, "digits", "1x8x8", 1.0, 1, *figures)])
@@ -177,11 +177,18 @@ def test_a_run_without_an_identity_is_read_but_not_gone_on_with(folder):
     changed(folder, lambda record: record.pop("run_id"))
     assert read_finished(folder.path).epochs
     with pytest.raises(UsageError, match=r"no run_id \(string\)"):
-        reopen(folder, {}, kind="cpu", threads=1)
+        reopen(folder, device="cpu", threads=1)
 
 
-def test_a_plan_of_another_version_is_refused_with_what_differs():
-    record = plan().to_record()
+def test_a_config_of_another_version_is_refused_with_what_differs():
+    record = config().to_record()
     del record["layout"]
-    with pytest.raises(UsageError, match=r"another version of archbench planned .* plans differ in layout, tempo"):
+    with pytest.raises(UsageError, match=r"written by another version of archbench: layout, tempo differ"):
         from_record({**record, "tempo": 1})
+
+
+def test_a_run_of_an_earlier_version_is_gone_on_with(folder):
+    # It named the device `kind`.
+    record = config().to_record()
+    record["kind"] = record.pop("device")
+    assert from_record(record) == config()

@@ -1,0 +1,35 @@
+"""Lines of text about a training in progress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from archbench.training.run_dir.records import Epoch, Outcome
+from archbench.units import format_measure, format_percent, format_time
+
+
+def expected_time(seconds: Mapping[str, float], seeds: int) -> str:
+    """Return the expected duration in total and per model; `seconds` are those of one seed of each model."""
+    each = ", ".join(f"{model} {format_time(seeds * value)}" for model, value in seconds.items())
+    total = format_time(seeds * sum(seconds.values()))
+    return f"about {total} in all, {seeds} seed{'' if seeds == 1 else 's'} each: {each}"
+
+
+def step_line(loss: float, images_per_s: float | None, validation_top1: float | None = None) -> str:
+    """Return the figures of a step; None is left out."""
+    rate = "" if images_per_s is None else f", {format_measure(images_per_s)} images/s"
+    validation = "" if validation_top1 is None else f", validation {format_percent(validation_top1)}"
+    return f"loss {loss:.3f}{rate}{validation}"
+
+
+def epoch_line(row: Epoch) -> str:
+    """Return a row of `metrics.csv` as a line."""
+    figures = step_line(row.train_loss, row.images_per_s, row.validation_top1)
+    return f"{row.model}, seed {row.seed}, epoch {row.epoch}: {figures}"
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """Return how the training of one model with one seed ended, as a line."""
+    top1 = "" if outcome.top1 is None else f", test {format_percent(outcome.top1)}"
+    reason = f": {outcome.reason}" if outcome.reason else ""
+    return f"{outcome.model}, seed {outcome.seed}: {outcome.status}{top1}{reason}"

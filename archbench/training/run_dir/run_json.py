@@ -1,0 +1,110 @@
+"""Write and read `run.json`: what a run was asked for, its configuration, data and models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from archbench.errors import UsageError
+from archbench.host.machine import machine
+from archbench.training.config import TrainConfig
+from archbench.training.data.records import Data
+from archbench.training.run_dir.files import as_written
+from archbench.training.run_dir.paths import RunFolder
+from archbench.training.run_dir.records import Chance
+from archbench.training.statistics import chance_accuracy, chance_loss
+
+# What every reader of a run needs, and what continuing it needs besides.
+_SCHEMA = {
+    "asked": {},
+    "plan": {"models": ["string"], "seeds": ["integer"], "data": "string", "recipe": "string", "dtype": "string"},
+    "data": {
+        "name": "string",
+        "caveat": "string",
+        "classes": ["string"],
+        "shape": ["integer"],
+        "mean": ["number"],
+        "std": ["number"],
+        "digest": "string",
+        "images": {"train": "integer", "validation": "integer", "test": "integer"},
+    },
+}
+_IDENTITY = {"run_id": "string", "started_at": "string", "machine": "string"}
+# Absent from runs of earlier versions.
+_CHANCE = {"loss": "number", "top1": "number"}
+_TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "integer": int, "number": (int, float)}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model as it is trained: the shape of an image and, for one image, parameters and MACs."""
+
+    input_shape: tuple[int, int, int]
+    params: int
+    macs: int
+    notes: tuple[str, ...]
+
+
+def to_record(
+    config: TrainConfig, data: Data, models: Mapping[str, ModelInfo], asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the content of `run.json` for a new run; `asked` holds the arguments that the user gave, by name."""
+    counts = {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
+    facts = {name: getattr(data, name) for name in ("name", "caveat", "classes", "shape", "mean", "std", "digest")}
+    chance = Chance(chance_loss(data.train.labels.tolist()), chance_accuracy(data.validation.labels.tolist(), 1))
+    record = {
+        "run_id": uuid4().hex,
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "asked": asked,
+        "plan": config.to_record(),
+        "data": facts | {"images": counts, "chance": asdict(chance)},
+        "models": {model: asdict(info) for model, info in models.items()},
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(record))
+    return plain
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """Return the content of a run folder's `run.json`, checked to have what every reader needs.
+
+    Raises UsageError if there is none, or it is damaged.
+    """
+    place = RunFolder(path).run
+    with as_written(place):
+        exists = place.is_file()
+        record: Any = json.loads(place.read_text(encoding="utf-8")) if exists else None
+    if not exists:
+        raise UsageError(f"'{path}' holds no training run: there is no {place.name} in it")
+    _require(place, record, _SCHEMA)
+    if "chance" in record["data"]:
+        _require(place, record["data"]["chance"], _CHANCE, "data.chance")
+    return dict(record)
+
+
+def require_identity(folder: RunFolder, record: Mapping[str, Any]) -> None:
+    """Raise UsageError unless a record has what continuing the run needs."""
+    _require(folder.run, record, _IDENTITY)
+
+
+def _require(place: Path, value: Any, expected: Any, name: str = "") -> None:
+    """Raise UsageError, naming the first entry of a record that does not have the expected type."""
+    if isinstance(expected, dict):
+        kind, is_valid = "object", isinstance(value, dict)
+    elif isinstance(expected, list):
+        (element,) = expected
+        kind = f"list of {element}s"
+        is_valid = isinstance(value, list) and all(isinstance(each, _TYPES[element]) for each in value)
+    else:
+        kind, is_valid = expected, isinstance(value, _TYPES[expected])
+    if not is_valid:
+        missing = f"no {name} ({kind})" if name else f"no {kind}"
+        raise UsageError(f"'{place}' is damaged: there is {missing} in it, as 'archbench train' writes it")
+    if isinstance(expected, dict):
+        for key, inner in expected.items():
+            _require(place, value.get(key), inner, f"{name}.{key}" if name else key)
