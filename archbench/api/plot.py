@@ -14,13 +14,14 @@ from archbench.reporting.charts.save import require_libraries
 
 if TYPE_CHECKING:
     from archbench.reporting.charts.theme import Chart, Size
+    from archbench.reporting.training_run import TrainingRun
 
 _LEAST_PIXELS, _MOST_PIXELS = 100, 10_000
 
 
 def plot(
     kind: str,
-    *what: Model | Path,
+    *what: Model | Path | TrainingRun,
     inputs: Inputs = None,
     batch: int | None = None,
     mode: str | None = None,
@@ -37,8 +38,8 @@ def plot(
     Args:
         kind: `"layers"`, `"memory"`, `"roofline"`, `"accuracy"`, `"throughput"`, `"latency"`, `"training"` or
             `"time"`.
-        what: Models for the first three kinds, a run's folder for the last two, either for `"accuracy"`. `"accuracy"`,
-            `"throughput"` and `"latency"` show every model without it.
+        what: Models for the first three kinds, a training run or its folder for the last two, either for `"accuracy"`.
+            Without it `"accuracy"`, `"throughput"` and `"latency"` show every model.
         inputs: As for `archbench.summarize`.
         batch: The number of samples, 1 by default; for `"latency"` any batch by default.
         mode: `"eval"` or `"train"`; `"eval"` by default, for measured kinds any.
@@ -90,9 +91,9 @@ def _size(**pixels: int | None) -> dict[str, int]:
     return given
 
 
-def _accuracy(what: Sequence[Model | Path], **size: Unpack[Size]) -> Chart:
+def _accuracy(what: Sequence[Any], **size: Unpack[Size]) -> Chart:
     """Return measured accuracies for a run's folder, published errors for models."""
-    if any(map(plot_runs.is_folder, what)):
+    if any(map(plot_runs.is_run, what)):
         return plot_runs.accuracy(what, **size)
     return plot_models.published_errors(what, **size)
 

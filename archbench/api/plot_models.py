@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from archbench.analyze.layers import LayerRow, layer_table
 from archbench.analyze.memory.timeline import timeline
 from archbench.analyze.performance.efficiency import stated_efficiency
 from archbench.analyze.performance.estimate import roofline_rows
-from archbench.analyze.performance.roofline import Conditions
 from archbench.api.names import unique_name
+from archbench.api.prediction import SimulatedRun, simulated_run
 from archbench.api.summary import summary_of
-from archbench.errors import UsageError, choose
+from archbench.errors import UsageError
 from archbench.hardware.find import find_device
 from archbench.models.address import model_names
 from archbench.models.loaded import Inputs, LoadedModel, Model, load_model
@@ -22,12 +21,11 @@ from archbench.reporting.charts.layers import layers_chart
 from archbench.reporting.charts.memory import memory_chart
 from archbench.reporting.charts.published_error import PublishedError, published_error, published_error_chart
 from archbench.reporting.charts.roofline import roofline_chart
-from archbench.reporting.tables.model import caveats
-from archbench.trace.optimizer_step import STATES, Optimizer
 from archbench.trace.records import Trace
-from archbench.trace.tracer import MOMENTUM, Mode
+from archbench.trace.tracer import Mode
 
 if TYPE_CHECKING:
+    from archbench.analyze.layers import LayerRow
     from archbench.reporting.charts.theme import Chart, Size
 
 _LOG = logging.getLogger("archbench")
@@ -62,11 +60,9 @@ def memory(
     model = _single(what, "memory")
     if optimizer is not None and mode != "train":
         raise UsageError("{optimizer} requires {mode}", optimizer=optimizer, mode="train")
-    updated_by = None if optimizer == "none" else Optimizer(choose("optimizer", optimizer or "momentum", STATES))
-    loaded = load_model(model, inputs, dtype=dtype)
-    trace = loaded.trace(batch, mode, updated_by)
-    title = _title(loaded, trace, updated_by)
-    return memory_chart(timeline(trace), title=title, notes=_warned(_caveats(loaded, trace)), **size)
+    run = simulated_run(model, inputs, mode=mode, dtype=dtype, optimizer=optimizer or "momentum")
+    trace = run.trace(batch)
+    return memory_chart(timeline(trace), title=_title(run, trace), notes=_warned(run.caveats(trace)), **size)
 
 
 def roofline(
@@ -84,16 +80,15 @@ def roofline(
     if device is None:
         raise UsageError("plot roofline requires {device}, such as h200; 'archbench devices' lists them", device=...)
     place = find_device(device)
-    loaded = load_model(model, inputs, dtype=dtype)
-    place.peak(loaded.precision.product_dtype)  # raises for a dtype that the device lacks
-    trace = loaded.trace(batch, mode)
     efficiency = stated_efficiency(place, is_fused=False).value
-    rows = roofline_rows(trace, Conditions(place, loaded.precision, efficiency))
+    run = simulated_run(model, inputs, mode=mode, dtype=dtype, device=place, efficiency=efficiency)
+    assert run.conditions is not None, "a device was given"
+    trace = run.trace(batch)
+    rows = roofline_rows(trace, run.conditions)
     if not any(row.flops for row in rows):
-        raise UsageError(f"nothing to plot: {loaded.name} does no arithmetic")
-    title = _title(loaded, trace, MOMENTUM)
-    notes = _warned(_caveats(loaded, trace))
-    return roofline_chart(rows, place, loaded.precision.product_dtype, title=title, notes=notes, **size)
+        raise UsageError(f"nothing to plot: {run.loaded.name} does no arithmetic")
+    product_dtype, notes = run.loaded.precision.product_dtype, _warned(run.caveats(trace))
+    return roofline_chart(rows, place, product_dtype, title=_title(run, trace), notes=notes, **size)
 
 
 def published_errors(what: Sequence[Model | Path], **size: Unpack[Size]) -> Chart:
@@ -134,13 +129,9 @@ def _single(what: Sequence[Model | Path], kind: str) -> Model:
     return _model(what[0])
 
 
-def _title(loaded: LoadedModel, trace: Trace, optimizer: Optimizer | None) -> str:
-    update = f", {optimizer.algorithm}" if trace.mode == "train" and optimizer is not None else ""
-    return f"{loaded.name}, {trace.mode}, batch {trace.batch}, {loaded.precision.name}{update}"
-
-
-def _caveats(loaded: LoadedModel, trace: Trace) -> tuple[str, ...]:
-    return caveats(loaded.name, layer_table(trace), trace.real_data_reason)
+def _title(run: SimulatedRun, trace: Trace) -> str:
+    update = f", {run.optimizer.algorithm}" if run.mode == "train" and run.optimizer is not None else ""
+    return f"{run.loaded.name}, {run.mode}, batch {trace.batch}, {run.loaded.precision.name}{update}"
 
 
 def _warned(caveats: Sequence[str]) -> Sequence[str]:

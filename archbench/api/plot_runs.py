@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from archbench.errors import UsageError
 from archbench.models.address import model_names
-from archbench.models.loaded import Model
 from archbench.reporting.charts.accuracy import measured_accuracy_chart
 from archbench.reporting.charts.time_to_accuracy import time_to_accuracy_chart
 from archbench.reporting.charts.training import training_chart
+from archbench.reporting.training_run import TrainingRun
 from archbench.training.run_dir.load import FinishedRun, read_finished
 from archbench.training.run_dir.paths import RunFolder
 
@@ -19,33 +19,36 @@ if TYPE_CHECKING:
     from archbench.reporting.charts.theme import Chart, Size
 
 
-def is_folder(what: Any) -> bool:
-    """Return whether an argument of `plot` is a folder, and not also a model's name."""
+def is_run(what: Any) -> bool:
+    """Return whether an argument of `plot` is a training run or its folder, and not also a model's name."""
+    if isinstance(what, TrainingRun):
+        return True
     return isinstance(what, (str, Path)) and str(what) not in model_names() and Path(what).is_dir()
 
 
-def accuracy(what: Sequence[Model | Path], **size: Unpack[Size]) -> Chart:
+def accuracy(what: Sequence[Any], **size: Unpack[Size]) -> Chart:
     """Return the accuracies that a run measured."""
     if len(what) > 1:
-        folder = next(filter(is_folder, what))
+        run = next(filter(is_run, what))
+        folder = run.path if isinstance(run, TrainingRun) else run
         raise UsageError(
             f"'{folder}' is a folder: measured accuracies cannot be compared with published errors; give it alone"
         )
     run = _finished(what, "accuracy")
     if all(row.top1_mean is None for row in run.accuracies):
-        raise UsageError(f"nothing to plot: no model of '{what[0]}' has an accuracy yet; it has at the run's end")
+        raise UsageError(
+            f"nothing to plot: no model of '{run.folder.path}' has an accuracy yet; it has at the run's end"
+        )
     return measured_accuracy_chart(run.accuracies, data=run.data_said, **size)
 
 
-def training(what: Sequence[Model | Path], **size: Unpack[Size]) -> Chart:
+def training(what: Sequence[Any], **size: Unpack[Size]) -> Chart:
     """Return loss and accuracy by epoch."""
     run = _finished(what, "training")
     return training_chart(run.epochs, data=run.data_said, chance=run.chance, **size)
 
 
-def time_to_accuracy(
-    what: Sequence[Model | Path], *, threshold: float | Sequence[float] = (), **size: Unpack[Size]
-) -> Chart:
+def time_to_accuracy(what: Sequence[Any], *, threshold: float | Sequence[float] = (), **size: Unpack[Size]) -> Chart:
     """Return accuracy against training time."""
     thresholds = (threshold,) if isinstance(threshold, (int, float)) else tuple(threshold)
     for value in thresholds:
@@ -55,16 +58,19 @@ def time_to_accuracy(
     return time_to_accuracy_chart(run.epochs, data=run.data_said, chance=run.chance, thresholds=thresholds, **size)
 
 
-def _finished(what: Sequence[Model | Path], kind: str) -> FinishedRun:
+def _finished(what: Sequence[Any], kind: str) -> FinishedRun:
     """Return a run that has at least one epoch. Raises UsageError if there is none."""
-    if len(what) != 1 or not isinstance(what[0], (str, Path)):
+    if len(what) != 1 or not isinstance(what[0], (str, Path, TrainingRun)):
         raise UsageError(f"plot {kind} takes exactly one run's folder, got {len(what)} arguments")
-    folder = Path(what[0])
+    run = what[0].run if isinstance(what[0], TrainingRun) else _read(Path(what[0]))
+    if not run.epochs:
+        raise UsageError(f"nothing to plot: no epoch of the run '{run.folder.path}' has ended yet")
+    return run
+
+
+def _read(folder: Path) -> FinishedRun:
     metrics = RunFolder(folder).metrics
     if not metrics.is_file():
         reason = f"'{folder}' has no {metrics.name}" if folder.is_dir() else f"there is no folder '{folder}'"
         raise UsageError(f"nothing to plot: {reason}; 'archbench train MODEL --out {folder}' makes a run")
-    run = read_finished(folder)
-    if not run.epochs:
-        raise UsageError(f"nothing to plot: no epoch of the run '{folder}' has ended yet")
-    return run
+    return read_finished(folder)

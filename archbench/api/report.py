@@ -28,6 +28,7 @@ from archbench.models.identity import resolved
 from archbench.models.loaded import Inputs, LoadedModel, Model, input_texts, load_model
 from archbench.reporting.page.contents import ReportContents, ReportModel
 from archbench.reporting.page.training import read_run
+from archbench.reporting.training_run import TrainingRun
 from archbench.store.database import Filter, Store, default_path
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def report(
     inputs: Inputs = None,
     device: str | None = None,
     store: str | Path | None = None,
-    run: str | Path | None = None,
+    run: str | Path | TrainingRun | None = None,
 ) -> Report:
     """Return a report on models: everything counted, and what is stored of their measurements.
 
@@ -87,7 +88,7 @@ def report(
         inputs: As for `archbench.summarize`; each model's usual input by default.
         device: Add the rooflines of a device; see `archbench.devices`.
         store: Where results are stored; the user's own store by default, if there is one.
-        run: The folder of a training run.
+        run: A training run, or its folder.
 
     Raises AddressError, InputError, DeviceError, StoreError, UsageError or ForwardError.
 
@@ -95,7 +96,7 @@ def report(
     """
     place = None if device is None else find_device(device)
     # What fails quickly comes before what takes long.
-    trained = None if run is None else read_run(Path(run))
+    trained = None if run is None else read_run(run.path if isinstance(run, TrainingRun) else Path(run))
     counted: dict[str, ReportModel] = {}
     for model in dict.fromkeys([models] if isinstance(models, (str, nn.Module)) else models):
         loaded = load_model(model, inputs)

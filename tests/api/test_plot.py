@@ -9,7 +9,7 @@ import archbench
 from archbench.errors import UsageError
 from archbench.reporting.charts.catalogue import KINDS
 from archbench.store.database import Store
-from tests.helpers.chart_specs import axis_titles, records, result, subtitle
+from tests.helpers.chart_specs import axis_titles, records, result, subtitle, write_run
 
 
 def test_plot_layers_takes_modules_and_addresses_and_prints_nothing(capfd):
@@ -60,6 +60,14 @@ def test_plot_throughput_reads_the_store(tmp_path):
 def test_plot_refuses_bad_use_in_pythons_terms(kind, options, message):
     with pytest.raises(UsageError, match=message):
         archbench.plot(kind, "lenet", **options)
+
+
+def test_plot_takes_a_training_run_or_its_folder(tmp_path):
+    folder = write_run(tmp_path / "run")
+    for kind in ("training", "time", "accuracy"):
+        charts = [archbench.plot(kind, what).to_dict() for what in (folder, str(folder), archbench.load_run(folder))]
+        assert charts[0]["description"] == charts[1]["description"] == charts[2]["description"]
+        assert "digits, not CIFAR" in charts[0]["description"]
 
 
 def test_plot_refuses_a_threshold_that_is_not_a_fraction():

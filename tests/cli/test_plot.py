@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import shlex
 import sqlite3
@@ -15,9 +14,7 @@ from PIL import Image
 
 from archbench.reporting.charts.catalogue import KINDS
 from archbench.store.database import Store, default_path
-from archbench.training.run_dir.files import write_rows
-from archbench.training.run_dir.records import Accuracy, Epoch
-from tests.helpers.chart_specs import accuracy, epoch, result, run_record
+from tests.helpers.chart_specs import result, write_run
 
 
 @pytest.fixture(autouse=True)
@@ -47,19 +44,7 @@ def filled():
 @pytest.fixture
 def run_folder(tmp_path):
     """Return the folder of a run of two models and two seeds."""
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "run.json").write_text(json.dumps(run_record(["lenet", "alexnet_owt"], [0, 1])))
-    epochs = [
-        epoch(model, seed, number, top1=0.3 * number)
-        for model in ("lenet", "alexnet_owt")
-        for seed in (0, 1)
-        for number in (1, 2, 3)
-    ]
-    write_rows(folder / "metrics.csv", Epoch, epochs)
-    rows = [accuracy("lenet", 0.94, low=0.92, high=0.95), accuracy("alexnet_owt", 0.9, macs=80_000_000)]
-    write_rows(folder / "accuracy.csv", Accuracy, rows)
-    return str(folder)
+    return str(write_run(tmp_path / "run"))
 
 
 def test_the_ending_says_what_is_written(plot):

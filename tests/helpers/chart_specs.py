@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from archbench.store.records import Configuration, Result
+from archbench.training.run_dir.files import write_rows
 from archbench.training.run_dir.records import Accuracy, Epoch
 
 
@@ -96,3 +98,19 @@ def result(model, batch, images_per_s, *, day=1, machine="here", setting=None, l
         latencies_s=latencies_s,
         **more,
     )
+
+
+def write_run(folder):
+    """Write the folder of a run of two models and two seeds, and return it."""
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps(run_record(["lenet", "alexnet_owt"], [0, 1])))
+    epochs = [
+        epoch(model, seed, number, top1=0.3 * number)
+        for model in ("lenet", "alexnet_owt")
+        for seed in (0, 1)
+        for number in (1, 2, 3)
+    ]
+    write_rows(folder / "metrics.csv", Epoch, epochs)
+    rows = [accuracy("lenet", 0.94, low=0.92, high=0.95), accuracy("alexnet_owt", 0.9, macs=80_000_000)]
+    write_rows(folder / "accuracy.csv", Accuracy, rows)
+    return folder

@@ -12,10 +12,9 @@ from typing import Any
 
 from archbench.errors import UsageError
 from archbench.files import plain_name
-from archbench.reporting.tables.comparison_text import verdict
+from archbench.reporting.training_run import training_run
 from archbench.training.run_dir.load import FinishedRun, read_finished
 from archbench.training.run_dir.paths import RunFolder
-from archbench.training.statistics import compare_models
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def read_run(path: Path) -> ReportRun:
     return ReportRun(
         name=path.resolve().name,
         figures=figures,
-        verdict=verdict(figures.accuracies, compare_models(figures.complete_predictions())),
+        verdict=training_run(figures).comparison,
         pictures=_pictures(figures.folder, figures.record["plan"]["models"]),
         environment=_environment(figures.folder.environment),
     )
