@@ -96,9 +96,7 @@ def stated_efficiency(device: Device, *, is_fused: bool) -> Efficiency:
         return Efficiency(median(values), min(values), max(values), error, basis)
     if device.is_measured:
         return Efficiency(1.0, 1.0, 1.0, error, "as measured with large products")
-    return Efficiency(
-        (_LOW_UNFITTED + 1) / 2, _LOW_UNFITTED, 1.0, error, "not fitted, for no rates are published for it here"
-    )
+    return Efficiency((_LOW_UNFITTED + 1) / 2, _LOW_UNFITTED, 1.0, error, "not fitted: no published rates")
 
 
 def fit_efficiency(trace: Trace, conditions: Conditions, images_per_s: float) -> float:

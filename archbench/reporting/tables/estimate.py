@@ -65,7 +65,7 @@ _PLANS = (
 # Columns that only several devices fill.
 _PARALLEL = ("scaling", "communication_s", "exposed_s", "devices")
 
-_PLAN_NAMES = {"data": "All layers data parallel", "model": "All model parallel", "mixed": "Each the cheaper"}
+_PLAN_NAMES = {"data": "All layers data parallel", "model": "All model parallel", "mixed": "The cheaper for each layer"}
 
 # Published rates are those of inference in half precision, with batches of 512 and 1024.
 _FITTED_BATCH = 64
@@ -111,7 +111,7 @@ def _assumption_notes(rows: Sequence[EstimateRow], assumptions: Sequence[Assumpt
         for assumed in assumptions:
             device = f"{assumed.device.name}: each" if len(assumptions) > 1 else "Each"
             link = format_rate(assumed.link_bytes_per_s)
-            yield f"{device} device sends {link} to others, across hosts too; state another rate by --interconnect."
+            yield f"{device} device sends {link} to others, also across hosts, unless another interconnect is given."
 
 
 def _scaling_notes(rows: Sequence[EstimateRow]) -> Iterator[str]:
@@ -123,7 +123,7 @@ def _scaling_notes(rows: Sequence[EstimateRow]) -> Iterator[str]:
     if fastest is not rows[-1]:
         yield f"Scaling stops: {fastest.devices} devices are the fastest, more are slower."
     if wasted is not None:
-        yield f"From {wasted.devices} devices on more than half of what they could do is lost."
+        yield f"From {wasted.devices} devices on, more than half of the ideal rate is lost."
 
 
 def _batch(rows: Sequence[EstimateRow]) -> str:
@@ -142,21 +142,19 @@ def domain_note(*, mode: str, batch: int, dtype: str, kind: str) -> str | None:
     if mode == "train":
         outside.append("training")
     if batch < _FITTED_BATCH:
-        outside.append(f"batches below {_FITTED_BATCH}, where Python may hold the device back")
+        outside.append(f"batches below {_FITTED_BATCH} (Python may limit the rate)")
     if dtype in ("fp32", "tf32"):
         outside.append("32-bit products")
     if kind == "cpu":
         outside.append("CPUs")
-    return (
-        f"No published rate here is of {', of '.join(outside)}: how far off this is, is not known." if outside else None
-    )
+    return f"No published rates to compare with for {', '.join(outside)}: the error is unknown." if outside else None
 
 
 def efficiency_note(efficiency: Efficiency) -> str:
     """Return the assumed efficiency in words, with the error of predictions made with it."""
     low, high, error = map(format_percent, (efficiency.low, efficiency.high, efficiency.error))
     spread = "" if low == high else f" ({low} to {high})"
-    known = f"; models that a fit had not seen came within {error}" if efficiency.error else ""
+    known = f"; error on held-out models up to {error}" if efficiency.error else ""
     return f"Efficiency: {format_percent(efficiency.value)} of the peak{spread}, {efficiency.basis}{known}."
 
 
@@ -166,7 +164,7 @@ def roofline_table(
     """Return one row per layer, and their sum."""
     flops, moved, time = (sum(getattr(row, field) for row in rows) for field in ("flops", "moved_bytes", "time_s"))
     totals = {"name": "total", "flops": flops, "moved_bytes": moved, "time_s": time, "flop_per_s": flops / time}
-    ridge = f"The ridge is at {format_measure(rows[0].ridge)} FLOP/B: below it a product waits for memory."
+    ridge = f"The ridge is at {format_measure(rows[0].ridge)} FLOP/B: below it memory bounds a product."
     return Table(
         columns=_ROOFLINE,
         rows=[asdict(row) for row in rows],
@@ -189,7 +187,7 @@ def plans_table(
     """Return what a device sends for each layer, and below it each plan as a whole; `images` is the number per step."""
     totals = {plan.plan: plan.sent_bytes for plan in plans}
     summaries = [
-        f"{_PLAN_NAMES[plan.plan]}: {format_bytes(plan.sent_bytes)} a step, {format_time(plan.communication_s)} of "
+        f"{_PLAN_NAMES[plan.plan]}: {format_bytes(plan.sent_bytes)} per step, {format_time(plan.communication_s)} of "
         f"{format_time(plan.step_s)}: {format_measure(images / plan.step_s)} images/s."
         for plan in plans
     ]

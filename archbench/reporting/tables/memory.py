@@ -59,16 +59,15 @@ _TIMELINE = (
 def memory_table(rows: Sequence[Footprint], *, notes: Iterable[str] = (), caveats: Iterable[str] = ()) -> Table:
     """Return one row per run; for a single model with the place of the last row's peak."""
     last = rows[-1]
-    on_top = "Peak is the sum of what is there then; allocators and libraries need more on top"
-    if last.workspace_bytes is None:
-        on_top += " (name a --device to see how much)"
+    more = " (name a device to see how much)" if last.workspace_bytes is None else ""
+    definition = f"Peak is the sum of the tensors alive at that moment; allocators and libraries need more{more}."
     peak = (_peak_note(last),) if len({row.model for row in rows}) == 1 else ()
     unused = () if last.mode == "train" else ("gradient_bytes", "optimizer_bytes")
     return Table(
         columns=tuple(replace(column, priority=None) if column.field in unused else column for column in _MEMORY),
         rows=[asdict(row) for row in rows],
         title=", ".join(filter(None, [last.mode, last.dtype, last.optimizer])),
-        notes=(*peak, f"{on_top}.", *notes),
+        notes=(*peak, definition, *notes),
         caveats=tuple(caveats),
     )
 
@@ -88,9 +87,7 @@ def layer_memory_table(rows: Sequence[LayerMemory], *, title: str, caveats: Iter
         rows=[asdict(row) for row in rows],
         title=title,
         totals=totals if saved else None,
-        notes=(
-            "Saved: what a layer made that waits for the backward pass. Peak: the most that is there while it runs.",
-        ),
+        notes=("Saved: tensors of the layer kept for the backward pass. Peak: the most memory in use while it runs.",),
         caveats=tuple(caveats),
     )
 
