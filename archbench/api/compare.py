@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archbench.analyze.compare import ModelRow, comparison_row
+from archbench.api.names import unique_name
+from archbench.api.prediction import models_of
 from archbench.api.summary import Summary, summary_of
 from archbench.errors import UsageError, nearest
 from archbench.models.address import Source
@@ -59,7 +61,7 @@ class Comparison(TableResult):
 
 
 def compare(
-    models: Sequence[Model] | Mapping[str, Model],
+    models: Model | Sequence[Model] | Mapping[str, Model],
     inputs: Inputs = None,
     *,
     batch: int = 1,
@@ -72,7 +74,7 @@ def compare(
     """Return one row per model, in the order given.
 
     Args:
-        models: Modules or addresses, or a mapping from the names that rows get to those.
+        models: A module or an address, a sequence of those, or a mapping from the names of rows to those.
         inputs: As for `archbench.summarize`; each model's usual input by default.
         batch: The number of samples, where `inputs` are no tensors.
         mode: `"train"` also counts the backward pass.
@@ -83,13 +85,14 @@ def compare(
 
     Raises UsageError for a baseline that is not among the models, and what `archbench.summarize` raises.
     """
-    if not models:
+    if not isinstance(models, Mapping):
+        models = _named(models)
+    elif not models:
         raise UsageError("{models} is empty; give at least one model", models=...)
-    named = models if isinstance(models, Mapping) else {_name_of(model): model for model in models}
-    names = list(named)
-    if baseline is not None and baseline not in named:
+    names = list(models)
+    if baseline is not None and baseline not in models:
         raise UsageError(f"{{baseline}} is not one of {', '.join(names)}{nearest(baseline, names)}", baseline=baseline)
-    loaded = {name: replace(load_model(model, inputs), name=name) for name, model in named.items()}
+    loaded = {name: replace(load_model(model, inputs), name=name) for name, model in models.items()}
     summaries = tuple(summary_of(model, batch, mode) for model in loaded.values())
     return Comparison(
         rows=tuple(map(row_of, summaries)),
@@ -113,8 +116,12 @@ def row_of(summary: Summary) -> ModelRow:
     )
 
 
-def _name_of(model: Model) -> str:
-    return model if isinstance(model, str) else name_of(model)
+def _named(models: Model | Sequence[Model]) -> dict[str, Model]:
+    """Return models by name; modules of one class are numbered. Raises UsageError if there are none."""
+    named: dict[str, Model] = {}
+    for model in dict.fromkeys(models_of(models)):
+        named[unique_name(model if isinstance(model, str) else name_of(model), named)] = model
+    return named
 
 
 def _fastest_measured(

@@ -18,6 +18,12 @@ def test_compare_takes_addresses_modules_and_names():
     assert repr(named) == "<Comparison of small, large>"
 
 
+def test_compare_keeps_every_module_of_one_class_and_takes_a_single_model():
+    rows = archbench.compare([nn.Linear(3, 4), nn.Linear(3, 8)], torch.empty(1, 3)).rows
+    assert [(row.model, row.macs) for row in rows] == [("Linear", 12), ("Linear (2)", 24)]
+    assert [row.model for row in archbench.compare("lenet").rows] == ["lenet"]
+
+
 def test_ratios_refer_to_the_baseline():
     models = {"small": nn.Linear(3, 4), "large": nn.Linear(3, 8)}
     assert "ratios to large" in str(archbench.compare(models, "3", baseline="large"))
