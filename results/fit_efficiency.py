@@ -18,11 +18,9 @@ from archbench.analyze.performance.efficiency import Fit, PublishedRate, fit_eff
 from archbench.analyze.performance.roofline import Conditions, time_s
 from archbench.files import write_whole
 from archbench.hardware.find import find_device
-from archbench.models.address import find
-from archbench.models.inputs import InputSpec
+from archbench.models.loaded import load_model
 from archbench.precision import PRECISIONS
 from archbench.trace.records import Trace
-from archbench.trace.tracer import trace
 
 FITTED_ON = "vgg16"
 TARGET = Path(__file__).parent.parent / "archbench" / "hardware" / "efficiency.csv"
@@ -31,9 +29,7 @@ TARGET = Path(__file__).parent.parent / "archbench" / "hardware" / "efficiency.c
 @cache
 def traced(model: str, batch: int, dtype: str) -> Trace:
     """Return the trace of a model's inference on its usual input."""
-    source, precision = find(model), PRECISIONS[dtype]
-    inputs = InputSpec(source.input_shape or (3, 224, 224), precision.model_dtype).tensor(batch)
-    return trace(source.build().to(precision.model_dtype), inputs, autocast_dtype=precision.autocast_dtype)
+    return load_model(model, dtype=dtype).trace(batch)
 
 
 def conditions(row: PublishedRate, efficiency: float) -> Conditions:

@@ -13,12 +13,10 @@ from typing import Any
 from archbench.analyze.performance.roofline import Conditions, time_s
 from archbench.files import write_whole
 from archbench.hardware.find import find_device
-from archbench.models.address import find
-from archbench.models.inputs import InputSpec
+from archbench.models.loaded import load_model
 from archbench.precision import PRECISIONS
 from archbench.reporting.export.markdown import to_markdown
 from archbench.reporting.table import Column, Table
-from archbench.trace.tracer import trace
 
 FOLDER = Path(__file__).parent
 TARGET = FOLDER.parent / "docs" / "training_times.md"
@@ -91,9 +89,7 @@ def published() -> list[PublishedTraining]:
 
 def training_row(run: PublishedTraining) -> dict[str, Any]:
     """Return a published run with the roofline of its machine."""
-    source, device = find(run.model), find_device(run.device)
-    assert source.input_shape is not None, "a model of the zoo"
-    record = trace(source.build(), InputSpec(source.input_shape).tensor(run.batch), mode="train")
+    device, record = find_device(run.device), load_model(run.model).trace(run.batch, "train")
     step_s = time_s(record, Conditions(device, PRECISIONS["fp32"], efficiency=1.0))
     images = run.images * run.epochs
     flops = sum(operation.flops for operation in (*record.operations, *record.update)) / run.batch

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archbench.analyze.compare import ModelRow, comparison_row
-from archbench.api.names import unique_name
-from archbench.api.prediction import models_of
+from archbench.api.names import named_models
 from archbench.api.summary import Summary, summary_of
 from archbench.errors import UsageError, nearest
 from archbench.models.address import Source
 from archbench.models.card import reported_error
 from archbench.models.identity import resolved
-from archbench.models.loaded import Inputs, LoadedModel, Model, input_texts, load_model, name_of
+from archbench.models.loaded import Inputs, LoadedModel, Model, input_texts, load_model
 from archbench.reporting.result import TableResult
 from archbench.reporting.table import Table
 from archbench.reporting.tables.model import comparison_table
@@ -85,14 +84,11 @@ def compare(
 
     Raises UsageError for a baseline that is not among the models, and what `archbench.summarize` raises.
     """
-    if not isinstance(models, Mapping):
-        models = _named(models)
-    elif not models:
-        raise UsageError("{models} is empty; give at least one model", models=...)
-    names = list(models)
-    if baseline is not None and baseline not in models:
+    named = named_models(models)
+    names = list(named)
+    if baseline is not None and baseline not in named:
         raise UsageError(f"{{baseline}} is not one of {', '.join(names)}{nearest(baseline, names)}", baseline=baseline)
-    loaded = {name: replace(load_model(model, inputs), name=name) for name, model in models.items()}
+    loaded = {name: replace(load_model(model, inputs), name=name) for name, model in named.items()}
     summaries = tuple(summary_of(model, batch, mode) for model in loaded.values())
     return Comparison(
         rows=tuple(map(row_of, summaries)),
@@ -114,14 +110,6 @@ def row_of(summary: Summary) -> ModelRow:
         input_shape=shape,
         reported_top5_error_percent=reported_error(card, shape[1:]),
     )
-
-
-def _named(models: Model | Sequence[Model]) -> dict[str, Model]:
-    """Return models by name; modules of one class are numbered. Raises UsageError if there are none."""
-    named: dict[str, Model] = {}
-    for model in dict.fromkeys(models_of(models)):
-        named[unique_name(model if isinstance(model, str) else name_of(model), named)] = model
-    return named
 
 
 def _fastest_measured(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from archbench.analyze.performance.estimate import EstimateRow, RooflineRow, Workload, estimate_row, roofline_rows
 from archbench.analyze.performance.parallelism import LayerTraffic, data_parallel, layer_traffic, plan_steps
 from archbench.analyze.performance.roofline import Conditions, Layout, time_s
 from archbench.api.estimate_assumptions import assumptions_for, device_counts, workload_of
-from archbench.api.prediction import SimulatedRun, devices_of, models_of, numbers_of, simulated_run
+from archbench.api.names import named_models
+from archbench.api.prediction import SimulatedRun, devices_of, numbers_of, simulated_run
 from archbench.errors import InputError, UsageError
 from archbench.hardware.device import Device
 from archbench.models.loaded import Inputs, Model
@@ -82,7 +83,7 @@ class Estimate(RecordTable[EstimateRow]):
 
 
 def estimate(
-    models: Model | Sequence[Model],
+    models: Model | Sequence[Model] | Mapping[str, Model],
     devices: str | Device | Sequence[str | Device],
     *,
     inputs: Inputs = None,
@@ -106,7 +107,7 @@ def estimate(
     """Return the predicted throughput of models on devices by the roofline, one row per model, device, batch and count.
 
     Args:
-        models: A module or an address, or a sequence of those.
+        models: A module or an address, a sequence of those, or a mapping from the names of rows to those.
         devices: A device or a sequence of those; see `archbench.devices`.
         inputs: As for `archbench.summarize`; each model's usual input by default.
         batch: The number of samples on each device, or several.
@@ -143,10 +144,11 @@ def estimate(
         assumptions_for(device, efficiency, interconnect, counts, compile=compile) for device in devices_of(devices)
     ]
     predictions: list[Prediction] = []
-    for model, assumed in itertools.product(models_of(models), assumptions):
+    for (name, model), assumed in itertools.product(named_models(models).items(), assumptions):
         run = simulated_run(
             model,
             inputs,
+            name=name,
             mode=mode,
             dtype=dtype,
             device=assumed.device,

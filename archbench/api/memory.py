@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from archbench.analyze.memory.footprint import Footprint
 from archbench.analyze.memory.layers import LayerMemory, layer_memory
 from archbench.analyze.memory.timeline import Moment, timeline
 from archbench.analyze.performance.roofline import Layout
-from archbench.api.prediction import SimulatedRun, device_of, memory_limit, models_of, numbers_of, simulated_run
+from archbench.api.names import named_models
+from archbench.api.prediction import SimulatedRun, device_of, memory_limit, numbers_of, simulated_run
 from archbench.errors import UsageError
 from archbench.hardware.device import Device
 from archbench.models.loaded import Inputs, Model
@@ -55,7 +56,7 @@ class MemoryEstimate(RecordTable[Footprint]):
 
 
 def memory(
-    models: Model | Sequence[Model],
+    models: Model | Sequence[Model] | Mapping[str, Model],
     inputs: Inputs = None,
     *,
     batch: int | Sequence[int] = 1,
@@ -72,7 +73,7 @@ def memory(
     """Return the predicted peak memory of one or several models, one row per model and batch.
 
     Args:
-        models: A module or an address, or a sequence of those.
+        models: A module or an address, a sequence of those, or a mapping from the names of rows to those.
         inputs: As for `archbench.summarize`; each model's usual input by default.
         batch: The number of samples, or several.
         mode: `"train"` adds the backward pass and the optimizer's update, with its state.
@@ -97,6 +98,7 @@ def memory(
         simulated_run(
             model,
             inputs,
+            name=name,
             mode=mode,
             dtype=dtype,
             device=device_of(device) or limit_device,
@@ -106,7 +108,7 @@ def memory(
             weight_decay=weight_decay,
             checkpoint=checkpoint,
         )
-        for model in models_of(models)
+        for name, model in named_models(models).items()
     ]
     if fit is not None:
         return _joined([_largest(run, limit_bytes, fit) for run in runs])

@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping, Sequence
 from itertools import chain, count
+
+from torch import nn
+
+from archbench.errors import UsageError
+from archbench.models.loaded import Model, name_of
+
+
+def named_models(models: Model | Sequence[Model] | Mapping[str, Model]) -> dict[str, Model]:
+    """Return one or several models by name, each once; modules of one class are numbered.
+
+    Raises UsageError if there are none.
+    """
+    if isinstance(models, Mapping):
+        named = dict(models)
+    else:
+        named = {}
+        for model in dict.fromkeys([models] if isinstance(models, (str, nn.Module)) else models):
+            named[unique_name(model if isinstance(model, str) else name_of(model), named)] = model
+    if not named:
+        raise UsageError("{models} is empty; give at least one model", models=...)
+    return named
 
 
 def unique_name(name: str, taken: Container[str]) -> str:

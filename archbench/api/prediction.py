@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
-
-from torch import nn
 
 from archbench.analyze.layers import layer_table
 from archbench.analyze.memory.footprint import Footprint, footprint, largest_batch
@@ -90,6 +88,7 @@ def simulated_run(
     model: Model,
     inputs: Inputs,
     *,
+    name: str | None = None,
     mode: Mode,
     dtype: str,
     device: Device | None = None,
@@ -101,7 +100,10 @@ def simulated_run(
     weight_decay: float = 0.0,
     checkpoint: str | None = None,
 ) -> SimulatedRun:
-    """Return the run of a model. Raises DeviceError for a dtype that the device lacks, UsageError for other values."""
+    """Return the run of a model, under `name` if one is given.
+
+    Raises DeviceError for a dtype that the device lacks, UsageError for other values.
+    """
     choose("mode", mode, get_args(Mode))
     choose("layout", layout, get_args(Layout))
     if checkpoint is not None and mode != "train":
@@ -112,7 +114,7 @@ def simulated_run(
     if device is not None:
         device.peak(loaded.precision.product_dtype)
         conditions = Conditions(device, loaded.precision, efficiency, layout, compile)
-    return SimulatedRun(loaded, mode, updated_by, conditions)
+    return SimulatedRun(loaded if name is None else replace(loaded, name=name), mode, updated_by, conditions)
 
 
 def optimizer_of(algorithm: str, form: str, weight_decay: float) -> Optimizer | None:
@@ -150,14 +152,6 @@ def memory_limit(name: str, memory: int | str | Device) -> tuple[int, Device | N
         return parse_bytes(memory), None
     device = find_device(memory) if isinstance(memory, str) else memory
     return device.free_bytes, device
-
-
-def models_of(models: Model | Sequence[Model]) -> Sequence[Model]:
-    """Return one or several models as a sequence. Raises UsageError if there are none."""
-    several = (models,) if isinstance(models, (str, nn.Module)) else tuple(models)
-    if not several:
-        raise UsageError("{models} is empty; give at least one model", models=...)
-    return several
 
 
 def numbers_of(name: str, values: int | Sequence[int]) -> list[int]:

@@ -103,3 +103,10 @@ def test_details_of_several_runs_are_refused():
         _ = estimate.layers
     with pytest.raises(UsageError, match="models is empty"):
         archbench.memory([])
+
+
+def test_memory_keeps_every_module_of_one_class_and_takes_names():
+    small, large = nn.Linear(4, 4), nn.Linear(4, 8)
+    assert [row.model for row in archbench.memory([small, large], torch.empty(2, 4)).rows] == ["Linear", "Linear (2)"]
+    named = archbench.memory({"small": small, "large": large}, "4")
+    assert {row.model: row.params_bytes for row in named.rows} == {"small": 4 * 20, "large": 4 * 40}
