@@ -16,6 +16,7 @@ from math import floor, prod
 from typing import Literal
 
 from archbench.analyze.layers import LayerRow, LayerTable
+from archbench.analyze.shared_fields import shared_fields
 from archbench.errors import InputError, nearest
 from archbench.units import format_dimensions
 
@@ -26,7 +27,7 @@ CLOSE = Fraction(5, 100)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A figure as somebody stated it; `precision` is empty for shapes and kernels."""
+    """A figure as published; `precision` is empty for shapes and kernels."""
 
     id: str
     source: str
@@ -40,7 +41,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A claim beside what is computed; `verdict` is `shown` for reported errors, which are never judged."""
+    """A claim beside the computed figure; `verdict` is `shown` for reported errors, which are never judged."""
 
     id: str
     source: str
@@ -55,7 +56,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a model: its layer table for a batch of 1, the input's shape without it, its reported error."""
+    """A model's layer table for a batch of 1, its input shape without the batch, and its reported error."""
 
     table: LayerTable
     input_shape: tuple[int, ...]
@@ -67,7 +68,7 @@ def read_claims(text: str, name: str) -> list[Claim]:
     expected = [field.name for field in fields(Claim)]
     reader = csv.DictReader(text.splitlines())
     if reader.fieldnames != expected:
-        raise InputError(f"'{name}' is no file of claims; its first line is {','.join(expected)}")
+        raise InputError(f"'{name}' is not a file of claims; its first line must be {','.join(expected)}")
     claims = []
     for row in reader:
         if None in row.values() or None in row:
@@ -97,9 +98,7 @@ def judge(claim: Claim, facts: Mapping[str, Facts]) -> Judged:
 
 
 def _judged(claim: Claim, computed: int | float | str | None, verdict: Outcome) -> Judged:
-    return Judged(
-        claim.id, claim.source, claim.model, claim.layer, claim.quantity, claim.claimed, computed, verdict, claim.note
-    )
+    return Judged(**shared_fields(claim, Judged), computed=computed, verdict=verdict)
 
 
 def _plain(value: int | Fraction) -> int | float:
@@ -107,7 +106,7 @@ def _plain(value: int | Fraction) -> int | float:
 
 
 def _compare(claimed: Fraction, computed: int | Fraction, precision: Fraction) -> Outcome:
-    """Equal; equal at the stated precision, rounded or truncated; within 5% of the computed value; or none of it."""
+    """Return the verdict: equal, equal at the stated precision (rounded or truncated), within 5%, or contradicted."""
     true = Fraction(computed)
     if claimed == true:
         return "exact"
@@ -134,7 +133,7 @@ def _compute(claim: Claim, facts: Mapping[str, Facts]) -> Value:
         return first - second
     if second == 0:
         what = f"{_base(claim)} of {models_of(claim)[1]}"
-        raise InputError(f"claim '{claim.id}': {what} is 0, and nothing is a ratio to 0")
+        raise InputError(f"claim '{claim.id}': {what} is 0, so that the ratio is undefined")
     return first / second
 
 
@@ -146,10 +145,10 @@ def _quantity(name: str, layer: str, model: str, facts: Facts) -> Value:
         return format_dimensions(facts.input_shape)
     if layer == "*conv":
         return ", ".join(sorted({str(OF_LAYERS[name](row, rows)) for row in rows if _is_convolution(row)}))
-    found = next((row for row in rows if row.name == layer), None)
-    if found is None:
+    row = next((row for row in rows if row.name == layer), None)
+    if row is None:
         raise InputError(f"{model} has no layer '{layer}'{nearest(layer, [row.name for row in rows])}")
-    return OF_LAYERS[name](found, rows)
+    return OF_LAYERS[name](row, rows)
 
 
 def _is_convolution(row: LayerRow) -> bool:
@@ -205,7 +204,7 @@ OF_MODELS: dict[str, Callable[[LayerTable], Value]] = {
 
 
 def _known(claim: Claim) -> list[str]:
-    """Return what can be claimed of a claim's layer or model; a ratio or difference is of two computed numbers."""
+    """Return the quantities known for a claim's layer or model; a ratio or difference needs two computed numbers."""
     names = ["output_shape"] if claim.layer == "input" else [*(OF_LAYERS if claim.layer else OF_MODELS), _REPORTED]
     if not _separator(claim):
         return names
@@ -213,7 +212,7 @@ def _known(claim: Claim) -> list[str]:
 
 
 def _check(claim: Claim, where: str) -> None:
-    """Raise InputError for a quantity that is not known, or a number that is none."""
+    """Raise InputError for an unknown quantity or a malformed number."""
     known = _known(claim)
     if _base(claim) not in known:
         of_layer = f" of '{claim.layer}'" if claim.layer else ""
@@ -229,6 +228,6 @@ def _check(claim: Claim, where: str) -> None:
         try:
             Fraction(number)
         except (ValueError, ZeroDivisionError) as error:  # the latter for 1/0
-            raise InputError(f"{where}: '{number}' is no number") from error
+            raise InputError(f"{where}: '{number}' is not a number") from error
     if Fraction(claim.precision) <= 0:
         raise InputError(f"{where}: the precision '{claim.precision}' is not above 0")

@@ -15,9 +15,9 @@ from archbench.analyze.layers import LayerRow
 ChangeKind = Literal["same", "changed", "only_a", "only_b"]
 Pair = tuple[LayerRow | None, LayerRow | None]
 
-# What a difference in each field costs. A pair is cheaper than two layers without partners up to 2; two of different
-# types may be one only where nearly everything else agrees: an activation that was exchanged. Names say little: those
-# of a Sequential are numbers, which an insertion shifts.
+# Cost of a difference in each field. A pair is cheaper than two unpaired layers up to 2; layers of different types
+# pair only if nearly everything else agrees, as for an exchanged activation. Names weigh little: those in a
+# Sequential are numbers, which an insertion shifts.
 _COSTS = {
     "type": 1.5, "kernel": 0.25, "stride": 0.25, "padding": 0.25, "groups": 0.25, "output_shape": 0.3, "input_shape":
     0.2, "params": 0.2, "name": 0.25,
@@ -37,9 +37,9 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class DifferenceRow:
-    """One layer of either model, or a pair; differences are b's figure less a's, 0 for a layer that is not there.
+    """A layer of either model, or a pair; differences are b's figure minus a's, a missing layer counting 0.
 
-    `changes` are the fields that differ. A pair is `same` if none does and the counts agree; its names may differ.
+    `changes` are the fields that differ. A pair is `same` if no field and no count differs; names may differ.
     """
 
     change: ChangeKind
@@ -57,7 +57,7 @@ def difference(a: Sequence[LayerRow], b: Sequence[LayerRow]) -> list[DifferenceR
 
 
 def align(a: Sequence[LayerRow], b: Sequence[LayerRow]) -> list[Pair]:
-    """Return the cheapest alignment. What both begin and end with is paired without search."""
+    """Return the cheapest alignment; the common beginning and end are paired without search."""
     start = 0
     while start < min(len(a), len(b)) and _distance(a[start], b[start]) == 0:
         start += 1
@@ -82,7 +82,7 @@ def _aligned(a: Sequence[LayerRow], b: Sequence[LayerRow]) -> list[Pair]:
 
 
 def _steps(a: Sequence[LayerRow], b: Sequence[LayerRow]) -> list[list[str]]:
-    """Return for each prefix of a and of b how its cheapest alignment ends: a pair, a layer of a, or one of b."""
+    """Return how the cheapest alignment of each prefix of a and b ends: with a pair `p`, a layer of `a`, or of `b`."""
     costs = [_ALONE * j for j in range(len(b) + 1)]
     steps = [["", *"b" * len(b)]]
     for i, row in enumerate(a, start=1):

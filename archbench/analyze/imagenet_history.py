@@ -38,8 +38,6 @@ def _row(entry: Mapping[str, str], totals: Totals | None) -> HistoryRow:
         layers=int(entry["layers"]) if entry["layers"] else None,
         top5_error_percent=float(entry["top5_error_percent"]),
         model=entry["model"],
-        weight_layers=totals.weight_layers if totals else None,
-        params=totals.params if totals else None,
-        macs=totals.macs if totals else None,
         source=entry["source"],
+        **{name: getattr(totals, name, None) for name in ("weight_layers", "params", "macs")},
     )

@@ -1,4 +1,4 @@
-"""The layer table: one row a leaf module, or an operator that ran directly in a module with children.
+"""The layer table: one row per leaf module, or per operator that ran directly in a module with children.
 
 Conventions. Parameters that no executed leaf holds stand on a row of their module; a parameter that several modules
 share is on the first of them in the model's order. Costs are sums over all calls and for the whole batch, neurons are
@@ -21,10 +21,14 @@ from archbench.trace.records import Layer, Operation, Parameter, TensorInfo, Tra
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-# Fields that are None, and left out of what is written, unless mode `train` asks for them; one of mode `eval` too.
+# Fields that are None, and not written, except in mode `train`; `peak_inference_bytes` except in mode `eval`.
 OPTIONAL_FIELDS = frozenset(
     {"backward_macs", "backward_flops", "training_macs", "peak_inference_bytes", "peak_training_bytes"}
 )
+# Totals that are sums over the rows.
+_SUMMED = (
+    "params", "trainable_params", "param_bytes", "neurons", "macs", "flops", "read_bytes", "written_bytes",
+)  # fmt: skip
 
 
 def as_record(row: DataclassInstance) -> dict[str, Any]:
@@ -93,7 +97,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class LayerTable:
-    """The rows in order of first execution, their totals, and what could not be told.
+    """The rows in order of first execution, their totals, and what could not be counted.
 
     `uncounted` are the calls of operators without a cost formula, `unread` the modules of which no operator read
     a parameter. `doubts` are circumstances under which figures differ from those of a real device; `report` says how.
@@ -111,7 +115,7 @@ Doubt = Literal["attention", "autocast", "no backward", "recurrence", "trainable
 
 @dataclass(slots=True)
 class _Draft:
-    """A row before it has its index: where it stands, what it is made from."""
+    """A row before it has its index: its place in the order, and the records it is computed from."""
 
     order: tuple[float, ...]
     name: str
@@ -134,13 +138,13 @@ class _Draft:
 
     @property
     def weight_layers(self) -> int:
-        """A module of torch's is one weight layer at most; of other calls every set of weights is one."""
+        """At most 1 for a module of torch; elsewhere the number of distinct sets of weights."""
         sets = {tuple(key for key in operation.weights if key) for operation in self.products}
         return min(len(sets), 1) if self.is_torch_module else len(sets)
 
     @property
     def neurons(self) -> int:
-        """The outputs of its weight layers, of the whole batch."""
+        """The outputs of the weight layers, for the whole batch."""
         if self.is_torch_module:
             return self.output_elements if self.products else 0
         return sum(prod(operation.outputs[0].shape) for operation in self.products)
@@ -150,21 +154,14 @@ def layer_table(trace: Trace) -> LayerTable:
     """Return the layer table of a trace."""
     drafts = sorted(_drafts(trace), key=lambda draft: draft.order)
     rows = tuple(_row(index, draft, trace) for index, draft in enumerate(drafts))
-    macs = sum(row.macs for row in rows)
+    sums = {name: sum(getattr(row, name) for row in rows) for name in _SUMMED}
     is_training = trace.mode == "train"
     return LayerTable(
         rows=rows,
         totals=Totals(
-            params=sum(row.params for row in rows),
-            trainable_params=sum(row.trainable_params for row in rows),
-            param_bytes=sum(row.param_bytes for row in rows),
+            **sums,
             weight_layers=sum(draft.weight_layers for draft in drafts),
-            neurons=sum(row.neurons for row in rows),
-            macs=macs,
-            flops=sum(row.flops for row in rows),
-            read_bytes=sum(row.read_bytes for row in rows),
-            written_bytes=sum(row.written_bytes for row in rows),
-            training_macs=macs + sum(row.backward_macs or 0 for row in rows) if is_training else None,
+            training_macs=sums["macs"] + sum(row.backward_macs or 0 for row in rows) if is_training else None,
             backward_flops=sum(row.backward_flops or 0 for row in rows) if is_training else None,
             peak_inference_bytes=None if is_training else peak_bytes(trace),
             peak_training_bytes=peak_bytes(trace) if is_training else None,
@@ -204,7 +201,7 @@ def _drafts(trace: Trace) -> Iterable[_Draft]:
             continue
         yield from _operator_drafts(layer, operations[position])
         if layer.parameters:
-            # After its children: behind the last row below it, and behind the parameters of deeper modules.
+            # After its children: after the last row below it, and after the parameters of deeper modules.
             yield _module_draft(layer, (ends[position], -layer.depth, position), ())
 
 
@@ -312,7 +309,7 @@ def _row(index: int, draft: _Draft, trace: Trace) -> LayerRow:
 
 
 def _common_window(operations: Iterable[Operation]) -> Window:
-    """Return what all windows agree on, empty or None where they differ or there is none."""
+    """Return the values that all windows share; empty or None where they differ or there are none."""
     windows = [operation.window for operation in operations if operation.window is not None]
 
     def agreed(values: Iterable[tuple[int, ...]]) -> tuple[int, ...]:

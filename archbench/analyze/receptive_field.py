@@ -1,4 +1,4 @@
-"""Receptive fields: how much of the input one output unit of a layer sees.
+"""Receptive fields: the part of the input that one output unit of a layer sees.
 
 A window of k inputs, d apart, moved by s with padding p, on units that see r inputs, lie j inputs apart and of which
 the first is centred at c, makes units that see r + d(k - 1)j inputs, lie sj apart, the first centred at
@@ -20,13 +20,13 @@ from typing import Literal
 from archbench.trace.costs import find_rule
 from archbench.trace.records import Layer, Operation, Storage, TensorInfo, Trace, Window
 
-# Beside elementwise operators: what leaves every position where it is.
+# Operators, besides elementwise ones, that keep every position in place.
 _IN_PLACE = frozenset(f"aten.{name}" for name in ("native_batch_norm", "clone", "index_select", "cat", "copy_"))
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What a unit sees: one entry a spatial dimension, in inputs. `centre` is that of the first unit."""
+    """What a unit sees, in inputs, one entry per spatial dimension. `centre` is that of the first unit."""
 
     size: tuple[int, ...]
     stride: tuple[int, ...]
@@ -35,7 +35,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A layer's window between the field of the units that it takes and that of those that it makes."""
+    """A layer's window, with the field of its input units before it and of its output units after it."""
 
     before: Field
     window: Window
@@ -44,7 +44,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Why and at which row the fields end; at a `join` or `branch` there are none at all."""
+    """The reason and the row at which the fields end; a `join` or `branch` leaves none at all."""
 
     kind: Literal["join", "branch", "operator"]
     row: str
@@ -76,7 +76,7 @@ class _Call:
 
     @property
     def taken(self) -> list[TensorInfo]:
-        """The data that its first operator takes."""
+        """The data inputs of the first operator."""
         return [info for info, weight in zip(self.first.inputs, self.first.weights, strict=True) if not weight]
 
     @property
@@ -101,7 +101,7 @@ def receptive_fields(trace: Trace) -> ReceptiveFields:
         taken = call.taken[0].shape if call.taken else ()
         if prod(taken) != prod(shape) or _may_branch(trace, last, call, since):
             return ReceptiveFields({}, Gap("branch", call.row))
-        # Behind a mean over all places only features are left, each of which has seen what the mean has.
+        # After a mean over all positions only features are left, each of which sees what the mean sees.
         spatial = next((sizes for sizes in (shape, taken) if len(sizes) == rank + 2), ())
         volume = () if sees_all else spatial[-rank:]
         window = _window(call, volume, rank, trace.batch)
@@ -123,16 +123,16 @@ def _calls(trace: Trace) -> Iterable[_Call]:
         return operation.layer, -1 if trace.layers[operation.layer].is_leaf else operation.step
 
     for (layer, _), operations in groupby(forward, key=place):
-        found = list(operations)
-        if any(not all(operation.weights) for operation in found):  # else it computes on weights alone
-            yield _Call(trace.row_of(found[0]), trace.layers[layer], found)
+        call = list(operations)
+        if any(not all(operation.weights) for operation in call):  # otherwise it computes on weights alone
+            yield _Call(trace.row_of(call[0]), trace.layers[layer], call)
 
 
 def _may_branch(trace: Trace, last: _Call, call: _Call, since: int) -> bool:
-    """Say whether a call may have taken another tensor than what the last one made.
+    """Return whether a call may have taken another tensor than the output of the last one.
 
-    Within a Sequential it cannot. Elsewhere there must be another of that size, from before the last window; and what
-    the last call made must live to the end, for where nothing joins, what is not taken further is given back.
+    Within a Sequential it cannot. Elsewhere another tensor of that size must exist from before the last window, and the
+    output of the last call must live to the end: without a join, an output that is not consumed is returned.
     """
     parent = _common_parent(trace, last.layer, call.layer)
     if parent.is_torch_module and parent.type == "Sequential":
@@ -152,24 +152,24 @@ def _may_branch(trace: Trace, last: _Call, call: _Call, since: int) -> bool:
     return has_rival and any(storage.born >= since and lives_until(storage, end) for storage in alike)
 
 
-def _common_parent(trace: Trace, one: Layer, other: Layer) -> Layer:
-    """Return the innermost module that both are in."""
-    paths = [layer.path.split(".") for layer in (one, other)]
+def _common_parent(trace: Trace, a: Layer, b: Layer) -> Layer:
+    """Return the innermost module that contains both."""
+    paths = [layer.path.split(".") for layer in (a, b)]
     shared = takewhile(lambda pair: pair[0] == pair[1], zip(*paths, strict=False))
     path = ".".join(name for name, _ in shared) or "."
     return next(layer for layer in trace.layers if layer.path == path)
 
 
 def _window(call: _Call, volume: Sequence[int], rank: int, batch: int) -> Window | None:
-    """Return the window of a call, an empty one where every position stays in place, None if neither is known.
+    """Return the window of a call, an empty one if every position stays in place, None if it is unknown.
 
-    `volume` are the spatial sizes that it takes; there are none behind a fully connected layer.
+    `volume` are the spatial sizes of its input; it is empty after a fully connected layer.
     """
     nowhere = Window((), (), (), None, ())
     if any(_is_product(operation) for operation in call.operations):
         sizes = call.taken[0].shape
-        whole = tuple(volume) or (1,) * rank
-        return _slide(whole, (1,) * rank) if len(sizes) == 2 and sizes[0] == batch else None
+        kernel = tuple(volume) or (1,) * rank
+        return _slide(kernel, (1,) * rank) if len(sizes) == 2 and sizes[0] == batch else None
     if call.is_norm_over_maps or not volume:
         return nowhere
     if "adaptive" in call.first.name or call.first.name == "aten.mean":
@@ -186,18 +186,18 @@ def _window(call: _Call, volume: Sequence[int], rank: int, batch: int) -> Window
 
 
 def _resized(call: _Call, volume: Sequence[int]) -> tuple[int, ...]:
-    """Return the spatial sizes that adaptive pooling makes."""
+    """Return the spatial output sizes of adaptive pooling."""
     made, taken = call.first.outputs[0].shape, call.taken[0].shape
     return (1,) * len(volume) if prod(made) * prod(volume) == prod(taken) else made[-len(volume) :]
 
 
 def _shared_window(sliding: Sequence[Operation], call: _Call, rank: int) -> Window | None:
-    """Return the window of operators that stand side by side, each making some of the maps."""
+    """Return the window of parallel operators that each compute some of the maps."""
     windows = {operation.window for operation in sliding}
     made = sum(prod(operation.outputs[0].shape) for operation in sliding)
     outputs = call.layer.outputs if call.layer.is_leaf else call.operations[-1].outputs
     first = sliding[0].window
-    assert first is not None, "only sliding operators are asked"
+    assert first is not None, "only sliding operators are passed"
     alike = len({(w.kernel, w.stride, w.padding, w.dilation) for w in windows if w}) == 1
     if not alike or first.output_padding is not None or made != prod(outputs[0].shape):
         return None
@@ -219,7 +219,7 @@ def _stays_in_place(operation: Operation) -> bool:
 
 
 def _after(field: Field, window: Window) -> Field:
-    """Return the field of the units that `window` makes."""
+    """Return the field of the output units of `window`."""
     reach = [d * (k - 1) for k, d in zip(window.kernel, window.dilation, strict=True)]
     return Field(
         size=tuple(r + span * j for r, span, j in zip(field.size, reach, field.stride, strict=True)),

@@ -12,7 +12,7 @@ from archbench.errors import InputError, UsageError, choose
 from archbench.models.loaded import Inputs, Model
 from archbench.reporting.result import TableResult
 from archbench.reporting.table import Table
-from archbench.reporting.tables.model import limits_table
+from archbench.reporting.tables.limits import limits_table
 from archbench.trace.tracer import Mode
 from archbench.units import parse_bytes, parse_count
 

@@ -10,7 +10,7 @@ from archbench.analyze.imagenet_history import HistoryRow, history_rows
 from archbench.api.summary import summarize
 from archbench.reporting.result import TableResult
 from archbench.reporting.table import Table
-from archbench.reporting.tables.model import history_table
+from archbench.reporting.tables.published import history_table
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,7 +10,7 @@ from archbench.api.claims import judge_claims, load_claims
 from archbench.errors import UsageError, nearest
 from archbench.reporting.result import TableResult
 from archbench.reporting.table import Table
-from archbench.reporting.tables.model import claims_table
+from archbench.reporting.tables.published import claims_table
 
 
 @dataclass(frozen=True, repr=False)

@@ -69,15 +69,15 @@ def test_far_figures_are_contradicted_and_near_ones_close(stated, value):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id,model\n", "'mine.csv' is no file of claims; its first line is id,source,model"),
+        ("id,model\n", "'mine.csv' is not a file of claims; its first line must be id,source,model"),
         (HEADER + "a,b,c\n", "'mine.csv', line 2: a claim has 8 fields"),
         (HEADER + "a,b,lenet,,parms,3,1,\n", "there is no quantity 'parms'; did you mean 'params'?"),
-        (HEADER + "a,b,lenet,,params,many,1,\n", "'many' is no number"),
+        (HEADER + "a,b,lenet,,params,many,1,\n", "'many' is not a number"),
         (HEADER + "a,b,lenet,,params,3,0,\n", "the precision '0' is not above 0"),
         (HEADER + "a,b,lenet,,params,3,,\n", "'params' needs the precision of its figure"),
         (HEADER + "a,b,lenet,,params_ratio,3,1,\n", "'params_ratio' needs two models, written a/b"),
-        (HEADER + "a,b,lenet,,params,1/0,1,\n", "'1/0' is no number"),
-        (HEADER + "a,b,lenet,,params,3,1/0,\n", "'1/0' is no number"),
+        (HEADER + "a,b,lenet,,params,1/0,1,\n", "'1/0' is not a number"),
+        (HEADER + "a,b,lenet,,params,3,1/0,\n", "'1/0' is not a number"),
         (HEADER + "a,b,vgg16/lenet,,top5_error_percent_ratio,3,1,\n", "no quantity 'top5_error_percent_ratio'"),
         (HEADER + "a,b,vgg16/lenet,conv1,kernel_ratio,3,1,\n", "there is no quantity 'kernel_ratio' of 'conv1'"),
         (HEADER + "a,b,vgg16-lenet,input,inputs_difference,3,1,\n", "no quantity 'inputs_difference' of 'input'"),
@@ -94,7 +94,7 @@ def test_a_file_that_is_wrong_is_told(text, message):
 def test_a_ratio_to_nothing_is_told(zoo_summary):
     facts = {"lenet": Facts(zoo_summary("lenet").table, (1, 32, 32), None)}
     claim = Claim("mine", "b", "lenet/lenet", "conv1", "padding_ratio", "1", "1", "")  # LeNet's conv1 pads nothing
-    with pytest.raises(InputError, match="claim 'mine': padding of lenet is 0, and nothing is a ratio to 0"):
+    with pytest.raises(InputError, match="claim 'mine': padding of lenet is 0, so that the ratio is undefined"):
         judge(claim, facts)
 
 

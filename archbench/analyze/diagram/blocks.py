@@ -1,4 +1,4 @@
-"""What a picture of nested blocks shows: the modules of a model, opened to a depth, equal siblings as one.
+"""The tree of blocks that a drawing shows: the modules of a model down to a depth, equal siblings merged.
 
 Layout and rendering are in `archbench.reporting.drawings.blocks`.
 """
@@ -17,9 +17,9 @@ _MANY_BLOCKS = 40
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A module, or an operator that ran directly in one. Counts are of one of its `repeats` equal siblings.
+    """A module, or an operator that ran directly in one. Counts are for one of its `repeats` equal siblings.
 
-    `output_shape` has no batch, and is None where nothing came out; `children` is empty where it is not opened.
+    `output_shape` has no batch and is None without an output; `children` is empty for a block that is not opened.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Block:
 def block_tree(rows: Sequence[LayerRow], layers: Sequence[Layer], depth: int | None = None) -> Block:
     """Return the whole model as a block, opened down to `depth`; by default as deep as leaves at most 40 blocks.
 
-    `rows` and `layers` are of a run on one sample. Equal siblings that follow each other are one block with `repeats`.
+    `rows` and `layers` belong to a run on one sample. Equal consecutive siblings are one block with `repeats`.
     """
     modules = {layer.path: layer for layer in layers}
     if depth is not None:
@@ -49,7 +49,7 @@ def block_tree(rows: Sequence[LayerRow], layers: Sequence[Layer], depth: int | N
 
 
 def num_blocks(block: Block) -> int:
-    """Return how many blocks are drawn inside a block."""
+    """Return the number of blocks drawn inside a block."""
     return sum(1 + num_blocks(child) for child in block.children)
 
 
@@ -85,7 +85,7 @@ def _inside(path: str, rows: Sequence[LayerRow], modules: Mapping[str, Layer], d
 
 
 def _without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a shape without its batch of 1, where an operator has not mixed that with other dimensions."""
+    """Return a shape without its batch of 1, unless an operator merged that into another dimension."""
     return shape[1:] if shape[:1] == (1,) else shape
 
 
@@ -106,6 +106,6 @@ def _collapsed(blocks: Sequence[Block]) -> Iterator[Block]:
 
 
 def _without_names(block: Block) -> tuple[object, ...]:
-    """Return what equal siblings agree on, down to their innermost blocks."""
+    """Return the fields that equal siblings share, down to their innermost blocks."""
     inside = tuple(_without_names(child) for child in block.children)
     return block.type, block.output_shape, block.params, block.macs, block.repeats, inside

@@ -1,4 +1,4 @@
-"""What a picture of feature volumes shows: a chain of them, with the sizes they are drawn at.
+"""The chain of feature volumes that a drawing shows, with the sizes they are drawn at.
 
 Layout and rendering are in `archbench.reporting.drawings.volumes`.
 """
@@ -17,12 +17,12 @@ from archbench.trace.records import Operation, Trace
 
 Kind = Literal["input", "convolution", "pooling", "dense", "other"]
 
-LARGEST_SIDE = 220.0  # what the widest or highest feature map measures
-LARGEST_BAR = 140.0  # what the fully connected layer with most neurons measures
+LARGEST_SIDE = 220.0  # side of the widest or highest feature map
+LARGEST_BAR = 140.0  # height of the fully connected layer with most neurons
 BAR_THICKNESS = 12.0
-THICKEST = 42.0  # what the volume, or tower, with most channels measures
+THICKEST = 42.0  # thickness of the volume, or tower, with most channels
 
-# Operators that join two streams of data; a model with one is no chain.
+# Operators that join two streams of data; a model with one is not a chain.
 _JOINS = frozenset(
     ["add", "add_", "baddbmm", "bmm", "cat", "div", "div_", "matmul", "mul", "mul_", "stack", "sub", "sub_"]
 )
@@ -42,7 +42,7 @@ class Box:
 class Stage:
     """A volume (channels, height, width) or a layer of neurons (their number), without the batch.
 
-    `step` are the lines on the arrow that leads to it, `kernel` the window of that step where it has one. With
+    `step` are the lines on the arrow that leads to it, `kernel` the window of that step if it has one. With
     `has_towers` its channels are drawn as two halves; with `sees_all` each half is computed from all channels before.
     """
 
@@ -59,9 +59,9 @@ class Stage:
 
 
 def volume_chain(rows: Sequence[LayerRow], trace: Trace) -> tuple[Stage, ...] | None:
-    """Return the input and every feature volume and layer of neurons after it; None if the model is no such chain.
+    """Return the input and every feature volume and layer of neurons after it; None if the model is not a chain.
 
-    A chain takes images, runs each layer on what the one before it made, and has a 2-d convolution or pooling.
+    A chain takes images, runs each layer on the output of the one before, and has a 2-d convolution or pooling.
     """
     ran = _calls(rows, trace)
     if not _is_chain(ran):
@@ -95,7 +95,7 @@ def _of_one(shape: tuple[int, ...] | None) -> tuple[int, ...]:
 
 
 def _calls(rows: Sequence[LayerRow], trace: Trace) -> list[LayerRow]:
-    """Return a row for each call of each layer that computes, in order; none if calls cannot be told apart."""
+    """Return a row for each call of each layer that computes, in order; none if calls cannot be distinguished."""
     by_name = {row.name: row for row in rows}
     calls: list[LayerRow] = []
     counted: Counter[str] = Counter()
@@ -107,7 +107,7 @@ def _calls(rows: Sequence[LayerRow], trace: Trace) -> list[LayerRow]:
 
 
 def _runs(trace: Trace) -> Iterator[tuple[str, Sequence[Operation]]]:
-    """Yield what computed without a break in one leaf module, and each operator outside of those by itself."""
+    """Yield the consecutive operators of each leaf module call, and each operator outside leaf modules by itself."""
     computed = (operation for operation in trace.operations if not operation.is_free and not operation.is_backward)
     for name, group in groupby(computed, key=trace.row_of):
         run = list(group)
@@ -115,7 +115,7 @@ def _runs(trace: Trace) -> Iterator[tuple[str, Sequence[Operation]]]:
 
 
 def _one_call(row: LayerRow, operations: Sequence[Operation], *, is_first: bool) -> LayerRow:
-    """Return one call's share of a row; parameters are on the first."""
+    """Return one call's share of a row; the first call has the parameters."""
     first = operations[0]
     data = [info.shape for info, weight in zip(first.inputs, first.weights, strict=True) if not weight]
     outputs = operations[-1].outputs
@@ -150,7 +150,7 @@ def _is_chain(rows: Sequence[LayerRow]) -> bool:
 
 
 def _has_window(row: LayerRow) -> bool:
-    """Return whether a 2-d window slides; that of response normalisation has three dimensions."""
+    """Return whether a 2-d window slides; the window of response normalisation has three dimensions."""
     return row.kernel is not None and len(row.kernel) == 2 and len(row.output_shape or ()) == 4
 
 
@@ -181,7 +181,7 @@ def _towers(rows: Sequence[LayerRow]) -> list[int]:
 
 
 def _normalisations(rows: Sequence[LayerRow]) -> Iterator[tuple[str, ...]]:
-    """Yield for each stage the normalisations between the one before and it."""
+    """Yield for each stage the normalisations between the previous stage and it."""
     notes: tuple[str, ...] = ()
     for row in rows:
         if _is_stage(row):
@@ -192,7 +192,7 @@ def _normalisations(rows: Sequence[LayerRow]) -> Iterator[tuple[str, ...]]:
 
 
 def _step(row: LayerRow) -> tuple[str, ...]:
-    """Return what a layer does in the lines of an arrow: `("max 3×3", "stride 2")`."""
+    """Return the lines of text on a layer's arrow: `("max 3×3", "stride 2")`."""
     if not _has_window(row):
         return ("fully", "connected") if row.type == "Linear" else (_word(row) or row.type,)
     lines = [f"{_word(row)} {_width_first(row.kernel or ())}".strip()]
@@ -211,8 +211,8 @@ def _width_first(sides: tuple[int, ...]) -> str:
 def _word(row: LayerRow) -> str:
     lowered = row.type.lower()
     words = {"max": "max", "avg": "average", "transpose": "transposed"}
-    found = next((word for part, word in words.items() if part in lowered), None)
-    return found or ("" if row.macs else row.type)
+    known = next((word for part, word in words.items() if part in lowered), None)
+    return known or ("" if row.macs else row.type)
 
 
 def _boxes(shapes: Sequence[tuple[int, ...]], towers: Sequence[int]) -> list[Box]:

@@ -1,1 +1,1 @@
-"""Each figure of a layer, derived from its shapes."""
+"""Derivations of each figure of a layer from its shapes."""

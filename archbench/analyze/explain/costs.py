@@ -22,7 +22,7 @@ from archbench.analyze.explain.derivation import (
     sum_of,
     sum_of_formulas,
 )
-from archbench.analyze.explain.layer_facts import Case, per_sample
+from archbench.analyze.explain.layer_facts import LayerFacts, per_sample
 from archbench.analyze.explain.weights import weights_of
 from archbench.trace.costs import Count, find_rule
 from archbench.trace.costs.symbolic import Value, evaluate
@@ -32,95 +32,95 @@ _OF_PRODUCTS = frozenset({"2·{m}", "2·{m} + {additions}"})  # as in `archbench
 _PER_OUTPUT = re.compile(r"(\{\w+\}|\([^()]*\))·\{o\}")  # a cost that is the same for each output
 
 
-def macs_of(case: Case) -> Derivation | Remark:
+def macs_of(facts: LayerFacts) -> Derivation | Remark:
     """Return how often each weight is used, or the sum of what the calls multiply."""
-    weights = weights_of(case)
+    weights = weights_of(facts)
     if weights is not None:
-        factors = _work(case, int(weights.result))
+        factors = _work(facts, int(weights.result))
         # Where each weight is used once, the MACs are the weights.
         result = product_of("MACs", **factors) if len(factors) > 1 else replace(weights, symbol="MACs")
-        if result.result == case.row.macs:
+        if result.result == facts.row.macs:
             return result
-    counts = [(op, op.macs) for op in case.operations if op.macs]
-    return _sum_of_formulas("MACs", case, counts) or _by_rule("MACs", counts)
+    counts = [(op, op.macs) for op in facts.operations if op.macs]
+    return _sum_of_formulas("MACs", facts, counts) or _by_rule("MACs", counts)
 
 
-def _work(case: Case, weights: int) -> dict[str, Value]:
+def _work(facts: LayerFacts, weights: int) -> dict[str, Value]:
     """Return the factors of the MACs: the weights, and how often each is used."""
-    if not case.convolutions:
-        product = case.products[0]
-        rows = product.outputs[0].shape[0] // case.batch
+    if not facts.convolutions:
+        product = facts.products[0]
+        rows = product.outputs[0].shape[0] // facts.batch
         positions = {"positions": rows} if rows > 1 else {}
-        return {"w": weights, **positions, **case.repeated((case.batch, rows))}
-    first = case.convolutions[0]
+        return {"w": weights, **positions, **facts.repeated((facts.batch, rows))}
+    first = facts.convolutions[0]
     transposed = first.window is not None and first.window.output_padding is not None
     shape = first.inputs[0].shape if transposed else first.outputs[0].shape
-    return {"w": weights, "o": tuple(shape[2:]), **case.repeated(shape)}
+    return {"w": weights, "o": tuple(shape[2:]), **facts.repeated(shape)}
 
 
-def flops_of(case: Case) -> Derivation | Remark:
+def flops_of(facts: LayerFacts) -> Derivation | Remark:
     """Return the FLOPs: of products by their MACs, else per output, by the operator's formula, or by operator."""
-    operations = [op for op in case.operations if op.flops]
+    operations = [op for op in facts.operations if op.flops]
     counts = [(op, op.flops) for op in operations]
     several = len({op.name for op in operations}) > 1
     return (
-        _of_products(case, operations)
-        or _per_output(case, operations)
-        or (_by_operator(operations) if several else _sum_of_formulas("FLOPs", case, counts))
+        _of_products(facts, operations)
+        or _per_output(facts, operations)
+        or (_by_operator(operations) if several else _sum_of_formulas("FLOPs", facts, counts))
         or _by_rule("FLOPs", counts)
     )
 
 
-def _of_products(case: Case, operations: Sequence[Operation]) -> Derivation | None:
+def _of_products(facts: LayerFacts, operations: Sequence[Operation]) -> Derivation | None:
     if not all(isinstance(op.flops, Count) and op.flops.formula in _OF_PRODUCTS for op in operations):
         return None
     additions = sum(op.flops - 2 * op.macs for op in operations)
     if additions:
-        return derive("FLOPs", "2·{m} + {additions}", m=case.row.macs, additions=additions)
-    return derive("FLOPs", "2·{m}", m=case.row.macs)
+        return derive("FLOPs", "2·{m} + {additions}", m=facts.row.macs, additions=additions)
+    return derive("FLOPs", "2·{m}", m=facts.row.macs)
 
 
-def _per_output(case: Case, operations: Sequence[Operation]) -> Derivation | None:
+def _per_output(facts: LayerFacts, operations: Sequence[Operation]) -> Derivation | None:
     """Return one rate for each output of the layer, if every operator has one and all calls are alike."""
-    calls, elements = max(case.row.calls, 1), prod(case.row.output_shape or ())
+    calls, elements = max(facts.row.calls, 1), prod(facts.row.output_shape or ())
     if any(prod(op.outputs[0].shape) != elements for op in operations):
         return None
-    windows, whole = [], 0
+    windows, constant = [], 0
     for op in operations:
         if _is_elementwise(op):
-            whole += op.flops // elements
+            constant += op.flops // elements
         elif isinstance(op.flops, Count) and (rate := _PER_OUTPUT.fullmatch(op.flops.formula)):
             windows.append((rate[1], {name: value for name, value in op.flops.values.items() if name != "o"}))
         else:
             return None
-    if whole % calls or windows != windows[:1] * calls * bool(windows):
+    if constant % calls or windows != windows[:1] * calls * bool(windows):
         return None
-    formula, values = _rate(case, whole // calls, windows[0] if windows else None)
-    factors = case.repeated(case.row.output_shape or ())
+    formula, values = _rate(facts, constant // calls, windows[0] if windows else None)
+    factors = facts.repeated(facts.row.output_shape or ())
     formula = "·".join([formula, *(f"{{{name}}}" for name in factors)])
-    return derive("FLOPs", formula, **values, o=case.outputs, **factors)
+    return derive("FLOPs", formula, **values, o=facts.outputs, **factors)
 
 
-def _rate(case: Case, whole: int, window: Term | None) -> Term:
-    """Return the formula per output and its values: `whole` FLOPs, and those for the elements of a window."""
+def _rate(facts: LayerFacts, constant: int, window: Term | None) -> Term:
+    """Return the formula per output and its values: `constant` FLOPs, and those for the elements of a window."""
     if window is None:
-        return ("{operations}·{o}", {"operations": whole}) if whole > 1 else ("{o}", {})
+        return ("{operations}·{o}", {"operations": constant}) if constant > 1 else ("{o}", {})
     formula, values = window
-    if case.row.type == "LocalResponseNorm" and formula == "{k}":
-        return f"({{n}} + {whole})·{{o}}", {"n": evaluate("{k}", values)}
+    if facts.row.type == "LocalResponseNorm" and formula == "{k}":
+        return f"({{n}} + {constant})·{{o}}", {"n": evaluate("{k}", values)}
     # torch's pooling of one dimension runs in two, of which the first has size one.
-    own = {name: v[-(len(case.outputs) - 1) :] if isinstance(v, tuple) else v for name, v in values.items()}
-    return (f"({formula} + {{m}})·{{o}}", {**own, "m": whole}) if whole else (f"{formula}·{{o}}", own)
+    own = {name: v[-(len(facts.outputs) - 1) :] if isinstance(v, tuple) else v for name, v in values.items()}
+    return (f"({formula} + {{m}})·{{o}}", {**own, "m": constant}) if constant else (f"{formula}·{{o}}", own)
 
 
-def _sum_of_formulas(symbol: str, case: Case, counts: Sequence[tuple[Operation, int]]) -> Derivation | None:
+def _sum_of_formulas(symbol: str, facts: LayerFacts, counts: Sequence[tuple[Operation, int]]) -> Derivation | None:
     """Return the formula of each operator's count, once times the calls where they are alike, else as a sum."""
-    terms = [term for op, number in counts if (term := _formula_of(op, number, case.batch))]
+    terms = [term for op, number in counts if (term := _formula_of(op, number, facts.batch))]
     if len(terms) < len(counts):
         return None
-    if len(terms) > 1 and terms == terms[:1] * case.row.calls:
+    if len(terms) > 1 and terms == terms[:1] * facts.row.calls:
         formula, values = terms[0]
-        return derive(symbol, f"({formula})·{{calls}}", **values, calls=case.row.calls)
+        return derive(symbol, f"({formula})·{{calls}}", **values, calls=facts.row.calls)
     return sum_of_formulas(symbol, terms) if len(terms) <= MOST_TERMS else None
 
 

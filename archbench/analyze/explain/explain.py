@@ -1,8 +1,8 @@
 """Each figure of a layer derived from the layer's own numbers, as a lecturer would write it on the board.
 
-A derivation is data: a formula, the values put into it, the result. Every result is held against the figure of the
-layer table; one that differs is not handed out, and a remark stands in its place. Counts are for the whole batch,
-neurons per sample, as in `archbench.analyze.layers`; a factor for batch or calls appears only where it is not 1.
+A derivation is data: a formula, the values substituted into it, and the result. MACs and FLOPs use the formulas that
+counted them; other results are checked against the layer table, and a remark replaces one that differs. Counts are for
+the whole batch, neurons per sample, as in `archbench.analyze.layers`; batch and calls are factors only if not 1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from archbench.analyze.explain.costs import flops_of, macs_of
 from archbench.analyze.explain.derivation import Derivation, Remark, checked, derive, product_of, sum_over_calls
-from archbench.analyze.explain.layer_facts import Case, per_sample
+from archbench.analyze.explain.layer_facts import LayerFacts, per_sample
 from archbench.analyze.explain.spatial import output_sizes, receptive_field_of
 from archbench.analyze.explain.weights import parameters_of, volume_taken
 from archbench.analyze.layers import LayerRow, LayerTable, layer_table
@@ -23,7 +23,7 @@ from archbench.trace.records import Operation, Trace
 
 @dataclass(frozen=True, slots=True)
 class LayerExplanation:
-    """A row of the layer table, what is derived of it, and what is said about it."""
+    """A row of the layer table with the derivations of its figures and remarks about it."""
 
     row: LayerRow
     derivations: tuple[Derivation, ...]
@@ -32,7 +32,7 @@ class LayerExplanation:
 
 @dataclass(frozen=True, slots=True)
 class TraceExplanation:
-    """A model's layers in order of first execution, the layer table, and why receptive fields end, if they do."""
+    """A model's layers in order of first execution, the layer table, and where receptive fields end, if they do."""
 
     layers: tuple[LayerExplanation, ...]
     table: LayerTable
@@ -41,7 +41,7 @@ class TraceExplanation:
 
 
 def explain(trace: Trace) -> TraceExplanation:
-    """Return the working of every figure that follows a formula, for each row of a trace's layer table."""
+    """Return the derivations of each row of a trace's layer table."""
     table = layer_table(trace)
     operations: defaultdict[str, list[Operation]] = defaultdict(list)
     for operation in trace.operations:
@@ -53,7 +53,7 @@ def explain(trace: Trace) -> TraceExplanation:
     for index, row in enumerate(table.rows):
         layer, own = of_path.get(row.name), operations[row.name]
         outputs = layer.outputs if layer else own[-1].outputs if own else ()
-        case = Case(
+        facts = LayerFacts(
             row=row,
             operations=own,
             parameters=layer.parameters if layer else (),
@@ -61,63 +61,63 @@ def explain(trace: Trace) -> TraceExplanation:
             element_bytes=outputs[0].dtype.itemsize if outputs else 0,
             batch=trace.batch,
         )
-        found = [*_explain(case), *receptive_field_of(row, fields, trace)]
+        items = [*_explain(facts), *receptive_field_of(row, fields, trace)]
         layers.append(
             LayerExplanation(
                 row,
-                tuple(item for item in found if isinstance(item, Derivation)),
-                tuple(item for item in found if isinstance(item, Remark)),
+                tuple(item for item in items if isinstance(item, Derivation)),
+                tuple(item for item in items if isinstance(item, Remark)),
             )
         )
     return TraceExplanation(tuple(layers), table, trace.batch, fields.gap)
 
 
-def _explain(case: Case) -> Iterator[Derivation | Remark]:
-    row = case.row
-    yield from _words(case)
-    yield from output_sizes(case)
+def _explain(facts: LayerFacts) -> Iterator[Derivation | Remark]:
+    row = facts.row
+    yield from _words(facts)
+    yield from output_sizes(facts)
     if row.params:
-        yield from parameters_of(case)
+        yield from parameters_of(facts)
     if row.neurons:
-        calls = [per_sample(op.outputs[0].shape, case.batch) for op in case.operations if op.macs]
-        usual = product_of("neurons", o=case.outputs)
-        spread = derive("neurons", "{o}/{samples}", o=row.output_shape or (), samples=case.batch)
+        calls = [per_sample(op.outputs[0].shape, facts.batch) for op in facts.operations if op.macs]
+        usual = product_of("neurons", o=facts.outputs)
+        spread = derive("neurons", "{o}/{samples}", o=row.output_shape or (), samples=facts.batch)
         yield checked("neurons", row.neurons, [usual, spread, *sum_over_calls("neurons", calls)])
     if row.macs:
-        yield macs_of(case)
+        yield macs_of(facts)
     if row.flops:
-        yield flops_of(case)
+        yield flops_of(facts)
     if row.params:
-        size = max(parameter.size_bytes // parameter.numel for parameter in case.parameters if parameter.numel)
+        size = max(parameter.size_bytes // parameter.numel for parameter in facts.parameters if parameter.numel)
         yield checked("parameter memory", row.param_bytes, [product_of("parameter memory", p=row.params, bytes=size)])
     if row.output_bytes:
-        yield checked("output memory", row.output_bytes, _output_memory(case))
+        yield checked("output memory", row.output_bytes, _output_memory(facts))
 
 
-def _output_memory(case: Case) -> Iterator[Derivation]:
-    size = case.element_bytes
-    yield product_of("output memory", o=case.outputs, **case.repeated(case.row.output_shape or ()), bytes=size)
-    made = [info for op in case.operations for info in op.outputs]
+def _output_memory(facts: LayerFacts) -> Iterator[Derivation]:
+    size = facts.element_bytes
+    yield product_of("output memory", o=facts.outputs, **facts.repeated(facts.row.output_shape or ()), bytes=size)
+    made = [info for op in facts.operations for info in op.outputs]
     yield from sum_over_calls("output memory", [(*info.shape, info.dtype.itemsize) for info in made])
 
 
-def _words(case: Case) -> Iterator[Remark]:
-    convolutions = case.convolutions
+def _words(facts: LayerFacts) -> Iterator[Remark]:
+    convolutions = facts.convolutions
     if len(convolutions) == 1:
         yield from _filters(convolutions[0])
-    elif convolutions and case.row.input_shape:
+    elif convolutions and facts.row.input_shape:
         filters, seen = zip(*((op.inputs[1].shape[0], op.inputs[1].shape[1]) for op in convolutions), strict=True)
-        yield Remark("partial", {"filters": filters, "seen": seen, "maps": case.row.input_shape[1]})
-    for product in case.products if len(case.products) == case.row.calls == 1 else ():
-        features, rows = product.inputs[-1].shape[1], product.outputs[0].shape[0] // case.batch
-        yield Remark("convolution", {"filters": features, "size": volume_taken(case, product)})
+        yield Remark("partial", {"filters": filters, "seen": seen, "maps": facts.row.input_shape[1]})
+    for product in facts.products if len(facts.products) == facts.row.calls == 1 else ():
+        features, rows = product.inputs[-1].shape[1], product.outputs[0].shape[0] // facts.batch
+        yield Remark("convolution", {"filters": features, "size": volume_taken(facts, product)})
         if rows > 1:
             yield Remark("positions", {"positions": rows})
-    if any("adaptive" in op.name for op in case.operations):
-        yield Remark("adaptive", {"size": case.row.output_shape[2:] if case.row.output_shape else ()})
-    if not case.operations and case.row.calls and not case.row.params:
+    if any("adaptive" in op.name for op in facts.operations):
+        yield Remark("adaptive", {"size": facts.row.output_shape[2:] if facts.row.output_shape else ()})
+    if not facts.operations and facts.row.calls and not facts.row.params:
         yield Remark("idle", {})
-    if (convolutions or case.products) and not case.row.params:
+    if (convolutions or facts.products) and not facts.row.params:
         yield Remark("foreign", {})
 
 

@@ -1,4 +1,4 @@
-"""A row of the layer table with what it was made from: all that a derivation of its figures may look at."""
+"""A row of the layer table with the operators, parameters and earlier rows that its figures derive from."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ NORMS = ("aten.native_batch_norm", "aten.native_layer_norm", "aten.native_group_
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """A row with what it was made from: the operators that computed something, its own parameters, the rows before."""
+class LayerFacts:
+    """A row of the layer table with its computing operators, its own parameters and the rows before it."""
 
     row: LayerRow
     operations: Sequence[Operation]
@@ -24,36 +24,36 @@ class Case:
 
     @property
     def one_call(self) -> Sequence[Operation]:
-        """The operators of its first call."""
+        """The operators of the first call."""
         return self.operations[: len(self.operations) // max(self.row.calls, 1)]
 
     @property
     def convolutions(self) -> list[Operation]:
-        """Its convolutions in one call."""
+        """The convolutions of one call."""
         return [op for op in self.one_call if op.name == "aten.convolution"]
 
     @property
     def products(self) -> list[Operation]:
-        """Matrix products with weights, as they are in a linear layer."""
+        """The matrix products with weights in one call, as in a linear layer."""
         return [op for op in self.one_call if op.name in ("aten.mm", "aten.addmm") and op.weights[-1]]
 
     @property
     def pooling(self) -> Operation | None:
         """The pooling operator that slides over positions, not over maps as in response normalisation."""
-        found = [op for op in self.one_call if op.window is not None and op.name != "aten.convolution"]
-        return found[0] if len(found) == 1 and self.row.type != "LocalResponseNorm" else None
+        pooling = [op for op in self.one_call if op.window is not None and op.name != "aten.convolution"]
+        return pooling[0] if len(pooling) == 1 and self.row.type != "LocalResponseNorm" else None
 
     @property
     def outputs(self) -> tuple[int, ...]:
-        """The sizes of its output for one sample."""
+        """The sizes of the output for one sample."""
         return per_sample(self.row.output_shape or (), self.batch)
 
     def repeated(self, shape: Sequence[int]) -> dict[str, int]:
-        """Return the factors by which a figure of one sample, from a tensor of `shape`, and one call is multiplied."""
+        """Return the factors from a figure for one sample, of a tensor of `shape`, and one call to the layer's."""
         samples = self.batch if len(shape) > 1 and shape[0] == self.batch else 1
         return {name: n for name, n in (("samples", samples), ("calls", self.row.calls)) if n > 1}
 
 
 def per_sample(shape: tuple[int, ...], batch: int) -> tuple[int, ...]:
-    """Return a shape without the batch, where that is in front."""
+    """Return a shape without its first dimension if that is the batch."""
     return shape[1:] if len(shape) > 1 and shape[0] == batch else shape

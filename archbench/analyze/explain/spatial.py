@@ -1,4 +1,4 @@
-"""What windows do along each dimension, derived: the sizes of outputs, and receptive fields."""
+"""Output sizes and receptive fields, derived along each dimension."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from archbench.analyze.explain.derivation import Derivation, Remark, checked, derive, product_of
-from archbench.analyze.explain.layer_facts import Case
+from archbench.analyze.explain.layer_facts import LayerFacts
 from archbench.analyze.layers import LayerRow
 from archbench.analyze.receptive_field import Field, ReceptiveFields, Step
 from archbench.trace.records import Trace, Window
@@ -15,10 +15,10 @@ from archbench.trace.records import Trace, Window
 _DIMENSIONS = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
 
-def output_sizes(case: Case) -> Iterator[Derivation | Remark]:
+def output_sizes(facts: LayerFacts) -> Iterator[Derivation | Remark]:
     """Yield the output's size along each dimension over which a window slides."""
-    sliding = case.convolutions[0] if case.convolutions else case.pooling
-    shape = case.row.output_shape
+    sliding = facts.convolutions[0] if facts.convolutions else facts.pooling
+    shape = facts.row.output_shape
     if sliding is None or sliding.window is None or shape is None:
         return
     # torch's pooling of one dimension runs in two, of which the first has size one.
@@ -29,7 +29,7 @@ def output_sizes(case: Case) -> Iterator[Derivation | Remark]:
 
 
 def _size(symbol: str, window: Window, n: int, place: int) -> Derivation:
-    """Return the size of an output along one dimension; dilation is in the formula only where there is some."""
+    """Return the output's size along one dimension; dilation is in the formula only if it is not 1."""
     values = {"n": n, "k": window.kernel[place], "p": window.padding[place], "s": window.stride[place]}
     dilation = window.dilation[place]
     span = "{k}" if dilation == 1 else "({d}·({k} − 1) + 1)"
@@ -54,11 +54,12 @@ def receptive_field_of(row: LayerRow, fields: ReceptiveFields, trace: Trace) -> 
     rank = len(step.after.size)
     along = [_field_along(step, place) for place in reversed(range(rank))]
     for alike in zip(*along, strict=True):
-        if all(one == alike[0] for one in alike):
+        if all(derivation == alike[0] for derivation in alike):
             yield alike[0]
         else:
             names = reversed(_DIMENSIONS[rank])
-            yield from (replace(one, symbol=f"{one.symbol}, {name}") for one, name in zip(alike, names, strict=True))
+            for derivation, name in zip(alike, names, strict=True):
+                yield replace(derivation, symbol=f"{derivation.symbol}, {name}")
     there = trace.inputs[0].shape[-rank:]
     made = (row.output_shape or ())[2:] or (1,) * rank
     if all(_covers(step.after, place, made[place], there[place]) for place in range(rank)):
@@ -66,7 +67,7 @@ def receptive_field_of(row: LayerRow, fields: ReceptiveFields, trace: Trace) -> 
 
 
 def _covers(field: Field, place: int, units: int, inputs: int) -> bool:
-    """Say whether the first unit and the last see all inputs along a dimension."""
+    """Return whether the first unit and the last see all inputs along a dimension."""
     begin = field.centre[place] - Fraction(field.size[place] - 1, 2)
     return begin + (units - 1) * field.stride[place] <= 0 and begin + field.size[place] >= inputs
 

@@ -1,4 +1,4 @@
-"""The table of two models' differences, and its words."""
+"""The table of the differences between two models."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def difference_table(
     shows_same: bool,
     caveats: Sequence[str] = (),
 ) -> Table:
-    """Return one row a layer or pair; without `shows_same` those that did not change are only counted."""
+    """Return one row per layer or pair; without `shows_same` unchanged ones are only counted in the title."""
     records = [_record(row) for row in rows]
     kept = [record for record in records if shows_same or record["change"] != "same"]
     counts = Counter(record["change"] for record in records)
-    said = {
+    headings = {
         "changed": "changed", "only_a": f"only in {a}", "only_b": f"only in {b}", "same": "the same",
     }  # fmt: skip
-    title = ", ".join(f"{counts[kind]} {text}" for kind, text in said.items() if counts[kind])
+    title = ", ".join(f"{counts[kind]} {text}" for kind, text in headings.items() if counts[kind])
     return Table(
         columns=_COLUMNS,
         rows=kept,
@@ -70,13 +70,13 @@ def _sum(records: Sequence[Mapping[str, Any]], field: str) -> int:
 
 
 def _totals(a: Mapping[str, int], b: Mapping[str, int]) -> list[str]:
-    """Say what became of each total that both have."""
-    said = []
+    """Return a sentence on the change of each total that both have."""
+    changes = []
     for field, words, text, change in _TOTALS:
         if field in a and field in b:
             ratio = f", {format_ratio(b[field] / a[field])}" if a[field] else ""
-            said.append(f"{words} {text(a[field])} -> {text(b[field])} ({change(b[field] - a[field])}{ratio})")
-    return [f"In total: {'; '.join(said)}."] if said else []
+            changes.append(f"{words} {text(a[field])} -> {text(b[field])} ({change(b[field] - a[field])}{ratio})")
+    return [f"In total: {'; '.join(changes)}."] if changes else []
 
 
 def _record(row: DifferenceRow) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def _record(row: DifferenceRow) -> dict[str, Any]:
 
 
 def _what(row: DifferenceRow) -> str:
-    """Say in words what changed, or what the layer is that has no partner."""
+    """Describe the changes, or the layer itself if it has no partner."""
     alone = row.b if row.a is None else row.a if row.b is None else None
     if alone is not None:
         return _described(alone)

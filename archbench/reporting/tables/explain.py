@@ -1,7 +1,7 @@
-"""Derivations as people read them, in plain text and Markdown; and as data for JSON and CSV.
+"""Derivations as plain text, Markdown, data for JSON, and a table for CSV.
 
-All are made from the same formulas. A value named by a word is written with it (`96 biases`), one named by a letter is
-a number alone; equal lines for several dimensions become one.
+All are rendered from the same formulas. A value named by a word is written with it (`96 biases`), a value named by a
+letter as a number alone; equal lines for several dimensions become one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _COLUMNS = (
 
 
 def to_text(explanation: TraceExplanation, layers: Sequence[LayerExplanation], title: str) -> str:
-    """Return a block a layer; where there are several, one line for those without weights or windows."""
+    """Return a block per layer; among several, layers without weights or windows take one line."""
     blocks, is_walk = [title], len(layers) > 1
     for layer in layers:
         lines = [*remark_sentences(layer), *map(equation, shown_together(layer, is_walk))]
@@ -47,7 +47,7 @@ def to_text(explanation: TraceExplanation, layers: Sequence[LayerExplanation], t
 
 
 def to_markdown(explanation: TraceExplanation, layers: Sequence[LayerExplanation], title: str) -> str:
-    """Return a heading and a list a layer."""
+    """Return a heading and a list per layer."""
     blocks, is_walk = [f"## {_markdown(title)}"], len(layers) > 1
     for layer in layers:
         lines = [
@@ -62,7 +62,7 @@ def to_markdown(explanation: TraceExplanation, layers: Sequence[LayerExplanation
 
 
 def to_data(layers: Sequence[LayerExplanation]) -> list[dict[str, Any]]:
-    """Return an object a layer: name, type, shapes with the batch, each derivation as data, what is said in words."""
+    """Return a dict per layer: name, type, shapes with the batch, derivations as data, and remarks as sentences."""
     return [
         {
             "name": layer.row.name,
@@ -77,23 +77,13 @@ def to_data(layers: Sequence[LayerExplanation]) -> list[dict[str, Any]]:
 
 
 def to_table(layers: Sequence[LayerExplanation]) -> Table:
-    """Return one row a derivation."""
-    rows = [
-        {
-            "layer": layer.row.name,
-            "symbol": derivation.symbol,
-            "formula": _symbolic(derivation.formula),
-            "substituted": substituted_text(derivation),
-            "result": _plain(derivation.result),
-        }
-        for layer in layers
-        for derivation in layer.derivations
-    ]
+    """Return one row per derivation."""
+    rows = [{"layer": layer.row.name, **_record(derivation)} for layer in layers for derivation in layer.derivations]
     return Table(columns=_COLUMNS, rows=rows)
 
 
 def gap_sentence(gap: Gap) -> str:
-    """Say why there are no receptive fields, or where they end."""
+    """Return a sentence on where receptive fields end, or why there are none."""
     if gap.kind == "operator":
         return f"Receptive fields end before {gap.row}, which is no plain window."
     if gap.row == ".":
@@ -108,7 +98,7 @@ def equation(derivations: Sequence[Derivation]) -> str:
 
 
 def joined(derivations: Sequence[Derivation], symbol: Callable[[str], str], substituted: str, result: str) -> str:
-    """Return one line: the symbols, what is substituted, and the result unless that says the same."""
+    """Return one line: the symbols, the substituted formula, and the result unless that is the same."""
     symbols = [symbol(derivation.symbol) for derivation in derivations]
     # A sum of one term, such as `400 weights`, is its own result.
     is_its_result = re.fullmatch(re.escape(result) + r"( \w+|\\text\{[^}]*\})?", substituted)
@@ -193,7 +183,7 @@ def _plain(value: Value) -> int | float | list[int]:
 
 
 def _folded(block: str) -> str:
-    """Indent all lines after the first, and what does not fit into a line further."""
+    """Indent all lines after the first, and continuation lines further."""
     first, *rest = block.split("\n")
     lines = textwrap.wrap(first, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     for line in rest:

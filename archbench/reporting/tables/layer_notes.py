@@ -1,4 +1,4 @@
-"""What is said in words about a layer, a sentence for each kind of remark."""
+"""Remarks about a layer as sentences, one for each kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archbench.units import format_integer
 
 
 def remark_sentences(layer: LayerExplanation) -> list[str]:
-    """Return what is said in words about a layer."""
+    """Return the remarks about a layer as sentences."""
     return [_SENTENCES[remark.kind](remark.values) for remark in layer.remarks]
 
 
@@ -51,5 +51,5 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def sizes_text(sizes: Iterable[int]) -> str:
-    """Return sizes as people write them: `3×3×256`."""
+    """Return sizes joined by ×: `3×3×256`."""
     return "×".join(map(str, sizes))

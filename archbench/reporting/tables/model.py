@@ -1,17 +1,13 @@
-"""Which columns each command's table has: the fields of its record, and how people see them."""
+"""The tables of models: layers, comparison, installed models, cost rules."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from archbench.analyze.claims import Judged, Outcome
 from archbench.analyze.compare import ModelRow
-from archbench.analyze.imagenet_history import HistoryRow
 from archbench.analyze.layers import Doubt, LayerTable, Totals, as_record
-from archbench.analyze.limits import LimitRow
 from archbench.reporting.table import Column, Table
 from archbench.store.records import Result
 from archbench.store.trainings import TrainingResult
@@ -85,27 +81,6 @@ _TRAINED = (
     Column("top1_high", "High", "percent", 7),
 )
 
-_LIMITS = (
-    Column("quantity", "Quantity", "text", 0),
-    Column("value", "Value", "integer", 2),
-    Column("limit", "Limit", "integer", 3),
-    Column("excess", "Over", "integer", 4),
-    Column("verdict", "Verdict", "text", 1),
-    Column("source", "Limit from", "text", 5),
-)
-
-_CLAIMS = (
-    Column("id", "Claim", "text", 0),
-    Column("source", "Source", "text", 8),
-    Column("model", "Model", "text", 5),
-    Column("layer", "Layer", "text", 7),
-    Column("quantity", "Quantity", "text", 6),
-    Column("claimed", "Claimed", "text", 2),
-    Column("computed", "Computed", "figure", 3),
-    Column("verdict", "Verdict", "text", 1),
-    Column("note", "Note", "text", 4, wraps=True),
-)
-
 _MODELS = (
     Column("name", "Model", "text", 0),
     Column("title", "Title", "text", 1),
@@ -115,18 +90,6 @@ _MODELS = (
     Column("reported_protocol", "Protocol", "text", 6),
     Column("paper", "Paper", "text"),
     Column("differences", "Differences", "text"),
-)
-
-_HISTORY = (
-    Column("year", "Year", "plain", 1),
-    Column("entry", "Entry", "text", 0),
-    Column("layers", "Layers", "plain", 3),
-    Column("top5_error_percent", "Top-5 err %", "figure", 2),
-    Column("model", "Model", "text", 4),
-    Column("weight_layers", "Counted", "plain"),
-    Column("params", "Params", "count", 5),
-    Column("macs", "MACs", "count", 6),
-    Column("source", "Source", "text"),
 )
 
 _COSTS = (Column("operator", "Operator", "text", 0), Column("rule", "Rule", "text", 1, wraps=True))
@@ -144,35 +107,17 @@ _DOUBTS: dict[Doubt, str] = {
 
 
 def caveats(model: str, table: LayerTable, real_data_reason: str | None) -> tuple[str, ...]:
-    """Return what must be said beside a model's numbers: what was not counted, not used, or really computed."""
-    said = []
+    """Return the caveats of a model's numbers: what was not counted, not used, or computed on real data."""
+    sentences = []
     if table.uncounted:
         calls = ", ".join(f"{name} ({times}×)" for name, times in sorted(table.uncounted.items()))
-        said.append(f"{model}: uncounted, their cost is in no figure: {calls}")
+        sentences.append(f"{model}: uncounted, their cost is in no figure: {calls}")
     if table.unread:
-        said.append(f"{model}: no operator read the parameters of {', '.join(table.unread)}")
+        sentences.append(f"{model}: no operator read the parameters of {', '.join(table.unread)}")
     if real_data_reason:
-        said.append(f"{model}: run on real data, because {real_data_reason}")
-    said += [f"{model}: {_DOUBTS[doubt]}" for doubt in sorted(table.doubts)]
-    return tuple(said)
-
-
-def limits_table(rows: Sequence[LimitRow], *, model: str, caveats: tuple[str, ...]) -> Table:
-    """Return one row a limit."""
-    return Table(
-        columns=_LIMITS,
-        rows=[asdict(row) for row in rows],
-        title=f"{model}: {_verdict(rows)}",
-        notes=(CONVENTION,),
-        caveats=caveats,
-    )
-
-
-def _verdict(rows: Sequence[LimitRow]) -> str:
-    missed = sum(row.verdict == "missed" for row in rows)
-    if len(rows) == 1:
-        return f"1 limit {'missed' if missed else 'kept'}"
-    return f"{missed} of {len(rows)} limits missed" if missed else f"all {len(rows)} limits kept"
+        sentences.append(f"{model}: run on real data, because {real_data_reason}")
+    sentences += [f"{model}: {_DOUBTS[doubt]}" for doubt in sorted(table.doubts)]
+    return tuple(sentences)
 
 
 def summary_table(
@@ -194,7 +139,7 @@ def summary_table(
 
 
 def _peak(totals: Totals) -> str:
-    """Say how much memory the run needs at its worst moment."""
+    """Return a sentence on the peak memory."""
     if totals.peak_training_bytes is not None:
         what = "a training step with SGD and momentum (parameters, momentum, gradients, activations)"
         return f"Peak memory: {format_bytes(totals.peak_training_bytes)} in {what}."
@@ -203,7 +148,7 @@ def _peak(totals: Totals) -> str:
 
 
 def summaries_table(tables: Mapping[str, LayerTable], *, batch: int) -> Table:
-    """Return the layer tables of several models as one, with a first column `model`."""
+    """Return the layer tables of several models as one table, with a first column `model`."""
     return Table(
         columns=(Column("model", "Model", "text", 0), *_SUMMARY),
         rows=[{"model": model, **as_record(row)} for model, table in tables.items() for row in table.rows],
@@ -223,10 +168,9 @@ def comparison_table(
     measured: Mapping[str, Result] | None = None,
     trained: Mapping[str, TrainingResult] | None = None,
 ) -> Table:
-    """Return one row a model; `baseline` is the index of the row that ratios refer to.
+    """Return one row per model; `baseline` is the index of the row that ratios refer to.
 
-    `measured` are the best results by model, `trained` what they learned, of those that have any; None leaves their
-    columns out.
+    `measured` are the best results by model and `trained` the accuracies; None leaves their columns out.
     """
     records = [as_record(row) for row in rows]
     computed = [column for column in _COMPARISON if column.field in records[0]]
@@ -249,7 +193,7 @@ def comparison_table(
 
 
 def _measured(result: Result | None) -> dict[str, Any]:
-    """Return what a comparison shows of a model's best result."""
+    """Return the columns of a model's best stored result."""
     if result is None:
         return {column.field: None for column in _MEASURED}
     configuration = result.configuration
@@ -262,18 +206,11 @@ def _measured(result: Result | None) -> dict[str, Any]:
 
 
 def _trained(result: TrainingResult | None) -> dict[str, Any]:
-    """Return what a comparison shows of what a model learned."""
+    """Return the columns of a model's accuracy."""
     if result is None:
         return {column.field: None for column in _TRAINED}
     learned = {name: getattr(result, name) for name in ("epochs", "top1_mean", "top1_low", "top1_high")}
     return {"trained_on": result.data, **learned}
-
-
-def claims_table(rows: Sequence[Judged]) -> Table:
-    """Return one row a claim, with how many of each verdict there are."""
-    verdicts = Counter(row.verdict for row in rows)
-    counts = ", ".join(f"{verdicts[name]} {name}" for name in get_args(Outcome) if verdicts[name])
-    return Table(columns=_CLAIMS, rows=[asdict(row) for row in rows], title=f"{len(rows)} claims: {counts}")
 
 
 def models_table(cards: Sequence[DataclassInstance]) -> Table:
@@ -281,19 +218,6 @@ def models_table(cards: Sequence[DataclassInstance]) -> Table:
     return Table(columns=_MODELS, rows=[asdict(card) for card in cards])
 
 
-def history_table(rows: Sequence[HistoryRow]) -> Table:
-    """Return one row an entry of the ImageNet challenge."""
-    return Table(
-        columns=_HISTORY,
-        rows=[asdict(row) for row in rows],
-        title="ImageNet challenge, classification",
-        notes=(
-            "Errors are the submissions', mostly ensembles on the test set; counts are of one network.",
-            CONVENTION,
-        ),
-    )
-
-
 def costs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return one row an operator with its rule."""
+    """Return one row per operator, with its rule."""
     return Table(columns=_COSTS, rows=rows, notes=("Operators without a rule are listed as uncounted, never as zero.",))

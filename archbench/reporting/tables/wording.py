@@ -1,4 +1,4 @@
-"""Counted nouns and lists, as sentences have them."""
+"""Counted nouns and lists for sentences."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def several(count: int, noun: str) -> str:
 
 
 def listed(parts: Sequence[str]) -> str:
-    """Return a list as a sentence has it: `a`, `a and b`, `a, b and c`."""
+    """Join words for a sentence: `a`, `a and b`, `a, b and c`."""
     return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))

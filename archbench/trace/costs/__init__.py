@@ -1,4 +1,4 @@
-"""What one call of an operator costs: the published table of rules, one file a family of operators."""
+"""Cost rules: MACs and FLOPs of one operator call, one file per family of operators."""
 
 from archbench.trace.costs import (  # noqa: F401  # importing the families registers their rules
     attention,

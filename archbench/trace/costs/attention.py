@@ -1,4 +1,4 @@
-"""Fused attention, as it runs on real tensors; on meta tensors the same layers decompose into products."""
+"""Fused attention, as on real tensors; on meta tensors the same layers decompose into products."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operators that only the backward pass has; matrix products there are the ones of forward."""
+"""Operators of the backward pass; its matrix products follow the rules of forward."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several families of formulas need."""
+"""Helpers that several families of formulas share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archbench.trace.costs.symbolic import count
 
 
 def is_floating(*values: Any) -> bool:
-    """Say whether any of the values is a tensor of floating-point or complex numbers."""
+    """Return whether any of the values is a tensor of floating-point or complex numbers."""
     return any(
         isinstance(value, Tensor) and (value.dtype.is_floating_point or value.dtype.is_complex) for value in values
     )

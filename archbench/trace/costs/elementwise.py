@@ -1,4 +1,4 @@
-"""Operators that act on each element by itself."""
+"""Elementwise operators."""
 
 from __future__ import annotations
 

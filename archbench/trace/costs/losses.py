@@ -1,4 +1,4 @@
-"""Losses that are one operator."""
+"""Losses that run as one operator."""
 
 from __future__ import annotations
 

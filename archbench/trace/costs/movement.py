@@ -1,4 +1,4 @@
-"""Values that are only made, moved or chosen, and sums that happen on the way."""
+"""Operators that create, move or select values, and the sums among them."""
 
 from __future__ import annotations
 

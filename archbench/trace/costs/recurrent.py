@@ -1,4 +1,4 @@
-"""Recurrent cells fused into one operator, as they run on a GPU; without data they decompose."""
+"""Recurrent cells fused into one operator, as on a GPU; on meta tensors they decompose."""
 
 from __future__ import annotations
 

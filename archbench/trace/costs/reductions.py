@@ -1,4 +1,4 @@
-"""Operators that make few numbers of many."""
+"""Reductions."""
 
 from __future__ import annotations
 

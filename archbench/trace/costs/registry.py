@@ -1,8 +1,8 @@
 """The registry of cost formulas: small, pure functions of shapes.
 
 Conventions. A MAC is one multiply-accumulate of a convolution or matrix product; bias, activation and
-pooling are none. A FLOP is one floating-point operation, by these rules; integer and boolean arithmetic is
-none, and neither is moving, choosing or generating values. Padding is multiplied like any other input.
+pooling are not MACs. A FLOP is one floating-point operation; integer and boolean arithmetic does not count,
+and neither does moving, selecting or generating values. Padding is multiplied like any other input.
 Where a rule is not a count of MACs, its source is the operator's definition in the torch documentation.
 
 Complex numbers: a MAC of two is 4 real MACs; an elementwise operation counts each part, a product 6 FLOPs and a
@@ -24,7 +24,7 @@ import torch
 
 
 class Cost(NamedTuple):
-    """MACs and FLOPs of one call; `read_bytes` is None where every input is read whole."""
+    """MACs and FLOPs of one call; `read_bytes` is None if every input is read completely."""
 
     macs: int = 0
     flops: int = 0
@@ -36,7 +36,7 @@ Formula = Callable[..., Cost]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of the published table: an operator, its formula, and the formula in words.
+    """A row of the published table: an operator, its formula, and the rule in words.
 
     `is_elementwise` says that each element of the result depends on one element of each input.
     """
@@ -84,11 +84,11 @@ def cost(*operators: str, is_elementwise: bool = False) -> Callable[[Formula], F
 
 
 def register_cost(operator: Any, formula: Formula) -> None:
-    """Count calls of `operator` by `formula` from now on, also where there is a rule already.
+    """Count calls of `operator` with `formula` from now on, replacing its rule if it has one.
 
     `operator` is `torch.ops.namespace.name`, one of its overloads, or a string such as `"aten.sort"`. `formula` takes
     the operator's arguments and the keyword `out`, its result, and returns a `Cost`; the first line of its docstring is
-    what `archbench costs` prints. Raises TypeError for what is no operator.
+    what `archbench costs` prints. Raises TypeError for anything else.
     """
     if isinstance(operator, str):
         _add(operator, formula)
@@ -101,12 +101,12 @@ def register_cost(operator: Any, formula: Formula) -> None:
 
 
 def _add(name: str, formula: Formula, is_elementwise: bool = False) -> None:
-    said = (formula.__doc__ or "a rule of the user's own").strip().splitlines()[0]
-    _RULES[name] = Rule(name, formula, said.rstrip("."), is_elementwise)
+    text = (formula.__doc__ or "a rule of the user's own").strip().splitlines()[0]
+    _RULES[name] = Rule(name, formula, text.rstrip("."), is_elementwise)
 
 
 def find_rule(operator: str) -> Rule | None:
-    """Return the rule of `aten.name`, of its in-place form `aten.name_` too; None if there is none."""
+    """Return the rule for `aten.name`, also under its in-place name `aten.name_`, or None."""
     return _RULES.get(operator) or _RULES.get(operator.removesuffix("_"))
 
 
@@ -116,5 +116,5 @@ def all_rules() -> tuple[Rule, ...]:
 
 
 def is_view(schema: torch._C.FunctionSchema) -> bool:
-    """Say whether an operator returns a view: results that alias an input and write to none."""
+    """Return whether an operator returns a view: results that alias an input and write to none."""
     return any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)

@@ -1,4 +1,4 @@
-"""The updates of optimizers: operators on lists of tensors, and those that do a whole update at once."""
+"""Optimizer updates: operators on lists of tensors, and fused updates."""
 
 from __future__ import annotations
 
