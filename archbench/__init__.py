@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archbench.api.ab_test import ABResult, ab_test
+    from archbench.api.bench import BenchResults, bench
     from archbench.api.check import CheckResult, check
     from archbench.api.compare import Comparison, compare
     from archbench.api.costs import Costs, costs
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from archbench.api.memory import MemoryEstimate, memory
     from archbench.api.plot import plot
     from archbench.api.predict import predict
+    from archbench.api.profile import Profile, profile
     from archbench.api.report import Report, report
+    from archbench.api.results import StoredResults, results
     from archbench.api.summary import Summary, summarize
     from archbench.api.train import train
     from archbench.api.verify import Claims, verify
@@ -57,8 +61,10 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 # Every public name and the module that defines it; imported when it is first used.
 _MODULES = {
+    "ABResult": "api.ab_test",
     "AddressError": "errors",
     "ArchbenchError": "errors",
+    "BenchResults": "api.bench",
     "CheckResult": "api.check",
     "Claims": "api.verify",
     "Comparison": "api.compare",
@@ -79,12 +85,16 @@ _MODULES = {
     "ModelCard": "api.list_models",
     "OutputError": "errors",
     "Predictions": "reporting.training_run",
+    "Profile": "api.profile",
     "Progress": "progress",
     "Report": "api.report",
     "StoreError": "errors",
+    "StoredResults": "api.results",
     "Summary": "api.summary",
     "TrainingRun": "reporting.training_run",
     "UsageError": "errors",
+    "ab_test": "api.ab_test",
+    "bench": "api.bench",
     "check": "api.check",
     "compare": "api.compare",
     "costs": "api.costs",
@@ -101,16 +111,20 @@ _MODULES = {
     "memory": "api.memory",
     "plot": "api.plot",
     "predict": "api.predict",
+    "profile": "api.profile",
     "register_cost": "trace.costs",
     "report": "api.report",
+    "results": "api.results",
     "summarize": "api.summary",
     "train": "api.train",
     "verify": "api.verify",
 }
 
 __all__ = [
+    "ABResult",
     "AddressError",
     "ArchbenchError",
+    "BenchResults",
     "CheckResult",
     "Claims",
     "Comparison",
@@ -131,13 +145,17 @@ __all__ = [
     "ModelCard",
     "OutputError",
     "Predictions",
+    "Profile",
     "Progress",
     "Report",
     "StoreError",
+    "StoredResults",
     "Summary",
     "TrainingRun",
     "UsageError",
     "__version__",
+    "ab_test",
+    "bench",
     "check",
     "compare",
     "costs",
@@ -154,8 +172,10 @@ __all__ = [
     "memory",
     "plot",
     "predict",
+    "profile",
     "register_cost",
     "report",
+    "results",
     "summarize",
     "train",
     "verify",

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
-
-if TYPE_CHECKING:
-    from archbench.store.database import Filter
-
 
 Mode = Literal["eval", "train"]
 Layout = Literal["nchw", "nhwc"]
@@ -54,37 +50,6 @@ def parse_amount(text: str | float) -> float:
     if not 0 <= value < float("inf"):
         raise typer.BadParameter(f"'{text}' is not an amount; give a number from 0")
     return value
-
-
-def result_filter(
-    *,
-    mode: Mode | None,
-    device: str | None,
-    dtype: str | None,
-    batch: int | None,
-    model: str | None = None,
-    status: str | None = None,
-) -> Filter:
-    """Return which stored results options ask for; a device is a kind of device, or one's own name.
-
-    Raises UsageError for a dtype or a status that is none.
-    """
-    from archbench.host.machine import KINDS
-    from archbench.models.identity import resolved
-    from archbench.precision import find_precision
-    from archbench.store.database import Filter
-    from archbench.store.records import find_status
-
-    is_kind = device in KINDS
-    return Filter(
-        model=model and resolved(model),
-        status=status and find_status(status),
-        mode=mode,
-        kind=device if is_kind else None,
-        device=None if is_kind else device,
-        dtype=dtype and find_precision(dtype).name,
-        batch=batch,
-    )
 
 
 _ADDRESS_HELP = "vgg16, vgg16@10, lenet?activation=relu, torchvision:resnet50, net.py:Net (runs the file)"

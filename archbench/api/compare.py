@@ -118,9 +118,9 @@ def _fastest_measured(
     """Return the fastest result of each model measured on this machine on the same input, if it is not out of date."""
     from archbench.host.machine import machine
     from archbench.measure.bench.sweep import input_shape, is_current
-    from archbench.store.database import Filter, Store, default_path
+    from archbench.store.database import Store
 
-    store = Store(Path(path or default_path()), for_reading=True)
+    store = Store(path, for_reading=True)
     if not store.exists():
         _LOG.info("nothing was measured yet; 'archbench bench' measures")
         return {}
@@ -128,10 +128,9 @@ def _fastest_measured(
     with store:
         for name, source in _sources(models).items():
             shape = input_shape(source, input_texts(inputs))
-            wanted = Filter(
+            results = store.fastest(
                 model=resolved(source.address), machine=machine(), status="ok", mode=mode, input_shape=shape
             )
-            results = store.fastest(wanted)
             current = [result for result in results if is_current(result)]
             if current:
                 fastest[name] = current[0]
@@ -144,9 +143,9 @@ def _fastest_measured(
 
 def _newest_trained(models: Mapping[str, LoadedModel], path: str | Path | None) -> dict[str, TrainingResult]:
     """Return the result of each model in the newest run that has it, on whatever data it was trained."""
-    from archbench.store.database import Store, default_path
+    from archbench.store.database import Store
 
-    store = Store(Path(path or default_path()), for_reading=True)
+    store = Store(path, for_reading=True)
     if not store.exists():
         _LOG.info("nothing was trained yet; 'archbench train' trains")
         return {}

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from archbench.errors import UsageError, nearest
-from archbench.host.machine import KINDS
 from archbench.models.identity import resolved
 from archbench.models.loaded import Model
-from archbench.precision import find_precision
 from archbench.reporting.charts.latency import latency_chart
 from archbench.reporting.charts.throughput import throughput_chart
-from archbench.store.database import Filter, Store, default_path
+from archbench.store.database import Store, default_path
+from archbench.store.filters import result_filter
 from archbench.store.records import Result
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def _matching(path: Path, wanted: Mapping[str, Any]) -> list[Result]:
     if not store.exists():
         raise UsageError(f"nothing to plot: there is no store '{path}' yet; 'archbench bench MODEL' fills it")
     with store:
-        return store.results(_filter(**wanted))
+        return store.results(**result_filter(**wanted))
 
 
 def _require_results(results: Sequence[Result], named: Mapping[str, str], path: str | Path) -> None:
@@ -102,15 +101,3 @@ def _as_named(result: Result, named: Mapping[str, str]) -> Result:
     """Return a result under the address that the caller gave: a file's whole path is too long for a legend."""
     model = result.configuration.model
     return replace(result, configuration=replace(result.configuration, model=named.get(model, model)))
-
-
-def _filter(*, device: str | None, mode: str | None, dtype: str | None, batch: int | None = None) -> Filter:
-    """Return a filter of results; `device` is a kind of device, or the name of one."""
-    is_kind = device in KINDS
-    return Filter(
-        kind=device if is_kind else None,
-        device=None if is_kind else device,
-        mode=mode,
-        dtype=dtype and find_precision(dtype).name,
-        batch=batch,
-    )

@@ -29,7 +29,7 @@ from archbench.models.loaded import Inputs, LoadedModel, Model, input_texts, loa
 from archbench.reporting.page.contents import ReportContents, ReportModel
 from archbench.reporting.page.training import read_run
 from archbench.reporting.training_run import TrainingRun
-from archbench.store.database import Filter, Store, default_path
+from archbench.store.database import Store
 
 if TYPE_CHECKING:
     from archbench.analyze.claims import Judged
@@ -144,16 +144,16 @@ def _results(models: Sequence[ReportModel], path: Path | None) -> tuple[list[Res
 
     A store that was named must exist.
     """
-    store = Store(path or default_path(), for_reading=True)
+    store = Store(path, for_reading=True)
     if path is None and not store.exists():
         return [], 0
     # Each once: two addresses can name one model.
     addressed = [model for model in models if model.stored_name]
     wanted = dict.fromkeys((model.stored_name, model.stored_input) for model in addressed)
-    filters = [Filter(model=model, input_shape=shape) for model, shape in wanted]
+    filters: list[dict[str, str]] = [{"model": model, "input_shape": shape} for model, shape in wanted]
     with store:
-        results = [result for each in filters for result in store.results(each, limit=MOST_RESULTS)]
-        num_results = sum(map(store.count, filters))
+        results = [result for each in filters for result in store.results(limit=MOST_RESULTS, **each)]
+        num_results = sum(store.count(**each) for each in filters)
     results.sort(key=lambda result: result.started_at, reverse=True)
     return results[:MOST_RESULTS], num_results
 

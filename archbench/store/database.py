@@ -1,6 +1,6 @@
 """The store of results: one SQLite file that several processes may write to at the same time.
 
-with Store(default_path()) as store:
+with Store() as store:
     store.add(result)
     store.results(model="vgg16", status="ok")
 """
@@ -39,7 +39,6 @@ _NEWEST = "ORDER BY started_at DESC, id DESC"
 
 # A value that a filter compares a column with.
 Value = str | int | float | bool | None
-Filter = dict[str, Value]
 
 
 def default_path() -> Path:
@@ -48,7 +47,7 @@ def default_path() -> Path:
 
 
 class Store:
-    """A store of results, open within a `with` block.
+    """A store of results, open within a `with` block; by default the user's own.
 
     A store that does not exist is created, one of an earlier version upgraded. `for_reading` requires an existing store
     and does not change it. Filters are keyword arguments named after fields of `Result` and `Configuration`; None
@@ -58,8 +57,8 @@ class Store:
 
     _connection: sqlite3.Connection
 
-    def __init__(self, path: Path, *, for_reading: bool = False) -> None:
-        self.path = path
+    def __init__(self, path: str | Path | None = None, *, for_reading: bool = False) -> None:
+        self.path = default_path() if path is None else Path(path)
         self._for_reading = for_reading
 
     def __enter__(self) -> Store:
@@ -89,16 +88,14 @@ class Store:
         with self._translated("write to"), self._transaction():
             self._connection.execute(results.ADD, to_row(result))
 
-    def results(
-        self, wanted: Mapping[str, Value] | None = None, /, *, limit: int | None = None, **more: Value
-    ) -> list[Result]:
+    def results(self, *, limit: int | None = None, **wanted: Value) -> list[Result]:
         """Return the results that match, newest first, at most `limit` of them."""
         # SQLite takes a negative limit as none.
-        return self._select({**(wanted or {}), **more}, _NEWEST, limit=-1 if limit is None else limit)
+        return self._select(wanted, _NEWEST, limit=-1 if limit is None else limit)
 
-    def count(self, wanted: Mapping[str, Value] | None = None, /, **more: Value) -> int:
+    def count(self, **wanted: Value) -> int:
         """Return the number of results that match, without reading them."""
-        where, values = _condition({**(wanted or {}), **more})
+        where, values = _condition(wanted)
         with self._translated("read"):
             if self._is_empty():
                 return 0
@@ -126,9 +123,9 @@ class Store:
             raise UsageError(f"{len(matches)} runs begin with '{run_id}', such as {shown}; give more characters")
         return self._select({"run_id": matches[0]}, _NEWEST, limit=1)[0]
 
-    def fastest(self, wanted: Mapping[str, Value] | None = None, /, **more: Value) -> list[Result]:
+    def fastest(self, **wanted: Value) -> list[Result]:
         """Return the results that match, fastest first, newest first among equals."""
-        return self._select({**(wanted or {}), **more}, "ORDER BY images_per_s DESC, started_at DESC", limit=-1)
+        return self._select(wanted, "ORDER BY images_per_s DESC, started_at DESC", limit=-1)
 
     def add_new(self, measured: Sequence[Result], trained: Sequence[TrainingResult]) -> tuple[int, int]:
         """Add what the store does not have yet, both newest first; return how many results and trainings were added."""
@@ -276,7 +273,7 @@ class Store:
             raise StoreError(f"cannot {what} the store '{self.path}': {_reason(error)}") from error
 
 
-def import_store(source: Path, target: Path) -> tuple[int, int]:
+def import_store(source: str | Path, target: str | Path | None = None) -> tuple[int, int]:
     """Copy everything from one store to another, or nothing if the source is damaged.
 
     Returns how many results and how many trainings were new; rows that the target already has stay unchanged. The

@@ -1,52 +1,34 @@
-"""`archbench bench`: how fast models are here."""
+"""`archbench bench`: throughput, latency and memory on this machine."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from cli.options import Inputs, Models, StorePath, complete_precision
+import archbench
+from cli import measure_options as options
+from cli.options import Inputs, Models, StorePath
 from cli.output import Destination, output_options
-
-Kind = Annotated[str | None, typer.Option("--device", metavar="cpu|cuda|mps", help="Default: a GPU if there is one.")]
-Dtypes = Annotated[
-    str,
-    typer.Option("--dtype", metavar="DTYPE,...", help="fp32,tf32,bf16,fp16,amp.", autocompletion=complete_precision),
-]
-BatchSizes = Annotated[
-    str, typer.Option("--batch", metavar="N", help="1,32,256 or 1..256; auto is the largest that is safe.")
-]
-Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="On a CPU; default: all cores.", min=1)]
-Seconds = Annotated[
-    float,
-    typer.Option("--max-seconds", metavar="S", help="Most of a configuration, warm-up apart.", min=0.1),
-]
-Processes = Annotated[
-    int | None,
-    typer.Option("--processes", metavar="N", help="A configuration; default: 5 on a CPU, else 1.", min=1),
-]
 
 
 @output_options
 def bench(
     models: Models,
     input: Inputs = None,
-    device: Kind = None,
-    batch: BatchSizes = "1",
-    dtype: Dtypes = "fp32",
-    layout: Annotated[str, typer.Option("--layout", metavar="LAYOUT,...", help="nchw,nhwc.")] = "nchw",
-    mode: Annotated[str, typer.Option("--mode", metavar="MODE,...", help="eval,train.")] = "eval",
-    compile: Annotated[bool, typer.Option("--compile", help="By torch.compile.")] = False,
-    graphs: Annotated[bool, typer.Option("--graphs", help="By replaying a CUDA graph of the step.")] = False,
-    phases: Annotated[bool, typer.Option("--phases", help="Also time the phases of a training step.")] = False,
-    threads: Threads = None,
-    processes: Processes = None,
-    max_seconds: Seconds = 60.0,
-    versus: Annotated[
-        str | None, typer.Option("--versus", metavar="MODEL", help="Compare with it in pairs, a block each in turn.")
-    ] = None,
-    rerun: Annotated[bool, typer.Option("--rerun", help="Measure anew what was measured before.")] = False,
+    device: options.Kind = None,
+    batch: options.Batches = "1",
+    dtype: options.Dtypes = "fp32",
+    layout: options.Layouts = "nchw",
+    mode: options.Modes = "eval",
+    compile: options.Compile = False,
+    graphs: options.Graphs = False,
+    phases: options.Phases = False,
+    threads: options.Threads = None,
+    processes: options.Processes = None,
+    max_seconds: options.Seconds = 60.0,
+    versus: options.Versus = None,
+    rerun: options.Rerun = False,
     store: StorePath = None,
     *,
     target: Destination,
@@ -58,38 +40,20 @@ def bench(
 
     Example: archbench bench alexnet vgg16 --batch 1,32 --dtype fp32,amp
     """
-    from archbench.errors import UsageError
-    from archbench.host.machine import KINDS, default_kind, device_name, usable_cores
-    from archbench.measure.bench.sweep import configurations
-    from archbench.measure.worker.request import RunOptions
-    from archbench.precision import PRECISIONS
-    from archbench.reporting.tables.bench import bench_table
-    from cli.benching import ab_test_of, list_of, measured, one_of, parse_batches, require_sense
+    from cli.progress.bench import BenchProgress
 
-    kind = one_of("--device", device, KINDS) if device else default_kind()
-    shared: dict[str, Any] = {
-        "inputs": input or [],
-        "kind": kind,
-        "device": device_name(kind),
-        "modes": list_of("--mode", mode, ("eval", "train")),
-        "batches": parse_batches(batch),
-        "dtypes": list_of("--dtype", dtype, tuple(PRECISIONS)),
-        "layouts": list_of("--layout", layout, ("nchw", "nhwc")),
-        "compiled": compile,
-        "graphs": graphs,
-        "threads": threads or usable_cores(),
-    }
-    options = RunOptions(max_seconds, processes or (5 if kind == "cpu" else 1), phases)
-    todo = configurations(list(dict.fromkeys(models)), **shared)
-    require_sense(todo, phases=phases)
-    if versus is not None and (store or rerun or processes or phases):
-        raise UsageError(
-            "--versus keeps nothing and has its own processes; leave --store, --rerun, --processes and --phases out"
-        )
-    if versus is not None:
-        target.deliver(*ab_test_of(todo, configurations([versus], **shared)[0], versus, options))
-        return
-    results = measured(todo, options, store, rerun=rerun)
-    target.deliver(bench_table(results, title=f"{todo[0].device}, {kind}"))
-    if any(result.status != "ok" for result in results):
+    lists: dict[str, Any] = {"dtype": dtype.split(","), "layout": layout.split(","), "mode": mode.split(",")}
+    lists["batch"] = options.parse_batches(batch)
+    shared: dict[str, Any] = {"inputs": input, "device": device, "compile": compile, "graphs": graphs}
+    shared |= {"threads": threads, "max_seconds": max_seconds}
+    with BenchProgress() as progress:
+        if versus is not None:
+            options.require_nothing_stored(store, rerun, processes, phases)
+            values = options.single_values(versus, a=models, **lists)
+            target.deliver(archbench.ab_test(b=versus, **values, **shared, progress=progress))
+            return
+        kept: dict[str, Any] = {"phases": phases, "processes": processes, "rerun": rerun, "store": store}
+        results = archbench.bench(models, **lists, **shared, **kept, progress=progress)
+    target.deliver(results)
+    if not results.is_ok:
         raise typer.Exit(3)

@@ -45,6 +45,8 @@ class BenchProgress(Progress):
     def start(self, total: int, done: int = 0) -> None:
         """Begin with `total` configurations, of which `done` are stored already and take no time."""
         self._total, self._num_to_measure = total, total - done
+        if done:
+            note(f"{done} of {total} were measured before; --rerun measures them anew")
         console = screen()
         if console is not None:
             self._screen = _Screen(total, console)
@@ -77,6 +79,18 @@ class BenchProgress(Progress):
             self._screen.add(result, time_left(self._spent_s, self._num_to_measure - len(self._spent_s)))
         elif result.status != "ok":
             note(f"[{self._done}/{self._total}] {': '.join(filter(None, (result.status, result.reason)))}")
+
+
+class PhaseProgress(Progress):
+    """Prints each phase of a task on a line."""
+
+    def begin(self, task: str, steps: int | None = None, done: int = 0) -> None:  # noqa: ARG002  # no steps here
+        """Begin a task."""
+        self._task = task
+
+    def update(self, text: str = "", step: int | None = None) -> None:  # noqa: ARG002  # no steps here
+        """Print a phase."""
+        note(f"{self._task}: {text}")
 
 
 def time_left(spent_s: Sequence[float], num_left: int) -> str:

@@ -236,8 +236,11 @@ def test_compare_shows_the_best_rate_of_this_machine(archbench, here):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lenet", "--device", "gpu"], "--device gpu is none of its choices"),
-        (["lenet", "--dtype", "fp32,bf61"], "--dtype bf61 is none of its choices; did you mean 'bf16'?"),
+        (["lenet", "--device", "gpu"], "--device gpu is not one of cpu, cuda, mps"),
+        (
+            ["lenet", "--dtype", "fp32,bf61"],
+            "--dtype bf61 is not one of fp32, tf32, bf16, fp16, amp, amp-fp16; did you mean 'bf16'?",
+        ),
         (["lenet", "--mode", "evl"], "did you mean 'eval'?"),
         (["lent"], "did you mean 'lenet'?"),
         (["lenet", "--batch", "8..2"], "did you mean 2..8?"),
@@ -248,7 +251,7 @@ def test_compare_shows_the_best_rate_of_this_machine(archbench, here):
         (["lenet", "--versus", "alexnet", "--batch", "auto"], "compares one configuration"),
         (["lenet", "--versus", "alexnet", "--batch", "1,2"], "compares one configuration"),
         (["lenet", "--device", "cpu", "--graphs"], "--graphs requires an NVIDIA GPU"),
-        (["lenet", "--phases"], "it goes with --mode train"),
+        (["lenet", "--phases"], "it requires --mode train"),
         (["lenet", "--batch", "1,atuo"], "'1,atuo' is not a valid batch size"),
     ],
 )

@@ -157,11 +157,11 @@ def test_a_process_that_fails_is_told_and_nothing_is_written(archbench, home):
 
 
 def test_a_gpu_whose_kernels_are_not_seen_is_told_and_nothing_is_written(archbench, home, monkeypatch):
-    from archbench.host import machine
+    from archbench.api import measuring
     from archbench.measure.profile import profile as profiling
 
     step = {"total_ns": 1000, "rows": {}, "update_ns": 0, "outside": {"forward_ns": 0, "backward_ns": 0}}
-    monkeypatch.setattr(machine, "device_name", lambda kind: "NVIDIA H200")
+    monkeypatch.setattr(measuring, "device_name", lambda kind: "NVIDIA H200")
     monkeypatch.setattr(profiling, "device_here", lambda kind, threads: None)
     monkeypatch.setattr(profiling, "run_request", lambda *_: {"steps": [step], "plain_s": [1e-6]})
     code, out, err = archbench("profile", "lenet", "--device", "cuda", "--csv", "rows.csv")

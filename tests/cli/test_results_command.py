@@ -187,9 +187,14 @@ def test_no_store_yet_is_an_empty_table_and_a_word_on_how_to_fill_it(archbench, 
 def test_an_unknown_status_is_one_line_with_the_nearest(archbench):
     code, out, err = archbench("results", "--status", "implausable")
     assert (code, out) == (2, "")
-    assert err.startswith("archbench: there is no status 'implausable'; ")
+    assert err.startswith("archbench: --status implausable is not one of ok, ")
     assert err.endswith("; did you mean 'implausible'?\n")
     assert err.count("\n") == 1
+
+
+def test_a_status_like_none_is_one_line_with_all(archbench):
+    err = archbench("results", "--status", "good")[2]
+    assert err == "archbench: --status good is not one of ok, not_converged, implausible, oom, failed\n"
 
 
 @pytest.mark.parametrize(
@@ -197,7 +202,7 @@ def test_an_unknown_status_is_one_line_with_the_nearest(archbench):
     [
         ("--dtype bf61", "did you mean 'bf16'?"),
         ("--batch 0", "'0' is not a batch size"),
-        ("--limit 0", "'0' is no number of results"),
+        ("--limit 0", "'0' is not a number of results"),
         ("--mode evil", "'evil'"),
     ],
 )

@@ -10,9 +10,11 @@ from archbench.store.records import Configuration, Result
 LENET = Configuration("lenet", "1x32x32", "cpu", "Some CPU", "eval", 1, "fp32", "nchw", False, False, 2)
 
 
-def result(status: str = "ok", reason: str = "") -> Result:
-    """Return the result of measuring LeNet."""
-    return Result("a" * 32, "2026-01-01", "here", LENET, status, reason, images_per_s=12.5)
+def result(status: str = "ok", reason: str = "", **changes: Any) -> Result:
+    """Return the result of measuring LeNet, with changes."""
+    values: dict[str, Any] = {"run_id": "a" * 32, "started_at": "2026-01-01", "machine": "here", "configuration": LENET}
+    values |= {"status": status, "reason": reason, "images_per_s": 12.5}
+    return Result(**{**values, **changes})
 
 
 def configuration(**changes: Any) -> Configuration:

@@ -1,0 +1,89 @@
+"""A/B test of two models on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from archbench.analyze.performance.roofline import Layout
+from archbench.api.measuring import configurations_here, require_address, warn_of_load
+from archbench.host.machine import Kind
+from archbench.measure.bench.ab_test import ABSamples, run_ab_test
+from archbench.measure.worker.request import RunOptions
+from archbench.models.loaded import Inputs
+from archbench.precision import PrecisionName
+from archbench.progress import Progress
+from archbench.reporting.result import TableResult
+from archbench.reporting.table import Table
+from archbench.reporting.tables.bench_comparison import ab_test_document, ab_test_table
+from archbench.statistics.pairs import Verdict
+from archbench.store.records import Configuration
+from archbench.trace.tracer import Mode
+
+
+@dataclass(frozen=True, repr=False)
+class ABResult(TableResult):
+    """The comparison of A with B, and its raw samples in seconds per image."""
+
+    a: Configuration
+    b: str
+    samples: ABSamples
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether A is faster or slower than B, or neither beyond the noise."""
+        return self.samples.comparison.verdict
+
+    @property
+    def ratio(self) -> float:
+        """The median time of B divided by that of A."""
+        return self.samples.comparison.ratio
+
+    def to_table(self) -> Table:
+        """Return one row."""
+        return ab_test_table(self.samples, a=self.a, b=self.b)
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Return the row with all samples."""
+        return ab_test_document(self.to_table(), self.samples)
+
+    def __repr__(self) -> str:
+        return f"<ABResult: {self.a.model} is {self.verdict} ({self.b}), ratio {self.ratio:.4g}>"
+
+
+def ab_test(
+    a: str,
+    b: str,
+    *,
+    inputs: Inputs = None,
+    batch: int = 1,
+    mode: Mode = "eval",
+    dtype: PrecisionName = "fp32",
+    device: Kind | None = None,
+    layout: Layout = "nchw",
+    compile: bool = False,
+    graphs: bool = False,
+    threads: int | None = None,
+    max_seconds: float = 60.0,
+    progress: Progress | None = None,
+) -> ABResult:
+    """Compare the speed of two models, timed in alternating blocks in processes of their own.
+
+    Arguments are those of `archbench.bench`, with one value each; nothing is stored. A also runs against itself: the
+    difference measured there is the noise floor.
+
+    Raises TypeError if a model is not an address, MeasurementError if a process fails, and what `archbench.bench`
+    raises.
+    """
+    addresses = [require_address(model, "ab_test") for model in (a, b)]
+    first, second = (
+        configurations_here(
+            [address], inputs=inputs, batch=[batch], mode=mode, dtype=dtype, device=device, layout=layout,
+            compile=compile, graphs=graphs, threads=threads,
+        )[0]
+        for address in addresses
+    )  # fmt: skip
+    warn_of_load()
+    # As many processes as a configuration has in `bench`, which share the time limit.
+    options = RunOptions(max_seconds, 5 if first.kind == "cpu" else 1)
+    return ABResult(first, b, run_ab_test(first, second, options, (progress or Progress()).note))

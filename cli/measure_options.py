@@ -1,0 +1,120 @@
+"""Options of the commands that measure, and how their values are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from archbench.errors import OutputError, UsageError
+from cli.options import complete_model, complete_precision, parse_batch_size
+
+Kind = Annotated[str | None, typer.Option("--device", metavar="cpu|cuda|mps", help="Default: a GPU if there is one.")]
+ProfiledKind = Annotated[
+    Literal["cpu", "cuda", "mps"] | None, typer.Option("--device", help="Default: a GPU if there is one.")
+]
+Batches = Annotated[
+    str, typer.Option("--batch", metavar="N", help="1,32,256 or 1..256; auto is the largest batch that is safe.")
+]
+Dtypes = Annotated[
+    str,
+    typer.Option("--dtype", metavar="DTYPE,...", help="fp32,tf32,bf16,fp16,amp.", autocompletion=complete_precision),
+]
+Layouts = Annotated[str, typer.Option("--layout", metavar="LAYOUT,...", help="nchw,nhwc.")]
+Modes = Annotated[str, typer.Option("--mode", metavar="MODE,...", help="eval,train.")]
+Compile = Annotated[bool, typer.Option("--compile", help="Use torch.compile.")]
+Graphs = Annotated[bool, typer.Option("--graphs", help="Replay each step as a CUDA graph.")]
+Phases = Annotated[bool, typer.Option("--phases", help="Also time the phases of a training step.")]
+Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="On a CPU; default: all cores.", min=1)]
+Processes = Annotated[
+    int | None,
+    typer.Option("--processes", metavar="N", help="Processes per configuration; default: 5 on a CPU, else 1.", min=1),
+]
+Seconds = Annotated[
+    float,
+    typer.Option("--max-seconds", metavar="S", help="Time limit per configuration, excluding warm-up.", min=0.1),
+]
+ProfileSeconds = Annotated[
+    float, typer.Option("--max-seconds", metavar="S", help="Time limit, excluding building.", min=0.1)
+]
+Versus = Annotated[
+    str | None, typer.Option("--versus", metavar="MODEL", help="Compare with this model in alternating blocks.")
+]
+Rerun = Annotated[bool, typer.Option("--rerun", help="Measure again what was measured before.")]
+Top = Annotated[
+    int | None, typer.Option("--top", metavar="K", help="Only the K rows that take longest, longest first.", min=1)
+]
+ChromeTrace = Annotated[
+    Path | None, typer.Option("--trace", metavar="PATH.json", help="Write the profiler's trace, for chrome://tracing.")
+]
+
+
+def complete_status(incomplete: str) -> list[str]:
+    """Return the statuses that begin so."""
+    from archbench.store.records import STATUSES
+
+    return [name for name in STATUSES if name.startswith(incomplete)]
+
+
+def parse_limit(text: str | int) -> int:
+    """Return a number of results."""
+    if not str(text).isdecimal() or int(text) == 0:
+        raise typer.BadParameter(f"'{text}' is not a number of results; give a whole number from 1")
+    return int(text)
+
+
+StoredModel = Annotated[str | None, typer.Option("--model", metavar="MODEL", autocompletion=complete_model)]
+StoredStatus = Annotated[
+    str | None,
+    typer.Option(
+        "--status",
+        metavar="STATUS",
+        help="ok, not_converged, implausible, oom or failed.",
+        autocompletion=complete_status,
+    ),
+]
+StoredMode = Annotated[Literal["eval", "train"] | None, typer.Option("--mode")]
+StoredDevice = Annotated[
+    str | None, typer.Option("--device", metavar="DEVICE", help="cpu, cuda, mps, or the name of a device.")
+]
+StoredDtype = Annotated[str | None, typer.Option("--dtype", metavar="DTYPE", autocompletion=complete_precision)]
+StoredBatch = Annotated[int | None, typer.Option("--batch", metavar="N", parser=parse_batch_size)]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", parser=parse_limit, help="Only the newest N.")]
+Import = Annotated[
+    Path | None, typer.Option("--import", metavar="PATH", help="First copy the results of another store.")
+]
+Raw = Annotated[bool, typer.Option("--raw", help="With --format json: also samples, environment, flags and reason.")]
+FirstRun = Annotated[str, typer.Argument(metavar="RUN1", help="A run id; its beginning is enough.")]
+SecondRun = Annotated[str, typer.Argument(metavar="RUN2", help="The run to compare with.")]
+
+
+def parse_batches(text: str) -> list[int | Literal["auto"]]:
+    """Return the batch sizes in a list; `auto` stands for the largest safe batch."""
+    from archbench.units import parse_range
+
+    words = text.split(",")
+    numbers = [word for word in words if word != "auto"]
+    sizes: list[int | Literal["auto"]] = [*parse_range(",".join(numbers), "batch size")] if numbers else []
+    return sizes if len(numbers) == len(words) else [*sizes, "auto"]
+
+
+def single_values(versus: str, **lists: list[Any]) -> dict[str, Any]:
+    """Return the only value of each list. Raises UsageError if there are several, or the batch is to be searched."""
+    if any(len(values) != 1 for values in lists.values()) or lists["batch"] == ["auto"]:
+        raise UsageError(f"--versus {versus} compares one configuration; give one model, batch, dtype, layout and mode")
+    return {name: value for name, (value,) in lists.items()}
+
+
+def require_folder(path: Path | None) -> None:
+    """Raise OutputError, before anything is measured, if the output's folder does not exist."""
+    if path is not None and not path.parent.is_dir():
+        raise OutputError(f"cannot write '{path}': there is no folder '{path.parent}'")
+
+
+def require_nothing_stored(*options: object) -> None:
+    """Raise UsageError for options of what is stored, which an A/B test does not do."""
+    if any(options):
+        raise UsageError(
+            "--versus stores nothing and has its own processes; leave --store, --rerun, --processes and --phases out"
+        )

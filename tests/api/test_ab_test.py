@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import archbench
+from archbench.api import ab_test as module
+from archbench.measure.bench.ab_test import ABSamples
+from archbench.statistics.pairs import compare_pairs
+
+A_S, B_S = (0.100, 0.101, 0.102) * 7, (0.125, 0.126, 0.127) * 7
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Let B take a quarter longer than A, and return what was compared."""
+    compared = []
+
+    def run(a, b, options, on_round):
+        compared.append((a, b, options))
+        on_round("round 1 of 3")
+        return ABSamples(compare_pairs(A_S, B_S, floor=0.01), A_S, B_S, A_S)
+
+    monkeypatch.setattr(module, "run_ab_test", run)
+    return compared
+
+
+def test_ab_test_compares_two_models_everything_else_alike(calls):
+    notes = []
+    progress = archbench.Progress()
+    progress.note = notes.append
+    result = archbench.ab_test("lenet", "lenet5", batch=8, mode="train", device="cpu", threads=1, progress=progress)
+    a, b, options = calls[0]
+    assert (a.model, b.model, a.batch, a.mode, options.processes) == ("lenet", "lenet5", 8, "train", 5)
+    assert (result.verdict, notes) == ("faster", ["round 1 of 3"])
+    # 0.126 / 0.101
+    assert result.ratio == pytest.approx(1.2475, rel=1e-3)
+
+
+def test_an_ab_result_is_a_table_with_its_samples(calls):
+    result = archbench.ab_test("lenet", "lenet5", device="cpu")
+    assert repr(result) == "<ABResult: lenet is faster (lenet5), ratio 1.248>"
+    assert "A is faster: 1.25×" in str(result)
+    (row,) = json.loads(json.dumps(result.to_dict()))
+    assert (row["a"], row["b"], row["num_pairs"], len(row["again_s"])) == ("lenet", "lenet5", 21, 21)
+
+
+def test_ab_test_refuses_what_it_cannot_measure(calls):
+    with pytest.raises(archbench.AddressError, match="did you mean 'lenet5'"):
+        archbench.ab_test("lenet", "lenet55", device="cpu")
+    with pytest.raises(archbench.UsageError, match="dtype='tf32' requires an NVIDIA GPU"):
+        archbench.ab_test("lenet", "lenet5", dtype="tf32", device="cpu")
+    assert not calls
