@@ -1,24 +1,45 @@
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 
-from archbench.api.summary import Summary, summarize
-from archbench.models import inputs
-from archbench.models.address import find
-from archbench.models.inputs import InputSpec
-from archbench.trace.records import Trace
-from archbench.trace.tracer import Mode, trace
-from cli.main import run
 from tests.helpers import fork_server
+
+if TYPE_CHECKING:
+    from archbench.api.summary import Summary
+    from archbench.trace.records import Trace
+    from archbench.trace.tracer import Mode
+
+# Nothing here imports torch: the process that hands out the tests to others has no use for it.
+
+
+def pytest_configure():
+    """Collect no garbage among modules, which are none: it would take a fifth of the time of importing them."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """Leave what was imported out of the collections of garbage from now on."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure():
+    """Let libraries see at the end that nothing is left of theirs."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
 def zoo_summary() -> Callable[..., Summary]:
     """Return a function from an address to the summary of that zoo model on its card's input."""
+
+    from archbench.api.summary import summarize
+    from archbench.models.address import find
+    from archbench.models.inputs import InputSpec
 
     def make(address: str, batch: int = 1) -> Summary:
         source = find(address)
@@ -31,6 +52,10 @@ def zoo_summary() -> Callable[..., Summary]:
 @pytest.fixture(scope="session")
 def zoo_trace() -> Callable[..., Trace]:
     """Return a function from name, batch and mode to the trace of that zoo model on its card's input."""
+
+    from archbench.models.address import find
+    from archbench.models.inputs import InputSpec
+    from archbench.trace.tracer import trace
 
     @cache
     def make(address: str, batch: int, mode: Mode) -> Trace:
@@ -47,6 +72,10 @@ def shared_machine():
 
     A search that gives up after two seconds is to find what it finds on a quiet machine.
     """
+    import torch
+
+    from archbench.models import inputs
+
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
@@ -81,6 +110,7 @@ def new_interpreters():
 @pytest.fixture
 def archbench(capsys):
     """Run the command line in this process and return its exit code, output and messages."""
+    from cli.main import run
 
     def call(*arguments):
         code = run(arguments)

@@ -245,6 +245,7 @@ def _set_process(what: int, value: int | bytes) -> int:
 
 def main() -> None:
     """Import what commands import and serve."""
+    gc.disable()
     for module in _PRELOADED:
         importlib.import_module(module)
     gc.freeze()

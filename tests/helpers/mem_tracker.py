@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import torch
 from torch._subclasses import FakeTensorMode
-from torch.distributed._tools.mem_tracker import MemTracker
 
 from archbench.models.address import Source
 
@@ -29,6 +28,8 @@ def tracked_peak(
 
     On the device `cuda` every tensor counts in blocks of 512 bytes; backward needs a GPU there.
     """
+    from torch.distributed._tools.mem_tracker import MemTracker  # takes as long to import as torch
+
     with FakeTensorMode(allow_non_fake_inputs=True):
         with torch.device(device):
             model = source.builder(**source.arguments).train(mode == "train")
