@@ -1,4 +1,4 @@
-"""Write files atomically: whole or not at all."""
+"""Files that archbench keeps: where they are, and writing them whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from archbench.errors import OutputError
 
 # The suffix of a file that is still being written.
 _UNFINISHED = ".unfinished"
+
+
+def data_directory() -> Path:
+    """Return the directory for measured data: by the XDG base directory specification, or `%LOCALAPPDATA%`."""
+    given = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(given) if given else Path.home() / ".local" / "share") / "archbench"
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

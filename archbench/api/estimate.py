@@ -132,10 +132,8 @@ def estimate(
     Raises UsageError for arguments that do not go together, DeviceError for an unknown device or a dtype that it lacks,
     and what `archbench.summarize` raises.
     """
-    counts, batches = (
-        device_counts(count, global_batch),
-        numbers_of("batch", batch if global_batch is None else global_batch),
-    )
+    counts = device_counts(count, global_batch)
+    batches = numbers_of("batch", batch) if global_batch is None else [global_batch]
     workload = workload_of(dataset, epochs, price)
     mode = mode or ("train" if dataset is not None or counts != [1] else "eval")
     if mode == "eval" and counts != [1]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from archbench.analyze.performance.efficiency import Efficiency, stated_efficiency
 from archbench.analyze.performance.estimate import DATASETS, Workload
-from archbench.api.prediction import numbers_of
+from archbench.api.prediction import numbers_of, require_not_negative
 from archbench.errors import DeviceError, UsageError, nearest
 from archbench.hardware.device import Device
 from archbench.reporting.tables.estimate import Assumptions
@@ -33,6 +33,7 @@ def workload_of(dataset: int | str | None, epochs: float | None, price: float | 
         if epochs is not None or price is not None:
             raise UsageError("{epochs} and {price} require {dataset}", epochs=..., price=..., dataset=...)
         return Workload()
+    require_not_negative(epochs=epochs, price=price)
     return Workload(_images_in(dataset), 1.0 if epochs is None else epochs, price)
 
 

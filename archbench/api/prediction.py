@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from math import inf
+from typing import Any, Literal, get_args
 
 from archbench.analyze.layers import layer_table
 from archbench.analyze.memory.footprint import Footprint, footprint, largest_batch
@@ -14,7 +15,7 @@ from archbench.hardware.device import Device
 from archbench.hardware.find import find_device
 from archbench.models.loaded import Inputs, LoadedModel, Model, load_model
 from archbench.reporting.tables.model import caveats
-from archbench.trace.optimizer_step import FORMS, STATES, Optimizer
+from archbench.trace.optimizer_step import FORMS, STATES, Algorithm, Optimizer
 from archbench.trace.records import Trace
 from archbench.trace.tracer import Mode
 from archbench.units import format_bytes, parse_bytes
@@ -119,11 +120,17 @@ def simulated_run(
 
 def optimizer_of(algorithm: str, form: str, weight_decay: float) -> Optimizer | None:
     """Return an optimizer, None for `none`. Raises UsageError for an unknown algorithm or form."""
-    choose("optimizer", algorithm, ("none", *STATES))
-    choose("optimizer_form", form, FORMS)
-    if algorithm == "none":
-        return None
-    return Optimizer(choose("optimizer", algorithm, STATES), choose("optimizer_form", form, FORMS), weight_decay)
+    algorithms: tuple[Algorithm | Literal["none"], ...] = ("none", *STATES)
+    chosen, chosen_form = choose("optimizer", algorithm, algorithms), choose("optimizer_form", form, FORMS)
+    require_not_negative(weight_decay=weight_decay)
+    return None if chosen == "none" else Optimizer(chosen, chosen_form, weight_decay)
+
+
+def require_not_negative(**values: float | None) -> None:
+    """Raise UsageError, naming the argument, for a number below 0."""
+    for name, value in values.items():
+        if value is not None and not 0 <= value < inf:
+            raise UsageError(f"{{{name}}} is not a number from 0", **{name: value})
 
 
 def device_of(device: str | Device | None) -> Device | None:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from archbench.errors import DeviceError, OutputError
-from archbench.files import write_whole
+from archbench.files import data_directory, write_whole
 from archbench.hardware.device import Device
-
-
-def data_directory() -> Path:
-    """Return the directory for measured data: by the XDG base directory specification, or `%LOCALAPPDATA%`."""
-    given = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(given) if given else Path.home() / ".local" / "share") / "archbench"
 
 
 def measured_devices() -> dict[str, Device]:

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from archbench.errors import StoreError, UsageError, nearest
-from archbench.hardware.measured import data_directory
+from archbench.files import data_directory
 from archbench.store import results, trainings
 from archbench.store.records import Configuration, Result
 from archbench.store.results import VERSION

@@ -117,6 +117,8 @@ def test_an_estimate_may_ignore_memory():
         ({"price": 3}, UsageError, "epochs and price require dataset"),
         ({"dataset": "imgnet"}, UsageError, r"dataset='imgnet' is neither a number nor .*; did you mean 'imagenet'\?"),
         ({"dataset": 0}, UsageError, "dataset=0 has no images"),
+        ({"dataset": 1, "epochs": -1}, UsageError, "epochs=-1 is not a number from 0"),
+        ({"global_batch": 0}, UsageError, "global_batch=0 "),
         ({"efficiency": 80.0}, UsageError, "efficiency=80.0 is not a fraction of the peak such as 0.8"),
         ({"mode": "test"}, UsageError, "mode='test' is not one of eval, train"),
     ],

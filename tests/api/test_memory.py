@@ -85,6 +85,7 @@ def test_memory_finds_the_largest_batch_that_fits():
         ({"checkpoint": "2"}, UsageError, r"checkpoint='2' requires mode='train'"),
         ({"device": "h20"}, DeviceError, r"unknown device 'h20'; did you mean 'h200'\?"),
         ({"batch": 0}, UsageError, r"batch=0 is not a whole number from 1"),
+        ({"mode": "train", "weight_decay": -1}, UsageError, "weight_decay=-1 is not a number from 0"),
         ({"batch": []}, UsageError, r"batch=\[\] is not a whole number from 1"),
         ({"fit": "1GiB", "batch": 2}, UsageError, r"fit='1GiB' determines the batch; leave batch=2 out"),
         ({"fit": 0}, UsageError, r"fit=0 is not a number of bytes above 0"),
