@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
-from archbench.api import plot_models, plot_results, plot_runs
 from archbench.errors import UsageError, choose
 from archbench.models.loaded import Inputs, Model
 from archbench.reporting.charts.catalogue import KINDS
 from archbench.reporting.charts.save import require_libraries
 
 if TYPE_CHECKING:
-    from archbench.reporting.charts.theme import Chart, Size
+    from archbench.reporting.charts.theme import Chart
     from archbench.reporting.training_run import TrainingRun
 
 _LEAST_PIXELS, _MOST_PIXELS = 100, 10_000
@@ -71,7 +70,7 @@ def plot(
     }
     given = {name: value for name, value in options.items() if value is not None}
     _require_effect(kind, given)
-    return _CHARTS[kind](what, **given, **_size(width=width, height=height))
+    return _functions()[kind](what, **given, **_size(width=width, height=height))
 
 
 def _require_effect(kind: str, options: Mapping[str, Any]) -> None:
@@ -91,20 +90,17 @@ def _size(**pixels: int | None) -> dict[str, int]:
     return given
 
 
-def _accuracy(what: Sequence[Any], **size: Unpack[Size]) -> Chart:
-    """Return measured accuracies for a run's folder, published errors for models."""
-    if any(map(plot_runs.is_run, what)):
-        return plot_runs.accuracy(what, **size)
-    return plot_models.published_errors(what, **size)
+def _functions() -> dict[str, Callable[..., Chart]]:
+    """Return the function of each kind; their modules need altair, whose absence `plot` reports before."""
+    from archbench.api import plot_models, plot_results, plot_runs
 
-
-_CHARTS: dict[str, Callable[..., Chart]] = {
-    "layers": plot_models.layers,
-    "memory": plot_models.memory,
-    "roofline": plot_models.roofline,
-    "accuracy": _accuracy,
-    "throughput": plot_results.throughput,
-    "latency": plot_results.latency,
-    "training": plot_runs.training,
-    "time": plot_runs.time_to_accuracy,
-}
+    return {
+        "layers": plot_models.layers,
+        "memory": plot_models.memory,
+        "roofline": plot_models.roofline,
+        "accuracy": plot_runs.accuracy,
+        "throughput": plot_results.throughput,
+        "latency": plot_results.latency,
+        "training": plot_runs.training,
+        "time": plot_runs.time_to_accuracy,
+    }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from archbench.api.plot_models import published_errors
 from archbench.errors import UsageError
 from archbench.models.address import model_names
 from archbench.reporting.charts.accuracy import measured_accuracy_chart
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from archbench.reporting.charts.theme import Chart, Size
 
 
-def is_run(what: Any) -> bool:
+def _is_run(what: Any) -> bool:
     """Return whether an argument of `plot` is a training run or its folder, and not also a model's name."""
     if isinstance(what, TrainingRun):
         return True
@@ -27,18 +28,17 @@ def is_run(what: Any) -> bool:
 
 
 def accuracy(what: Sequence[Any], **size: Unpack[Size]) -> Chart:
-    """Return the accuracies that a run measured."""
+    """Return the accuracies that a run measured, or without a run the published errors of models."""
+    if not any(map(_is_run, what)):
+        return published_errors(what, **size)
     if len(what) > 1:
-        run = next(filter(is_run, what))
-        folder = run.path if isinstance(run, TrainingRun) else run
         raise UsageError(
-            f"'{folder}' is a folder: measured accuracies cannot be compared with published errors; give it alone"
+            "plot accuracy takes one training run alone: measured accuracies cannot be compared with published errors"
         )
     run = _finished(what, "accuracy")
     if all(row.top1_mean is None for row in run.accuracies):
-        raise UsageError(
-            f"nothing to plot: no model of '{run.folder.path}' has an accuracy yet; it has at the run's end"
-        )
+        folder = run.folder.path
+        raise UsageError(f"nothing to plot: no model of '{folder}' has an accuracy yet; it has at the run's end")
     return measured_accuracy_chart(run.accuracies, data=run.data_said, **size)
 
 

@@ -26,6 +26,7 @@ from archbench.host.environment import environment
 from archbench.measure.bench.sweep import input_shape
 from archbench.models.identity import resolved
 from archbench.models.loaded import Inputs, LoadedModel, Model, input_texts, load_model
+from archbench.reporting.charts.save import require_libraries
 from archbench.reporting.page.contents import ReportContents, ReportModel
 from archbench.reporting.page.training import read_run
 from archbench.reporting.training_run import TrainingRun
@@ -52,6 +53,7 @@ class Report:
     @cached_property
     def html(self) -> str:
         """The page, which loads nothing from the network."""
+        require_libraries()
         from archbench.reporting.page.build import report_page
 
         return report_page(self.contents)

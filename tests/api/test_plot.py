@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from torch import empty, nn
 
@@ -78,3 +80,10 @@ def test_plot_refuses_a_threshold_that_is_not_a_fraction():
 def test_every_option_of_a_kind_is_a_parameter_of_plot():
     parameters = archbench.plot.__annotations__
     assert {option for kind in KINDS.values() for option in kind.options} <= parameters.keys()
+
+
+def test_plot_and_report_name_the_missing_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, "altair", None)
+    for job in (lambda: archbench.plot("layers", "lenet"), lambda: archbench.report("lenet").html):
+        with pytest.raises(UsageError, match="charts need altair"):
+            job()

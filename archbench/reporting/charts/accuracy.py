@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import altair as alt
+
 from archbench.reporting.charts.axes import percent_axis
 from archbench.reporting.charts.label_placement import LABEL_SIZE, Box
 from archbench.reporting.charts.models_by_macs import MarkStyle, macs_plane, model_marks, place_model
@@ -15,8 +17,6 @@ from archbench.reporting.drawings.canvas import text_width
 from archbench.units import format_percent
 
 if TYPE_CHECKING:
-    import altair as alt
-
     from archbench.reporting.charts.theme import Chart
     from archbench.training.run_dir.records import Accuracy
 
@@ -98,8 +98,6 @@ def _interval_boxes(records: Sequence[dict[str, Any]], plane: Plane) -> list[Box
 
 
 def _intervals(records: Sequence[dict[str, Any]], plane: Plane) -> tuple[alt.Chart, ...]:
-    import altair as alt
-
     base = alt.Chart(values(records)).encode(x=plane.across("macs"))
     bars = base.mark_rule(style="label", strokeWidth=1.5).encode(y=plane.up("low"), y2="high:Q")
     tick = base.mark_tick(style="label", orient="horizontal", size=_TICK, thickness=1.5)
@@ -107,8 +105,6 @@ def _intervals(records: Sequence[dict[str, Any]], plane: Plane) -> tuple[alt.Cha
 
 
 def _tooltip() -> list[alt.Tooltip]:
-    import altair as alt
-
     return [
         alt.Tooltip("top1_mean:Q", title="Top-1", format=".1%"),
         alt.Tooltip("low:Q", title="from", format=".1%"),

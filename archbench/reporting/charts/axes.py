@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, floor, log10
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import altair as alt
 
 from archbench.units import TIME_UNITS, binary_unit
-
-if TYPE_CHECKING:
-    import altair as alt
 
 _TICKS = 5
 _MOST_LOG_TICKS = 10
@@ -25,8 +24,6 @@ _HOURS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 def count_axis(title: str, **more: Any) -> alt.Axis:
     """Return an axis of counts: 10K, 10M, 10G."""
-    import altair as alt
-
     return alt.Axis(title=title, labelExpr=COUNT_LABELS, **more)
 
 
@@ -37,22 +34,16 @@ def log_count_axis(title: str, low: float, high: float) -> alt.Axis:
 
 def log_axis(title: str, low: float, high: float) -> alt.Axis:
     """Return a logarithmic axis of plain numbers: 0.1, 1, 10."""
-    import altair as alt
-
     return alt.Axis(title=title, values=log_ticks(low, high), format=",~g")
 
 
 def percent_axis(title: str, **more: Any) -> alt.Axis:
     """Return an axis of fractions, shown as percentages."""
-    import altair as alt
-
     return alt.Axis(title=title, format=".0%", **more)
 
 
 def bytes_axis(title: str, most_bytes: float) -> alt.Axis:
     """Return an axis of bytes in the binary unit of the largest value."""
-    import altair as alt
-
     unit, size = binary_unit(most_bytes)
     step = nice_step(most_bytes / size / _TICKS)
     ticks = [i * step * size for i in range(floor(most_bytes / size / step) + 2)]
@@ -61,8 +52,6 @@ def bytes_axis(title: str, most_bytes: float) -> alt.Axis:
 
 def log_time_axis(title: str, low_s: float, high_s: float, **more: Any) -> alt.Axis:
     """Return a logarithmic axis of seconds, each label with its own unit: 10 ms, 5 s, 2 min."""
-    import altair as alt
-
     return alt.Axis(title=title, values=time_ticks(low_s, high_s), labelExpr=_time_labels(), **more)
 
 

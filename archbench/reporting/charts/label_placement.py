@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from math import copysign, sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
+import altair as alt
+
 from archbench.reporting.drawings.canvas import text_width
 
 if TYPE_CHECKING:
-    import altair as alt
-
     from archbench.reporting.charts.plane import Plane
 
 LABEL_SIZE = 12  # pixels, as in the theme
@@ -116,8 +116,6 @@ def label_fields(
 
 def label_marks(base: alt.Chart) -> alt.Chart:
     """Return the labels of a chart whose records have `label_fields`."""
-    import altair as alt
-
     marks: alt.Chart = base.mark_text(
         align=alt.expr("datum.align"), dx=alt.expr("datum.dx"), dy=alt.expr("datum.dy"), style="label"
     ).encode(text="label:N")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import altair as alt
+
 from archbench.reporting.charts.axes import log_domain, log_time_axis
 from archbench.reporting.charts.series_names import newest, series_names, shared_settings
 from archbench.reporting.charts.theme import COLOURS, WIDTH, layered, titled, values
 from archbench.units import format_time
 
 if TYPE_CHECKING:
-    import altair as alt
-
     from archbench.reporting.charts.theme import Chart
     from archbench.store.records import Result
 
@@ -35,8 +35,6 @@ def latency_chart(
     At least one has latencies; those without are left out, and of more than 40 rows the oldest. So is a percentile for
     which a result has too few samples.
     """
-    import altair as alt
-
     measured = newest([result for result in results if result.latencies_s])
     kept = measured[:_MOST_ROWS]
     records = _records(kept)
@@ -60,8 +58,6 @@ def latency_chart(
 
 
 def _tooltip() -> list[alt.Tooltip]:
-    import altair as alt
-
     percentiles = {field: name for field, (name, *_) in _PERCENTILES.items()}
     times = {**percentiles, "fastest_s": "fastest", "slowest_s": "slowest"}
     return [
@@ -73,8 +69,6 @@ def _tooltip() -> list[alt.Tooltip]:
 
 def _percentile_marks(base: alt.Chart, x: Mapping[str, Any]) -> alt.Chart:
     """Return one mark for each percentile that a result has; `x` are the scale and the axis of times."""
-    import altair as alt
-
     names = {field: name for field, (name, *_) in _PERCENTILES.items()}
     domain, colours, shapes = (list(column) for column in zip(*_PERCENTILES.values(), strict=True))
     marks: alt.Chart = (

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import altair as alt
 
 from archbench.reporting.drawings.palette import COLOURS
-
-if TYPE_CHECKING:
-    import altair as alt
 
 # Category -> colour, as in the drawings, and shape.
 _STYLES = {
@@ -29,8 +28,6 @@ def category_of(type_name: str) -> str:
 
 def category_colour(categories: Collection[str], **more: Any) -> alt.Color:
     """Return the colour encoding; its legend has the given categories."""
-    import altair as alt
-
     names = [name for name in _STYLES if name in categories]
     scale = alt.Scale(domain=names, range=[_STYLES[name][0] for name in names])
     return alt.Color("category:N", title="Kind of layer", scale=scale, **more)
@@ -38,8 +35,6 @@ def category_colour(categories: Collection[str], **more: Any) -> alt.Color:
 
 def category_shape(categories: Collection[str], **more: Any) -> alt.Shape:
     """Return the shape encoding, for readers who cannot tell the colours apart."""
-    import altair as alt
-
     names = [name for name in _STYLES if name in categories]
     scale = alt.Scale(domain=names, range=[_STYLES[name][1] for name in names])
     return alt.Shape("category:N", title="Kind of layer", scale=scale, **more)

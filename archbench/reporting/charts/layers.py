@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import altair as alt
+
 from archbench.reporting.charts.axes import count_axis
 from archbench.reporting.charts.layer_types import category_colour, category_of, category_shape
 from archbench.reporting.charts.theme import layered, titled, values
@@ -13,8 +15,6 @@ from archbench.reporting.drawings.canvas import text_width
 from archbench.units import format_count, format_integer, format_percent
 
 if TYPE_CHECKING:
-    import altair as alt
-
     from archbench.analyze.layers import LayerRow
     from archbench.reporting.charts.theme import Chart
 
@@ -40,8 +40,6 @@ def layers_chart(
     Layers without parameters and MACs have no bar. More than 40 layers are grouped into modules, as deep as keeps to
     40 bars. `height` is per model, in pixels.
     """
-    import altair as alt
-
     bars = {model: _bars(model, rows) for model, rows in models.items()}
     categories = {bar["category"] for own in bars.values() for bar in own}
     names = max((text_width(bar["layer"], _LABEL) for own in bars.values() for bar in own), default=0)
@@ -104,8 +102,6 @@ def _grouped(rows: Sequence[LayerRow]) -> dict[str, list[LayerRow]]:
 def _panel(
     bars: Sequence[dict[str, Any]], categories: set[str], names: float, width: int, height: int | None
 ) -> alt.HConcatChart:
-    import altair as alt
-
     size = {"width": max(120, int(width - names - _MARK) // 2), "height": height or _ROW * max(1, len(bars))}
     centred = alt.Axis(
         title=None,
@@ -124,8 +120,6 @@ def _side(
     bars: Sequence[dict[str, Any]], categories: set[str], field: str, title: str, names: alt.Axis | None
 ) -> alt.LayerChart:
     """Return the bars of one field; parameters grow to the left, away from the names."""
-    import altair as alt
-
     is_left = field == "params"
     most = max((bar[field] for bar in bars), default=0) or 1
     scale = alt.Scale(domain=[0, most * _ROOM], nice=False, reverse=is_left)
@@ -147,8 +141,6 @@ def _side(
 
 def _shapes(bars: Sequence[dict[str, Any]], categories: set[str]) -> alt.Chart:
     """Return the shape of each layer's category, to the left of its bar."""
-    import altair as alt
-
     legend = alt.Legend(orient="bottom")
     marks: alt.Chart = (
         alt.Chart(values(bars))

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+import altair as alt
+
 from archbench.reporting.charts.axes import bytes_axis
 from archbench.reporting.charts.theme import WIDTH, layered, titled, values
 from archbench.units import format_bytes
 
 if TYPE_CHECKING:
-    import altair as alt
-
     from archbench.analyze.memory.timeline import Moment
     from archbench.reporting.charts.theme import Chart
 
@@ -32,8 +32,6 @@ def memory_chart(
     moments: Sequence[Moment], *, title: str, width: int = WIDTH, height: int | None = None, notes: Sequence[str] = ()
 ) -> Chart:
     """Return the timeline of one run, operator by operator; `title` describes the run."""
-    import altair as alt
-
     records = [{"operation": i, **asdict(moment)} for i, moment in enumerate(moments)]
     # Each operator's area ends where the next begins: the last record is repeated to end its own.
     data = values([*records, {**records[-1], "operation": len(records)}])
@@ -59,8 +57,6 @@ def memory_chart(
 
 def _stack(records: Sequence[dict[str, Any]], data: alt.InlineData, across: alt.X, most: float) -> alt.Chart:
     """Return the areas of the categories that occur."""
-    import altair as alt
-
     used = [name for name in _CATEGORIES if any(record[name] for record in records)]
     order = {name: i for i, name in enumerate(_CATEGORIES)}
     titles = {name: title for name, (title, _) in _CATEGORIES.items()}
@@ -92,8 +88,6 @@ def _stack(records: Sequence[dict[str, Any]], data: alt.InlineData, across: alt.
 
 def _phases(records: Sequence[dict[str, Any]], end: int) -> alt.LayerChart:
     """Return a line where the backward pass and the update begin, and the name of each phase."""
-    import altair as alt
-
     starts = [
         {"operation": next(group)["operation"], "phase": phase}
         for phase, group in groupby(records, key=lambda record: record["phase"])
@@ -117,8 +111,6 @@ def _phases(records: Sequence[dict[str, Any]], end: int) -> alt.LayerChart:
 
 def _peak(peak: dict[str, Any], end: int) -> tuple[alt.Chart, alt.Chart]:
     """Return the mark at the peak, and its label on the side that has room."""
-    import altair as alt
-
     record = {
         "middle": peak["operation"] + 0.5,
         "total_bytes": peak["total_bytes"],
@@ -135,8 +127,6 @@ def _peak(peak: dict[str, Any], end: int) -> tuple[alt.Chart, alt.Chart]:
 
 def _tooltips(data: alt.InlineData, end: int, across: alt.X) -> alt.Chart:
     """Return invisible areas with tooltips: all categories of the operator under the pointer."""
-    import altair as alt
-
     sizes = [alt.Tooltip(f"{name}:Q", title=f"{title} (bytes)", format=",") for name, (title, _) in _CATEGORIES.items()]
     operators = (
         alt.Chart(data).transform_filter(f"datum.operation < {end}").transform_calculate(end="datum.operation + 1")

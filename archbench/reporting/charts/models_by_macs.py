@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log10
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import altair as alt
 
 from archbench.reporting.charts.axes import COUNT_LABELS, log_count_axis, log_domain
 from archbench.reporting.charts.label_placement import Box, Label, label_fields, label_marks, leader_lines
 from archbench.reporting.charts.plane import Plane, Scale
 from archbench.reporting.charts.theme import layered, values
-
-if TYPE_CHECKING:
-    import altair as alt
 
 HEIGHT = 400
 _LARGEST = 1100.0  # square pixels: the mark of the model with most parameters
@@ -53,8 +52,6 @@ def model_marks(
     obstacles: Sequence[Box] = (),
 ) -> tuple[alt.LayerChart, alt.Chart]:
     """Return the marks of models with their leader lines, and the labels; `tooltip` has the chart's own fields."""
-    import altair as alt
-
     most = max((record["params"] for record in records), default=1) or 1
     labels = [
         Label(
@@ -83,8 +80,6 @@ def model_marks(
 
 
 def _sizes(most: int, style: MarkStyle) -> alt.Legend:
-    import altair as alt
-
     power = 10 ** int(log10(most))
     return alt.Legend(
         title="Parameters",

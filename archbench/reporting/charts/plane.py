@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import altair as alt
+import altair as alt
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +28,6 @@ class Scale:
 
     def to_altair(self) -> alt.Scale:
         """Return the scale for Altair, with exactly this range."""
-        import altair as alt
-
         return alt.Scale(type="log" if self.is_log else "linear", domain=list(self.domain), nice=False)
 
 
@@ -54,12 +50,8 @@ class Plane:
 
     def across(self, field: str) -> alt.X:
         """Return the horizontal encoding of a field."""
-        import altair as alt
-
         return alt.X(f"{field}:Q", scale=self.x.to_altair(), axis=self.x.axis)
 
     def up(self, field: str) -> alt.Y:
         """Return the vertical encoding of a field."""
-        import altair as alt
-
         return alt.Y(f"{field}:Q", scale=self.y.to_altair(), axis=self.y.axis)

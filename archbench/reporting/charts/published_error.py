@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+import altair as alt
+
 from archbench.models.card import reported_error
 from archbench.reporting.charts.models_by_macs import MarkStyle, macs_plane, model_marks
 from archbench.reporting.charts.plane import Scale
@@ -43,8 +45,6 @@ def published_error_chart(
     rows: Sequence[PublishedError], *, width: int = WIDTH, height: int | None = None, notes: Sequence[str] = ()
 ) -> Chart:
     """Return the published error of each model against MACs; the area is for parameters, a tooltip has the protocol."""
-    import altair as alt
-
     records = [{**asdict(row), "label": row.model, "origin": "published"} for row in rows]
     errors = [row.top5_error_percent for row in rows]
     room = max(1.0, 0.15 * (max(errors) - min(errors)))

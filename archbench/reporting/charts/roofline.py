@@ -8,6 +8,8 @@ from dataclasses import asdict
 from math import atan2, degrees, sqrt
 from typing import TYPE_CHECKING, Any
 
+import altair as alt
+
 from archbench.reporting.charts.axes import log_axis, log_count_axis, log_domain
 from archbench.reporting.charts.label_placement import LABEL_SIZE, Box, Label, label_fields, label_marks
 from archbench.reporting.charts.layer_types import category_colour, category_of, category_shape
@@ -17,8 +19,6 @@ from archbench.reporting.drawings.canvas import text_width
 from archbench.units import format_rate
 
 if TYPE_CHECKING:
-    import altair as alt
-
     from archbench.analyze.performance.estimate import RooflineRow
     from archbench.hardware.device import Device
     from archbench.reporting.charts.theme import Chart
@@ -119,8 +119,6 @@ def _peak_text(name: str, peak: float) -> str:
 
 def _ceilings(roofs: Mapping[str, float], bandwidth: float, plane: Plane) -> tuple[alt.Chart, alt.Chart, alt.Chart]:
     """Return the roofs as lines, the labels of the peaks, and that of the bandwidth."""
-    import altair as alt
-
     place = {"x": plane.across("intensity"), "y": plane.up("flop_per_s")}
     right = plane.x.domain[1]
     lines = [
@@ -148,8 +146,6 @@ def _ceilings(roofs: Mapping[str, float], bandwidth: float, plane: Plane) -> tup
 
 def _points(records: Sequence[dict[str, Any]], plane: Plane) -> tuple[alt.Chart, alt.Chart]:
     """Return the marks of the layers, and their labels."""
-    import altair as alt
-
     categories = {record["category"] for record in records}
     base = alt.Chart(values(records)).encode(x=plane.across("intensity"), y=plane.up("flop_per_s"))
     marks = base.mark_point(filled=True, opacity=0.85).encode(

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from archbench.errors import OutputError, UsageError, nearest
 from archbench.files import write_whole
-from archbench.reporting.charts.theme import FONT
-from archbench.reporting.drawings.canvas import BACKGROUND, to_png
+from archbench.reporting.drawings.canvas import BACKGROUND, FONT, to_png
 from archbench.units import format_integer
 
 if TYPE_CHECKING:

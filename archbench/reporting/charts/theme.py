@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
-from archbench.reporting.drawings.canvas import BACKGROUND, FAINT, INK, text_width
+import altair as alt
 
-if TYPE_CHECKING:
-    import altair as alt
+from archbench.reporting.drawings.canvas import BACKGROUND, FAINT, FONT, INK, text_width
 
-    Chart = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart
+Chart = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart
 
-FONT = "sans-serif"
 WIDTH = 640  # pixels between the axes; the whole chart is about 800 wide
 
 # Okabe and Ito without yellow, which is too faint on white, and with grey instead of black, which is invisible on a
@@ -81,8 +79,6 @@ def config(*, dark: bool = False) -> dict[str, Any]:
 
 def titled(chart: Chart, title: str, subtitle: Sequence[str], width: int) -> Chart:
     """Return a chart with its title, its subtitle wrapped to the width, and the shared configuration."""
-    import altair as alt
-
     lines = [line for sentence in subtitle for line in _wrapped(sentence, width)]
     description = ". ".join((title, *subtitle))
     heading = alt.TitleParams(title, subtitle=lines)
@@ -98,8 +94,6 @@ def _wrapped(sentence: str, width: int) -> list[str]:
 
 def layered(*parts: alt.Chart | alt.LayerChart) -> alt.LayerChart:
     """Return charts as layers, the first at the bottom."""
-    import altair as alt
-
     chart = alt.layer(*parts)
     assert isinstance(chart, alt.LayerChart), "no part is a facet"
     return chart
@@ -107,8 +101,6 @@ def layered(*parts: alt.Chart | alt.LayerChart) -> alt.LayerChart:
 
 def values(records: Sequence[dict[str, Any]]) -> alt.InlineData:
     """Return records as a chart's inline data, without a data frame."""
-    import altair as alt
-
     return alt.InlineData(values=list(records))
 
 
@@ -119,8 +111,6 @@ def cycled(choices: Sequence[Any], count: int) -> list[Any]:
 
 def colour_of(field: str, names: Sequence[str], title: str | None) -> alt.Color:
     """Return the colour encoding of names; its legend is opaque even where marks are not."""
-    import altair as alt
-
     scale = alt.Scale(domain=list(names), range=cycled(COLOURS, len(names)))
     legend = alt.Legend(symbolOpacity=1)
     return alt.Color(f"{field}:N", title=title, scale=scale, sort=list(names), legend=legend)
@@ -128,8 +118,6 @@ def colour_of(field: str, names: Sequence[str], title: str | None) -> alt.Color:
 
 def shape_of(field: str, names: Sequence[str], title: str | None) -> alt.Shape:
     """Return the shape encoding of names, for readers who cannot tell the colours apart."""
-    import altair as alt
-
     scale = alt.Scale(domain=list(names), range=cycled(SHAPES, len(names)))
     # Without this, the legend would draw outlines with the dashes of the lines that share it.
     legend = alt.Legend(symbolStrokeWidth=0, symbolOpacity=1)
@@ -141,8 +129,6 @@ def dash_of(field: str, names: Sequence[str], title: str | None) -> alt.StrokeDa
 
     Without a title there is no legend of dashes.
     """
-    import altair as alt
-
     scale = alt.Scale(domain=list(names), range=[list(dash) for dash in cycled(DASHES, len(names))])
     if title is None:  # a legend set to None would contradict the legend of the colour
         return alt.StrokeDash(f"{field}:N", scale=scale, sort=list(names))

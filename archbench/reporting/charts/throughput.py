@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import altair as alt
+
 from archbench.reporting.charts.axes import log_axis, log_domain
 from archbench.reporting.charts.series_names import newest, series_names, shared_settings
 from archbench.reporting.charts.theme import WIDTH, colour_of, dash_of, layered, shape_of, titled, values
 
 if TYPE_CHECKING:
-    import altair as alt
-
     from archbench.reporting.charts.theme import Chart
     from archbench.store.records import Result
 
@@ -25,8 +25,6 @@ def throughput_chart(
 
     At least one has a rate above 0; those without have no place on a logarithmic axis and are left out.
     """
-    import altair as alt
-
     kept = newest([result for result in results if result.images_per_s])
     records = _records(kept)
     series = list(dict.fromkeys(record["series"] for record in records))
@@ -48,8 +46,6 @@ def throughput_chart(
 
 
 def _batches(records: Sequence[dict[str, Any]]) -> alt.X:
-    import altair as alt
-
     batches = sorted({record["batch"] for record in records})
     return alt.X(
         "batch:Q",
@@ -59,8 +55,6 @@ def _batches(records: Sequence[dict[str, Any]]) -> alt.X:
 
 
 def _tooltip() -> list[alt.Tooltip]:
-    import altair as alt
-
     return [
         alt.Tooltip("series:N", title="Series"),
         alt.Tooltip("batch:Q", title="Batch"),

@@ -10,6 +10,8 @@ from math import hypot
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+import altair as alt
+
 from archbench.reporting.charts.axes import log_domain, log_time_axis, percent_axis
 from archbench.reporting.charts.label_placement import Box, Label, label_fields, label_marks, leader_lines
 from archbench.reporting.charts.plane import Plane, Scale
@@ -19,8 +21,6 @@ from archbench.reporting.charts.training import chance_line
 from archbench.units import format_percent, format_time
 
 if TYPE_CHECKING:
-    import altair as alt
-
     from archbench.reporting.charts.theme import Chart
     from archbench.training.run_dir.records import Chance, Epoch
 
@@ -94,8 +94,6 @@ def _plane(single: Sequence[dict[str, Any]], width: int, height: int) -> Plane:
 
 
 def _threshold_lines(levels: Sequence[float]) -> alt.Chart:
-    import altair as alt
-
     lines: alt.Chart = (
         alt.Chart(values([{"level": level} for level in levels])).mark_rule(style="reference").encode(y="level:Q")
     )
@@ -106,7 +104,6 @@ def _curve_marks(
     single: Sequence[dict[str, Any]], means: Sequence[dict[str, Any]], models: Sequence[str], plane: Plane
 ) -> Iterator[alt.Chart]:
     """Yield thin curves of single seeds, thick ones of means, and dots: faint and small, and full."""
-    import altair as alt
 
     def base(records: Sequence[dict[str, Any]]) -> alt.Chart:
         return alt.Chart(values(records)).encode(
@@ -152,8 +149,6 @@ def _reached_marks(
     reached: Sequence[Reached], models: Sequence[str], plane: Plane, obstacles: Sequence[Box]
 ) -> tuple[alt.Chart, ...]:
     """Return where thresholds were reached: the span from the first seed to the last, and the mean with its label."""
-    import altair as alt
-
     base = alt.Chart(values(_reached_records(reached, plane, obstacles))).encode(
         x=plane.across("time_s"), y="threshold:Q"
     )

@@ -9,14 +9,14 @@ from math import isfinite
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
+import altair as alt
+
 from archbench.reporting.charts.axes import nice_step, percent_axis
 from archbench.reporting.charts.theme import WIDTH, colour_of, dash_of, layered, shape_of, titled, values
 from archbench.reporting.tables.wording import listed
 from archbench.units import format_loss, format_percent
 
 if TYPE_CHECKING:
-    import altair as alt
-
     from archbench.reporting.charts.theme import Chart
     from archbench.training.run_dir.records import Chance, Epoch
 
@@ -41,8 +41,6 @@ def training_chart(
     `data` names the data set, with its caveat. The level of guessing is marked where it is known. An epoch is left out
     where a seed of the model lacks it, or has a value that is not finite. `height` is per row of curves, in pixels.
     """
-    import altair as alt
-
     records = curves(epochs)
     models = list(dict.fromkeys(epoch.model for epoch in epochs))
     panels = _Panels(records, models, is_lined=len({record["epoch"] for record in records}) > 1)
@@ -138,8 +136,6 @@ class _Panels:
 
     def panel(self, field: str, up: alt.Y, chance: tuple[float, str] | None) -> alt.LayerChart:
         """Return the curves of one field, with the line of chance where it is known."""
-        import altair as alt
-
         own = [record for record in self.records if record["field"] == field]
         # A single epoch has neither a line nor a band.
         epochs = Counter(record["model"] for record in own)
@@ -162,8 +158,6 @@ class _Panels:
 
     def _across(self) -> dict[str, Any]:
         """Return the horizontal encodings."""
-        import altair as alt
-
         if not self.is_lined:
             axis = alt.Axis(title="Epoch", labelAngle=0, grid=False)
             return {"x": alt.X("epoch:O", axis=axis), "xOffset": alt.XOffset("model:N", sort=list(self.models))}
@@ -173,8 +167,6 @@ class _Panels:
 
     def _dots(self, base: alt.Chart) -> alt.Chart:
         """Return a dot per record; without lines each model has a shape of its own."""
-        import altair as alt
-
         size, shape = (28, {}) if self.is_lined else (70, {"shape": shape_of("model", self.models, "Model")})
         dots: alt.Chart = base.mark_point(filled=True, size=size, opacity=1, clip=True).encode(
             **shape,
@@ -192,8 +184,6 @@ class _Panels:
 
 def chance_line(level: float, label: str, *, is_left: bool = False) -> tuple[alt.Chart, alt.Chart]:
     """Return the level of guessing as a line, with its label at the right end or the left."""
-    import altair as alt
-
     base = alt.Chart(values([{"level": level, "text": label}])).encode(y="level:Q")
     side: Literal["left", "right"] = "left" if is_left else "right"
     labels = base.mark_text(align=side, baseline="bottom", dx=4 if is_left else -4, dy=-3, style="note")

@@ -115,7 +115,7 @@ def test_a_png_of_too_many_pixels_is_refused(tmp_path):
     huge = throughput_chart([result("vgg16", 1, 10.0)], width=10_000, height=1_000)
     # At 10 pixels for each, 100,000 by 10,000 for what is between the axes alone.
     size = r"10\d,\d{3} x 1\d,\d{3} pixels, more than 100,000,000"
-    with pytest.raises(UsageError, match=f"^the picture would have {size}; give a smaller --scale"):
+    with pytest.raises(UsageError, match=f"^the picture would have {size}; give a smaller scale, width"):
         save(huge, tmp_path / "a.png", 10.0)
     assert list(tmp_path.iterdir()) == []
 
