@@ -30,6 +30,7 @@ def test_an_explanation_shows_itself_everywhere(net):
     explanation = archbench.explain(net, inputs="3x10x10")
     # Of the convolution 2 sizes, 3 figures of the receptive field and 7 of cost; of ReLU FLOPs and output memory.
     assert repr(explanation) == "<Explanation of Sequential, 2 layers: 14 derivations>"
+    assert repr(explanation.trace) == "<TraceExplanation of 2 layers, batch 1>"
     assert str(explanation).startswith("Sequential, batch 1\n")
     assert "3·3·3·8" in explanation._repr_html_()
     assert "- weights = 3·3·3·8 = 216" in explanation._repr_markdown_()

@@ -30,7 +30,7 @@ class LayerExplanation:
     remarks: tuple[Remark, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TraceExplanation:
     """A model's layers in order of first execution, the layer table, and where receptive fields end, if they do."""
 
@@ -38,6 +38,9 @@ class TraceExplanation:
     table: LayerTable
     batch: int
     gap: Gap | None
+
+    def __repr__(self) -> str:
+        return f"<TraceExplanation of {len(self.layers)} layers, batch {self.batch}>"
 
 
 def explain(trace: Trace) -> TraceExplanation:
