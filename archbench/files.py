@@ -1,16 +1,23 @@
-"""Files that archbench keeps: where they are, and writing them whole or not at all."""
+"""Files: the data directory, writing whole or not at all, and CSV as records."""
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
 
 from archbench.errors import OutputError
 
 # The suffix of a file that is still being written.
 _UNFINISHED = ".unfinished"
+
+_PARSERS: dict[Any, Callable[[str], Any]] = {int: int, float: float, bool: "True".__eq__}
+
+Record = TypeVar("Record")
 
 
 def data_directory() -> Path:
@@ -34,6 +41,13 @@ def write_whole(path: Path, content: str | bytes) -> None:
             _replace(path.resolve(), data)
     except OSError as error:
         raise OutputError(f"cannot write '{path}': {error.strerror or error}") from error
+
+
+def records_from_csv(text: str, record_type: type[Record]) -> list[Record]:
+    """Return one record per row of a CSV table whose columns are the fields of a dataclass: str, int, float or bool."""
+    types = get_type_hints(record_type)
+    rows = csv.DictReader(text.splitlines())
+    return [record_type(**{name: _PARSERS.get(types[name], str)(row[name]) for name in types}) for row in rows]
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -5,13 +5,12 @@ python results/make_training_times.py
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from archbench.analyze.performance.roofline import Conditions, time_s
-from archbench.files import write_whole
+from archbench.files import records_from_csv, write_whole
 from archbench.hardware.find import find_device
 from archbench.models.loaded import load_model
 from archbench.precision import PRECISIONS
@@ -69,22 +68,7 @@ class PublishedTraining:
 
 def published() -> list[PublishedTraining]:
     """Return the papers' training runs."""
-    with (FOLDER / "training_times.csv").open(encoding="utf-8") as file:
-        return [
-            PublishedTraining(
-                source=row["source"],
-                quote=row["quote"],
-                model=row["model"],
-                device=row["device"],
-                devices=int(row["devices"]),
-                batch=int(row["batch"]),
-                images=int(row["images"]),
-                epochs=int(row["epochs"]),
-                days_low=float(row["days_low"]),
-                days_high=float(row["days_high"]),
-            )
-            for row in csv.DictReader(file)
-        ]
+    return records_from_csv((FOLDER / "training_times.csv").read_text("utf-8"), PublishedTraining)
 
 
 def training_row(run: PublishedTraining) -> dict[str, Any]:

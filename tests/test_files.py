@@ -7,11 +7,12 @@ import stat
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 
 import pytest
 
 from archbench.errors import OutputError
-from archbench.files import write_whole
+from archbench.files import records_from_csv, write_whole
 
 
 def test_a_file_is_written_with_ordinary_permissions(tmp_path):
@@ -102,3 +103,15 @@ def test_an_interrupted_write_leaves_the_old_file_alone(tmp_path):
     assert process.returncode == 143
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_records_are_read_from_csv_by_the_types_of_their_fields():
+    @dataclass(frozen=True)
+    class Row:
+        name: str
+        count: int
+        rate: float
+        is_fused: bool
+
+    text = 'is_fused,name,count,rate\nTrue,"a, b",3,0.5\nFalse,c,4,1\n'
+    assert records_from_csv(text, Row) == [Row("a, b", 3, 0.5, True), Row("c", 4, 1.0, False)]

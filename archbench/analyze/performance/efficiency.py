@@ -6,14 +6,13 @@ VGG-16 alone, with the largest relative error of the resulting predictions on it
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from statistics import median
 from typing import Literal
 
 from archbench.analyze.performance.roofline import Conditions, time_s
+from archbench.files import Record, records_from_csv
 from archbench.hardware.device import Device
 from archbench.trace.records import Trace
 
@@ -64,19 +63,7 @@ class Efficiency:
 
 def published_rates() -> list[PublishedRate]:
     """Return the published throughput measurements."""
-    return [
-        PublishedRate(
-            source=row["source"],
-            device=row["device"],
-            layout="nhwc" if row["layout"] == "nhwc" else "nchw",
-            is_fused=row["is_fused"] == "True",
-            dtype=row["dtype"],
-            batch=int(row["batch"]),
-            model=row["model"],
-            images_per_s=float(row["images_per_s"]),
-        )
-        for row in _rows("published.csv")
-    ]
+    return _records("published.csv", PublishedRate)
 
 
 def stated_efficiency(device: Device, *, is_fused: bool) -> Efficiency:
@@ -86,7 +73,7 @@ def stated_efficiency(device: Device, *, is_fused: bool) -> Efficiency:
     cards run faster than their makers state, so it can exceed 1. Measured ceilings count as reached by large products
     (1.0), published ones without a fit as reached to between 80% and 100%.
     """
-    fits = _fits()
+    fits = _records("efficiency.csv", Fit)
     own = [fit for fit in fits if fit.device == device.name]
     own = [fit for fit in own if fit.is_fused == is_fused] or own
     error = max(fit.worst_error for fit in own or fits)
@@ -115,20 +102,5 @@ def fit_efficiency(trace: Trace, conditions: Conditions, images_per_s: float) ->
     return (low + high) / 2
 
 
-def _fits() -> Sequence[Fit]:
-    return [
-        Fit(
-            source=row["source"],
-            device=row["device"],
-            is_fused=row["is_fused"] == "True",
-            fitted_on=row["fitted_on"],
-            efficiency=float(row["efficiency"]),
-            worst_error=float(row["worst_error"]),
-        )
-        for row in _rows("efficiency.csv")
-    ]
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    text = (files("archbench.hardware") / name).read_text("utf-8")
-    return list(csv.DictReader(text.splitlines()))
+def _records(name: str, record_type: type[Record]) -> list[Record]:
+    return records_from_csv((files("archbench.hardware") / name).read_text("utf-8"), record_type)
