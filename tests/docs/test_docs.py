@@ -45,7 +45,8 @@ def test_commands_that_are_shown_but_not_run_have_such_options(command):
 
 
 @pytest.mark.parametrize("page", PYTHON_PAGES, ids=of_page)
-def test_python_that_is_shown_prints_what_is_shown(page, monkeypatch):
+def test_python_that_is_shown_prints_what_is_shown(page, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))  # what a page registers, it registers for itself
     code = "\n".join(re.findall(r"^```pycon\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
     examples = doctest.DocTestParser().get_doctest(code, {}, page.name, str(page), 0)
