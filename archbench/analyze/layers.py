@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -103,7 +103,7 @@ class LayerTable:
     a parameter. `doubts` are circumstances under which figures differ from those of a real device; `report` says how.
     """
 
-    rows: tuple[LayerRow, ...]
+    rows: tuple[LayerRow, ...] = field(repr=False)
     totals: Totals
     uncounted: dict[str, int]
     unread: tuple[str, ...]

@@ -6,7 +6,7 @@ import copy
 import itertools
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -46,10 +46,10 @@ class LoadedModel:
     """
 
     name: str
-    model: nn.Module
-    source: Source | None
+    model: nn.Module = field(repr=False)
+    source: Source | None = field(repr=False)
     specs: Sequence[InputSpec]
-    tensors: Any
+    tensors: Any = field(repr=False)
     precision: Precision
 
     @property
