@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from archbench.reporting.training_run import TrainingRun, training_run
-from archbench.training.run_dir.load import read_finished
+from archbench.training.run_dir.load import read_saved_run
 
 
 def load_run(path: str | Path) -> TrainingRun:
@@ -18,4 +18,4 @@ def load_run(path: str | Path) -> TrainingRun:
         >>> run.accuracies[0].top1_mean, run.comparison
         >>> run.predict("three.png")
     """
-    return training_run(read_finished(Path(path)))
+    return training_run(read_saved_run(Path(path)))

@@ -13,7 +13,7 @@ from archbench.reporting.charts.accuracy import measured_accuracy_chart
 from archbench.reporting.charts.time_to_accuracy import time_to_accuracy_chart
 from archbench.reporting.charts.training import training_chart
 from archbench.reporting.training_run import TrainingRun
-from archbench.training.run_dir.load import FinishedRun, read_finished
+from archbench.training.run_dir.load import SavedRun, read_saved_run
 from archbench.training.run_dir.paths import RunFolder
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ def accuracy(what: Sequence[Any], **size: Unpack[Size]) -> Chart:
     if all(row.top1_mean is None for row in run.accuracies):
         folder = run.folder.path
         raise UsageError(f"nothing to plot: no model of '{folder}' has an accuracy yet; it has at the run's end")
-    return measured_accuracy_chart(run.accuracies, data=run.data_said, **size)
+    return measured_accuracy_chart(run.accuracies, data=run.data_label, **size)
 
 
 def training(what: Sequence[Any], **size: Unpack[Size]) -> Chart:
     """Return loss and accuracy by epoch."""
     run = _finished(what, "training")
-    return training_chart(run.epochs, data=run.data_said, chance=run.chance, **size)
+    return training_chart(run.epochs, data=run.data_label, chance=run.chance, **size)
 
 
 def time_to_accuracy(what: Sequence[Any], *, threshold: float | Sequence[float] = (), **size: Unpack[Size]) -> Chart:
@@ -55,10 +55,10 @@ def time_to_accuracy(what: Sequence[Any], *, threshold: float | Sequence[float] 
         if not 0 < value < 1:
             raise UsageError("{threshold} is not an accuracy; give a fraction such as 0.9", threshold=value)
     run = _finished(what, "time")
-    return time_to_accuracy_chart(run.epochs, data=run.data_said, chance=run.chance, thresholds=thresholds, **size)
+    return time_to_accuracy_chart(run.epochs, data=run.data_label, chance=run.chance, thresholds=thresholds, **size)
 
 
-def _finished(what: Sequence[Any], kind: str) -> FinishedRun:
+def _finished(what: Sequence[Any], kind: str) -> SavedRun:
     """Return a run that has at least one epoch. Raises UsageError if there is none."""
     if len(what) != 1 or not isinstance(what[0], (str, Path, TrainingRun)):
         raise UsageError(f"plot {kind} takes exactly one run's folder, got {len(what)} arguments")
@@ -68,9 +68,9 @@ def _finished(what: Sequence[Any], kind: str) -> FinishedRun:
     return run
 
 
-def _read(folder: Path) -> FinishedRun:
+def _read(folder: Path) -> SavedRun:
     metrics = RunFolder(folder).metrics
     if not metrics.is_file():
         reason = f"'{folder}' has no {metrics.name}" if folder.is_dir() else f"there is no folder '{folder}'"
         raise UsageError(f"nothing to plot: {reason}; 'archbench train MODEL --out {folder}' makes a run")
-    return read_finished(folder)
+    return read_saved_run(folder)

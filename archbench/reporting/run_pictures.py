@@ -12,7 +12,7 @@ from archbench.reporting.drawings.filters import filter_pictures
 from archbench.reporting.drawings.predictions import prediction_sheet, select_predictions, selection_note
 from archbench.reporting.tables.train import epochs_text
 from archbench.training.data.records import Data
-from archbench.training.run_dir.load import FinishedRun, read_state
+from archbench.training.run_dir.load import SavedRun, read_state
 from archbench.training.run_dir.paths import make_folder
 
 _SHEET_IMAGES = 12
@@ -20,7 +20,7 @@ _SHEET_IMAGES = 12
 _LOG = logging.getLogger("archbench")
 
 
-def draw_pictures(run: FinishedRun) -> None:
+def draw_pictures(run: SavedRun) -> None:
     """Write all pictures as PNG; without the libraries that draw them, log that there are none."""
     missing = [name for name in ("altair", "vl_convert") if find_spec(name) is None]
     if missing:
@@ -35,14 +35,14 @@ def draw_pictures(run: FinishedRun) -> None:
         _LOG.info("drew %s pictures in %s", drawn, run.folder.pictures)
 
 
-def _charts(run: FinishedRun) -> Iterator[tuple[str, str]]:
+def _charts(run: SavedRun) -> Iterator[tuple[str, str]]:
     # Imported here, where altair is known to be installed.
     from archbench.reporting.charts.accuracy import measured_accuracy_chart
     from archbench.reporting.charts.save import to_svg
     from archbench.reporting.charts.time_to_accuracy import time_to_accuracy_chart
     from archbench.reporting.charts.training import training_chart
 
-    data = run.data_said
+    data = run.data_label
     if run.epochs:
         yield "training", to_svg(training_chart(run.epochs, data=data, chance=run.chance).to_dict())
         yield "time", to_svg(time_to_accuracy_chart(run.epochs, data=data, chance=run.chance).to_dict())
@@ -50,7 +50,7 @@ def _charts(run: FinishedRun) -> Iterator[tuple[str, str]]:
         yield "accuracy", to_svg(measured_accuracy_chart(run.accuracies, data=data).to_dict())
 
 
-def _filters(run: FinishedRun) -> Iterator[tuple[str, str]]:
+def _filters(run: SavedRun) -> Iterator[tuple[str, str]]:
     """Yield the first two convolutions of each model, with its first seed that reached the end."""
     for model, seed in _trained(run):
         folder = run.folder.seed(model, seed)
@@ -60,7 +60,7 @@ def _filters(run: FinishedRun) -> Iterator[tuple[str, str]]:
             yield f"filters-{plain_name(model)}-{plain_name(layer)}", svg
 
 
-def _sheets(run: FinishedRun) -> Iterator[tuple[str, str]]:
+def _sheets(run: SavedRun) -> Iterator[tuple[str, str]]:
     """Yield a sheet of test images with each model's predictions, with its first seed that reached the end."""
     data: Data | None = None
     for model, seed in _trained(run):
@@ -78,14 +78,14 @@ def _sheets(run: FinishedRun) -> Iterator[tuple[str, str]]:
         yield f"predictions-{plain_name(model)}", sheet
 
 
-def _trained(run: FinishedRun) -> Iterator[tuple[str, int]]:
+def _trained(run: SavedRun) -> Iterator[tuple[str, int]]:
     """Yield each model that was trained to the end, with the first such seed."""
     for model in run.models:
-        seed = run.first_ended(model)
+        seed = run.first_complete_seed(model)
         if seed is not None:
             yield model, seed
 
 
-def _subtitle(run: FinishedRun, model: str, seed: int) -> str:
+def _subtitle(run: SavedRun, model: str, seed: int) -> str:
     row = next(row for row in run.accuracies if row.model == model)
-    return f"{run.data_said}, {epochs_text(row)}, seed {seed}"
+    return f"{run.data_label}, {epochs_text(row)}, seed {seed}"

@@ -18,7 +18,7 @@ from archbench.reporting.tables.comparison_text import verdict
 from archbench.reporting.tables.predict import prediction_table
 from archbench.reporting.tables.train import accuracy_table
 from archbench.training.prediction import chosen_model, predict, read_images
-from archbench.training.run_dir.load import FinishedRun
+from archbench.training.run_dir.load import SavedRun
 from archbench.training.run_dir.records import Accuracy, Epoch, Prediction
 from archbench.training.statistics import compare_models
 
@@ -33,7 +33,7 @@ class TrainingRun(TableResult):
     `comparison` holds sentences on which model learns better, and why the others cannot be compared.
     """
 
-    run: FinishedRun
+    run: SavedRun
     comparison: tuple[str, ...]
 
     @property
@@ -67,12 +67,12 @@ class TrainingRun(TableResult):
             predictions=tuple(predict(self.run, name, seed, pixels)),
             names=names,
             classes=tuple(data["classes"]),
-            title=f"{name} with seed {seed}, trained on {self.run.data_said}",
+            title=f"{name} with seed {seed}, trained on {self.run.data_label}",
             pixels=pixels,
         )
 
     def __repr__(self) -> str:
-        return f"<TrainingRun in {self.path}: {', '.join(self.run.models)} on {self.run.data_said}>"
+        return f"<TrainingRun in {self.path}: {', '.join(self.run.models)} on {self.run.data_label}>"
 
     def to_table(self) -> Table:
         """Return one row per model, with the comparison below."""
@@ -113,7 +113,7 @@ class Predictions(TableResult):
             super().save(path, format)
 
 
-def training_run(run: FinishedRun) -> TrainingRun:
+def training_run(run: SavedRun) -> TrainingRun:
     """Return the result for the content of a run folder. Raises UsageError for damaged predictions."""
     return TrainingRun(run, verdict(run.accuracies, compare_models(run.complete_predictions())))
 

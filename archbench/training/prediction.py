@@ -16,7 +16,7 @@ from archbench.training.data.batches import Batches
 from archbench.training.data.records import Images
 from archbench.training.evaluation import evaluate
 from archbench.training.learner import scores_of
-from archbench.training.run_dir.load import FinishedRun, read_state
+from archbench.training.run_dir.load import SavedRun, read_state
 from archbench.training.run_dir.records import Prediction
 from archbench.training.seeding import preserved_random_states
 from archbench.training.task import build_model
@@ -24,7 +24,7 @@ from archbench.training.task import build_model
 _BATCH = 64
 
 
-def chosen_model(run: FinishedRun, model: str | None) -> str:
+def chosen_model(run: SavedRun, model: str | None) -> str:
     """Return `model`, or by default the model of the highest mean accuracy.
 
     Raises UsageError, naming the nearest, for a model that is not in the run or was not trained to the end.
@@ -39,7 +39,7 @@ def chosen_model(run: FinishedRun, model: str | None) -> str:
     return model
 
 
-def predict(run: FinishedRun, model: str, seed: int, images: Tensor) -> list[Prediction]:
+def predict(run: SavedRun, model: str, seed: int, images: Tensor) -> list[Prediction]:
     """Return a model's predictions for images, uint8 (N, C, H, W) in the shape of the data; their labels are -1.
 
     Raises UsageError for a seed that was not trained to the end, or a model whose parameters have changed.

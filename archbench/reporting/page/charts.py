@@ -62,7 +62,7 @@ def training_charts(contents: ReportContents) -> Iterator[Spec]:
     if contents.run is None:
         return
     run = contents.run.figures
-    data = run.data_said
+    data = run.data_label
     if any(row.top1_mean is not None for row in run.accuracies):
         yield _spec(measured_accuracy_chart(run.accuracies, data=data))
     if run.epochs:

@@ -60,7 +60,7 @@ def page_sentences(contents: ReportContents) -> Iterator[str]:
     if contents.run is not None:
         images = contents.run.figures.record["data"]["images"]
         yield (
-            f"Trained in the run {contents.run.name} on {contents.run.figures.data_said}:"
+            f"Trained in the run {contents.run.name} on {contents.run.figures.data_label}:"
             f" {format_integer(images['train'])} training and {format_integer(images['test'])} test images."
         )
     if contents.device is not None:

@@ -13,7 +13,7 @@ from typing import Any
 from archbench.errors import UsageError
 from archbench.files import plain_name
 from archbench.reporting.training_run import training_run
-from archbench.training.run_dir.load import FinishedRun, read_finished
+from archbench.training.run_dir.load import SavedRun, read_saved_run
 from archbench.training.run_dir.paths import RunFolder
 
 
@@ -31,7 +31,7 @@ class ReportRun:
     """A run that was read from its folder; `verdict` has sentences on accuracy for cost."""
 
     name: str
-    figures: FinishedRun
+    figures: SavedRun
     verdict: Sequence[str]
     pictures: Sequence[FilterPicture]
     environment: Mapping[str, Any]
@@ -39,7 +39,7 @@ class ReportRun:
 
 def read_run(path: Path) -> ReportRun:
     """Return the run in a folder. Raises UsageError if the folder has no run, a damaged one, or one without figures."""
-    figures = read_finished(path)
+    figures = read_saved_run(path)
     if not figures.accuracies:
         raise UsageError(f"no training of the run '{path}' has ended yet; 'archbench train --resume {path}' goes on")
     return ReportRun(

@@ -26,7 +26,7 @@ Row = TypeVar("Row", Epoch, Accuracy)
 
 
 @dataclass(frozen=True, slots=True)
-class FinishedRun:
+class SavedRun:
     """The content of a run folder: `record` is its `run.json`, `outcomes` those of the trainings that have ended."""
 
     folder: RunFolder
@@ -48,7 +48,7 @@ class FinishedRun:
         return seeds
 
     @property
-    def data_said(self) -> str:
+    def data_label(self) -> str:
         """The data's name with its caveat, as everything that shows its figures must name it."""
         name, caveat = self.record["data"]["name"], self.record["data"]["caveat"]
         return caveat if caveat.startswith(name) else f"{name} ({caveat})" if caveat else str(name)
@@ -81,7 +81,7 @@ class FinishedRun:
             raise UsageError(f"'{self.folder.path}' was trained with other images than there are now")
         return data
 
-    def first_ended(self, model: str) -> int | None:
+    def first_complete_seed(self, model: str) -> int | None:
         """Return the first seed with which a model was trained to the end, None if there is none."""
         ended = (outcome.seed for outcome in self.outcomes if outcome.model == model and outcome.top1 is not None)
         return next(ended, None)
@@ -102,12 +102,12 @@ class FinishedRun:
         return predictions
 
 
-def read_finished(path: Path) -> FinishedRun:
+def read_saved_run(path: Path) -> SavedRun:
     """Return the content of a run folder. Raises UsageError for a folder without a run, or with damaged files."""
     record, folder = read_run(path), RunFolder(path)
     plan = record["plan"]
     outcomes = (read_outcome(folder.seed(model, seed).outcome) for model in plan["models"] for seed in plan["seeds"])
-    return FinishedRun(
+    return SavedRun(
         folder=folder,
         record=record,
         accuracies=read_rows(folder.accuracy, Accuracy),

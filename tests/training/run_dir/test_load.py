@@ -13,7 +13,7 @@ from archbench.training.config import TrainConfig, from_record
 from archbench.training.data.records import Data, Images
 from archbench.training.prepare import reopen
 from archbench.training.run_dir.files import write_outcome, write_predictions, write_rows
-from archbench.training.run_dir.load import read_finished
+from archbench.training.run_dir.load import read_saved_run
 from archbench.training.run_dir.paths import RunFolder
 from archbench.training.run_dir.records import Accuracy, Chance, Epoch, Outcome, Prediction
 from archbench.training.run_dir.run_json import read_run, to_record
@@ -80,7 +80,7 @@ def changed(folder, change):
 
 
 def test_chance_is_of_the_classes_that_were_trained_and_validated_on(folder):
-    found = read_finished(folder.path).chance
+    found = read_saved_run(folder.path).chance
     # The entropy of nine tenths and one tenth; three of four validation images are of one class.
     assert found.loss == pytest.approx(-(0.9 * log(0.9) + 0.1 * log(0.1)))
     assert found.top1 == 0.75
@@ -89,16 +89,16 @@ def test_chance_is_of_the_classes_that_were_trained_and_validated_on(folder):
 def test_chance_of_an_earlier_version_is_that_of_the_test_images(folder):
     changed(folder, lambda record: record["data"].pop("chance"))
     # One test image of each of two classes, by the predictions; half of them by accuracy.csv.
-    assert read_finished(folder.path).chance == Chance(pytest.approx(log(2)), 0.5)
+    assert read_saved_run(folder.path).chance == Chance(pytest.approx(log(2)), 0.5)
     folder.seed(MODEL, 0).predictions.unlink()
-    assert read_finished(folder.path).chance == Chance(None, 0.5)
+    assert read_saved_run(folder.path).chance == Chance(None, 0.5)
     folder.accuracy.unlink()
-    assert read_finished(folder.path).chance == Chance(None, None)
+    assert read_saved_run(folder.path).chance == Chance(None, None)
 
 
 def test_the_store_knows_a_file_by_its_whole_path(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (stored,) = read_finished(folder.path).to_store()
+    (stored,) = read_saved_run(folder.path).to_store()
     assert stored.model == f"{tmp_path / 'net.py'}:Net"
     assert (stored.data, stored.recipe, stored.top1_mean) == ("digits", "equal", 0.5)
 
@@ -128,14 +128,14 @@ def test_what_a_record_lacks_is_named(folder, change, missing):
 def test_a_record_that_is_none_is_told(folder, text, said):
     folder.run.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(UsageError, match=rf"run\.json' is damaged: .*{said}"):
-        read_finished(folder.path)
+        read_saved_run(folder.path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"epochs": [[]], "notes": []}', '{"epochs": [], "notes": []}'])
 def test_a_damaged_outcome_is_told(folder, text):
     folder.seed(MODEL, 0).outcome.write_text(text)
     with pytest.raises(UsageError, match=r"outcome\.json' is damaged"):
-        read_finished(folder.path)
+        read_saved_run(folder.path)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_damaged_predictions_are_told(folder, damage):
     path = folder.seed(MODEL, 0).predictions
     path.write_text(damage(path.read_text()))
     with pytest.raises(UsageError, match=r"predictions\.csv' is damaged"):
-        read_finished(folder.path).complete_predictions()
+        read_saved_run(folder.path).complete_predictions()
 
 
 @pytest.mark.parametrize("name", ["metrics", "accuracy", "run"])
@@ -163,19 +163,19 @@ def test_a_table_that_cannot_be_read_is_told(folder, name):
     path.unlink()
     path.mkdir()
     with pytest.raises(UsageError, match=rf"{path.name}"):
-        read_finished(folder.path)
+        read_saved_run(folder.path)
 
 
 def test_a_figure_that_must_be_there_is_missed(folder):
     text = folder.metrics.read_text()
     folder.metrics.write_text(text.replace(",0.55,", ",,"))
     with pytest.raises(UsageError, match=r"metrics\.csv' is damaged"):
-        read_finished(folder.path)
+        read_saved_run(folder.path)
 
 
 def test_a_run_without_an_identity_is_read_but_not_gone_on_with(folder):
     changed(folder, lambda record: record.pop("run_id"))
-    assert read_finished(folder.path).epochs
+    assert read_saved_run(folder.path).epochs
     with pytest.raises(UsageError, match=r"no run_id \(string\)"):
         reopen(folder, device="cpu", threads=1)
 
