@@ -1,13 +1,13 @@
-"""Predicted against measured peak memory on this machine's GPU: `results/memory_NAME.csv`, NAME being the GPU's.
+"""Compare predicted with measured peak memory on this machine's GPU.
 
     python results/measure_memory.py [--minutes 9] [--models vgg16,...] [--rerun] [--output PATH] [--list]
 
-Every model of the zoo and ResNet-50 once, in inference; four of them in both dtypes and layouts, and in training at two
-batches. Each runs in a process of its own, though that takes seconds to start: workspaces that libraries keep would be
-in the peak of the next. It is a forward pass or a training step with SGD and momentum, three times. Measured is
-`torch.cuda.max_memory_allocated` of the last, predicted what `archbench memory --device` adds up. Each row is written
-when it is there, nothing is begun after `--minutes`, and the same command goes on with what is missing, last with what
-failed.
+Writes `results/memory_NAME.csv`, where NAME is the name of the GPU. Every model of the zoo and ResNet-50 is measured
+once in inference; four of them in both dtypes and layouts, and in training at two batches. Each configuration gets a
+process of its own, because workspaces that libraries keep would add to the next peak. It runs a forward pass, or a
+training step with SGD and momentum, three times. The measured peak is `torch.cuda.max_memory_allocated` of the last,
+the predicted one the sum that `archbench memory --device` reports. Rows are written as they come, nothing is started
+after `--minutes`, and the same command continues with what is missing, and last with what failed.
 """
 
 from __future__ import annotations
@@ -37,37 +37,38 @@ from archbench.host.machine import device_name
 from archbench.models.address import find, model_names
 from archbench.precision import PRECISIONS, Precision
 from archbench.trace.tracer import Mode, trace
+from archbench.units import format_ratio
 
 FOLDER = Path(__file__).parent
 OTHERS = ("torchvision:resnet50",)
 STUDIED = ("alexnet", "vgg16", "vgg16_bn", *OTHERS)
 DTYPES, LAYOUTS = ("fp32", "amp"), ("nchw", "nhwc")
-WHAT = ("model", "mode", "dtype", "layout", "batch")
+KEYS = ("model", "mode", "dtype", "layout", "batch")
 COLUMNS = (
-    *(*WHAT, "status", "reason", "predicted_bytes", "tensor_bytes", "workspace_bytes", "rounding_bytes"),
+    *(*KEYS, "status", "reason", "predicted_bytes", "tensor_bytes", "workspace_bytes", "rounding_bytes"),
     *("measured_bytes", "error", "gpu", "torch", "cuda", "cudnn"),
 )
 
-# A configuration by the values of WHAT, and the rows that there are, all as a table has them: as text.
-What = tuple[str, ...]
-Rows = dict[What, dict[str, str]]
+# A configuration as the values of KEYS, and the rows of a table by configuration, all as text.
+Key = tuple[str, ...]
+Rows = dict[Key, dict[str, str]]
 
 
 def main() -> None:
-    """Measure what is missing, and write each row when it is there."""
+    """Measure missing configurations and write each row as it comes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--models", help="only these")
-    parser.add_argument("--rerun", action="store_true", help="measure anew what was measured before")
+    parser.add_argument("--rerun", action="store_true", help="measure again what was measured before")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--list", action="store_true", help="print the configurations and measure nothing")
-    parser.add_argument("--one", nargs=len(WHAT), metavar=WHAT, help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=len(KEYS), metavar=KEYS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(measure(*arguments.one)))
         return
     models = arguments.models.split(",") if arguments.models else [*model_names(), *OTHERS]
-    todo = [what for what in grid() if what[0] in models]
+    todo = [key for key in grid() if key[0] in models]
     if arguments.list:
         print("\n".join(map(", ".join, todo)))
         return
@@ -76,11 +77,12 @@ def main() -> None:
     except DeviceError as error:
         sys.exit(str(error))
     name = re.sub(r"\W+", "_", gpu.lower())
-    go_on(todo, arguments.output or FOLDER / f"memory_{name}.csv", gpu, arguments.minutes, rerun=arguments.rerun)
+    path = arguments.output or FOLDER / f"memory_{name}.csv"
+    measure_missing(todo, path, gpu, arguments.minutes, rerun=arguments.rerun)
 
 
-def grid() -> list[What]:
-    """Return what is to be measured, each configuration once."""
+def grid() -> list[Key]:
+    """Return the configurations to measure, without duplicates."""
     todo = [
         *product([*model_names(), *OTHERS], ["eval"], ["fp32"], ["nchw"], ["32"]),
         *product(STUDIED, ["eval"], DTYPES, LAYOUTS, ["32"]),
@@ -89,35 +91,36 @@ def grid() -> list[What]:
     return list(dict.fromkeys(todo))
 
 
-def go_on(todo: Sequence[What], path: Path, gpu: str, minutes: float, *, rerun: bool) -> None:
-    """Measure what is missing or failed until the time is up, and write the table after each."""
-    until_s = time.monotonic() + 60 * minutes
-    rows = {what: row for what, row in kept(path, gpu).items() if not rerun or what not in todo}
-    left = [what for what in todo if what not in rows or rows[what]["status"] != "ok"]
-    left.sort(key=lambda what: what in rows)
-    for number, what in enumerate(left):
-        if time.monotonic() > until_s:
-            print(f"{len(left) - number} of {len(todo)} are missing; the same command goes on")
+def measure_missing(todo: Sequence[Key], path: Path, gpu: str, minutes: float, *, rerun: bool) -> None:
+    """Measure missing and failed configurations until the time is up; write the table after each."""
+    end_s = time.monotonic() + 60 * minutes
+    rows = {key: row for key, row in earlier_rows(path, gpu).items() if not rerun or key not in todo}
+    left = [key for key in todo if key not in rows or rows[key]["status"] != "ok"]
+    left.sort(key=lambda key: key in rows)
+    for number, key in enumerate(left):
+        if time.monotonic() > end_s:
+            print(f"{len(left) - number} of {len(todo)} are missing; the same command continues")
             return
-        answer = ask(what)
-        row = {**dict(zip(WHAT, what, strict=True)), "gpu": gpu, "torch": torch.__version__, **answer}
-        rows[what] = {name: str(value) for name, value in row.items()}
+        answer = run_process(key)
+        row = {**dict(zip(KEYS, key, strict=True)), "gpu": gpu, "torch": torch.__version__, **answer}
+        rows[key] = {name: str(value) for name, value in row.items()}
         write(path, rows)
-        said = f"{answer['error']:+.1%}" if answer["status"] == "ok" else f"failed: {answer['reason']}"
-        print(f"{', '.join(what)}: {said}", flush=True)
-    print(f"all {len(todo)} were measured, {sum(rows[what]['status'] != 'ok' for what in todo)} failed")
+        ok = answer["status"] == "ok"
+        outcome = f"predicted / measured {format_ratio(1 + answer['error'])}" if ok else f"failed: {answer['reason']}"
+        print(f"{', '.join(key)}: {outcome}", flush=True)
+    print(f"all {len(todo)} were measured, {sum(rows[key]['status'] != 'ok' for key in todo)} failed")
 
 
-def kept(path: Path, gpu: str) -> Rows:
-    """Return the rows of an earlier call that still hold: of the same GPU and torch."""
+def earlier_rows(path: Path, gpu: str) -> Rows:
+    """Return the rows of an earlier call with the same GPU and torch."""
     if not path.exists():
         return {}
     with path.open(encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if (row["gpu"], row["torch"]) == (gpu, torch.__version__)]
-    return {tuple(row[name] for name in WHAT): row for row in rows}
+    return {tuple(row[name] for name in KEYS): row for row in rows}
 
 
-def write(path: Path, rows: Mapping[What, Mapping[str, str]]) -> None:
+def write(path: Path, rows: Mapping[Key, Mapping[str, str]]) -> None:
     """Write the table."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
@@ -126,9 +129,9 @@ def write(path: Path, rows: Mapping[What, Mapping[str, str]]) -> None:
     write_whole(path, stream.getvalue())
 
 
-def ask(what: What) -> dict[str, Any]:
-    """Return what a fresh process measures, or why it does not."""
-    done = subprocess.run([sys.executable, __file__, "--one", *what], capture_output=True, text=True, check=False)
+def run_process(key: Key) -> dict[str, Any]:
+    """Measure a configuration in a new process; return its figures, or why it failed."""
+    done = subprocess.run([sys.executable, __file__, "--one", *key], capture_output=True, text=True, check=False)
     if done.returncode:
         return {"status": "failed", "reason": reason(done.returncode, done.stderr)}
     answer: dict[str, Any] = json.loads(done.stdout)

@@ -31,7 +31,7 @@ from archbench.measure.worker.request import RunOptions
 from archbench.models.address import model_names
 from archbench.reporting.export.csv import to_csv
 from archbench.reporting.tables.bench import bench_table
-from archbench.store.database import Store, default_path
+from archbench.store.database import Store
 from archbench.store.records import Configuration, Result, described
 from cli.progress.bench import BenchProgress
 
@@ -45,13 +45,13 @@ CPU_S = 10.0
 
 
 def main() -> None:
-    """Measure what is missing, and write what is there."""
+    """Measure missing configurations and write the table after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default=default_kind())
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--models", help="only these")
-    parser.add_argument("--processes", type=int, help="of a configuration; default: 5 on a CPU, else 1")
-    parser.add_argument("--rerun", action="store_true", help="measure anew what was measured before")
+    parser.add_argument("--processes", type=int, help="processes per configuration; default: 5 on a CPU, else 1")
+    parser.add_argument("--rerun", action="store_true", help="measure again what was measured before")
     parser.add_argument("--list", action="store_true", help="print the configurations and measure nothing")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     arguments = parser.parse_args()
@@ -66,7 +66,7 @@ def main() -> None:
         return
     options = run_options(arguments.device, arguments.processes)
     end_s = time.monotonic() + 60 * arguments.minutes
-    with Store(default_path()) as store:
+    with Store() as store:
         results = stored(todo, store)
         write(todo, results, arguments.folder)
         ordered = in_order(chosen, results, rerun=arguments.rerun)
@@ -194,7 +194,7 @@ def summary(todo: Sequence[Configuration], results: Mapping[Configuration, Resul
     failed = sum(results[each].status in ("failed", "oom") for each in todo if each in results)
     text = f"{missing} of {len(todo)} are missing" if missing else f"all {len(todo)} were measured"
     text += f", {failed} failed" if failed else ""
-    return f"{text}; the same command goes on" if missing or failed else text
+    return f"{text}; the same command continues" if missing or failed else text
 
 
 if __name__ == "__main__":

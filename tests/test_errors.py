@@ -52,3 +52,27 @@ def test_the_first_line_of_an_error_takes_along_what_a_colon_announces():
         "RuntimeError: Error in forward: sizes do not match"
     )
     assert errors.first_line(KeyError()) == "KeyError"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        # What torch adds after the first line is the same for all, and helps its developers.
+        (
+            RuntimeError(
+                "CUDA error: out of range\nCompile with `TORCH_USE_CUDA_DSA` to enable device-side assertions."
+            ),
+            "RuntimeError: CUDA error: out of range",
+        ),
+        (
+            RuntimeError(
+                "backend='inductor' raised:\nInvalidCxxCompiler: No working C++ compiler found\n\nSet TORCH_LOGS"
+            ),
+            "RuntimeError: backend='inductor' raised: InvalidCxxCompiler: No working C++ compiler found",
+        ),
+        (KeyError("conv"), "KeyError: 'conv'"),
+        (NotImplementedError(), "NotImplementedError"),
+    ],
+)
+def test_the_first_line_of_torchs_errors_says_what_failed(error, line):
+    assert errors.first_line(error) == line

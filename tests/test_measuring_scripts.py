@@ -99,9 +99,9 @@ def test_throughput_is_written_after_each_and_goes_on_last_with_what_failed(thro
     # No time: one is begun all the same.
     assert throughput("--minutes", "0") == ([1], [1])
     assert throughput("--minutes", "0") == ([2], [1, 2])
-    assert "3 of 5 are missing, 1 failed; the same command goes on" in capsys.readouterr().out
+    assert "3 of 5 are missing, 1 failed; the same command continues" in capsys.readouterr().out
     assert throughput() == ([3, 4, 5, 1], [1, 2, 3, 4, 5])
-    assert "all 5 were measured, 1 failed; the same command goes on" in capsys.readouterr().out
+    assert "all 5 were measured, 1 failed; the same command continues" in capsys.readouterr().out
     assert throughput() == ([1], [1, 2, 3, 4, 5])
 
 
@@ -146,11 +146,11 @@ def memory(monkeypatch, tmp_path):
             return {"status": "failed", "reason": "the process was ended by SIGKILL"}
         return {"status": "ok", "measured_bytes": 100, "predicted_bytes": 101, "error": 0.01}
 
-    monkeypatch.setattr(measure_memory, "ask", ask)
+    monkeypatch.setattr(measure_memory, "run_process", ask)
 
     def call(minutes, gpu="NVIDIA H200", *, rerun=False):
         before = len(asked)
-        measure_memory.go_on(todo, tmp_path / "memory.csv", gpu, minutes, rerun=rerun)
+        measure_memory.measure_missing(todo, tmp_path / "memory.csv", gpu, minutes, rerun=rerun)
         rows = list(csv.DictReader((tmp_path / "memory.csv").open())) if (tmp_path / "memory.csv").exists() else []
         return "".join(asked[before:]), "".join(row["model"] for row in rows), rows
 
@@ -162,7 +162,7 @@ def test_memory_is_written_row_by_row_and_goes_on_last_with_what_failed(memory, 
         moments = iter([0, 0, 1, 2])  # s: when the time is set, and before each
         patch.setattr(measure_memory.time, "monotonic", lambda: next(moments))
         assert memory(1.5 / 60)[:2] == ("ab", "ab")
-    assert "2 of 4 are missing; the same command goes on" in capsys.readouterr().out
+    assert "2 of 4 are missing; the same command continues" in capsys.readouterr().out
     asked, names, rows = memory(9)
     assert (asked, names) == ("cda", "abcd")
     assert "all 4 were measured, 1 failed" in capsys.readouterr().out
@@ -182,7 +182,7 @@ def test_a_process_that_is_killed_without_a_word_is_a_failed_row(monkeypatch, tm
     script = tmp_path / "dies.py"
     script.write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     monkeypatch.setattr(measure_memory, "__file__", str(script))
-    answer = measure_memory.ask(("lenet", "eval", "fp32", "nchw", "32"))
+    answer = measure_memory.run_process(("lenet", "eval", "fp32", "nchw", "32"))
     assert answer["status"] == "failed"
     assert answer["reason"].startswith("the process was ended by SIGKILL")
 

@@ -13,7 +13,7 @@ from archbench.models.identity import resolved
 from archbench.models.loaded import Model
 from archbench.reporting.charts.latency import latency_chart
 from archbench.reporting.charts.throughput import throughput_chart
-from archbench.store.database import Store, default_path
+from archbench.store.database import Store
 from archbench.store.filters import result_filter
 from archbench.store.records import Result
 
@@ -59,9 +59,10 @@ def _stored(
 
     Raises UsageError if there are none, or if a model has none.
     """
-    matching = _matching(Path(path or default_path()), wanted)
+    store = Store(path, for_reading=True)
+    matching = _matching(store, wanted)
     named = {resolved(_address(model)): _address(model) for model in what}
-    _require_results(matching, named, path or default_path())
+    _require_results(matching, named, store.path)
     own = [_as_named(result, named) for result in matching if not named or result.configuration.model in named]
     usable = [result for result in own if result.status == "ok" and is_usable(result)]
     if not usable:
@@ -71,15 +72,14 @@ def _stored(
     return usable
 
 
-def _matching(path: Path, wanted: Mapping[str, Any]) -> list[Result]:
-    store = Store(path, for_reading=True)
+def _matching(store: Store, wanted: Mapping[str, Any]) -> list[Result]:
     if not store.exists():
-        raise UsageError(f"nothing to plot: there is no store '{path}' yet; 'archbench bench MODEL' fills it")
+        raise UsageError(f"nothing to plot: there is no store '{store.path}' yet; 'archbench bench MODEL' fills it")
     with store:
         return store.results(**result_filter(**wanted))
 
 
-def _require_results(results: Sequence[Result], named: Mapping[str, str], path: str | Path) -> None:
+def _require_results(results: Sequence[Result], named: Mapping[str, str], path: Path) -> None:
     models = dict.fromkeys(result.configuration.model for result in results)
     missing = [address for model, address in named.items() if model not in models]
     if missing or not results:

@@ -14,7 +14,7 @@ from archbench.progress import Progress
 from archbench.reporting.export.tensorboard import require_tensorboard, write_logs
 from archbench.reporting.run_pictures import draw_pictures
 from archbench.reporting.training_run import TrainingRun
-from archbench.store.database import Store, default_path
+from archbench.store.database import Store
 from archbench.training import session
 from archbench.training.distributed.process_group import is_first_process
 from archbench.training.prepare import configure, require_as_begun
@@ -151,7 +151,7 @@ def _finish(path: Path, *, store: str | Path | None, tensorboard: bool) -> Train
     """Return the run of a folder, after its results are stored and its pictures and logs written."""
     result = load_run(path)
     if is_first_process():
-        with Store(Path(store or default_path())) as database:
+        with Store(store) as database:
             database.add_trainings(result.run.to_store())
         if tensorboard:
             write_logs(path / "tensorboard", result.epochs)

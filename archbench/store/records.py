@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from archbench.errors import UsageError, nearest
-
 if TYPE_CHECKING:
     from archbench.analyze.performance.roofline import Layout
     from archbench.host.machine import Kind
@@ -97,11 +95,3 @@ def described(configuration: Configuration) -> str:
     if configuration.graphs:
         words.append("graph replay")
     return ", ".join(words)
-
-
-def find_status(name: str) -> Status:
-    """Return the status of that name. Raises UsageError, naming the nearest, if there is none."""
-    for status in STATUSES:
-        if name == status:
-            return status
-    raise UsageError(f"there is no status '{name}'; there are {', '.join(STATUSES)}{nearest(name, STATUSES)}")

@@ -35,6 +35,9 @@ class TrainingResult:
     status: str
 
 
+# The first version of the store with this table.
+SINCE = 3
+
 _SQL_TYPES = {"str": "TEXT NOT NULL", "int": "INTEGER NOT NULL", "float": "REAL NOT NULL", "float | None": "REAL"}
 COLUMNS = {field.name: _SQL_TYPES[str(field.type)] for field in fields(TrainingResult)}
 

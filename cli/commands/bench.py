@@ -35,8 +35,8 @@ def bench(
 ) -> None:
     """Measure throughput, latency and memory.
 
-    Every combination of what is listed, each in processes of its own. What is finished is kept: interrupted, the same
-    command goes on with what is missing. Exit code 3 if something could not be measured or trusted.
+    Measures every combination of the values given, each in processes of its own. Results are stored as they come: after
+    an interruption, the same command continues with what is missing. Exit code 3 if a result is not reliable.
 
     Example: archbench bench alexnet vgg16 --batch 1,32 --dtype fp32,amp
     """

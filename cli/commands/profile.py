@@ -26,7 +26,7 @@ def profile(
 ) -> None:
     """Measure where the time of a step goes, layer by layer.
 
-    Rows have the names that 'archbench summary' gives them and sum to the time of a step; gaps are what is left.
+    Rows are named as in 'archbench summary' and sum to the time of a step; the row gaps is time outside all layers.
 
     Example: archbench profile vgg16 --batch 32 --mode train --top 10 --trace vgg16.json
     """

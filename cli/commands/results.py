@@ -1,4 +1,4 @@
-"""`archbench results`: what was measured; `results compare`: two of it; `results trainings`: what was trained."""
+"""`archbench results` lists stored measurements; `results compare` and `results trainings` are its subcommands."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def list_results(
     *,
     target: Destination,
 ) -> None:
-    """List what 'archbench bench' measured and kept, the newest first.
+    """List the results that 'archbench bench' stored, newest first.
 
-    Failed and flagged configurations are kept, too. An implausible rate is not shown to people; CSV and JSON have it
-    beside its status.
+    Failed and flagged configurations are stored too. Tables hide implausible rates; CSV and JSON have them beside the
+    status.
 
     Example: archbench results --model vgg16 --status ok --csv vgg16.csv
     """
@@ -58,8 +58,8 @@ def list_results(
 def compare(run_a: options.FirstRun, run_b: options.SecondRun, store: StorePath = None, *, target: Destination) -> None:
     """Compare two stored runs by their raw samples.
 
-    The ratio of their medians with its 95% interval, and in what else they differ. Not measured in turns, they are
-    less sure than 'archbench bench A --versus B'.
+    Shows the ratio of their medians with its 95% interval, and what else differs. The runs were not measured in turns,
+    so this is less certain than 'archbench bench A --versus B'.
 
     Example: archbench results compare 1f3a9c 77b2e0
     """
@@ -77,7 +77,7 @@ def trainings(
     *,
     target: Destination,
 ) -> None:
-    """List what 'archbench train' came to, one row a model of each run, the newest first.
+    """List the stored results of 'archbench train', one row per model and run, newest first.
 
     Example: archbench results trainings --model lenet
     """
@@ -92,4 +92,6 @@ def _require_no_options(context: typer.Context) -> None:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             option = f"--{name.strip('_').replace('_', '-')}"
-            raise UsageError(f"{option} before '{context.invoked_subcommand}' is of the list; write it after, or not")
+            raise UsageError(
+                f"{option} before '{context.invoked_subcommand}' belongs to the list; write it after, or leave it out"
+            )

@@ -40,13 +40,13 @@ class BenchProgress(Progress):
         if self._screen is not None:
             self._screen.close()
         if kind is not None and issubclass(kind, KeyboardInterrupt):
-            note(f"{self._done} of {self._total} are done and kept; the same command goes on")
+            note(f"{self._done} of {self._total} are done and stored; the same command continues")
 
     def start(self, total: int, done: int = 0) -> None:
         """Begin with `total` configurations, of which `done` are stored already and take no time."""
         self._total, self._num_to_measure = total, total - done
         if done:
-            note(f"{done} of {total} were measured before; --rerun measures them anew")
+            note(f"{done} of {total} were measured before; --rerun measures them again")
         console = screen()
         if console is not None:
             self._screen = _Screen(total, console)

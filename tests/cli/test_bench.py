@@ -104,7 +104,7 @@ def test_a_sweep_is_measured_kept_and_not_measured_again(archbench, here):
     assert len(results) == 2
     assert all(result.samples_s and result.environment["torch"] for result in results)
     again = archbench("bench", "lenet", "--batch", "1,2", "--format", "json", *QUICK)
-    assert "2 of 2 were measured before; --rerun measures them anew" in again[2]
+    assert "2 of 2 were measured before; --rerun measures them again" in again[2]
     assert "batch 1, fp32" not in again[2]
     assert json.loads(again[1]) == rows
     assert "[1/1]" in archbench("bench", "lenet", "--rerun", *QUICK)[2]

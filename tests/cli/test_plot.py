@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from archbench.reporting.charts.catalogue import KINDS
-from archbench.store.database import Store, default_path
+from archbench.store.database import Store
+from archbench.store.file import default_path
 from tests.helpers.chart_specs import result, write_run
 
 

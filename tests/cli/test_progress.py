@@ -40,7 +40,7 @@ def test_an_interruption_says_what_is_kept(capsys):
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert capsys.readouterr().err == "1 of 3 are done and kept; the same command goes on\n"
+    assert capsys.readouterr().err == "1 of 3 are done and stored; the same command continues\n"
 
 
 def test_what_is_left_takes_what_others_took():
@@ -135,5 +135,5 @@ def test_a_terminal_that_cannot_draw_gets_lines():
 def test_an_interruption_on_a_terminal_says_what_is_kept_below_what_was_drawn():
     _, printed, shown = on_a_terminal("wait", interrupt_at="process 2 of 5")
     assert printed == ""
-    assert "1 of 2 are done and kept; the same command goes on\n" in shown
+    assert "1 of 2 are done and stored; the same command continues\n" in shown
     assert shown.index("\x1b[?25h") < shown.index("1 of 2 are done")

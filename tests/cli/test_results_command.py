@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from archbench.store.database import Store, default_path
+from archbench.store.database import Store
+from archbench.store.file import default_path
 from archbench.store.records import Configuration, Result
 from archbench.store.trainings import TrainingResult
 
@@ -333,7 +334,7 @@ def test_a_run_against_itself_shows_no_difference(archbench, two_runs):
         (["compare", "a", "bb"], "2 runs begin with 'bb', such as bbbb2222, bbcc3333; give more characters"),
         (["compare", "a", "bbbb2223"], "there is no run 'bbbb2223'; did you mean 'bbbb2222'?"),
         (["compare", "a", "bbcc"], "run bbcc3333 is failed and has no samples to compare: no kernel"),
-        (["--model", "vgg16", "compare", "a", "bbbb"], "--model before 'compare' is of the list"),
+        (["--model", "vgg16", "compare", "a", "bbbb"], "--model before 'compare' belongs to the list"),
         (["compare", "a"], "RUN2"),
         (["compar", "a", "b"], "Did you mean 'compare'?"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from archbench.analyze.memory.footprint import footprint
 from archbench.analyze.performance.efficiency import stated_efficiency
@@ -14,13 +13,10 @@ from archbench.hardware.ceilings import title_here
 from archbench.hardware.device import Device
 from archbench.hardware.measured import measured_devices
 from archbench.host.machine import Kind, usable_cores
-from archbench.models.address import Source, find
-from archbench.models.inputs import parse_input
-from archbench.precision import Precision, find_precision
+from archbench.models.loaded import load_model
+from archbench.precision import Precision
 from archbench.store.records import Configuration
-from archbench.trace.pytree import map_tensors
 from archbench.trace.records import Operation, Trace
-from archbench.trace.tracer import trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,8 @@ class Expectation:
 
 def expect(configuration: Configuration) -> Expectation:
     """Return what a configuration is expected to take on this machine's device."""
-    record, precision = _trace(configuration), find_precision(configuration.dtype)
+    loaded = load_model(configuration.model, configuration.inputs or None, dtype=configuration.dtype)
+    record, precision = loaded.trace(configuration.batch, configuration.mode), loaded.precision
     device, published = device_here(configuration.kind, configuration.threads), _published_here(configuration.kind)
     conditions = _conditions(configuration, device, precision)
     step_s = 0.0 if conditions is None else time_s(record, conditions)
@@ -110,19 +107,3 @@ def _weight_bytes(record: Trace) -> int:
         if storage
     }
     return sum(weights.values())
-
-
-def _trace(configuration: Configuration) -> Trace:
-    source, precision = find(configuration.model), find_precision(configuration.dtype)
-    model = source.build().to(precision.model_dtype)
-    inputs = _inputs(configuration, source)
-    return trace(model, inputs, mode=configuration.mode, autocast_dtype=precision.autocast_dtype)
-
-
-def _inputs(configuration: Configuration, source: Source) -> Any:
-    """Return the inputs of a batch, floating-point ones in the dtype of the model."""
-    inputs: Any = tuple(parse_input(text).tensor(configuration.batch) for text in configuration.inputs)
-    if not inputs and source.example_inputs is not None:
-        inputs = source.example_inputs(configuration.batch)
-    dtype = find_precision(configuration.dtype).model_dtype
-    return map_tensors(inputs, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.profiler import record_function
 
-from archbench.measure.profile.attribution import LAYER
+from archbench.measure.profile.events import LAYER
 
 
 @contextmanager

@@ -14,107 +14,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from enum import Enum
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
 
 from archbench.analyze.layers import layer_table
+from archbench.measure.profile.events import LAYER, STEP, Elsewhere, Event, Place, Places, StepTimes
 from archbench.trace.records import Trace
 
-# Names of ranges, which also show in the exported trace; torch names the ranges of its optimizers.
-STEP = "step "
-LAYER = "layer "
+# torch names the ranges of its optimizers so.
 _OPTIMIZER = "Optimizer."
-
-EventKind = Literal["operator", "node", "range"]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An interval on a thread: an operator, a node of the backward pass, or a named range.
-
-    `sequence` is, for an operator, the number of nodes that its thread had created before, and for a node its number
-    on `forward_thread`; -1 if there is none. `kernel_ns` is the time of the kernels that it launched, without those of
-    events inside it. A composite operator computes nothing itself but calls other operators, or none.
-    """
-
-    name: str
-    kind: EventKind
-    start_ns: int
-    end_ns: int
-    thread: int = 1
-    sequence: int = -1
-    forward_thread: int = 0
-    kernel_ns: int = 0
-    is_composite: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """What time can be attributed to: paths of leaf modules, rows of operators, and operators known to be free."""
-
-    leaves: frozenset[str]
-    operators: frozenset[str]
-    free: frozenset[str]
-
-    def to_json(self) -> dict[str, list[str]]:
-        """Return the names by field, as JSON can hold them."""
-        return {field.name: sorted(getattr(self, field.name)) for field in fields(self)}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Iterable[str]]) -> Places:
-        """Return the places that `to_json` wrote."""
-        return cls(**{name: frozenset(names) for name, names in values.items()})
-
-
-class Elsewhere(Enum):
-    """Time that belongs to no row: the optimizer, operators outside all modules, and views."""
-
-    UPDATE = "update"
-    OUTSIDE = "outside"
-    FREE = "free"
-
-
-Place = str | Elsewhere
-
-
-@dataclass(slots=True)
-class Spent:
-    """Time in the forward and in the backward pass, in nanoseconds."""
-
-    forward_ns: int = 0
-    backward_ns: int = 0
-
-    def add(self, time_ns: int, *, is_backward: bool) -> None:
-        """Add a time to one of the two passes."""
-        if is_backward:
-            self.backward_ns += time_ns
-        else:
-            self.forward_ns += time_ns
-
-
-@dataclass(slots=True)
-class StepTimes:
-    """The time of one step and where it was spent.
-
-    `rows` has the rows of the layer table by name, and further operators under names of the same form. `outside` is
-    time outside all modules, in training the loss. The rest of `total_ns` are the gaps, negative if kernels overlap.
-    """
-
-    total_ns: int
-    rows: dict[str, Spent] = field(default_factory=dict)
-    update_ns: int = 0
-    outside: Spent = field(default_factory=Spent)
-
-    def add(self, place: Place, time_ns: int, *, is_backward: bool) -> None:
-        """Add a time to its place; the time of views stays in the gaps."""
-        if place is Elsewhere.UPDATE:
-            self.update_ns += time_ns
-        elif place is Elsewhere.OUTSIDE:
-            self.outside.add(time_ns, is_backward=is_backward)
-        elif isinstance(place, str):
-            self.rows.setdefault(place, Spent()).add(time_ns, is_backward=is_backward)
 
 
 def places_of(trace: Trace) -> Places:

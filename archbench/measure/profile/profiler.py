@@ -18,7 +18,8 @@ from torch.autograd import DeviceType  # type: ignore[attr-defined]  # public, b
 from torch.profiler import ProfilerActivity, record_function
 
 from archbench.measure.profile.annotate import annotated
-from archbench.measure.profile.attribution import STEP, Event, EventKind, Places, attribute
+from archbench.measure.profile.attribution import attribute
+from archbench.measure.profile.events import STEP, Event, EventKind, Places
 from archbench.measure.worker.channel import Channel
 from archbench.measure.worker.request import Request
 from archbench.measure.worker.step import Step, wait

@@ -1,4 +1,4 @@
-"""Worker processes: start one, never leave one behind, and describe a failure in one line."""
+"""Worker processes: start one and never leave one behind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import IO
 
 _MODULE = "archbench.measure.worker.server"
-_MAX_CHARACTERS = 300
 
 
 @contextmanager
@@ -45,10 +44,3 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait_for_the_end, daemon=True).start()
-
-
-def failure(error: Exception) -> str:
-    """Return the type and first line of an exception; also the second line if the first one ends with a colon."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    message = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
-    return f"{type(error).__name__}: {message}".removesuffix(": ")[:_MAX_CHARACTERS]

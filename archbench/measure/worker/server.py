@@ -10,11 +10,11 @@ import gc
 
 import torch
 
-from archbench.errors import ArchbenchError
+from archbench.errors import ArchbenchError, first_line
 from archbench.measure.bench import tasks
 from archbench.measure.bench.expectation import expect
 from archbench.measure.worker.channel import Channel, open_channel
-from archbench.measure.worker.process import end_with_parent, failure
+from archbench.measure.worker.process import end_with_parent
 from archbench.measure.worker.request import Request, request_from_json
 
 
@@ -35,7 +35,7 @@ def run(request: Request, channel: Channel) -> None:
         pass  # handled below, once the frames that hold the memory are gone
     except Exception as error:  # whatever a model, a compiler or a driver raises is the outcome of this configuration
         refusal = str(error) if isinstance(error, ArchbenchError) else ""
-        channel.send("failed", reason=failure(error), refusal=refusal)
+        channel.send("failed", reason=first_line(error), refusal=refusal)
         return
     else:
         return

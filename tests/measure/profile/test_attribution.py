@@ -18,7 +18,8 @@ from archbench.errors import MeasurementError
 from archbench.hardware.device import Device
 from archbench.measure.profile import profile as profiling
 from archbench.measure.profile.annotate import annotated
-from archbench.measure.profile.attribution import Event, Places, Spent, attribute, places_of
+from archbench.measure.profile.attribution import attribute, places_of
+from archbench.measure.profile.events import Event, Places, Spent
 from archbench.measure.profile.profile import median_times
 from archbench.precision import find_precision
 from archbench.trace.tracer import trace
