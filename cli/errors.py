@@ -9,7 +9,7 @@ from typing import Any
 from archbench.errors import ArchbenchError
 
 # Options and arguments that are not named as in Python; a command may have its own name for one.
-_NAMES = {"inputs": "--input", "layer": "LAYER", "model": "MODEL", "models": "MODEL"}
+_NAMES = {"inputs": "--input", "model": "MODEL", "models": "MODEL"}
 _NAMES_IN = {
     "check": {"baseline": "--against"},
     "estimate": {"count": "--devices", "devices": "--device"},

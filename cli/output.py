@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, TextIO, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO, get_type_hints
 
 import typer
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from archbench.reporting.result import TableResult
-    from archbench.reporting.table import Table
-
-_FILE_WIDTH = 160
 
 # Styles of progress displays: colours that are visible on dark and on light backgrounds.
 _STYLES = {
@@ -49,27 +46,15 @@ class Destination:
     format: Format
     path: Path | None
 
-    def deliver(self, result: TableResult | Table, document: Any = None) -> None:
+    def deliver(self, result: TableResult) -> None:
         """Print or write a result, and its caveats to standard error."""
-        from archbench.reporting.result import TableResult
-
-        stream, width = (sys.stdout, None) if self.path is None else (None, _FILE_WIDTH)
-        if isinstance(result, TableResult):
-            self.deliver_text(result.render(self.format, stream=stream, width=width))
+        if self.path is None:
+            emit(result.render(self.format, stream=sys.stdout))
         else:
-            self.deliver_text(_render(self.format, result, document, stream, width))
+            result.save(self.path, self.format)
+            note(f"wrote {self.path}")
         for caveat in result.caveats:
             warn(caveat)
-
-    def deliver_text(self, text: str) -> None:
-        """Print or write a text that is in the format already."""
-        if self.path is None:
-            emit(text)
-        else:
-            from archbench.files import write_whole
-
-            write_whole(self.path, text)
-            note(f"wrote {self.path}")
 
 
 class ReaderLeftError(Exception):
@@ -157,24 +142,6 @@ def screen() -> Console | None:
 
     console = Console(stderr=True, theme=Theme(_STYLES))
     return None if console.is_dumb_terminal else console
-
-
-def _render(format: Format, table: Table, document: Any, stream: IO[str] | None, width: int | None) -> str:
-    if format == "csv":
-        from archbench.reporting.export.csv import to_csv
-
-        return to_csv(table)
-    if format == "json":
-        from archbench.reporting.export.json import to_json
-
-        return to_json(table if document is None else document)
-    if format == "markdown":
-        from archbench.reporting.export.markdown import to_markdown
-
-        return to_markdown(table)
-    from archbench.reporting.export.text import to_text
-
-    return to_text(table, stream=stream, width=width)
 
 
 def emit(text: str) -> None:

@@ -95,5 +95,5 @@ def _chosen(layers: Sequence[LayerExplanation], name: str | None, model: str) ->
     chosen = tuple(layer for layer in layers if name in (None, layer.row.name))
     if not chosen and name is not None:
         hint = nearest(name, (layer.row.name for layer in layers))
-        raise UsageError(f"{model} has no {{layer}}{hint or f'; archbench summary {model} lists them'}", layer=name)
+        raise UsageError(f"{model} has no layer '{name}'{hint or f'; archbench summary {model} lists them'}")
     return chosen

@@ -111,8 +111,8 @@ def test_batch_and_input_are_taken(explain):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["alexnet", "con1"], "alexnet has no LAYER con1; did you mean 'conv1'?"),
-        (["alexnet", "Ω"], "alexnet has no LAYER Ω; archbench summary alexnet lists them"),
+        (["alexnet", "con1"], "alexnet has no layer 'con1'; did you mean 'conv1'?"),
+        (["alexnet", "Ω"], "alexnet has no layer 'Ω'; archbench summary alexnet lists them"),
         (["alexnte"], "did you mean 'alexnet'"),
         (["alexnet", "--output", "x.pdf"], "has none of the endings"),
         (["alexnet", "--format", "latex", "--csv", "x.csv"], "is short for --format csv"),
