@@ -25,11 +25,11 @@ from archbench.analyze.explain.derivation import (
 from archbench.analyze.explain.layer_facts import LayerFacts, per_sample
 from archbench.analyze.explain.weights import weights_of
 from archbench.trace.costs import Count, find_rule
-from archbench.trace.costs.symbolic import Value, evaluate
+from archbench.trace.costs.symbolic import Value
 from archbench.trace.records import Operation
 
 _OF_PRODUCTS = frozenset({"2·{m}", "2·{m} + {additions}"})  # as in `archbench.trace.costs.common.product`
-_PER_OUTPUT = re.compile(r"(\{\w+\}|\([^()]*\))·\{o\}")  # a cost that is the same for each output
+_POOLING = re.compile(r"(\{k\}|\(\{k\} − 1\))·\{o\}")  # as in `archbench.trace.costs.pooling`
 
 
 def macs_of(facts: LayerFacts) -> Derivation | Remark:
@@ -85,15 +85,16 @@ def _per_output(facts: LayerFacts, operations: Sequence[Operation]) -> Derivatio
     calls, elements = max(facts.row.calls, 1), prod(facts.row.output_shape or ())
     if any(prod(op.outputs[0].shape) != elements for op in operations):
         return None
-    windows, constant = [], 0
+    windows: list[tuple[str, tuple[int, ...]]] = []
+    constant = 0
     for op in operations:
         if _is_elementwise(op):
             constant += op.flops // elements
-        elif isinstance(op.flops, Count) and (rate := _PER_OUTPUT.fullmatch(op.flops.formula)):
-            windows.append((rate[1], {name: value for name, value in op.flops.values.items() if name != "o"}))
+        elif (window := _window_of(op)) is not None:
+            windows.append(window)
         else:
             return None
-    if constant % calls or windows != windows[:1] * calls * bool(windows):
+    if constant % calls or windows != windows[:1] * calls:
         return None
     formula, values = _rate(facts, constant // calls, windows[0] if windows else None)
     factors = facts.repeated(facts.row.output_shape or ())
@@ -101,16 +102,28 @@ def _per_output(facts: LayerFacts, operations: Sequence[Operation]) -> Derivatio
     return derive("FLOPs", formula, **values, o=facts.outputs, **factors)
 
 
-def _rate(facts: LayerFacts, constant: int, window: Term | None) -> Term:
+def _window_of(operation: Operation) -> tuple[str, tuple[int, ...]] | None:
+    """Return the formula per output of a pooling operator and its window, None for any other operator."""
+    if not isinstance(operation.flops, Count) or not (rate := _POOLING.fullmatch(operation.flops.formula)):
+        return None
+    kernel = operation.flops.values["k"]
+    return (rate[1], kernel) if isinstance(kernel, tuple) else None
+
+
+def _rate(facts: LayerFacts, constant: int, window: tuple[str, tuple[int, ...]] | None) -> Term:
     """Return the formula per output and its values: `constant` FLOPs, and those for the elements of a window."""
     if window is None:
         return ("{operations}·{o}", {"operations": constant}) if constant > 1 else ("{o}", {})
-    formula, values = window
-    if facts.row.type == "LocalResponseNorm" and formula == "{k}":
-        return f"({{n}} + {constant})·{{o}}", {"n": evaluate("{k}", values)}
+    formula, kernel = window
+    if facts.row.type == "LocalResponseNorm":
+        return f"({{n}} + {constant})·{{o}}", {"n": prod(kernel)}
     # torch's pooling of one dimension runs in two, of which the first has size one.
-    own = {name: v[-(len(facts.outputs) - 1) :] if isinstance(v, tuple) else v for name, v in values.items()}
-    return (f"({formula} + {{m}})·{{o}}", {**own, "m": constant}) if constant else (f"{formula}·{{o}}", own)
+    kernel = kernel[-(len(facts.outputs) - 1) :]
+    return (
+        (f"({formula} + {{m}})·{{o}}", {"k": kernel, "m": constant})
+        if constant
+        else (f"{formula}·{{o}}", {"k": kernel})
+    )
 
 
 def _sum_of_formulas(symbol: str, facts: LayerFacts, counts: Sequence[tuple[Operation, int]]) -> Derivation | None:
@@ -118,8 +131,8 @@ def _sum_of_formulas(symbol: str, facts: LayerFacts, counts: Sequence[tuple[Oper
     terms = [term for op, number in counts if (term := _formula_of(op, number, facts.batch))]
     if len(terms) < len(counts):
         return None
-    if len(terms) > 1 and terms == terms[:1] * facts.row.calls:
-        formula, values = terms[0]
+    formula, values = terms[0]
+    if len(terms) > 1 and terms == terms[:1] * facts.row.calls and "calls" not in values:
         return derive(symbol, f"({formula})·{{calls}}", **values, calls=facts.row.calls)
     return sum_of_formulas(symbol, terms) if len(terms) <= MOST_TERMS else None
 

@@ -35,7 +35,7 @@ class Remark:
     values: Mapping[str, Any]
 
 
-def derive(symbol: str, formula: str, **values: Value) -> Derivation:
+def derive(symbol: str, formula: str, /, **values: Value) -> Derivation:
     """Evaluate a formula for the values."""
     return Derivation(symbol, formula, values, evaluate(formula, values))
 

@@ -26,7 +26,7 @@ class Count(int):
     values: Mapping[str, Value]
 
 
-def count(formula: str, **values: Value) -> Count:
+def count(formula: str, /, **values: Value) -> Count:
     """Evaluate a formula, whose result is an integer, and return it with the formula and the values."""
     result = Count(evaluate(formula, values))
     result.formula, result.values = formula, values

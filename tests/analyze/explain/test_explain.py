@@ -221,14 +221,17 @@ def test_the_formula_of_a_rule_of_ones_own_is_shown(monkeypatch):
             return x.sort().values
 
     def sorting(x, *args, out, **kwargs):
-        return archbench.Cost(flops=count("{a}·{o} − {r}", a=7, o=x.shape, r=len(x)))
+        return archbench.Cost(flops=count("{symbol}·{o} − {calls}", symbol=7, o=x.shape, calls=len(x)))
 
     monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))
     archbench.register_cost(torch.ops.aten.sort, sorting)
     (layer,) = explained(nn.Sequential(Sort()), 2, 5, 3).layers
-    # 7 for each of 2·5·3 elements, less one for each of 2 samples.
-    assert lines(layer)["FLOPs"] == "7·2·5·3 − 2 = 208"
+    # 7 for each of 2·5·3 elements, less one for each of 2 samples. The names may be any, also those of the library.
+    assert lines(layer)["FLOPs"] == "7 symbol·2·5·3 − 2 calls = 208"
     assert layer.row.flops == 208
+    sort = Sort()
+    (layer,) = explained(nn.Sequential(sort, sort), 2, 5, 3).layers
+    assert figures(layer)["FLOPs"] == layer.row.flops == 2 * 208
 
 
 def test_shared_weights_are_said_to_stand_elsewhere():
