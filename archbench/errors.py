@@ -109,7 +109,10 @@ def choose(name: str, value: str, choices: Iterable[Choice]) -> Choice:
 
 def first_line(error: BaseException) -> str:
     """Return `Type: first line` of an error; a first line that ends in a colon takes the next along."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    try:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    except Exception:  # the class is the user's own
+        lines = ["its message cannot be shown"]
     text = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
     return f"{type(error).__name__}: {text}".removesuffix(": ")[:_MOST_CHARACTERS]
 

@@ -8,11 +8,31 @@ from fractions import Fraction
 
 from archbench.errors import InputError
 
+# Control characters, line and paragraph separators, marks that change the direction of text, and what is not text.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+# Of these a terminal may get ends of lines and styles, which change no more than how text looks.
+_UNPRINTABLE_ON_TERMINALS = re.compile(rf"(\x1b\[[0-9;]*m)|[\n\t]|{_UNPRINTABLE.pattern}")
+
 _SI = ("", "K", "M", "G", "T", "P", "E")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
+# No other digits than 0 to 9, and no more of them than Python converts to a number.
+_WHOLE_NUMBER = re.compile(r"0*[1-9][0-9]{0,999}")
+
 TIME_UNITS = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
 """Units of time with their seconds, the longest first."""
+
+
+def format_text(value: object) -> str:
+    r"""Return text on one line, with control characters as escapes: ESC becomes `\x1b`, as in a Python literal."""
+    return _UNPRINTABLE.sub(lambda match: repr(match[0])[1:-1], str(value))
+
+
+def printable(text: str) -> str:
+    """Return lines of text, which may have styles, as a terminal can show them: other control characters as escapes."""
+    return _UNPRINTABLE_ON_TERMINALS.sub(
+        lambda match: match[0] if match[1] or match[0] in "\n\t" else repr(match[0])[1:-1], text
+    )
 
 
 def format_integer(value: int) -> str:
@@ -100,8 +120,8 @@ def _three_digits(value: float) -> str:
 
 
 def format_figure(value: float | str) -> str:
-    """Return a figure: text unchanged, integers with all digits, floats with six significant digits."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    """Return a figure: text on one line, integers with all digits, floats with six significant digits."""
+    return f"{value:.6g}" if isinstance(value, float) else format_text(value)
 
 
 def format_dimensions(dimensions: Sequence[int]) -> str:
@@ -142,7 +162,7 @@ def parse_range(text: str, noun: str) -> list[int]:
     """
     first, dots, last = text.partition("..")
     parts = [first, last] if dots else text.split(",")
-    if not all(part.isdecimal() and int(part) for part in parts):
+    if not all(map(is_whole_number, parts)):
         raise InputError(f"'{text}' is not a valid {noun}; write whole numbers from 1, such as 32, 1,8,32 or 1..512")
     numbers = [int(part) for part in parts]
     if not dots:
@@ -154,6 +174,11 @@ def parse_range(text: str, noun: str) -> list[int]:
     while 2 * doubled[-1] < end:
         doubled.append(2 * doubled[-1])
     return list(dict.fromkeys([*doubled, end]))
+
+
+def is_whole_number(text: str) -> bool:
+    """Return whether text is a whole number from 1, in the digits 0 to 9."""
+    return _WHOLE_NUMBER.fullmatch(text) is not None
 
 
 def _scaled(value: float, base: int, units: Sequence[str]) -> str:

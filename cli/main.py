@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import io
 import logging
+import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -17,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 import archbench
-from archbench.errors import ArchbenchError
+from archbench.errors import ArchbenchError, first_line
 from archbench.reporting.export.encoding import ASCII_FALLBACKS
 from cli.commands.bench import bench
 from cli.commands.check import check
@@ -40,14 +42,17 @@ from cli.commands.summary import summary
 from cli.commands.train import train
 from cli.commands.verify import verify
 from cli.errors import message
-from cli.output import ReaderLeftError, be_quiet, emit, note, warn
+from cli.output import ReaderLeftError, be_quiet, emit, note, results_apart, warn
 
 # The base of all errors in a command line; typer has no public name for it.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 class _Commands(TyperGroup):
-    """Commands that each accept the group's --quiet and --help after their names, too."""
+    """Commands that each accept the group's --quiet and --help after their names, too.
+
+    While a command runs, what a model prints goes to standard error.
+    """
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -56,6 +61,11 @@ class _Commands(TyperGroup):
         for command in commands:
             command.params += shared
             commands += getattr(command, "commands", {}).values()
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with results_apart():
+            return super().invoke(ctx)
 
 
 app = typer.Typer(
@@ -146,7 +156,10 @@ def _resume_gc() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code: 0 done, 2 wrong use or bad input, 130 or 143 interrupted."""
+    """Run one command and return its exit code.
+
+    0 done, 2 wrong use or bad input, 70 an internal error, 130 or 143 interrupted.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=ASCII_FALLBACKS)
@@ -173,6 +186,15 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(exit_request.__context__, BrokenPipeError):
             return 0
         raise
+    except BaseException as error:  # also what a model raises: GeneratorExit, or an error that cannot be printed
+        return _complain_of_defect(error)
+
+
+def _complain_of_defect(error: BaseException) -> int:
+    """Print an error that nothing else handles as one line, or with its traceback if the user wants it."""
+    if os.environ.get("ARCHBENCH_TRACEBACK"):
+        warn("".join(traceback.format_exception(error)).rstrip())
+    return _complain(f"internal error: {first_line(error)}; ARCHBENCH_TRACEBACK=1 shows where", 70)
 
 
 def _complain(text: str, code: int) -> int:

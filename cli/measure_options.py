@@ -59,7 +59,9 @@ def complete_status(incomplete: str) -> list[str]:
 
 def parse_limit(text: str | int) -> int:
     """Return a number of results."""
-    if not str(text).isdecimal() or int(text) == 0:
+    from archbench.units import is_whole_number
+
+    if not is_whole_number(str(text)):
         raise typer.BadParameter(f"'{text}' is not a number of results; give a whole number from 1")
     return int(text)
 

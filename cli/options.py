@@ -22,8 +22,10 @@ def complete_model(incomplete: str) -> list[str]:
 
 def parse_batch_size(text: str | int) -> int:
     """Return a number of samples."""
-    if not str(text).isdecimal() or int(text) == 0:
-        raise typer.BadParameter(f"'{text}' is not a batch size; give a whole number from 1")
+    from archbench.units import is_whole_number
+
+    if not is_whole_number(str(text)):
+        raise typer.BadParameter(f"'{text}' is not a valid batch size; give a whole number from 1")
     return int(text)
 
 

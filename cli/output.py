@@ -6,7 +6,8 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO, get_type_hints
@@ -15,6 +16,7 @@ import typer
 
 from archbench.errors import OutputError, UsageError
 from archbench.reporting.export.formats import Format, format_of
+from archbench.units import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,10 +50,12 @@ class Destination:
 
     def deliver(self, result: TableResult) -> None:
         """Print or write a result, and its caveats to standard error."""
-        if self.path is None:
-            emit(result.render(self.format, stream=sys.stdout))
-        else:
-            result.save(self.path, self.format)
+        with results_on_stdout():
+            if self.path is None:
+                emit(result.render(self.format, stream=sys.stdout))
+            else:
+                result.save(self.path, self.format)
+        if self.path is not None:
             note(f"wrote {self.path}")
         for caveat in result.caveats:
             warn(caveat)
@@ -101,6 +105,65 @@ def destination(
     return Destination(format or "table", output)
 
 
+class _Stdout:
+    """Standard output while a command runs, set apart for results; `descriptor` is None if only `sys.stdout` is."""
+
+    stream: TextIO | None = None
+    descriptor: int | None = None
+
+
+@contextmanager
+def results_apart() -> Iterator[None]:
+    """Send to standard error what is printed in a block, also by subprocesses and with `os.write`; not the results."""
+    if sys.stdout is None or sys.stderr is None or _Stdout.stream is not None:
+        yield
+        return
+    _Stdout.stream, _Stdout.descriptor = sys.stdout, _copy_of_stdout()
+    try:
+        _send_stdout_to_stderr()
+        yield
+    finally:
+        _restore_stdout()
+        if _Stdout.descriptor is not None:
+            os.close(_Stdout.descriptor)
+        _Stdout.stream = _Stdout.descriptor = None
+
+
+@contextmanager
+def results_on_stdout() -> Iterator[None]:
+    """Have standard output in its place within a block that writes results."""
+    if _Stdout.stream is None or sys.stdout is _Stdout.stream:
+        yield
+        return
+    _restore_stdout()
+    try:
+        yield
+    finally:
+        _send_stdout_to_stderr()
+
+
+def _copy_of_stdout() -> int | None:
+    """Return a copy of the file descriptor of standard output, None if `sys.stdout` is something else."""
+    try:
+        return os.dup(1) if sys.stdout.fileno() == 1 and sys.stderr.fileno() == 2 else None
+    except (OSError, ValueError):  # it has no descriptor
+        return None
+
+
+def _send_stdout_to_stderr() -> None:
+    if _Stdout.descriptor is not None:
+        os.dup2(2, 1)
+    sys.stdout = sys.stderr
+
+
+def _restore_stdout() -> None:
+    """Have standard output where it was, even if a model has put something else in its place."""
+    assert _Stdout.stream is not None, "called only while results are apart"
+    sys.stdout = _Stdout.stream
+    if _Stdout.descriptor is not None:
+        os.dup2(_Stdout.descriptor, 1)
+
+
 class _Verbosity:
     """Whether the running command was asked to be quiet."""
 
@@ -128,7 +191,7 @@ def warn(text: str) -> None:
     if sys.stderr is None:  # print would use standard output, where the results are
         return
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
     except OSError:  # a closed standard error does not stop the work
         _abandon(sys.stderr)
 
@@ -146,10 +209,15 @@ def screen() -> Console | None:
 
 def emit(text: str) -> None:
     """Write a whole text to standard output. Raises ReaderLeftError or OutputError."""
+    with results_on_stdout():
+        _write(text)
+
+
+def _write(text: str) -> None:
     if sys.stdout is None:
         raise OutputError("cannot write to standard output: it is closed")
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
         sys.stdout.flush()
     except BrokenPipeError as error:
         _abandon(sys.stdout)

@@ -79,7 +79,10 @@ Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Folder for the run; default: a new one below runs/.")
 ]
 Resume = Annotated[
-    Path | None, typer.Option("--resume", metavar="DIR", help="Continue the run in a folder where it was interrupted.")
+    Path | None,
+    typer.Option(
+        "--resume", metavar="DIR", help="Continue an interrupted run; executes its model's file, as MODEL does."
+    ),
 ]
 CheckpointEvery = Annotated[
     float,

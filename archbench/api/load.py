@@ -27,7 +27,7 @@ def load(address: str, *, dtype: str = "fp32", **arguments: Any) -> nn.Module:
     source = find(address)
     source = replace(source, arguments={**source.arguments, **arguments})
     try:
-        model = source.builder(**source.arguments)
+        model = source.build_with_data()
     except (Exception, SystemExit) as error:  # the user's own code may raise anything
         raise source.blame(AddressError(f"{address}: its builder fails: {first_line(error)}"), error) from error
     if not isinstance(model, nn.Module):

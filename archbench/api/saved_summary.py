@@ -10,6 +10,10 @@ from typing import Any
 from archbench.analyze.layers import LayerRow, LayerTable, Totals
 from archbench.errors import InputError
 
+# Larger numbers are not counts of a network, and exceed what a float can hold.
+_LARGEST = 10**100
+_COUNTS = ("params", "macs", "output_bytes")
+
 
 def read_fields(path: Path) -> dict[str, Any]:
     """Return the fields of the `Summary` in a file. Raises InputError if it cannot be read or is not a summary."""
@@ -26,13 +30,15 @@ def read_fields(path: Path) -> dict[str, Any]:
         }
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         advice = f"'archbench summary MODEL --output {path}' writes one"
         raise InputError(f"'{path}' is not a summary; {advice}") from error
 
 
 def _table(document: dict[str, Any]) -> LayerTable:
     numbers = {name: value for name, value in document["totals"].items() if isinstance(value, int)}
+    if not all(abs(value) < _LARGEST for value in numbers.values()):
+        raise ValueError("a total is not a count")
     totals: dict[str, Any] = {field.name: numbers.get(field.name) for field in fields(Totals)}
     return LayerTable(
         rows=_rows(document.get("layers", ())),
@@ -52,7 +58,7 @@ def _rows(records: Any) -> tuple[LayerRow, ...]:
 
 
 def _row(record: dict[str, Any]) -> LayerRow:
-    if not all(isinstance(record[name], int) for name in ("params", "macs", "output_bytes")):
+    if not all(isinstance(record[name], int) and record[name] < _LARGEST for name in _COUNTS):
         raise TypeError("a count is not a number")
     if not all(isinstance(record[name], (list, type(None))) for name in ("input_shape", "output_shape")):
         raise TypeError("a shape is not a list")

@@ -29,6 +29,7 @@ from archbench.errors import AddressError, ArchbenchError, first_line, nearest
 from archbench.models.card import Card, card_of
 from archbench.models.revisions import checked_out, parse_revision
 from archbench.models.user_code import import_module, load_file, user_lines
+from archbench.models.user_context import load_own_package, running_user_code, without_user_modules
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,13 +64,19 @@ class Source:
         from archbench.trace.meta_build import build
 
         try:
-            model, _ = build(self.builder, self.arguments)
+            with running_user_code():
+                model, _ = build(self.builder, self.arguments)
         except (Exception, SystemExit) as error:  # the user's own code may raise anything
             problem = str(error) if isinstance(error, ValueError) else f"its builder fails: {first_line(error)}"
             raise self.blame(AddressError(f"{self.address}: {problem}"), error) from error
         if not isinstance(model, torch.nn.Module):
             raise AddressError(f"{self.address} returned type {type(model).__name__}, not torch.nn.Module")
         return model
+
+    def build_with_data(self) -> nn.Module:
+        """Return the model as its builder makes it, on torch's default device; errors are the builder's own."""
+        with running_user_code():
+            return self.builder(**self.arguments)
 
     def blame(self, raised: ArchbenchError, cause: BaseException) -> ArchbenchError:
         """Return `raised` with the lines of the user's own code that led to `cause`."""
@@ -95,7 +102,7 @@ def model_names() -> list[str]:
 
 def find(address: str) -> Source:
     """Return the builder at an address. Raises AddressError, with the nearest name, if there is none."""
-    match = re.fullmatch(r"(?P<target>[^?]*?)(@(?P<classes>[^?@/]*))?(\?(?P<options>.*))?", address)
+    match = re.fullmatch(r"(?P<target>[^?]*?)(@(?P<classes>[^?@/:]*))?(\?(?P<options>.*))?", address)
     assert match is not None, "every part of the pattern may be empty"
     target = _find_builder(match["target"], address)
     arguments = _parse_options(match["options"] or "", address)
@@ -107,9 +114,15 @@ def find(address: str) -> Source:
     return Source(address, target.builder, arguments, card, usual, target.example_inputs, target.home)
 
 
+def user_code_of(address: str) -> str:
+    """Return the file or module of the user's own that an address executes, `""` for models of installed libraries."""
+    place = address.partition("?")[0].rpartition(":")[0]
+    return "" if place in ("torchvision", "timm") else place
+
+
 def _find_builder(target: str, address: str) -> _Builder:
     if ":" not in target:
-        return _Builder(_entry_point(target).load())
+        return _Builder(_load_entry_point(_entry_point(target)))
     place, _, name = target.rpartition(":")
     if place == "torchvision":
         return _from_torchvision(name)
@@ -118,11 +131,12 @@ def _find_builder(target: str, address: str) -> _Builder:
     if place.startswith("git:"):
         place = str(checked_out(*parse_revision(place, address)))
     module = load_file(Path(place)) if place.endswith(".py") else import_module(place, address)
-    origin = Path(module.__file__ or ".").resolve()
+    levels = 0 if place.endswith(".py") else place.count(".")
+    origin = getattr(module, "__file__", None)  # a builtin module has none, that of a namespace package is None
     return _Builder(
         builder=_attribute(module, name, address),
         example_inputs=getattr(module, "example_inputs", None),
-        home=origin.parents[0 if place.endswith(".py") else place.count(".")],
+        home=None if origin is None else Path(origin).resolve().parents[levels],
     )
 
 
@@ -132,6 +146,16 @@ def _entry_point(name: str) -> EntryPoint:
         hint = nearest(name, installed.names) or "; 'archbench list' lists the models"
         raise AddressError(f"there is no model '{name}'{hint}")
     return installed[name]
+
+
+def _load_entry_point(entry: EntryPoint) -> Callable[..., nn.Module]:
+    """Import an installed builder; a module of the user's with the name of its package does not come in between."""
+    package = entry.module.partition(".")[0]
+    if package == "zoo":
+        load_own_package(package)
+    with without_user_modules():
+        builder: Callable[..., nn.Module] = entry.load()
+    return builder
 
 
 def _from_torchvision(name: str) -> _Builder:
@@ -186,7 +210,7 @@ def _literal(text: str) -> Any:
 
 
 def _parse_classes(text: str, address: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
+    if re.fullmatch(r"[1-9][0-9]{0,17}", text) is None:
         raise AddressError(f"{address}: '@{text}' is not a valid number of classes; write for example @10")
     return int(text)
 

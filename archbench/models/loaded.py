@@ -17,6 +17,7 @@ from archbench.errors import ForwardError, InputError, UsageError
 from archbench.models.address import Source, find
 from archbench.models.card import Card
 from archbench.models.inputs import InputSpec, advice, specs_of
+from archbench.models.user_context import running_user_code
 from archbench.precision import Precision, find_precision
 from archbench.trace.activation_checkpointing import checkpoint_modules
 from archbench.trace.optimizer_step import Optimizer
@@ -78,7 +79,9 @@ class LoadedModel:
     def run(self, job: Callable[[Any], Result], batch: int) -> Result:
         """Return what `job` makes of the inputs of a batch. Raises ForwardError with advice on inputs that work."""
         try:
-            return job(self.inputs(batch))
+            inputs = self.inputs(batch)
+            with running_user_code():
+                return job(inputs)
         except ForwardError as error:
             if self.source is None:
                 raise
@@ -91,7 +94,8 @@ class LoadedModel:
         assert self.source is not None, "only an address brings its own example"
         assert self.source.example_inputs is not None, "called only where there is one"
         try:
-            return self.source.example_inputs(batch)
+            with running_user_code():
+                return self.source.example_inputs(batch)
         except (Exception, SystemExit) as error:  # the user's own code may raise anything
             failed = InputError(f"{self.name}: example_inputs({batch}) fails: {type(error).__name__}: {error}")
             raise self.source.blame(failed, error) from error

@@ -25,7 +25,7 @@ def checked_out(revision: str, path: Path) -> Path:
     if key not in _FOLDERS:
         folder_of_revision = tempfile.TemporaryDirectory(prefix="archbench-")
         with tarfile.open(fileobj=io.BytesIO(_git(root, "archive", key[1]))) as archive:
-            archive.extractall(folder_of_revision.name, filter="data")
+            archive.extractall(folder_of_revision.name, filter=_inside)
         _FOLDERS[key] = folder_of_revision
     # The path may reach the repository through a link.
     inside = (folder.resolve() / absolute.relative_to(folder)).relative_to(root.resolve())
@@ -33,6 +33,14 @@ def checked_out(revision: str, path: Path) -> Path:
     if not file.is_file():
         raise AddressError(f"revision {revision} has no file '{inside}'")
     return file
+
+
+def _inside(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """Return a member as the `data` filter accepts it, None for a link that leads out of the repository."""
+    try:
+        return tarfile.data_filter(member, folder)
+    except tarfile.FilterError:
+        return None
 
 
 def parse_revision(place: str, address: str) -> tuple[str, Path]:

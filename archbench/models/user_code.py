@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from archbench.errors import AddressError, first_line
+from archbench.models.user_context import NAMESAKES, running_user_code
 
 # Libraries and this package itself may lie below a user's folder.
 _LIBRARIES = (Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("stdlib")), Path(__file__).parents[1])
@@ -21,9 +22,11 @@ def import_module(name: str, address: str) -> ModuleType:
     if not name or name.startswith("."):
         raise AddressError(f"'{address}' names no module; write package.module:Name or path/to/file.py:Name")
     home = Path.cwd()
+    NAMESAKES.look_in(home)
     sys.path.insert(0, str(home))
     try:
-        return importlib.import_module(name)
+        with running_user_code():
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise AddressError(f"{address}: there is no module '{error.name}' to import") from error
@@ -40,6 +43,14 @@ def load_file(path: Path) -> ModuleType:
         raise AddressError(f"there is no file '{path}'")
     home = path.resolve().parent
     _SIBLINGS.enter(home)
+    NAMESAKES.look_in(home)
+    absolute = path.absolute()
+    with running_user_code():
+        return _execute(absolute, path)
+
+
+def _execute(path: Path, shown: Path) -> ModuleType:
+    """Run a file as a module; errors name it as `shown`."""
     # Its own name, as if imported, unless another module has it: a second net.py, a random.py.
     is_taken = path.stem in sys.modules or path.stem in sys.stdlib_module_names
     name = f"{path.stem}_{len(sys.modules)}" if is_taken else path.stem
@@ -51,7 +62,7 @@ def load_file(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # the user's own code may raise anything
-        raise _loading_failed(str(path), home, error) from error
+        raise _loading_failed(str(shown), path.resolve().parent, error) from error
     return module
 
 
@@ -74,6 +85,7 @@ class _SiblingModules:
                 if _is_users(getattr(sys.modules[name], "__file__", None), self._home):
                     del sys.modules[name]
             sys.path.remove(str(self._home))
+            NAMESAKES.forget()
         self._home, self._modules_before = home, set(sys.modules)
         sys.path.insert(0, str(home))
         if str(Path.cwd()) not in sys.path:

@@ -19,6 +19,7 @@ from archbench.units import (
     format_percent,
     format_ratio,
     format_step,
+    format_text,
     format_time,
 )
 
@@ -41,7 +42,7 @@ Kind = Literal[
 ]
 
 _TEXT: dict[Kind, Callable[[Any], str]] = {
-    "text": str,
+    "text": format_text,
     "figure": format_figure,
     "integer": format_integer,
     "count": format_count,
@@ -50,7 +51,7 @@ _TEXT: dict[Kind, Callable[[Any], str]] = {
     "measure": format_measure,
     "percent": format_percent,
     "time": format_time,
-    "plain": str,
+    "plain": format_text,
     "change": format_change,
     "change_bytes": format_bytes_change,
     "shape": format_dimensions,

@@ -8,7 +8,8 @@ with Store() as store:
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,8 @@ class Store(StoreFile):
                 return []
             query = f"{trainings.SELECT} WHERE {where} {_NEWEST} LIMIT ?"
             rows = self.connection.execute(query, values).fetchall()
-        return [from_row(TrainingResult, dict(row)) for row in rows]
+        with self._damage_reported():
+            return [from_row(TrainingResult, dict(row)) for row in rows]
 
     def _select(self, wanted: Mapping[str, Value], order: str, *, limit: int) -> list[Result]:
         where, values = _condition(wanted)
@@ -121,10 +123,16 @@ class Store(StoreFile):
         return [self._result(row) for row in rows]
 
     def _result(self, row: sqlite3.Row) -> Result:
-        try:
+        with self._damage_reported(f"result '{row['run_id']}'"):
             return results.result_from_row(dict(row))
-        except (ValueError, TypeError) as error:
-            raise StoreError(f"the store '{self.path}' is damaged: result '{row['run_id']}' cannot be read") from error
+
+    @contextmanager
+    def _damage_reported(self, what: str = "a training") -> Iterator[None]:
+        """Raise StoreError for a row with values that no version of archbench writes."""
+        try:
+            yield
+        except (ValueError, TypeError, RecursionError) as error:
+            raise StoreError(f"the store '{self.path}' is damaged: {what} cannot be read") from error
 
 
 def import_store(source: str | Path, target: str | Path | None = None) -> tuple[int, int]:

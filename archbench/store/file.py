@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from archbench.errors import StoreError
+from archbench.errors import ArchbenchError, StoreError
 from archbench.files import data_directory
 from archbench.store import results, trainings
 from archbench.store.results import VERSION
@@ -38,12 +38,13 @@ class StoreFile:
 
     def __enter__(self) -> Self:
         with self.translated("open"):
-            self.connection = self._connect()
             try:
-                self._prepare()
-            except BaseException:
-                self.connection.close()
-                raise
+                self._open("ro&immutable=1" if self._is_immutable() else "rw" if self._for_reading else "rwc")
+            except sqlite3.OperationalError:
+                # On a full disk the files beside a store cannot be made; without a log it can be read without them.
+                if not self._for_reading or self._has_log():
+                    raise
+                self._open("ro&immutable=1")
         return self
 
     def __exit__(
@@ -58,12 +59,19 @@ class StoreFile:
                 raise StoreError(f"'{self.path}' is not a file, so not a store of archbench's results")
             return self.path.exists()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _open(self, mode: str) -> None:
+        self.connection = self._connect(mode)
+        try:
+            self._prepare()
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
         if not self.exists():
             if self._for_reading:
                 raise StoreError(f"there is no store '{self.path}'")
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        mode = "rwc" if not self._for_reading else "ro&immutable=1" if self._is_immutable() else "rw"
         address = f"{self.path.resolve().as_uri()}?mode={mode}"
         # Without an isolation level sqlite3 begins no transactions of its own.
         connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None)
@@ -71,9 +79,14 @@ class StoreFile:
         return connection
 
     def _is_immutable(self) -> bool:
-        """Return whether the folder is read-only and has no write-ahead log: SQLite then needs no files beside it."""
+        """Return whether it is read from a read-only folder without a log: SQLite then needs no files beside it."""
+        return self._for_reading and not os.access(self.path.resolve().parent, os.W_OK) and not self._has_log()
+
+    def _has_log(self) -> bool:
+        """Return whether there is a write-ahead log beside the file that has something in it."""
         file = self.path.resolve()
-        return not os.access(file.parent, os.W_OK) and not file.with_name(f"{file.name}-wal").exists()
+        log = file.with_name(f"{file.name}-wal")
+        return log.exists() and log.stat().st_size > 0
 
     def _prepare(self) -> None:
         """Check the file, and unless `for_reading`, create or upgrade its tables."""
@@ -141,7 +154,10 @@ class StoreFile:
 
     def pragma(self, name: str) -> int:
         """Return an integer setting of the database."""
-        return int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
+        row = self.connection.execute(f"PRAGMA {name}").fetchone()
+        if row is None:  # only in a damaged file
+            raise sqlite3.DatabaseError(f"it has no {name}")
+        return int(row[0])
 
     @contextmanager
     def transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
@@ -155,11 +171,11 @@ class StoreFile:
         """Raise errors of the database as StoreError with one line."""
         try:
             yield
-        except StoreError:
+        except ArchbenchError:
             raise
         except sqlite3.IntegrityError as error:
             raise StoreError(f"cannot {what} the store '{self.path}': it has that result already") from error
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError, OverflowError) as error:
             raise StoreError(f"cannot {what} the store '{self.path}': {_reason(error)}") from error
 
 

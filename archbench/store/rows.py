@@ -10,6 +10,10 @@ from typing import Any, TypeVar
 
 Record = TypeVar("Record")
 
+# The Python types of a column's values by the annotation of the field; all other simple fields are texts.
+_TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float)}
+_TYPES |= dict.fromkeys(("Status", "Kind", "Mode", "PrecisionName", "Layout"), str)
+
 
 def to_row(record: Any) -> dict[str, Any]:
     """Return a record's values by column; the fields of a nested record become columns of the same row."""
@@ -30,7 +34,10 @@ def from_row(record_type: type[Record], row: Mapping[str, Any], **nested: Any) -
     """
     assert is_dataclass(record_type), "rows hold dataclasses"
     columns = [field for field in fields(record_type) if field.name in row]
-    return record_type(**{field.name: _decoded(str(field.type), row[field.name]) for field in columns}, **nested)
+    values = {field.name: _decoded(str(field.type), row[field.name]) for field in columns}
+    for field in columns:
+        _require_type(str(field.type), values[field.name])
+    return record_type(**values, **nested)
 
 
 def plain(value: Any) -> Any:
@@ -48,6 +55,13 @@ def insert(table: str, columns: Iterable[str]) -> str:
     """Return the SQL that adds a row with named values to a table."""
     names = list(columns)
     return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})"
+
+
+def _require_type(type_name: str, value: Any) -> None:
+    """Raise TypeError for a value that SQLite can keep in any column, but the field cannot have."""
+    names = type_name.split(" | ")
+    if names[0] in _TYPES and not (value is None and "None" in names) and not isinstance(value, _TYPES[names[0]]):
+        raise TypeError(f"{type(value).__name__} where {type_name} is expected")
 
 
 def _decoded(type_name: str, value: Any) -> Any:

@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from archbench.errors import InputError
+from archbench.models.user_context import running_user_code
 from archbench.precision import Precision
 from archbench.trace.pytree import tensors_in
 from archbench.training.distributed.process_group import ProcessGroup
@@ -128,14 +129,14 @@ class Learner:
             torch.cuda.empty_cache()
 
     def _scores_in_parts(self, inputs: Tensor) -> Tensor:
-        with torch.no_grad(), self._autocast():
+        with torch.no_grad(), self._autocast(), running_user_code():
             return torch.cat([scores_of(self.model(part)) for part in inputs.chunk(self.parts)])
 
     def _gradients_in_parts(self, inputs: Tensor, labels: Tensor) -> float:
         self._optimizer.zero_grad()
         total = torch.zeros((), device=inputs.device)
         for part, part_labels in zip(inputs.chunk(self.parts), labels.chunk(self.parts), strict=True):
-            with self._autocast():
+            with self._autocast(), running_user_code():
                 scores = scores_of(self._forward(part))
             loss = cross_entropy(scores.float(), part_labels) * (len(part) / len(inputs))
             self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's

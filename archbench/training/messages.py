@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
+from archbench.models.address import user_code_of
 from archbench.training.run_dir.records import Epoch, Outcome
 from archbench.units import format_measure, format_percent, format_time
+
+
+def report_user_code(run: Path, models: Iterable[str]) -> None:
+    """Log which files the models of a run folder execute; as a warning if a file lies in the folder itself."""
+    for code in dict.fromkeys(filter(None, map(user_code_of, models))):
+        is_within = code.endswith(".py") and Path(code).resolve().is_relative_to(run.resolve())
+        level = logging.WARNING if is_within else logging.INFO
+        logging.getLogger("archbench").log(level, "running '%s', which the run in '%s' names as its model", code, run)
 
 
 def expected_time(seconds: Mapping[str, float], seeds: int) -> str:

@@ -13,11 +13,14 @@ import torch
 from archbench.analyze.layers import layer_table
 from archbench.errors import UsageError, choose
 from archbench.files import plain_name
+from archbench.models.user_context import running_user_code
 from archbench.trace.tracer import trace
 from archbench.training.config import TrainConfig, differences, from_record
 from archbench.training.data.augmentation import find_augmentation
 from archbench.training.data.records import Data
 from archbench.training.data.sources import load_data
+from archbench.training.distributed.process_group import is_first_process
+from archbench.training.messages import report_user_code
 from archbench.training.model.adapt import Adapted
 from archbench.training.recipes import find_recipe
 from archbench.training.run_dir.paths import RunFolder
@@ -115,6 +118,8 @@ def reopen(folder: RunFolder, *, device: str, threads: int, data: str | None = N
     config = replace(from_record(record["plan"]), device=device, threads=threads)
     if data is not None:
         config = replace(config, data=_absolute(data))
+    if is_first_process():
+        report_user_code(folder.path, config.models)
     images = load_data(config.data)
     if images.digest != config.data_digest:
         raise UsageError(f"'{folder.path}' was begun with other images than '{config.data}' has now")
@@ -167,7 +172,8 @@ def _model_infos(config: TrainConfig, data: Data) -> dict[str, ModelInfo]:
 
 
 def _info(adapted: Adapted) -> ModelInfo:
-    totals = layer_table(trace(adapted.model, torch.empty(1, *adapted.input_shape, device="meta"))).totals
+    with running_user_code():
+        totals = layer_table(trace(adapted.model, torch.empty(1, *adapted.input_shape, device="meta"))).totals
     return ModelInfo(adapted.input_shape, totals.params, totals.macs, adapted.notes)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -126,10 +128,13 @@ class Run:
         return self._write_trained(folder, trained)
 
     def _write_trained(self, folder: SeedFolder, trained: Trained) -> Outcome:
+        outcome = trained.outcome
         if self._group.is_first:
-            write_whole(folder.final, _serialised(trained.model.state_dict()))
+            final = _serialised(trained.model.state_dict())
+            outcome = replace(outcome, final_sha256=hashlib.sha256(final).hexdigest())
+            write_whole(folder.final, final)
             write_predictions(folder.predictions, trained.predictions)
-        return self._write_outcome(folder, trained.outcome)
+        return self._write_outcome(folder, outcome)
 
     def _write_outcome(self, folder: SeedFolder, outcome: Outcome) -> Outcome:
         """Write the outcome, after all other files; then remove the checkpoints of a complete training."""

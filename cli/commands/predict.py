@@ -31,7 +31,8 @@ def predict(
 ) -> None:
     """Show the five classes that a trained model finds most probable for pictures of your own.
 
-    Each picture is prepared as the training images are: its central square, resized to their size.
+    Each picture is prepared as the training images are: its central square, resized to their size. A run whose model
+    is a file (net.py:Net) executes that file, also if it lies in RUN: predict only with runs that you trust.
 
     Example: archbench predict runs/lenet-digits three.png --sheet three-predicted.png
     """

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import shutil
 
 import pytest
 import torch
@@ -10,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 import archbench
+from archbench.files import plain_name
 
 
 class Recorder(archbench.Progress):
@@ -185,3 +189,73 @@ def test_predict_leaves_random_numbers_as_they_were(run):
     torch.manual_seed(3)
     run.predict(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
     assert torch.rand(1) == expected
+
+
+@pytest.fixture
+def archbench_cli(request):
+    """The command line; `archbench` is the library here."""
+    return request.getfixturevalue("archbench")
+
+
+@pytest.fixture
+def copied(run, tmp_path):
+    """A copy of the run, to be damaged."""
+    shutil.copytree(run.path, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+IMAGE = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
+
+
+def test_predict_refuses_parameters_that_have_changed(copied):
+    assert len(archbench.predict(copied, IMAGE).predictions) == 1
+    final = copied / "models" / "lenet" / "seed-0" / "final.pt"
+    data = bytearray(final.read_bytes())
+    data[2000:2032] = bytes(byte ^ 255 for byte in data[2000:2032])
+    final.write_bytes(data)
+    with pytest.raises(archbench.UsageError, match="has changed since it was written"):
+        archbench.predict(copied, IMAGE)
+
+
+def test_predict_reads_runs_of_earlier_versions_and_says_where_probabilities_are_not_numbers(archbench_cli, copied):
+    seed = copied / "models" / "lenet" / "seed-0"
+    outcome = json.loads((seed / "outcome.json").read_text())
+    del outcome["final_sha256"]
+    (seed / "outcome.json").write_text(json.dumps(outcome))
+    assert archbench.predict(copied, IMAGE).caveats == ()
+    state = torch.load(seed / "final.pt")
+    torch.save({name: value * float("nan") for name, value in state.items()}, seed / "final.pt")
+    Image.new("L", (8, 8)).save(copied / "image.png")
+    code, out, err = archbench_cli("predict", str(copied), str(copied / "image.png"), "--format", "json")
+    assert (code, json.loads(out)[0]["probability_1"]) == (0, None)
+    assert "the probabilities of 1 of 1 images are not numbers" in err
+
+
+def test_predict_and_resume_name_the_file_that_a_run_executes(archbench_cli, copied):
+    (copied / "evil.py").write_text(
+        "import archbench.models.address as a\n"
+        "def lenet(num_classes=10, **kwargs): return a.find('lenet').builder(num_classes=num_classes, **kwargs)\n"
+    )
+    address = f"{copied}/evil.py:lenet"
+    seed = copied / "models" / "lenet" / "seed-0"
+    for path in (copied / "run.json", copied / "accuracy.csv", copied / "metrics.csv", seed / "outcome.json"):
+        path.write_text(path.read_text().replace('"lenet"', json.dumps(address)).replace("\nlenet,", f"\n{address},"))
+    record = json.loads((copied / "run.json").read_text())
+    record["plan"]["size"] = 32
+    (copied / "run.json").write_text(json.dumps(record))
+    seed.parent.rename(seed.parent.with_name(plain_name(address)))
+    Image.new("L", (8, 8)).save(copied / "image.png")
+    code, _, err = archbench_cli("--quiet", "predict", str(copied), str(copied / "image.png"))
+    assert (code, err) == (0, f"running '{copied}/evil.py', which the run in '{copied}' names as its model\n")
+    code, _, err = archbench_cli("--quiet", "train", "--resume", str(copied))
+    assert err.startswith(f"running '{copied}/evil.py'")
+
+
+def test_predict_reads_regular_files_only_and_hides_the_warning_about_large_images(run, tmp_path, recwarn, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(archbench.DataError, match="is not a file"):
+        run.predict(tmp_path / "pipe.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    Image.new("L", (12, 12)).save(tmp_path / "large.png")
+    run.predict(tmp_path / "large.png")
+    assert [str(warning.message) for warning in recwarn if "decompression" in str(warning.message)] == []

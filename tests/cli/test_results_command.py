@@ -202,7 +202,7 @@ def test_a_status_like_none_is_one_line_with_all(archbench):
     ("options", "said"),
     [
         ("--dtype bf61", "did you mean 'bf16'?"),
-        ("--batch 0", "'0' is not a batch size"),
+        ("--batch 0", "'0' is not a valid batch size"),
         ("--limit 0", "'0' is not a number of results"),
         ("--mode evil", "'evil'"),
     ],

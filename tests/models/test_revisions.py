@@ -43,6 +43,22 @@ def test_a_file_that_is_no_more_can_still_be_named(repository):
     assert checked_out("HEAD", repository / "net.py").read_text().startswith("from torch")
 
 
+@pytest.mark.parametrize("target", ["/mnt/data", "../../elsewhere", "/"])
+def test_links_that_leave_the_repository_are_left_out(repository, target):
+    (repository / "data").symlink_to(target)
+    (repository / "near.py").symlink_to("net.py")
+    git = ("git", "-c", "user.name=A", "-c", "user.email=a@b.c")
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "links"], check=True)
+    assert find("git:HEAD:net.py:Net").build().out_features == 5
+    assert find("git:HEAD:near.py:Net").build().out_features == 5
+
+
+@pytest.mark.parametrize("revision", ["HEAD@{0}", "@", "@{0}", "@~0"])
+def test_a_revision_may_have_an_at_sign(repository, revision):
+    assert find(f"git:{revision}:net.py:Net").build().out_features == 5
+
+
 @pytest.mark.parametrize(
     ("address", "message"),
     [

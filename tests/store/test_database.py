@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -435,6 +436,40 @@ def test_a_store_that_lost_pages_says_so(path):
         store.results()
 
 
+@pytest.mark.parametrize(
+    "column", ["model", "started_at", "status", "images_per_s", "batch", "samples_s", "environment"]
+)
+@pytest.mark.parametrize("value", [b"\xff\xfe", b"{", "text"])
+def test_a_result_with_values_of_other_types_is_damaged(filled, column, value):
+    if value == "text" and column in ("model", "started_at", "status"):
+        return
+    with sqlite3.connect(filled) as connection:
+        connection.execute(f"UPDATE results SET {column} = ?", (value,))
+    connection.close()
+    with Store(filled, for_reading=True) as store, pytest.raises(StoreError, match="is damaged: result 'a' cannot be"):
+        store.results()
+
+
+def test_a_store_with_random_bytes_changed_is_read_or_refused(filled, tmp_path):
+    content, numbers = filled.read_bytes(), random.Random(0)
+    for trial in range(60):
+        changed = bytearray(content)
+        for _ in range(20):
+            changed[numbers.randrange(len(changed) if trial % 2 else 4096)] = numbers.randrange(256)
+        path = tmp_path / f"{trial}.sqlite"
+        path.write_bytes(changed)
+        # Any other error fails the test.
+        with suppress(StoreError), Store(path, for_reading=True) as store:
+            store.results()
+            store.trainings()
+            store.count()
+
+
+def test_numbers_beyond_those_of_a_database_are_refused(filled):
+    with Store(filled, for_reading=True) as store, pytest.raises(StoreError, match="cannot read"):
+        store.results(limit=10**30)
+
+
 def test_a_store_whose_making_was_cut_short_has_no_results_yet(tmp_path):
     path = tmp_path / "a.sqlite"
     path.touch()
@@ -510,6 +545,25 @@ def test_a_full_disk_loses_nothing_that_was_stored(path):
     with Store(path) as store:
         assert ids(reversed(store.results())) == stored
         store.add(result("there is room again"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="small file systems in memory are of Linux")
+def test_a_store_on_a_full_disk_can_be_read(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("only root may mount")
+    try:
+        with Store(disk / "a.sqlite") as store:
+            store.add(result())
+        with suppress(OSError), (disk / "filling").open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        with Store(disk / "a.sqlite", for_reading=True) as store:
+            assert ids(store.results()) == ["a"]
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 # Several processes

@@ -10,19 +10,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO
 
-_MODULE = "archbench.measure.worker.server"
+from archbench.models.user_context import import_variables
+
+_MODULE = "archbench.measure.worker"
 
 
 @contextmanager
 def worker(errors: IO[str], variables: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
     """Start a worker process and kill it at the end of the block, however the block ends.
 
-    If this process is killed, the worker's standard input ends, which `end_with_parent` watches for. `variables` are
+    If this process is killed, the kernel kills the worker on Linux; elsewhere its standard input ends, which
+    `end_with_parent` watches for. `variables` are
     added to its environment.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", _MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
-        env={**os.environ, **(variables or {})},
+        [sys.executable, "-m", _MODULE],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+        env={**os.environ, **import_variables(), **(variables or {})},
     )  # fmt: skip
     try:
         yield process

@@ -1,4 +1,4 @@
-"""The worker process: `python -m archbench.measure.worker.server` carries out one request from its standard input.
+"""The worker process: `python -m archbench.measure.worker` carries out one request from its standard input.
 
 Every request gets a process of its own: within one process free memory shrinks from configuration to configuration, and
 cuDNN then chooses slower convolutions.
@@ -66,7 +66,3 @@ def _free_bytes(kind: str) -> int | None:
     gc.collect()
     torch.cuda.empty_cache()
     return torch.cuda.mem_get_info()[0]
-
-
-if __name__ == "__main__":
-    main()

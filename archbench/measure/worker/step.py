@@ -57,7 +57,7 @@ class Step:
 
     def _build(self) -> torch.nn.Module:
         with torch.device(self._configuration.kind):
-            model: torch.nn.Module = self._source.builder(**self._source.arguments)
+            model = self._source.build_with_data()
         model = model.to(self._precision.model_dtype).train(self._configuration.mode == "train")
         if any(parameter.dim() == 4 for parameter in model.parameters()):
             model = model.to(memory_format=self._memory_format)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from archbench.errors import OutputError, UsageError, nearest
 from archbench.files import write_whole
 from archbench.reporting.drawings.canvas import BACKGROUND, FONT, to_png
-from archbench.units import format_integer
+from archbench.units import format_integer, printable
 
 if TYPE_CHECKING:
     from archbench.reporting.charts.theme import Chart
@@ -82,6 +83,7 @@ def to_svg(spec: dict[str, Any]) -> str:
     """Return a specification as SVG, the same text for the same specification. Raises OutputError if drawing fails."""
     import vl_convert
 
+    spec = with_printable_text(spec)
     try:
         # No address may be loaded: all data is in the specification.
         svg = str(vl_convert.vegalite_to_svg(spec, vl_version=_version(), allowed_base_urls=[]))
@@ -106,9 +108,21 @@ def to_html(spec: dict[str, Any]) -> str:
         font=FONT,
         paper=BACKGROUND,
         libraries=libraries,
-        spec=_script(spec),
+        spec=_script(with_printable_text(spec)),
         options=_script(options),
     )
+
+
+def with_printable_text(value: Any) -> Any:
+    """Return a specification with control characters in its texts as escapes.
+
+    Vega puts names of layers and models into expressions, where separators such as U+2028 end a line.
+    """
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {with_printable_text(name): with_printable_text(inner) for name, inner in value.items()}
+    return [with_printable_text(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _reason(error: Exception) -> str:

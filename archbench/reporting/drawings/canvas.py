@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from textwrap import wrap
 from typing import Literal
 
 from archbench.errors import UsageError
 from archbench.reporting.export.encoding import as_shown
+from archbench.units import format_text
 
 Point = tuple[float, float]
 
@@ -34,6 +35,11 @@ _EM_PER_BOLD_CHARACTER = 0.66
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Return an upper bound of a text's width in a sans-serif typeface, in the unit of `size`."""
     return len(text) * size * (_EM_PER_BOLD_CHARACTER if bold else _EM_PER_CHARACTER)
+
+
+def escape(text: str) -> str:
+    """Return text for an XML document, which may not have control characters even as references."""
+    return html.escape(format_text(text))
 
 
 def lighter(colour: str, share: float) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -155,10 +156,11 @@ def _draw_bars(
     for place, (name, percent) in enumerate(bars):
         is_true = is_labelled and prediction.classes[place] == prediction.label
         row = y + place * _ROW
+        probability = prediction.probabilities[place]
+        width = _CELL * probability if isfinite(probability) else 0.0
         # No outline: it would cross the text of a short bar.
         canvas.elements.append(
-            f'<rect x="{x:g}" y="{row:g}" width="{_CELL * prediction.probabilities[place]:.2f}" height="{_BAR:g}"'
-            f' fill="{_TRUE if is_true else _OTHER}"/>'
+            f'<rect x="{x:g}" y="{row:g}" width="{width:.2f}" height="{_BAR:g}" fill="{_TRUE if is_true else _OTHER}"/>'
         )
         text = _fitting(name, _TEXT_SIZE, _CELL - _PERCENT_WIDTH - 8)
         canvas.text(x + 4, row + 11, text, _TEXT_SIZE, bold=is_true)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from html import escape
 
 from archbench.reporting.table import Column, Table
+from archbench.units import format_text, printable
 
 
 def to_html(table: Table) -> str:
@@ -17,8 +18,8 @@ def to_html(table: Table) -> str:
     if table.totals is not None:
         totals = table.totals
         foot = f"<tfoot>{_row(columns, (table.text(column, totals) for column in columns), 'th')}</tfoot>"
-    notes = "".join(f"<p>{escape(note)}</p>" for note in (*table.notes, *table.caveats))
-    caption = f"<caption>{escape(table.title)}</caption>" if table.title else ""
+    notes = "".join(f"<p>{escape(printable(note))}</p>" for note in (*table.notes, *table.caveats))
+    caption = f"<caption>{escape(format_text(table.title))}</caption>" if table.title else ""
     return f"<table>{caption}<thead>{head}</thead><tbody>{body}</tbody>{foot}</table>{notes}"
 
 

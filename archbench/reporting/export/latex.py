@@ -9,6 +9,7 @@ from archbench.analyze.explain.derivation import Derivation
 from archbench.analyze.explain.explain import LayerExplanation, TraceExplanation
 from archbench.reporting.tables.explain import closing, heading, joined, result_text, shown_together, substituted_text
 from archbench.reporting.tables.layer_notes import remark_sentences
+from archbench.units import format_text
 
 _LATEX_MATH = {
     "·": r" \cdot ", "−": "-", "⌊": r"\left\lfloor ", "⌋": r" \right\rfloor", "⌈": r"\left\lceil ",
@@ -51,7 +52,7 @@ def _latex_equation(derivations: Sequence[Derivation]) -> str:
 
 
 def _latex_text(text: str) -> str:
-    return "".join(_LATEX_TEXT.get(character, character) for character in text)
+    return "".join(_LATEX_TEXT.get(character, character) for character in format_text(text))
 
 
 def _latex_math(text: str) -> str:

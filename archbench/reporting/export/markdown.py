@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archbench.reporting.table import Table
+from archbench.units import format_text, printable
 
 
 def to_markdown(table: Table) -> str:
@@ -15,9 +16,9 @@ def to_markdown(table: Table) -> str:
         totals = [_escape(table.text(column, table.totals)) for column in columns]
         lines.append([f"**{cell}**" if cell else "" for cell in totals])
     body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    paragraphs = map(printable, (*table.notes, *table.caveats))
     return (
-        "\n\n".join(filter(None, (f"**{table.title}**" if table.title else "", body, *table.notes, *table.caveats)))
-        + "\n"
+        "\n\n".join(filter(None, (f"**{format_text(table.title)}**" if table.title else "", body, *paragraphs))) + "\n"
     )
 
 

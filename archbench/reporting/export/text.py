@@ -15,6 +15,7 @@ from rich.table import Table as RichTable
 
 from archbench.reporting.export.encoding import as_shown
 from archbench.reporting.table import Column, Table
+from archbench.units import format_text, printable
 
 _GAP = 2
 _LONGEST_NAME = 0.45
@@ -81,14 +82,14 @@ def _print(table: Table, console: Console, page: _Page) -> None:
     cells = {column.field: _cells(table, column, page) for column in shown}
     columns = _fitting(shown, cells, page)
     if table.title:
-        console.print(page.shown(table.title), style="bold")
+        console.print(page.shown(format_text(table.title)), style="bold")
     console.print(_rich_table(table, columns, cells, page))
     hidden = ", ".join(column.heading for column in shown if column not in columns)
     if hidden:
         text = f"Not shown in {page.width} columns: {hidden}. CSV and JSON have every column."
         console.print(page.shown(text), style="dim")
     for note in table.notes:
-        console.print(page.shown(note), style="dim")
+        console.print(page.shown(printable(note)), style="dim")
 
 
 def _cells(table: Table, column: Column, page: _Page) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from archbench.reporting.charts.save import with_printable_text
 from archbench.reporting.table import Column, Table
 
 # JavaScript's integers are exact up to here; larger ones are written as text, which sorts alike and stays exact.
@@ -48,6 +49,7 @@ class PageData:
 
     def add_chart(self, spec: Mapping[str, Any]) -> str:
         """Add a chart's specification, with its data sets among those of all charts, and return its name."""
+        spec = with_printable_text(spec)
         self.datasets |= spec.get("datasets", {})
         name = f"chart-{len(self.charts) + 1}"
         left_out = ("datasets", "config", "$schema")

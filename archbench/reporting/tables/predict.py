@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from archbench.reporting.table import Column, Table
@@ -28,7 +29,16 @@ def prediction_table(
             for index, prediction in enumerate(predictions)
         ],
         title=title,
+        caveats=_caveats(predictions),
     )
+
+
+def _caveats(predictions: Sequence[Prediction]) -> tuple[str, ...]:
+    """Return a sentence on images whose probabilities are not numbers; their cells are empty."""
+    undefined = sum(not all(map(isfinite, prediction.probabilities)) for prediction in predictions)
+    if not undefined:
+        return ()
+    return (f"the probabilities of {undefined} of {len(predictions)} images are not numbers; the model is of no use",)
 
 
 def _columns(rank: int) -> tuple[Column, Column]:
@@ -42,5 +52,5 @@ def _row(prediction: Prediction, classes: Sequence[str], image: int | str, *, is
     row: dict[str, Any] = {"image": image, "label": classes[prediction.label] if is_labelled else None}
     pairs = zip(prediction.classes, prediction.probabilities, strict=True)
     for rank, (index, probability) in enumerate(pairs, start=1):
-        row |= {f"class_{rank}": classes[index], f"probability_{rank}": probability}
+        row |= {f"class_{rank}": classes[index], f"probability_{rank}": probability if isfinite(probability) else None}
     return row

@@ -6,6 +6,7 @@ Every file is opened twice: for its header, which has the size and the colour mo
 from __future__ import annotations
 
 import struct
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -86,6 +87,14 @@ def read_images(files: Sequence[Path], root: Path, size: tuple[int, int], *, gre
 
 def _of_all(files: Sequence[Path], root: Path, function: Callable[[Image], _T]) -> list[_T]:
     """Return the result of a function for each image; raise DataError naming those that could not be read."""
+    with warnings.catch_warnings():
+        from PIL.Image import DecompressionBombWarning
+
+        warnings.simplefilter("ignore", DecompressionBombWarning)  # only twice as many pixels are an error
+        return _results(files, root, function)
+
+
+def _results(files: Sequence[Path], root: Path, function: Callable[[Image], _T]) -> list[_T]:
     import PIL.Image
 
     results, unreadable = [], []

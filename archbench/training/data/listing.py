@@ -9,7 +9,7 @@ from archbench.errors import DataError
 
 TRAIN, TEST, VALIDATION = "train", "test", "val"
 
-# Left by file managers. Names that begin with a dot are skipped too; every other file must be an image.
+# Left by file managers. Names that begin with a dot and special files are skipped, too; all others must be images.
 _NOT_IMAGES = {"Thumbs.db", "desktop.ini"}
 
 
@@ -71,4 +71,5 @@ def _samples(folder: Path, classes: tuple[str, ...]) -> list[tuple[str, int]]:
 
 def _is_image(path: str) -> bool:
     name = Path(path).name
-    return not name.startswith(".") and name not in _NOT_IMAGES
+    is_special = Path(path).exists() and not Path(path).is_file()  # reading a pipe would wait for ever
+    return not name.startswith(".") and name not in _NOT_IMAGES and not is_special

@@ -6,7 +6,6 @@ end in one line where it is stopped, and that ends with its parent.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -15,10 +14,11 @@ import sys
 from pathlib import Path
 
 from archbench.errors import MeasurementError
+from archbench.host.parent import end_with
+from archbench.models.user_context import import_variables
 from archbench.training.config import TrainConfig
 
 _RESTARTS = 3
-_PR_SET_PDEATHSIG = 1
 
 
 def launch(path: Path, config: TrainConfig, *, processes: int, checkpoint_s: float, is_quiet: bool) -> None:
@@ -31,7 +31,7 @@ def launch(path: Path, config: TrainConfig, *, processes: int, checkpoint_s: flo
     train += ["--threads", str(max(1, config.threads // processes)), "--checkpoint-every", str(checkpoint_s)]
     train += ["--quiet"] if is_quiet else []
     # With a shared store, torchrun cannot replace a killed worker.
-    variables = {**os.environ, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "OMP_NUM_THREADS": "1"}
+    variables = {**os.environ, **import_variables(), "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "OMP_NUM_THREADS": "1"}
     # In a session of its own: Ctrl-C must reach the workers once, through torchrun, not twice.
     process = subprocess.Popen(
         [sys.executable, "-m", __name__, *torchrun, *train], env=variables, start_new_session=True
@@ -53,22 +53,13 @@ def main() -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun
 
-    _end_with(os.getppid())
+    end_with(os.getppid(), signal.SIGTERM)
     try:
         torchrun(sys.argv[1:])
     except SignalException:
         sys.exit(128 + signal.SIGTERM)
     except ChildFailedError:
         sys.exit(1)
-
-
-def _end_with(parent: int) -> None:
-    """Have the kernel terminate this process when its parent ends, even if it was killed; only Linux can."""
-    if sys.platform != "linux":
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        sys.exit(128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":

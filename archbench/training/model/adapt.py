@@ -16,6 +16,7 @@ from torch import nn
 from archbench.errors import ForwardError, InputError
 from archbench.models.address import Source, find
 from archbench.models.inputs import InputSpec, advice
+from archbench.models.user_context import running_user_code
 from archbench.trace.pytree import tensors_in
 from archbench.trace.records import Trace
 from archbench.trace.tracer import trace
@@ -55,7 +56,7 @@ def adapt(
         require_scheme(initialisation, address)
     trial = _trial(source, data_shape[0], num_classes, size, may_replace="num_classes" not in asked.arguments)
     _require_convertible(address, data_shape[0], trial.input_shape[0])
-    model = source.builder(**source.arguments)
+    model = source.build_with_data()
     if trial.must_replace_head:
         replace_head(model, trial.head.name, num_classes)
     if not initialises_itself:
@@ -167,7 +168,8 @@ def _first_that_runs(source: Source, model: nn.Module, shapes: list[Shape]) -> t
 
 
 def _run(model: nn.Module, shape: Shape) -> Trace:
-    return trace(model, InputSpec(shape).tensor(_BATCH), mode="train", optimizer=None)
+    with running_user_code():
+        return trace(model, InputSpec(shape).tensor(_BATCH), mode="train", optimizer=None)
 
 
 def _shapes(source: Source, data_channels: int, size: int | None) -> list[Shape]:
@@ -185,7 +187,8 @@ def _usual_shape(source: Source) -> Shape | None:
     shape = source.input_shape
     if shape is None and source.example_inputs is not None:
         try:
-            tensors = list(tensors_in(source.example_inputs(1)))
+            with running_user_code():
+                tensors = list(tensors_in(source.example_inputs(1)))
         except (Exception, SystemExit) as error:  # whatever the user's own code raises is reported with its lines
             failure = InputError(f"{source.address}: example_inputs(1) fails: {type(error).__name__}: {error}")
             raise source.blame(failure, error) from error

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,7 +52,7 @@ def load(folder: Path) -> Loaded:
         if _digest(data) == _name_parts(path)["digest"]:
             try:
                 return Loaded(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True), tuple(damaged))
-            except (pickle.UnpicklingError, RuntimeError):
+            except Exception:  # torch and pickle raise almost anything
                 pass  # another program's file under such a name counts as damaged
         damaged.append(path)
     return Loaded(None, tuple(damaged))

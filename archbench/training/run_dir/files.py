@@ -43,8 +43,8 @@ def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:
 
 def read_predictions(path: Path) -> list[Prediction]:
     """Return what `write_predictions` wrote. Raises UsageError for a damaged file."""
-    with as_written(path), path.open(newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
+    with as_written(path):
+        header, *rows = csv.reader(io.StringIO(read_file(path).decode(), newline=""))
         kept = (len(header) - 2) // 2
         if kept < 1 or any(len(row) != len(header) for row in rows):
             raise ValueError("a row was cut short")
@@ -64,9 +64,16 @@ def read_outcome(path: Path) -> Outcome | None:
     with as_written(path):
         if not path.exists():
             return None
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads(read_file(path).decode())
         epochs = tuple(Epoch(**row) for row in record["epochs"])
         return Outcome(**{**record, "epochs": epochs, "notes": tuple(record["notes"])})
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content of a regular file: reading a pipe would wait for ever. Raises OSError."""
+    if path.exists() and not path.is_file():
+        raise OSError(None, "it is not a file")
+    return path.read_bytes()
 
 
 @contextmanager
@@ -76,5 +83,7 @@ def as_written(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(f"'{path}' cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, IndexError, TypeError, csv.Error) as error:
+    except UsageError:
+        raise
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError, csv.Error) as error:
         raise UsageError(f"'{path}' is damaged: it is not what 'archbench train' writes") from error

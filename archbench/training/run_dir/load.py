@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import csv
-import pickle
+import hashlib
+import io
+import warnings
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
+from torch import Tensor
 
 from archbench.errors import UsageError
 from archbench.models.identity import resolved
 from archbench.store.trainings import TrainingResult
 from archbench.training.data.records import Data
 from archbench.training.data.sources import load_data
-from archbench.training.run_dir.files import as_written, read_outcome, read_predictions
+from archbench.training.run_dir.files import as_written, read_file, read_outcome, read_predictions
 from archbench.training.run_dir.paths import RunFolder
 from archbench.training.run_dir.records import Accuracy, Chance, Epoch, Outcome, Prediction
 from archbench.training.run_dir.run_json import read_run
@@ -59,7 +62,8 @@ class SavedRun:
         chance = self.record["data"].get("chance")
         if chance is not None:
             return Chance(chance["loss"], chance["top1"])
-        trainings = (self.predictions(model, seed) for model in self.models for seed in self.seeds)
+        begun = ((model, seed) for model in self.models for seed in self.folder.begun(model, self.seeds))
+        trainings = (self.predictions(model, seed) for model, seed in begun)
         labels = [prediction.label for prediction in next(filter(None, trainings), [])]
         top1 = next((row.chance_top1 for row in self.accuracies), None)
         return Chance(chance_loss(labels) if labels else None, top1)
@@ -86,9 +90,18 @@ class SavedRun:
         ended = (outcome.seed for outcome in self.outcomes if outcome.model == model and outcome.top1 is not None)
         return next(ended, None)
 
+    def final_sha256(self, model: str, seed: int) -> str:
+        """Return the digest that a training's `final.pt` had when it was written, `""` if it is unknown."""
+        return next((each.final_sha256 for each in self.outcomes if (each.model, each.seed) == (model, seed)), "")
+
     def complete_predictions(self) -> dict[str, list[list[Prediction]]]:
         """Return the predictions of every seed for the models that were trained to the end with every seed."""
-        predictions = {model: [self.predictions(model, seed) for seed in self.seeds] for model in self.models}
+        begun = {model: self.folder.begun(model, self.seeds) for model in self.models}
+        predictions = {
+            model: [self.predictions(model, seed) for seed in seeds]
+            for model, seeds in begun.items()
+            if len(seeds) == len(self.seeds)
+        }
         return {model: by_seed for model, by_seed in predictions.items() if all(by_seed)}
 
     def predictions(self, model: str, seed: int) -> list[Prediction]:
@@ -106,7 +119,11 @@ def read_saved_run(path: Path) -> SavedRun:
     """Return the content of a run folder. Raises UsageError for a folder without a run, or with damaged files."""
     record, folder = read_run(path), RunFolder(path)
     plan = record["plan"]
-    outcomes = (read_outcome(folder.seed(model, seed).outcome) for model in plan["models"] for seed in plan["seeds"])
+    outcomes = (
+        read_outcome(folder.seed(model, seed).outcome)
+        for model in plan["models"]
+        for seed in folder.begun(model, plan["seeds"])
+    )
     return SavedRun(
         folder=folder,
         record=record,
@@ -116,14 +133,25 @@ def read_saved_run(path: Path) -> SavedRun:
     )
 
 
-def read_state(path: Path) -> dict[str, Any]:
-    """Return the parameters and buffers in a file, without running code in it. Raises UsageError for a damaged one."""
+def read_state(path: Path, sha256: str = "") -> dict[str, Any]:
+    """Return the parameters and buffers in a file, without running code in it.
+
+    `sha256` is the digest that the file must have, empty if it is unknown. Raises UsageError for a damaged file.
+    """
+    with as_written(path):
+        data = read_file(path)
+    if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+        raise UsageError(f"'{path}' has changed since it was written: its sha256 is not that in outcome.json")
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UsageError(f"'{path}' cannot be read: {error.strerror or error}") from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about what only a damaged file has
+            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch and pickle raise almost anything for damaged content
         raise UsageError(f"'{path}' is damaged: it is not what 'archbench train' writes") from error
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
+        raise UsageError(f"'{path}' is damaged: it does not hold parameters by name")
     return state
 
 
@@ -134,10 +162,8 @@ def read_rows(path: Path, kind: type[Row]) -> tuple[Row, ...]:
     with as_written(path):
         if not path.exists():
             return ()
-        with path.open(newline="", encoding="utf-8") as file:
-            return tuple(
-                kind(**{name: parse(row[name]) for name, parse in parsers.items()}) for row in csv.DictReader(file)
-            )
+        rows = csv.DictReader(io.StringIO(read_file(path).decode(), newline=""))
+        return tuple(kind(**{name: parse(row[name]) for name, parse in parsers.items()}) for row in rows)
 
 
 def _parser(hint: Any) -> Any:

@@ -15,6 +15,7 @@ OUT/
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +83,16 @@ class RunFolder:
 
     def seed(self, model: str, seed: int) -> SeedFolder:
         """Return the folder of one model, by its address, and one seed."""
-        return SeedFolder(self.path / "models" / plain_name(model) / f"seed-{seed}")
+        return SeedFolder(self._model(model) / f"seed-{seed}")
+
+    def begun(self, model: str, seeds: Iterable[int]) -> list[int]:
+        """Return those of the seeds that a model's training has begun with: a damaged run may list millions."""
+        folder = self._model(model)
+        names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+        return [seed for seed in seeds if f"seed-{seed}" in names]
+
+    def _model(self, model: str) -> Path:
+        return self.path / "models" / plain_name(model)
 
 
 def make_folder(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -37,6 +38,8 @@ _SCHEMA = {
 _IDENTITY = {"run_id": "string", "started_at": "string", "machine": "string"}
 # Absent from runs of earlier versions.
 _CHANCE = {"loss": "number", "top1": "number"}
+# Values in one image, far more than any that is trained on.
+_MOST_VALUES = 2**26
 _TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "integer": int, "number": (int, float)}
 
 
@@ -82,9 +85,19 @@ def read_run(path: Path) -> dict[str, Any]:
     if not exists:
         raise UsageError(f"'{path}' holds no training run: there is no {place.name} in it")
     _require(place, record, _SCHEMA)
+    _require_image_shape(place, record["data"])
     if "chance" in record["data"]:
         _require(place, record["data"]["chance"], _CHANCE, "data.chance")
     return dict(record)
+
+
+def _require_image_shape(place: Path, data: Mapping[str, Any]) -> None:
+    """Raise UsageError unless the shape can be that of an image, with a mean and deviation for each channel."""
+    shape = data["shape"]
+    if len(shape) != 3 or min(shape) < 1 or math.prod(shape) > _MOST_VALUES:
+        raise UsageError(f"'{place}' is damaged: data.shape is not that of an image")
+    if not len(data["mean"]) == len(data["std"]) == shape[0]:
+        raise UsageError(f"'{place}' is damaged: data.mean and data.std do not have one number for each channel")
 
 
 def require_identity(folder: RunFolder, record: Mapping[str, Any]) -> None:

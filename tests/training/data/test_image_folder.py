@@ -152,6 +152,19 @@ def test_a_change_behind_a_link_is_noticed_and_a_link_to_nothing_is_named(tmp_pa
         load(root)
 
 
+def test_a_pipe_among_the_images_is_not_waited_for(tmp_path, load):
+    root = make_folder(tmp_path / "pets")
+    before = load(root).digest
+    os.mkfifo(root / "train" / "cat" / "pipe.png")
+    assert load(root).digest == before
+
+
+def test_large_images_are_read_without_a_warning(tmp_path, load, monkeypatch, recwarn):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    load(make_folder(tmp_path / "pets"))
+    assert [warning for warning in recwarn if issubclass(warning.category, Image.DecompressionBombWarning)] == []
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"x" * 100])
 def test_a_damaged_cache_is_read_anew(damage, tmp_path, load):
     root = make_folder(tmp_path / "pets")

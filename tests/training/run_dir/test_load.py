@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import random
+import time
+from contextlib import suppress
 from math import log
 
 import pytest
@@ -13,7 +18,7 @@ from archbench.training.config import TrainConfig, from_record
 from archbench.training.data.records import Data, Images
 from archbench.training.prepare import reopen
 from archbench.training.run_dir.files import write_outcome, write_predictions, write_rows
-from archbench.training.run_dir.load import read_saved_run
+from archbench.training.run_dir.load import read_saved_run, read_state
 from archbench.training.run_dir.paths import RunFolder
 from archbench.training.run_dir.records import Accuracy, Chance, Epoch, Outcome, Prediction
 from archbench.training.run_dir.run_json import read_run, to_record
@@ -192,3 +197,83 @@ def test_a_run_of_an_earlier_version_is_gone_on_with(folder):
     record = config().to_record()
     record["kind"] = record.pop("device")
     assert from_record(record) == config()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda record: record["data"].update(shape=[1, 10**9, 10**9]), "data.shape is not that of an image"),
+        (lambda record: record["data"].update(shape=[1, 8]), "data.shape is not that of an image"),
+        (lambda record: record["data"].update(mean=[]), "one number for each channel"),
+    ],
+)
+def test_a_record_with_absurd_values_is_damaged(folder, change, message):
+    changed(folder, change)
+    with pytest.raises(UsageError, match=message):
+        read_saved_run(folder.path)
+
+
+@pytest.mark.parametrize("file", ["run", "outcome"])
+def test_a_file_of_deeply_nested_json_is_damaged(folder, file):
+    path = folder.seed(MODEL, 0).outcome if file == "outcome" else getattr(folder, file)
+    path.write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="is damaged"):
+        read_saved_run(folder.path)
+
+
+def test_a_pipe_in_a_run_folder_is_not_waited_for(folder):
+    path = folder.seed(MODEL, 0).outcome
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(UsageError, match=r"outcome\.json' cannot be read: it is not a file"):
+        read_saved_run(folder.path)
+
+
+def test_a_run_that_lists_a_million_seeds_is_read_at_once(folder):
+    changed(folder, lambda record: record["plan"].update(seeds=list(range(1_000_000))))
+    start = time.perf_counter()
+    run = read_saved_run(folder.path)
+    assert [outcome.seed for outcome in run.outcomes] == [0]
+    assert run.complete_predictions() == {}
+    assert time.perf_counter() - start < 10  # 45 s when each seed's files were looked for
+
+
+@pytest.fixture
+def final(tmp_path):
+    path = tmp_path / "final.pt"
+    torch.save({"weight": torch.zeros(3, 3)}, path)
+    return path
+
+
+def test_parameters_are_read_with_their_digest_or_without(final):
+    digest = hashlib.sha256(final.read_bytes()).hexdigest()
+    for known in ("", digest):
+        assert read_state(final, known)["weight"].shape == (3, 3)
+
+
+def test_changed_parameters_are_refused(final):
+    data = final.read_bytes()
+    digest, start = hashlib.sha256(data).hexdigest(), len(data) // 2
+    final.write_bytes(data[:start] + bytes(byte ^ 1 for byte in data[start : start + 32]) + data[start + 32 :])
+    with pytest.raises(UsageError, match="has changed since it was written"):
+        read_state(final, digest)
+
+
+@pytest.mark.parametrize(
+    "content", [torch.zeros(3), [1], {1: torch.zeros(1)}, {"a": 1}, {"a": {"b": torch.zeros(1)}}, None]
+)
+def test_a_file_that_holds_no_parameters_by_name_is_damaged(final, content):
+    torch.save(content, final)
+    with pytest.raises(UsageError, match="is damaged"):
+        read_state(final)
+
+
+def test_fuzzed_parameters_of_an_earlier_version_are_read_or_refused(final):
+    data, numbers = final.read_bytes(), random.Random(0)
+    for trial in range(60):
+        fuzzed = bytearray(data)
+        for _ in range(3):
+            fuzzed[numbers.randrange(len(data))] = numbers.randrange(256)
+        final.write_bytes(fuzzed if trial % 3 else fuzzed[: numbers.randrange(len(data))])
+        with suppress(UsageError):  # any other error fails the test
+            read_state(final)
