@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from archbench.api.load_run import load_run
+from archbench.api.measuring import as_list, require_address
 from archbench.errors import UsageError, choose
 from archbench.host.machine import KINDS, default_kind, device_name, usable_cores
 from archbench.progress import Progress
@@ -39,7 +40,7 @@ def train(
     batch: int | None = None,
     augment: str = "none",
     init: str | None = None,
-    vary: Sequence[str] = (),
+    vary: str | Sequence[str] = (),
     device: str | None = None,
     dtype: str = "fp32",
     layout: Literal["nchw", "nhwc"] = "nchw",
@@ -132,15 +133,8 @@ def train_only(arguments: Mapping[str, Any]) -> Path:
 
 def _asked(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the recorded arguments. Raises TypeError for a model that is not an address."""
-    models = arguments["models"]
-    models = (models,) if isinstance(models, str) or not isinstance(models, Sequence) else tuple(models)
-    for model in models:
-        if not isinstance(model, str):
-            raise TypeError(
-                f"train needs a model's address, such as 'vgg16' or 'net.py:Net', not a {type(model).__name__}: every"
-                " seed builds the model anew, and a resumed run does in a fresh process"
-            )
-    return {name: arguments[name] for name in _RECORDED} | {"models": models, "vary": tuple(arguments["vary"])}
+    models = tuple(require_address(model, "train") for model in as_list(arguments["models"]))
+    return {name: arguments[name] for name in _RECORDED} | {"models": models, "vary": tuple(as_list(arguments["vary"]))}
 
 
 def _default(name: str) -> Any:

@@ -62,7 +62,7 @@ class Run:
             outcome = self._earlier_outcome(folder)
             if outcome is None:
                 outcome = self._train(model, seed, folder)
-                gc.collect()  # before the next model needs the memory; the command line disables automatic collection
+                gc.collect()  # before the next model needs the memory
             assert outcome.model == model, "every model has a folder of its own"
             self._outcomes.append(outcome)
             self._write_results()

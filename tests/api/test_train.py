@@ -114,7 +114,7 @@ def test_train_calls_confirm_before_anything_is_written(tmp_path, caplog):
 
 @pytest.mark.parametrize("models", [nn.Linear(2, 2), ["lenet", nn.Linear(2, 2)]])
 def test_train_needs_addresses_because_a_fresh_process_builds_the_model(models):
-    with pytest.raises(TypeError, match=r"address, such as .* not a Linear.* fresh process"):
+    with pytest.raises(TypeError, match=r"train takes an address such as .* not a Linear.* in a new process"):
         archbench.train(models)
 
 
