@@ -100,7 +100,7 @@ def test_results_as_json_are_objects_with_the_contracts_fields(archbench, filled
 
 
 @pytest.mark.parametrize("format", ["table", "markdown"])
-def test_people_see_no_implausible_rate_and_read_why(archbench, filled, format):
+def test_tables_hide_implausible_rates_and_say_why(archbench, filled, format):
     code, out, err = archbench("results", "--format", format)
     assert code == 0
     assert "14,000" in out
@@ -131,7 +131,7 @@ def test_results_are_filtered(archbench, filled, options, expected):
     assert (code, ids(out)) == (0, expected)
 
 
-def test_a_device_can_be_named_by_its_own_name(archbench, filled):
+def test_results_are_filtered_by_the_name_of_a_device(archbench, filled):
     assert ids(archbench("results", "--device", "Some CPU", "--format", "csv")[1]) == ["d4"]
 
 
@@ -156,7 +156,7 @@ def test_a_training_of_a_file_whose_name_is_no_utf8_is_found(archbench, tmp_path
     assert len(json.loads(archbench("results", "trainings", "--model", name, "--format", "json")[1])) == 1
 
 
-def test_raw_adds_everything_that_is_known(archbench, filled):
+def test_raw_adds_all_fields(archbench, filled):
     newest = json.loads(archbench("results", "--raw", "--format", "json")[1])[0]
     assert list(newest)[: len(COLUMNS)] == COLUMNS
     assert newest["environment"] == {"driver": "570", "x": [1]}
@@ -176,7 +176,7 @@ def test_raw_is_for_json(archbench, filled):
     assert "goes with --format json" in err
 
 
-def test_no_store_yet_is_an_empty_table_and_a_word_on_how_to_fill_it(archbench, tmp_path):
+def test_without_a_store_results_is_an_empty_table_with_a_note(archbench, tmp_path):
     code, out, err = archbench("results", "--format", "csv")
     assert (code, out) == (0, ",".join(COLUMNS) + "\n")
     assert err == f"there is no store '{default_path()}' yet; 'archbench bench' fills it\n"
@@ -193,7 +193,7 @@ def test_an_unknown_status_is_one_line_with_the_nearest(archbench):
     assert err.count("\n") == 1
 
 
-def test_a_status_like_none_is_one_line_with_all(archbench):
+def test_a_status_unlike_any_other_is_one_line_with_all_choices(archbench):
     err = archbench("results", "--status", "good")[2]
     assert err == "archbench: --status good is not one of ok, not_converged, implausible, oom, failed\n"
 
@@ -226,14 +226,14 @@ def test_another_store_is_imported_once(archbench, filled, tmp_path):
     assert again == f"imported 0 new results and 0 new trainings from {other}\n"
 
 
-def test_an_import_may_be_the_first_that_a_store_gets(archbench, filled, tmp_path):
+def test_an_import_may_create_the_store(archbench, filled, tmp_path):
     code, out, _ = archbench(
         "results", "--store", str(tmp_path / "new" / "a.sqlite"), "--import", str(filled), "--format", "csv"
     )
     assert (code, len(ids(out))) == (0, len(RESULTS))
 
 
-def test_an_import_of_what_is_not_there_makes_no_store(archbench, tmp_path):
+def test_an_import_of_a_missing_store_creates_nothing(archbench, tmp_path):
     missing = tmp_path / "missing.sqlite"
     code, out, err = archbench("results", "--import", str(missing))
     assert (code, out, err) == (2, "", f"archbench: there is no store '{missing}'\n")
@@ -241,7 +241,7 @@ def test_an_import_of_what_is_not_there_makes_no_store(archbench, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--store", "--import"])
-def test_a_file_that_is_no_store_is_one_line(archbench, tmp_path, option):
+def test_a_file_that_is_not_a_store_is_an_error_of_one_line(archbench, tmp_path, option):
     path = tmp_path / "results.csv"
     path.write_text("run_id,model\n" * 1000)
     code, out, err = archbench("results", option, str(path))
@@ -260,7 +260,7 @@ def test_a_replay_has_a_column_of_its_own_where_there_is_one(archbench, filled):
     assert [row["graphs"] for row in rows] == ["True", *["False"] * len(RESULTS)]
 
 
-def test_phases_are_said_below_the_table_and_are_in_the_raw_document(archbench):
+def test_phases_are_below_the_table_and_in_the_raw_document(archbench):
     phases = {"zero_grad": 0.001, "forward": 0.03, "loss": 0.001, "backward": 0.06, "step": 0.008}
     with Store(default_path()) as store:
         store.add(result("a", 1, mode="train", phases_s=phases))
@@ -307,7 +307,7 @@ def test_a_comparison_of_runs_as_json_and_csv(archbench, two_runs):
     assert row["differences"] == "torch: 2.15.0, 2.11.0"
 
 
-def test_people_see_no_figure_of_a_comparison_with_a_run_that_cannot_be(archbench, two_runs):
+def test_tables_hide_the_comparison_with_an_implausible_run(archbench, two_runs):
     with Store(default_path()) as store:
         store.add(result("dddd4444", 4, "implausible", images_per_s=2e6, samples_s=(1e-4,) * 30, reason="too fast"))
     code, out, err = archbench("results", "compare", "dddd", "a")
@@ -339,7 +339,7 @@ def test_a_run_against_itself_shows_no_difference(archbench, two_runs):
         (["compar", "a", "b"], "Did you mean 'compare'?"),
     ],
 )
-def test_a_comparison_that_cannot_be_made_is_one_line(archbench, two_runs, arguments, said):
+def test_a_comparison_of_unknown_runs_is_an_error_of_one_line(archbench, two_runs, arguments, said):
     code, out, err = archbench("results", *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert said in err

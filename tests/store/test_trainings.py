@@ -37,7 +37,7 @@ def store(tmp_path):
         yield opened
 
 
-def test_what_is_kept_comes_back_with_unknown_figures_as_none(store):
+def test_a_stored_training_comes_back_with_unknown_figures_as_none(store):
     failed = replace(LENET, model="vgg16", top1_mean=None, top1_std=None, images_per_s=None, status="failed")
     store.add_trainings([LENET, failed])
     assert store.trainings("lenet") == [LENET]
@@ -46,7 +46,7 @@ def test_what_is_kept_comes_back_with_unknown_figures_as_none(store):
     assert store.trainings("lenet", "vgg16", "alexnet") == [failed, LENET]
 
 
-def test_a_run_that_went_on_replaces_what_it_had_come_to(store):
+def test_a_resumed_run_replaces_its_stored_training(store):
     store.add_trainings([replace(LENET, status="interrupted", top1_mean=None)])
     store.add_trainings([LENET])
     assert store.trainings() == [LENET]
@@ -60,7 +60,7 @@ def test_the_newest_run_comes_first(store):
     assert store.trainings(limit=1) == [later]
 
 
-def test_another_stores_trainings_are_taken_over_once(store, tmp_path):
+def test_trainings_of_another_store_are_imported_once(store, tmp_path):
     with Store(tmp_path / "other.sqlite") as other:
         other.add_trainings([LENET, replace(LENET, model="vgg16")])
     store.add_trainings([LENET])
