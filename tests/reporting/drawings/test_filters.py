@@ -18,8 +18,7 @@ from archbench.reporting.drawings.filters import (
     kernel_slices,
 )
 from archbench.reporting.drawings.images import NOT_FINITE, common_scale, diverging, in_colours, in_grey, tiled
-from tests.helpers.pictures import groups, images, texts
-from tests.reporting.drawings.test_canvas import assert_legible
+from tests.helpers.pictures import assert_legible, groups, images, texts
 
 SAID = {"title": "net: conv1", "subtitle": "digits, 5 epochs"}
 
