@@ -144,6 +144,7 @@ def test_a_picture_is_accessible_and_needs_nothing_outside(volumes, blocks):
         assert root.find(f"{SVG}title").text
         assert root.find(f"{SVG}desc").text
         assert float(root.get("width")) == float(root.get("viewBox").split()[2])
+        assert root.get("font-family") == "sans-serif"
         assert "href" not in svg
         assert svg.count("http") == 1  # the namespace
 
