@@ -20,7 +20,7 @@ from archbench.training import session
 from archbench.training.distributed.process_group import is_first_process
 from archbench.training.prepare import configure, require_as_begun
 
-# The arguments that say what is trained; `run.json` records them, and a resumed run must have the same.
+# The arguments that determine what is trained; `run.json` records them, and a resumed run must have the same.
 _RECORDED = (
     *("models", "data", "size", "epochs", "steps", "minutes", "recipe", "seeds", "batch", "augment", "init", "vary"),
     *("dtype", "layout", "compile"),
@@ -81,7 +81,7 @@ def train(
         threads: CPU threads; the default is all cores.
         processes: Processes that train each model together.
         out: Folder for the run; the default is a new one below `runs`.
-        resume: Folder of an earlier run to continue; nothing else needs to be given, and what is must be the same.
+        resume: Folder of an earlier run to continue; arguments given besides must equal those it was begun with.
         checkpoint_every: Seconds between checkpoints; 0 saves after every step.
         download: Whether to fetch CIFAR-10 if it is not there.
         tensorboard: Whether to write TensorBoard logs too.

@@ -126,6 +126,7 @@ def test_train_needs_addresses_because_a_fresh_process_builds_the_model(models):
         ({"seeds": 0}, "seeds=0 is not a whole number above 0"),
         ({"device": "gpu"}, "device='gpu' is not one of cpu, cuda, mps"),
         ({"dtype": "tf32", "device": "cpu"}, "dtype='tf32' requires an NVIDIA GPU"),
+        ({"layout": "nwhc"}, "layout='nwhc' is not one of nchw, nhwc; did you mean 'nhwc'?"),
         ({"augment": "crp"}, "augment='crp' is not none, or any of crop, flip, color"),
         ({"vary": ["activation"]}, "vary='activation' names no values"),
         ({"data": "digts"}, "data='digts' is not one of digits,"),
