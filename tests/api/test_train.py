@@ -11,6 +11,8 @@ from torch import nn
 
 import archbench
 
+pytestmark = pytest.mark.slow
+
 
 class Recorder(archbench.Progress):
     """Records the progress of a training."""

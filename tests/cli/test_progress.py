@@ -100,7 +100,6 @@ def on_a_terminal(*arguments, interrupt_at=None, **variables):
     return terminal.end(), terminal.output, terminal.shown
 
 
-@pytest.mark.slow
 def test_a_terminal_sees_results_progress_and_what_is_measured():
     code, printed, shown = on_a_terminal()
     assert (code, printed) == (0, "the result\n")
@@ -119,19 +118,16 @@ def test_a_terminal_sees_results_progress_and_what_is_measured():
 COLOUR = re.compile(r"\x1b\[(3[0-7]|9[0-7]|38|4[0-7])[;m]")
 
 
-@pytest.mark.slow
 def test_no_color_is_respected():
     assert COLOUR.search(on_a_terminal()[2])
     assert not COLOUR.search(on_a_terminal(NO_COLOR="1")[2])
 
 
-@pytest.mark.slow
 def test_a_terminal_that_cannot_draw_gets_lines():
     shown = on_a_terminal(TERM="dumb")[2]
     assert shown == "[1/2] first\n[2/2] second\nbeside\n"
 
 
-@pytest.mark.slow
 def test_an_interruption_on_a_terminal_reports_what_is_stored_below_the_table():
     _, printed, shown = on_a_terminal("wait", interrupt_at="process 2 of 5")
     assert printed == ""

@@ -16,6 +16,8 @@ from archbench.store.trainings import TrainingResult
 from archbench.training.data.records import Data, Images
 from archbench.training.data.sources import load_data
 
+pytestmark = pytest.mark.slow
+
 
 def rows(path):
     with path.open(newline="") as file:
@@ -285,7 +287,6 @@ def test_lenet_learns_the_digits(archbench, tmp_path):
     assert float(rows(run / "accuracy.csv")[0]["top1_mean"]) >= 0.85
 
 
-@pytest.mark.slow
 def test_alexnet_learns_the_digits_at_64_pixels(archbench, tmp_path):
     run = tmp_path / "run"
     # With the head of 4,096 units a step takes five times as long; on a CPU, amp is no faster than fp32.
@@ -294,7 +295,6 @@ def test_alexnet_learns_the_digits_at_64_pixels(archbench, tmp_path):
     assert float(rows(run / "accuracy.csv")[0]["top1_mean"]) >= 0.60
 
 
-@pytest.mark.slow
 def test_what_cannot_learn_is_said_to_be_at_chance(archbench, run_folder, tmp_path):
     # With what constructors draw, VGG-16's signal has vanished before the last layer; sigmoid LeNet needs 2,000 steps.
     run = tmp_path / "run"

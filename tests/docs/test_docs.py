@@ -44,6 +44,7 @@ def test_commands_that_are_shown_but_not_run_have_such_options(command):
     parser.make_context(name, arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PYTHON_PAGES, ids=of_page)
 def test_python_that_is_shown_prints_what_is_shown(page, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

@@ -74,6 +74,7 @@ def test_nothing_is_drawn_across_a_label(volumes, model):
         assert not any(left < x < right and top < y < bottom for x, y in points), text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [None, 1, 4])
 @pytest.mark.parametrize("model", BRANCHED)
 def test_labels_of_blocks_are_inside_and_apart(blocks, model, depth):

@@ -107,6 +107,7 @@ def test_colour_is_turned_to_grey_where_a_model_was_asked_to_see_none():
     assert adapted.notes == ("colour images are turned to grey",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [32, 64, 96, 224])
 def test_resnet_takes_any_size(size):
     adapted = fit("torchvision:resnet18", size=size)
