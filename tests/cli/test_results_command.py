@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from archbench.store.accuracy import Accuracy
 from archbench.store.database import Store
 from archbench.store.file import default_path
 from archbench.store.records import Configuration, Result
@@ -34,21 +35,32 @@ TRAINED = TrainingResult(
     started_at="2026-11-01T12:00:00+00:00",
     machine="here",
     folder="/runs/a",
-    model="lenet",
-    data="digits",
     recipe="equal",
-    input_shape="1x32x32",
-    epochs=10.0,
-    seeds=1,
-    top1_mean=0.9,
-    top1_std=None,
-    top1_low=None,
-    top1_high=None,
-    top5_mean=None,
-    images_per_s=None,
-    time_s=None,
-    status="ok",
+    accuracy=Accuracy(
+        model="lenet",
+        data="digits",
+        input_shape="1x32x32",
+        epochs=10.0,
+        seeds=1,
+        top1_mean=0.9,
+        top1_std=None,
+        top1_low=None,
+        top1_high=None,
+        top5_mean=None,
+        images_per_s=None,
+        time_s=None,
+        status="ok",
+        params=None,
+        macs=None,
+        chance_top1=None,
+        chance_top5=None,
+        peak_bytes=None,
+    ),
 )
+
+
+def trained(model):
+    return replace(TRAINED, accuracy=replace(TRAINED.accuracy, model=model))
 
 
 def result(
@@ -143,7 +155,7 @@ def test_a_users_file_is_found_wherever_it_is_named_from(archbench, tmp_path, mo
         store.add(result("b2", 2, model="/elsewhere/net.py:Net?width=2"))
         # As it is kept, as it once was kept, and another's.
         names = (kept_as, "net.py:Net?width=2", "/elsewhere/net.py:Net?width=2")
-        store.add_trainings([replace(TRAINED, model=name) for name in names])
+        store.add_trainings([trained(name) for name in names])
     assert ids(archbench("results", "--model", "net.py:Net?width=2", "--format", "csv")[1]) == ["a1"]
     out = archbench("results", "trainings", "--model", "net.py:Net?width=2", "--format", "json")[1]
     assert {row["model"] for row in json.loads(out)} == set(names[:2])
@@ -152,7 +164,7 @@ def test_a_users_file_is_found_wherever_it_is_named_from(archbench, tmp_path, mo
 def test_a_training_of_a_file_whose_name_is_no_utf8_is_found(archbench, tmp_path):
     name = os.fsdecode(b"/net\xe9.py:Net")
     with Store(default_path()) as store:
-        store.add_trainings([replace(TRAINED, model=name)])
+        store.add_trainings([trained(name)])
     assert len(json.loads(archbench("results", "trainings", "--model", name, "--format", "json")[1])) == 1
 
 
@@ -218,7 +230,7 @@ def test_another_store_is_imported_once(archbench, filled, tmp_path):
     with Store(other) as store:
         store.add(RESULTS[0])
         store.add(result("f6", 6))
-        store.add_trainings([TRAINED, replace(TRAINED, model="vgg16")])
+        store.add_trainings([TRAINED, trained("vgg16")])
     code, out, err = archbench("results", "--import", str(other), "--format", "csv", "--limit", "2")
     assert (code, ids(out)) == (0, ["f6", "e5"])
     assert err.startswith(f"imported 1 new result and 2 new trainings from {other}\n")

@@ -15,6 +15,7 @@ from archbench.store.database import Store
 from archbench.store.trainings import TrainingResult
 from archbench.training.data.records import Data, Images
 from archbench.training.data.sources import load_data
+from tests.helpers.chart_specs import accuracy
 
 pytestmark = pytest.mark.slow
 
@@ -315,10 +316,9 @@ def test_compare_shows_what_this_folders_file_has_learned(archbench, tmp_path, m
         (tmp_path / name).mkdir()
         (tmp_path / name / "net.py").write_text(net)
     store = tmp_path / "results.sqlite"
-    figures = (0.9, None, 0.8, 0.95, 1.0, 100.0, 1.0, "ok")
-    learned = ("1", "2026-01-02T03:04:05+00:00", "here", "run", f"{tmp_path / 'a' / 'net.py'}:Net", "digits", "equal")
+    learned = accuracy(f"{tmp_path / 'a' / 'net.py'}:Net", 0.9)
     with Store(store) as kept:
-        kept.add_trainings([TrainingResult(*learned, "4", 1.0, 1, *figures)])
+        kept.add_trainings([TrainingResult("1", "2026-01-02T03:04:05+00:00", "here", "run", "equal", learned)])
     found = []
     for name in ("a", "b"):
         monkeypatch.chdir(tmp_path / name)
@@ -332,11 +332,11 @@ def test_compare_shows_what_this_folders_file_has_learned(archbench, tmp_path, m
 def test_results_and_compare_know_the_run(archbench, run_folder):
     code, out, _ = archbench("results", "trainings", "--model", "lenet?activation=tanh", "--format", "json")
     assert code == 0
-    (accuracy, _) = rows(run_folder / "accuracy.csv")
+    (row, _) = rows(run_folder / "accuracy.csv")
     found = next(row for row in json.loads(out) if row["folder"] == str(run_folder))
-    assert found["top1_mean"] == pytest.approx(float(accuracy["top1_mean"]))
+    assert found["top1_mean"] == pytest.approx(float(row["top1_mean"]))
     code, out, _ = archbench("compare", "lenet?activation=tanh", "lenet5", "--trained", "--format", "json")
     assert code == 0
     trained, untrained = json.loads(out)
     assert (trained["trained_on"], untrained["trained_on"]) == ("digits", None)
-    assert trained["top1_mean"] == pytest.approx(float(accuracy["top1_mean"]))
+    assert trained["top1_mean"] == pytest.approx(float(row["top1_mean"]))
