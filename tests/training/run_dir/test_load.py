@@ -101,7 +101,7 @@ def test_the_store_knows_a_file_by_its_whole_path(folder, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     (stored,) = read_saved_run(folder.path).to_store()
     assert stored.accuracy.model == f"{tmp_path / 'net.py'}:Net"
-    assert (stored.data, stored.recipe, stored.top1_mean) == ("digits", "equal", 0.5)
+    assert (stored.accuracy.data, stored.recipe, stored.accuracy.top1_mean) == ("digits", "equal", 0.5)
 
 
 @pytest.mark.parametrize(
