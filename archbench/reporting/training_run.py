@@ -19,8 +19,8 @@ from archbench.reporting.tables.predict import prediction_table
 from archbench.reporting.tables.train import accuracy_table
 from archbench.store.accuracy import Accuracy
 from archbench.training.prediction import chosen_model, predict, read_images
+from archbench.training.records import Epoch, Prediction
 from archbench.training.run_dir.load import SavedRun
-from archbench.training.run_dir.records import Epoch, Prediction
 from archbench.training.statistics import compare_models
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from archbench.training.run_dir.records import Epoch, Outcome
+from archbench.training.records import Epoch, Outcome
 from archbench.units import format_measure, format_percent, format_time
 
 

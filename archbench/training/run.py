@@ -17,10 +17,10 @@ from archbench.training.distributed.process_group import ProcessGroup
 from archbench.training.learner import NonFiniteError
 from archbench.training.model.adapt import Adapted
 from archbench.training.prepare import Prepared
+from archbench.training.records import Epoch, Outcome
 from archbench.training.run_dir import checkpoints
 from archbench.training.run_dir.files import read_outcome, write_outcome, write_predictions, write_rows
 from archbench.training.run_dir.paths import RunFolder, SeedFolder, make_folder
-from archbench.training.run_dir.records import Epoch, Outcome
 from archbench.training.schedule import steps_per_epoch
 from archbench.training.statistics import accuracy_of
 from archbench.training.task import Task, build_model

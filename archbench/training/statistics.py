@@ -22,7 +22,7 @@ from archbench.statistics.proportions import (
 )
 from archbench.store.accuracy import Accuracy, Status
 from archbench.training.data.records import Data
-from archbench.training.run_dir.records import TOP, Outcome, Prediction
+from archbench.training.records import TOP, Outcome, Prediction
 
 # The fraction of the steps after warm-up that decides whether a model is stuck at chance: the last quarter.
 _LAST_PART = 0.25

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from archbench.store.accuracy import Accuracy
 from archbench.store.records import Configuration, Result
+from archbench.training.records import Epoch
 from archbench.training.run_dir.files import write_rows
-from archbench.training.run_dir.records import Epoch
 
 
 def parts(spec):

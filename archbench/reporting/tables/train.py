@@ -9,7 +9,7 @@ from typing import Any
 from archbench.reporting.table import Column, Table
 from archbench.store.accuracy import Accuracy
 from archbench.store.trainings import TrainingResult
-from archbench.training.run_dir.records import Epoch, Outcome
+from archbench.training.records import Epoch, Outcome
 from archbench.units import format_figure, format_percent
 
 _ACCURACY = (

@@ -17,9 +17,9 @@ from archbench.store.accuracy import Accuracy
 from archbench.store.trainings import TrainingResult
 from archbench.training.data.records import Data
 from archbench.training.data.sources import load_data
+from archbench.training.records import Chance, Epoch, Outcome, Prediction
 from archbench.training.run_dir.files import as_written, read_outcome, read_predictions
 from archbench.training.run_dir.paths import RunFolder
-from archbench.training.run_dir.records import Chance, Epoch, Outcome, Prediction
 from archbench.training.run_dir.run_json import read_run
 from archbench.training.statistics import chance_loss
 

@@ -13,7 +13,7 @@ from archbench.reporting.export.csv import to_csv
 from archbench.reporting.export.json import to_json
 from archbench.reporting.export.text import to_text
 from archbench.reporting.tables.predict import prediction_table
-from archbench.training.run_dir.records import Prediction
+from archbench.training.records import Prediction
 from tests.helpers.pictures import SVG, assert_legible, groups, images, texts
 
 SAID = {"title": "lenet", "subtitle": "digits"}

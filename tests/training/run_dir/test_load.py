@@ -13,10 +13,10 @@ from archbench.store.accuracy import Accuracy
 from archbench.training.config import TrainConfig, from_record
 from archbench.training.data.records import Data, Images
 from archbench.training.prepare import reopen
+from archbench.training.records import Chance, Epoch, Outcome, Prediction
 from archbench.training.run_dir.files import write_outcome, write_predictions, write_rows
 from archbench.training.run_dir.load import read_saved_run
 from archbench.training.run_dir.paths import RunFolder
-from archbench.training.run_dir.records import Chance, Epoch, Outcome, Prediction
 from archbench.training.run_dir.run_json import read_run, to_record
 
 MODEL = "net.py:Net"
