@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: compare test lint results results-cpu results-gpu docs site benchmark clean
+.PHONY: compare test test-fast lint results results-cpu results-gpu docs site benchmark clean
 
 compare: $(VENV)/installed
 	$(BIN)/archbench compare alexnet zfnet vgg16
@@ -12,6 +12,10 @@ compare: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest
+
+# About a minute, for work at the desk: without the tests that are marked slow.
+test-fast: $(VENV)/installed-test
+	$(BIN)/python -m pytest -m "not slow"
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

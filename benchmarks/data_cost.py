@@ -1,11 +1,11 @@
-"""What data costs a training step, and how fast images are resized.
+"""Measure how much data loading adds to a training step, and how fast images are resized.
 
     python benchmarks/data_cost.py [--batch 128] [--rounds 7] [--device cpu] [--dtype fp32] [--layout nchw]
 
-A step that `Batches` feeds and the same step on one batch in memory take turns, fed-fixed-fixed-fed, so that what
-drifts favours neither. Prints images/s of both, what feeding adds to a step, from the difference of the two, and what
-making the batch takes when timed alone. Then images/s of batches resized from 32×32 to 224×224 against a usual
-loader, which resizes, converts and normalises image by image, and against PIL's resizing without the rest.
+A step fed by `Batches` and the same step on one batch in memory alternate, fed-fixed-fixed-fed, so that drift favours
+neither. Prints the images/s of both, the share of the step that feeding adds, and the time to make a batch alone. Then
+prints the images/s of batches resized from 32×32 to 224×224, compared with a usual loader, which resizes, converts and
+normalises image by image, and with PIL's resizing alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Action = Callable[[], object]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How it is run."""
+    """The configuration of the benchmark."""
 
     batch: int
     rounds: int
@@ -47,7 +47,7 @@ class Options:
     layout: torch.memory_format
 
     def batches(self, images: Images, shape: tuple[int, int, int], augmentation: str) -> Batches:
-        """Return the images as a model of that input shape takes them."""
+        """Return batches of the images for a model of that input shape."""
         channels, height, width = shape
         return Batches(
             images, batch=self.batch, mean=[0.5] * 3, std=[0.25] * 3, size=(height, width), channels=channels,
@@ -55,7 +55,7 @@ class Options:
         )  # fmt: skip
 
     def seconds(self, function: Action, times: int) -> float:
-        """Return how long so many calls take, until the device has done them."""
+        """Return the time of `times` calls in seconds, with the device synchronised."""
         self._wait()
         start = time.perf_counter()
         for _ in range(times):
@@ -71,7 +71,7 @@ class Options:
 def compare_in_turns(
     options: Options, first: Callable[[], object], second: Callable[[], object]
 ) -> tuple[float, float]:
-    """Return the median seconds of a call of each, over rounds of first, second, second, first."""
+    """Return the median time per call of each in seconds, over rounds of first, second, second, first."""
     for function in (first, second):
         options.seconds(function, 2)
     once = min(options.seconds(first, 1), options.seconds(second, 1))
@@ -85,7 +85,7 @@ def compare_in_turns(
 
 
 def data_cost(options: Options, images: Images, address: str, size: int, augmentation: str) -> str:
-    """Return a line on one model."""
+    """Return the figures of one model as a line."""
     adapted = adapt(address, data_shape=_SHAPE, num_classes=_NUM_CLASSES, size=size)
     model = adapted.model.to(options.device, options.dtype).to(memory_format=options.layout).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4)
@@ -109,7 +109,7 @@ def data_cost(options: Options, images: Images, address: str, size: int, augment
 
 
 def resizing(options: Options, images: Images) -> str:
-    """Return a line on the usual loader, and one on PIL's resizing without the rest of a loader."""
+    """Return a comparison with the usual loader, and one with PIL's resizing alone."""
     batches = options.batches(images, (3, 224, 224), "none")
     arrays = [image.permute(1, 2, 0).numpy() for image in images.images[: options.batch]]
     resize = transforms.Resize((224, 224))  # bilinear
@@ -123,17 +123,17 @@ def resizing(options: Options, images: Images) -> str:
         return [resize(Image.fromarray(array)) for array in arrays]
 
     lines = []
-    for what, by_pil in (("a loader that resizes by PIL", loader), ("PIL's resizing without the rest", resizing_alone)):
+    for name, by_pil in (("a loader that resizes with PIL", loader), ("PIL's resizing alone", resizing_alone)):
         ours_s, pil_s = compare_in_turns(options, lambda: batches.batch_at(0, 0), by_pil)
         lines.append(
-            f"32×32 to 224×224: Batches {options.batch / ours_s:,.0f} images/s, {what} {options.batch / pil_s:,.0f}: "
+            f"32×32 to 224×224: Batches {options.batch / ours_s:,.0f} images/s, {name} {options.batch / pil_s:,.0f}: "
             f"{pil_s / ours_s:.2f} times"
         )
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Print one line a model, and two on resizing."""
+    """Print one line per model, and two on resizing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=7)

@@ -3,8 +3,8 @@
     pip install ".[peers]"
     python benchmarks/peers.py [--output docs/peers.md]
 
-Every tool is asked for multiply-accumulates of one forward pass; the true number is derived beside each module. Tools
-that speak of FLOPs are converted as their documentation says: fvcore calls a multiply-accumulate one flop, torch's
+Every tool counts the multiply-accumulates of one forward pass; the true number is derived beside each module. Tools
+that report FLOPs are converted by their documentation: fvcore calls a multiply-accumulate one flop, torch's
 FlopCounterMode two.
 """
 
@@ -35,7 +35,7 @@ class Functional(nn.Module):
         self.weights = nn.ParameterList(torch.randn(shape) for shape in shapes)
 
     def forward(self, x: Tensor) -> Any:
-        """Return what the function makes of the input."""
+        """Return the function of the parameters and the input."""
         return self.function(*self.weights, x)
 
 
@@ -47,7 +47,7 @@ class Repeated(nn.Module):
         self.layer = nn.Linear(8, 8)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer again and again."""
+        """Apply the layer three times."""
         out: Tensor = self.layer(self.layer(self.layer(x)))
         return out
 
@@ -106,22 +106,6 @@ class Bilinear(nn.Module):
         return out
 
 
-class Product(torch.autograd.Function):
-    """A matrix product with its own backward."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        """Return x @ weight."""
-        ctx.save_for_backward(x, weight)
-        return x @ weight
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both gradients."""
-        x, weight = ctx.saved_tensors
-        return grad @ weight.t(), x.t() @ grad
-
-
 def attention_scores(x: Tensor) -> Tensor:
     """Return q·k of N×H×T×D with itself, by einsum."""
     return torch.einsum("bhqd,bhkd->bhqk", x, x)
@@ -170,7 +154,7 @@ def by_archbench(model: nn.Module, x: Tensor) -> int:
 
 
 def by_torch(model: nn.Module, x: Tensor) -> float:
-    """Count with torch.utils.flop_counter: two FLOPs a multiply-accumulate."""
+    """Count with torch.utils.flop_counter: two FLOPs per multiply-accumulate."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -179,7 +163,7 @@ def by_torch(model: nn.Module, x: Tensor) -> float:
 
 
 def by_fvcore(model: nn.Module, x: Tensor) -> float:
-    """Count with fvcore: one flop a multiply-accumulate."""
+    """Count with fvcore: one flop per multiply-accumulate."""
     from fvcore.nn import FlopCountAnalysis
 
     return float(FlopCountAnalysis(model, x).unsupported_ops_warnings(False).total())
@@ -200,7 +184,7 @@ def by_ptflops(model: nn.Module, x: Tensor) -> float:
         model, tuple(x.shape), input_constructor=lambda _: x, as_strings=False, print_per_layer_stat=False
     )
     if macs is None:
-        raise RuntimeError("no answer")
+        raise RuntimeError("no result")
     return float(macs)
 
 
@@ -231,7 +215,7 @@ TOOLS: dict[str, Callable[[nn.Module, Tensor], float]] = {
 
 
 def answer(tool: Callable[[nn.Module, Tensor], float], case: Case) -> float | str:
-    """Return a tool's number for a fresh model, or the name of the error it raised."""
+    """Return a tool's number for a new model, or the name of the error it raised."""
     torch.manual_seed(0)
     model = case.make().eval()
     try:
@@ -241,17 +225,17 @@ def answer(tool: Callable[[nn.Module, Tensor], float], case: Case) -> float | st
         return type(error).__name__
 
 
-def cell(found: float | str, true: int) -> str:
-    """Write an answer: a tick where it is exact."""
-    if isinstance(found, str):
-        return f"*{found}*"
-    return "✓" if found == true else f"{found:,.10g}"
+def cell(counted: float | str, true: int) -> str:
+    """Format an answer: a tick if it is exact."""
+    if isinstance(counted, str):
+        return f"*{counted}*"
+    return "✓" if counted == true else f"{counted:,.10g}"
 
 
 def page(answers: dict[str, list[float | str]]) -> str:
     """Return the whole page."""
     right = {
-        name: sum(found == case.macs for found, case in zip(column, CASES, strict=True))
+        name: sum(counted == case.macs for counted, case in zip(column, CASES, strict=True))
         for name, column in answers.items()
     }
     rows = [
@@ -269,20 +253,18 @@ INTRODUCTION = """# The same modules, counted by seven tools
 
 Multiply-accumulates of one forward pass, in eval mode, of twenty small modules. The true number is derived from the
 module's definition: products of weights (or of data with data) that are summed; biases, activations, softmax and
-normalisation are none. ✓ is exact; a number is what the tool says instead; *italics* is the error that it raised.
-fvcore calls a multiply-accumulate one flop, torch's FlopCounterMode two; both are converted. Every tool is given real tensors on the CPU, where torch runs
-some layers as one fused kernel. Some tools count biases,
-softmax or normalisation among their multiply-accumulates by their own convention, which is a different question rather
-than an error; a number that is too small has lost products. torch's bilinear form is counted as torch computes it, in
-two products.
+normalisation have none. ✓ is exact; a number is the tool's result; *italics* is the error that it raised. fvcore calls a
+multiply-accumulate one flop, torch's FlopCounterMode two; both are converted. Some tools count biases, softmax or
+normalisation as multiply-accumulates, which is another convention rather than an error; a smaller number means that products
+are missing. torch's bilinear form is counted as torch computes it, in two products.
 
-Made by `python benchmarks/peers.py`, which says what to install.
+Made by `python benchmarks/peers.py`; its docstring lists the requirements.
 
 """
 
 
 def main() -> None:
-    """Ask every tool about every module and write the page."""
+    """Count every module with every tool and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("docs/peers.md"))
     output = parser.parse_args().output

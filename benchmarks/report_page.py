@@ -1,10 +1,10 @@
-"""Measure the report of the whole zoo: its size, how long it takes to make, to show itself, and to sort 2,000 rows.
+"""Measure the report of the whole zoo: its size, the time to make it, its first paint, and sorting 2,000 rows.
 
     python benchmarks/report_page.py [--rounds 5] [--browser /usr/bin/chromium]
 
-The page is made in a process of its own; what `import torch` takes there is measured apart and left out. First paint is
-what the browser says of a page opened from disk; a sort lasts from the press of a heading until the frame after it.
-Printed are medians. Needs playwright.
+The page is made in a new process; the time of `import torch` is measured separately and subtracted. First paint is the
+browser's figure for a page opened from disk; a sort lasts from the click on a heading until the next frame. All figures
+are medians. Requires playwright.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archbench.models.address import model_names
+import archbench
 from archbench.store.database import Store
 from archbench.store.records import Configuration, Result
 
@@ -46,20 +46,21 @@ SORT = """async place => {
 
 
 def main() -> None:
-    """Print one line a figure."""
+    """Print one line per figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--browser", default=shutil.which("chromium"))
     options = parser.parse_args()
+    names = [card.name for card in archbench.list_models()]
     with tempfile.TemporaryDirectory() as folder:
         zoo, rows = Path(folder) / "zoo.html", Path(folder) / "rows.html"
-        command = [ARCHBENCH, "report", *model_names(), "--device", "h200", "--output", str(zoo)]
+        command = [ARCHBENCH, "report", *names, "--device", "h200", "--output", str(zoo)]
         torch_s = statistics.median(seconds([sys.executable, "-c", "import torch"]) for _ in range(options.rounds))
         made_s = statistics.median(seconds(command) for _ in range(options.rounds))
         fill(Path(folder) / "results.sqlite")
         seconds([ARCHBENCH, "report", "lenet", "--store", f"{folder}/results.sqlite", "--output", str(rows)])
         painted, sorted_ = in_browser(options.browser, zoo, rows, options.rounds)
-        print(f"{len(model_names())} models, Python {platform.python_version()}, median of {options.rounds}")
+        print(f"{len(names)} models, Python {platform.python_version()}, median of {options.rounds}")
         print(f"size of the page                  {zoo.stat().st_size / 1e6:8.2f} MB")
         print(f"made, beyond import torch         {made_s - torch_s:8.2f} s  (torch {torch_s:.2f} s)")
         print(f"first paint from disk             {painted:8.1f} ms")
@@ -67,14 +68,14 @@ def main() -> None:
 
 
 def seconds(command: list[str]) -> float:
-    """Run a command to its end, its output thrown away, and return how long it took."""
+    """Run a command to its end, discard its output, and return its time in seconds."""
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
 def fill(path: Path) -> None:
-    """Write a store with as many results as are to be sorted, in no order."""
+    """Write a store with 2,000 results in mixed order."""
     with Store(path) as store:
         for number in range(ROWS):
             rate = float(1 + number * 7919 % ROWS)
@@ -88,7 +89,7 @@ def fill(path: Path) -> None:
 
 
 def in_browser(path: str, zoo: Path, rows: Path, rounds: int) -> tuple[float, list[float]]:
-    """Return the median first paint of one page in ms, and what each sort of the other's large table took."""
+    """Return the median first paint of one page, and the time of each sort of the other's large table, in ms."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -102,7 +103,7 @@ def in_browser(path: str, zoo: Path, rows: Path, rounds: int) -> tuple[float, li
 
 
 def first_paint(browser: Browser, path: Path) -> float:
-    """Return when a page first showed anything, in ms."""
+    """Return the first contentful paint of a page in ms."""
     page = browser.new_page(viewport={"width": 1600, "height": 900})
     page.goto(path.as_uri())
     page.wait_for_timeout(1000)

@@ -2,7 +2,7 @@
 
     python benchmarks/startup.py [--rounds 15]
 
-The ratio is what carries over to another machine. Peak memory is the largest resident set of the process.
+Ratios are comparable between machines. Peak memory is the maximum resident set size of the process.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ COMMANDS = {
 
 @dataclass(frozen=True)
 class Run:
-    """One process from start to end."""
+    """The time and peak memory of one process."""
 
     time_s: float
     peak_bytes: int
 
 
 def run(command: list[str]) -> Run:
-    """Run a command to its end, its output thrown away."""
+    """Run a command to its end and discard its output."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -49,7 +49,7 @@ def run(command: list[str]) -> Run:
 
 
 def main() -> None:
-    """Print one line a command."""
+    """Print one line per command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
@@ -59,8 +59,8 @@ def main() -> None:
     for _ in range(rounds):
         for name, command in COMMANDS.items():
             runs[name].append(run(command))
-    medians = {name: statistics.median(r.time_s for r in found) for name, found in runs.items()}
-    peaks = {name: statistics.median(r.peak_bytes for r in found) for name, found in runs.items()}
+    medians = {name: statistics.median(each.time_s for each in repeats) for name, repeats in runs.items()}
+    peaks = {name: statistics.median(each.peak_bytes for each in repeats) for name, repeats in runs.items()}
     print(f"{'':40s} {'median s':>9s} {'ratio':>7s} {'peak MB':>9s} {'above':>7s}")
     for name in COMMANDS:
         ratio = medians[name] / medians[REFERENCE]

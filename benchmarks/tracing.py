@@ -30,26 +30,26 @@ def measure(name: str, job: Callable[[], object], rounds: int) -> None:
 
 
 class Chain(torch.nn.Module):
-    """As many operators in a row as it is told."""
+    """A sequence of `operators` ReLUs."""
 
     def __init__(self, operators: int) -> None:
         super().__init__()
         self.operators = operators
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return `x` after them."""
+        """Apply all of them to `x`."""
         for _ in range(self.operators):
             x = x.relu()
         return x
 
 
 def main() -> None:
-    """Measure the zoo's VGG-16 and models of torchvision, with their own forward pass on meta beside them."""
+    """Measure VGG-16 of the zoo and models of torchvision, compared with a bare forward pass on meta."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=50)
     rounds = parser.parse_args().rounds
     image = torch.empty(1, 3, 224, 224, device="meta")
-    vgg16 = find("vgg16")
+    vgg16 = find("vgg16")  # once: finding the entry point scans all installed packages
     measure("vgg16: build and summarize", lambda: archbench.summarize(vgg16.build(), image), rounds)
     for name in ("resnet50", "resnet152", "vit_l_16"):
         with torch.device("meta"):
@@ -68,7 +68,7 @@ def main() -> None:
         start = time.perf_counter()
         archbench.summarize(Chain(operators), torch.empty(2, 3))
         time_s = time.perf_counter() - start
-        print(f"a chain of {operators:6d} operators: {time_s:6.3f} s, {time_s / operators * 1e6:5.1f} µs an operator")
+        print(f"a chain of {operators:6d} operators: {time_s:6.3f} s, {time_s / operators * 1e6:5.1f} µs per operator")
 
 
 if __name__ == "__main__":

@@ -66,7 +66,9 @@ def parse_limit(text: str | int) -> int:
     return int(text)
 
 
-StoredModel = Annotated[str | None, typer.Option("--model", metavar="MODEL", autocompletion=complete_model)]
+StoredModel = Annotated[
+    str | None, typer.Option("--model", metavar="MODEL", help="Only this model.", autocompletion=complete_model)
+]
 StoredStatus = Annotated[
     str | None,
     typer.Option(
@@ -76,12 +78,16 @@ StoredStatus = Annotated[
         autocompletion=complete_status,
     ),
 ]
-StoredMode = Annotated[Literal["eval", "train"] | None, typer.Option("--mode")]
+StoredMode = Annotated[Literal["eval", "train"] | None, typer.Option("--mode", help="Only this mode.")]
 StoredDevice = Annotated[
     str | None, typer.Option("--device", metavar="DEVICE", help="cpu, cuda, mps, or the name of a device.")
 ]
-StoredDtype = Annotated[str | None, typer.Option("--dtype", metavar="DTYPE", autocompletion=complete_precision)]
-StoredBatch = Annotated[int | None, typer.Option("--batch", metavar="N", parser=parse_batch_size)]
+StoredDtype = Annotated[
+    str | None, typer.Option("--dtype", metavar="DTYPE", help="Only this dtype.", autocompletion=complete_precision)
+]
+StoredBatch = Annotated[
+    int | None, typer.Option("--batch", metavar="N", help="Only this batch size.", parser=parse_batch_size)
+]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", parser=parse_limit, help="Only the newest N.")]
 Import = Annotated[
     Path | None, typer.Option("--import", metavar="PATH", help="First copy the results of another store.")

@@ -33,7 +33,7 @@ def traced(model: str, batch: int, dtype: str) -> Trace:
 
 
 def conditions(row: PublishedRate, efficiency: float) -> Conditions:
-    """Return the conditions of a published measurement."""
+    """Return the conditions of a published measurement, with an efficiency."""
     return Conditions(find_device(row.device), PRECISIONS[row.dtype], efficiency, row.layout, row.is_fused)
 
 

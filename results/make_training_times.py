@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archbench.analyze.performance.roofline import Conditions, time_s
+import archbench
 from archbench.files import records_from_csv, write_whole
 from archbench.hardware.find import find_device
-from archbench.models.loaded import load_model
-from archbench.precision import PRECISIONS
 from archbench.reporting.export.markdown import to_markdown
 from archbench.reporting.table import Column, Table
 
@@ -27,25 +25,24 @@ COLUMNS = (
     Column("published", "Days, published", "text", 2),
     Column("roofline_days", "Days at the roofline", "measure", 3),
     Column("images_per_s", "Images/s, published", "measure", 4),
-    Column("flops_per_image", "FLOPs an image", "count", 5),
+    Column("flops_per_image", "FLOPs per image", "count", 5),
     Column("utilisation", "Of the peak, published", "percent", 6),
     Column("source", "Source", "text", 7),
 )
 
 INTRODUCTION = """# The papers' training times
 
-How long training took by the papers' own words, and how long it takes at the roofline of their machines: every operator
-of the training step (forward, backward, SGD with momentum) at the full published fp32 rate or at 90% of the published
-memory bandwidth, with nothing lost between the devices. *Of the peak* is the utilisation that the published time
-implies: the FLOPs that `archbench` counts for an image, times images a second, over the peak of all devices; of two
-published times the longer counts.
+Training times stated in the papers, and the times at the roofline of their machines: every operator of the training
+step (forward, backward, SGD with momentum) at the full published fp32 rate or at 90% of the published memory bandwidth,
+without communication. *Of the peak* is the utilisation implied by the published time: the FLOPs per image counted by
+`archbench`, times images per second, divided by the peak of all devices; of two published times the longer is used.
 
 """
 
 CLOSING = """
-The papers' programs used a quarter to two fifths of what their GPUs could multiply. The roofline knows nothing of
-input, communication or the kernels of those years; by it no program could have been faster than two to four times that,
-for part of every step waits for memory.
+The papers' programs reached a quarter to two fifths of the peak of their GPUs. The roofline ignores data loading,
+communication and the kernels of the time. By the roofline, no program could have been more than two to four times
+faster, because part of every step is limited by memory.
 
 """
 
@@ -73,10 +70,11 @@ def published() -> list[PublishedTraining]:
 
 def training_row(run: PublishedTraining) -> dict[str, Any]:
     """Return a published run with the roofline of its machine."""
-    device, record = find_device(run.device), load_model(run.model).trace(run.batch, "train")
-    step_s = time_s(record, Conditions(device, PRECISIONS["fp32"], efficiency=1.0))
+    device = find_device(run.device)
+    estimate = archbench.estimate(run.model, device, batch=run.batch, mode="train", efficiency=1.0, require_fit=False)
+    step_s = estimate.rows[0].step_s
     images = run.images * run.epochs
-    flops = sum(operation.flops for operation in (*record.operations, *record.update)) / run.batch
+    flops = estimate.rows[0].flop_per_s * step_s / run.batch
     images_per_s = images / (run.days_high * _DAY_S)
     days = dict.fromkeys(f"{days:g}" for days in (run.days_low, run.days_high))
     return {

@@ -3,11 +3,11 @@
     python results/measure_memory.py [--minutes 9] [--models vgg16,...] [--rerun] [--output PATH] [--list]
 
 Writes `results/memory_NAME.csv`, where NAME is the name of the GPU. Every model of the zoo and ResNet-50 is measured
-once in inference; four of them in both dtypes and layouts, and in training at two batches. Each configuration gets a
-process of its own, because workspaces that libraries keep would add to the next peak. It runs a forward pass, or a
-training step with SGD and momentum, three times. The measured peak is `torch.cuda.max_memory_allocated` of the last,
-the predicted one the sum that `archbench memory --device` reports. Rows are written as they come, nothing is started
-after `--minutes`, and the same command continues with what is missing, and last with what failed.
+once in inference; four of them in both dtypes and layouts, and in training at two batches. Each configuration runs in a
+new process, because library workspaces would add to the next peak. It runs a forward pass, or a training step with SGD
+and momentum, three times. The measured peak is `torch.cuda.max_memory_allocated` of the last, the predicted peak the
+sum that `archbench memory --device` reports. Each row is written at once, nothing is started after `--minutes`, and the
+same command continues with missing configurations, then with failed ones.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from typing import Any
 
 import torch
 
-from archbench.analyze.memory.footprint import Footprint, footprint
-from archbench.analyze.performance.roofline import Conditions, Layout
+import archbench
+from archbench.analyze.memory.footprint import Footprint
+from archbench.analyze.performance.roofline import Layout
 from archbench.errors import DeviceError
 from archbench.files import write_whole
 from archbench.hardware.device import Device
@@ -36,7 +37,7 @@ from archbench.host.exit_reason import reason
 from archbench.host.machine import device_name
 from archbench.models.address import find, model_names
 from archbench.precision import PRECISIONS, Precision
-from archbench.trace.tracer import Mode, trace
+from archbench.trace.tracer import Mode
 from archbench.units import format_ratio
 
 FOLDER = Path(__file__).parent
@@ -154,20 +155,18 @@ def measure(name: str, mode: Mode, dtype: str, layout: Layout, batch: str) -> di
 
 def predict(name: str, shape: tuple[int, ...], mode: Mode, dtype: str, layout: Layout) -> Footprint:
     """Return the predicted footprint."""
-    precision = PRECISIONS[dtype]
     major, minor = torch.cuda.get_device_capability()
     device = Device(
         "this", "", 0, 0, 1.0, {"fp32": 1.0, "tf32": 2.0, "bf16": 2.0, "fp16": 2.0},
         compute_capability=float(f"{major}.{minor}"),
     )  # fmt: skip
-    record = trace(
-        find(name).build(), torch.empty(shape, device="meta"), mode=mode, autocast_dtype=precision.autocast_dtype
-    )
-    return footprint(name, record, dtype, Conditions(device, precision, 1.0, layout))
+    batch, *sample = shape
+    inputs = "x".join(map(str, sample))
+    return archbench.memory(name, inputs, batch=batch, mode=mode, dtype=dtype, device=device, layout=layout).rows[0]
 
 
 def run(name: str, shape: tuple[int, ...], mode: str, dtype: str, layout: str) -> int:
-    """Return the most that the last of three steps allocates on the GPU."""
+    """Return the peak of allocated GPU memory in the last of three steps."""
     source, precision = find(name), PRECISIONS[dtype]
     round_products(precision)
     memory_format = torch.channels_last if layout == "nhwc" else torch.contiguous_format
@@ -192,7 +191,7 @@ def run(name: str, shape: tuple[int, ...], mode: str, dtype: str, layout: str) -
 
 
 def round_products(precision: Precision) -> None:
-    """Let 32-bit products be rounded to TF32 where that is the precision, and only there: torch rounds convolutions."""
+    """Allow TF32 if that is the precision and forbid it otherwise: by default torch uses it for convolutions."""
     torch.backends.cuda.matmul.allow_tf32 = precision.tf32
     torch.backends.cudnn.allow_tf32 = precision.tf32
 

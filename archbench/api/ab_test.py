@@ -19,6 +19,7 @@ from archbench.reporting.tables.bench_comparison import ab_test_document, ab_tes
 from archbench.statistics.pairs import Verdict
 from archbench.store.records import Configuration
 from archbench.trace.tracer import Mode
+from archbench.units import format_ratio
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,7 +49,7 @@ class ABResult(TableResult):
         return ab_test_document(self.to_table(), self.samples)
 
     def __repr__(self) -> str:
-        return f"<ABResult: {self.a.model} is {self.verdict} ({self.b}), ratio {self.ratio:.4g}>"
+        return f"<ABResult of {self.a.model} and {self.b}: {self.verdict}, {format_ratio(self.ratio)}>"
 
 
 def ab_test(

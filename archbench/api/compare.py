@@ -85,11 +85,11 @@ def compare(
     Raises UsageError for a baseline that is not among the models, and what `archbench.summarize` raises.
     """
     named = named_models(models)
-    names = list(named)
-    if baseline is not None and baseline not in named:
+    names = [name for name, _ in named]
+    if baseline is not None and baseline not in names:
         raise UsageError(f"{{baseline}} is not one of {', '.join(names)}{nearest(baseline, names)}", baseline=baseline)
-    loaded = {name: replace(load_model(model, inputs), name=name) for name, model in named.items()}
-    summaries = tuple(summary_of(model, batch, mode) for model in loaded.values())
+    loaded = [replace(load_model(model, inputs), name=name) for name, model in named]
+    summaries = tuple(summary_of(model, batch, mode) for model in loaded)
     return Comparison(
         rows=tuple(map(row_of, summaries)),
         summaries=summaries,
@@ -113,7 +113,7 @@ def row_of(summary: Summary) -> ModelRow:
 
 
 def _fastest_measured(
-    models: Mapping[str, LoadedModel], inputs: Inputs, mode: Mode, path: str | Path | None
+    models: Sequence[LoadedModel], inputs: Inputs, mode: Mode, path: str | Path | None
 ) -> dict[str, Result]:
     """Return the fastest result of each model measured on this machine on the same input, if it is not out of date."""
     from archbench.host.machine import machine
@@ -141,7 +141,7 @@ def _fastest_measured(
     return fastest
 
 
-def _newest_trained(models: Mapping[str, LoadedModel], path: str | Path | None) -> dict[str, TrainingResult]:
+def _newest_trained(models: Sequence[LoadedModel], path: str | Path | None) -> dict[str, TrainingResult]:
     """Return the result of each model in the newest run that has it, on whatever data it was trained."""
     from archbench.store.database import Store
 
@@ -156,9 +156,9 @@ def _newest_trained(models: Mapping[str, LoadedModel], path: str | Path | None) 
     return {name: newest[0] for name, newest in results.items() if newest}
 
 
-def _sources(models: Mapping[str, LoadedModel]) -> dict[str, Source]:
+def _sources(models: Sequence[LoadedModel]) -> dict[str, Source]:
     """Return where each model came from, of those that an address led to: results are stored by address."""
-    return {name: model.source for name, model in models.items() if model.source is not None}
+    return {model.name: model.source for model in models if model.source is not None}
 
 
 def _protocol(row: ModelRow, summary: Summary) -> Iterator[str]:

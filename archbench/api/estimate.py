@@ -142,7 +142,7 @@ def estimate(
         assumptions_for(device, efficiency, interconnect, counts, compile=compile) for device in devices_of(devices)
     ]
     predictions: list[Prediction] = []
-    for (name, model), assumed in itertools.product(named_models(models).items(), assumptions):
+    for (name, model), assumed in itertools.product(named_models(models), assumptions):
         run = simulated_run(
             model,
             inputs,

@@ -108,7 +108,7 @@ def memory(
             weight_decay=weight_decay,
             checkpoint=checkpoint,
         )
-        for name, model in named_models(models).items()
+        for name, model in named_models(models)
     ]
     if fit is not None:
         return _joined([_largest(run, limit_bytes, fit) for run in runs])

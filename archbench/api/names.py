@@ -11,17 +11,18 @@ from archbench.errors import UsageError
 from archbench.models.loaded import Model, name_of
 
 
-def named_models(models: Model | Sequence[Model] | Mapping[str, Model]) -> dict[str, Model]:
-    """Return one or several models by name, each once; modules of one class are numbered.
+def named_models(models: Model | Sequence[Model] | Mapping[str, Model]) -> list[tuple[str, Model]]:
+    """Return the name and the model of each row; modules of one class are numbered.
 
     Raises UsageError if there are none.
     """
     if isinstance(models, Mapping):
-        named = dict(models)
+        named = list(models.items())
     else:
-        named = {}
-        for model in dict.fromkeys([models] if isinstance(models, (str, nn.Module)) else models):
-            named[unique_name(model if isinstance(model, str) else name_of(model), named)] = model
+        named = []
+        for model in [models] if isinstance(models, (str, nn.Module)) else models:
+            taken = [name for name, _ in named]
+            named.append((model if isinstance(model, str) else unique_name(name_of(model), taken), model))
     if not named:
         raise UsageError("{models} is empty; give at least one model", models=...)
     return named

@@ -93,6 +93,7 @@ class Summary(TableResult):
     def to_dict(self) -> dict[str, Any]:
         """Return what `--format json` writes: plain lists, dicts, numbers and strings."""
         return {
+            "schema_version": 1,
             "model": self.model,
             "inputs": [list(shape) for shape in self.inputs],
             "dtype": self.dtype,
@@ -101,6 +102,7 @@ class Summary(TableResult):
             "totals": known_totals(self),
             "layers": [as_record(row) for row in self.rows],
             "uncounted": self.uncounted,
+            "caveats": list(self.caveats),
             "versions": versions(),
         }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from archbench.api.load_run import load_run
+from archbench.api.measuring import as_list, require_address
 from archbench.errors import UsageError, choose
 from archbench.host.machine import KINDS, default_kind, device_name, usable_cores
 from archbench.progress import Progress
@@ -19,7 +20,7 @@ from archbench.training import session
 from archbench.training.distributed.process_group import is_first_process
 from archbench.training.prepare import configure, require_as_begun
 
-# The arguments that say what is trained; `run.json` records them, and a resumed run must have the same.
+# The arguments that determine what is trained; `run.json` records them, and a resumed run must have the same.
 _RECORDED = (
     *("models", "data", "size", "epochs", "steps", "minutes", "recipe", "seeds", "batch", "augment", "init", "vary"),
     *("dtype", "layout", "compile"),
@@ -39,7 +40,7 @@ def train(
     batch: int | None = None,
     augment: str = "none",
     init: str | None = None,
-    vary: Sequence[str] = (),
+    vary: str | Sequence[str] = (),
     device: str | None = None,
     dtype: str = "fp32",
     layout: Literal["nchw", "nhwc"] = "nchw",
@@ -80,7 +81,7 @@ def train(
         threads: CPU threads; the default is all cores.
         processes: Processes that train each model together.
         out: Folder for the run; the default is a new one below `runs`.
-        resume: Folder of an earlier run to continue; nothing else needs to be given, and what is must be the same.
+        resume: Folder of an earlier run to continue; arguments given besides must equal those it was begun with.
         checkpoint_every: Seconds between checkpoints; 0 saves after every step.
         download: Whether to fetch CIFAR-10 if it is not there.
         tensorboard: Whether to write TensorBoard logs too.
@@ -132,15 +133,8 @@ def train_only(arguments: Mapping[str, Any]) -> Path:
 
 def _asked(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the recorded arguments. Raises TypeError for a model that is not an address."""
-    models = arguments["models"]
-    models = (models,) if isinstance(models, str) or not isinstance(models, Sequence) else tuple(models)
-    for model in models:
-        if not isinstance(model, str):
-            raise TypeError(
-                f"train needs a model's address, such as 'vgg16' or 'net.py:Net', not a {type(model).__name__}: every"
-                " seed builds the model anew, and a resumed run does in a fresh process"
-            )
-    return {name: arguments[name] for name in _RECORDED} | {"models": models, "vary": tuple(arguments["vary"])}
+    models = tuple(require_address(model, "train") for model in as_list(arguments["models"]))
+    return {name: arguments[name] for name in _RECORDED} | {"models": models, "vary": tuple(as_list(arguments["vary"]))}
 
 
 def _default(name: str) -> Any:

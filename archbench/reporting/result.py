@@ -24,7 +24,7 @@ _FILE_WIDTH = 160
 
 
 class TableResult(ABC):
-    """A result that is one table; a subclass gives the table, and text, notebook, frame and file follow from it."""
+    """A result that is one table, from which its text, HTML, DataFrame and files are made."""
 
     formats: ClassVar[tuple[Format, ...]] = ("table", "csv", "json", "markdown")
 
@@ -34,11 +34,11 @@ class TableResult(ABC):
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What a reader of the numbers must know, as sentences."""
+        """Sentences that qualify the numbers."""
         return self.to_table().caveats
 
     def to_dict(self) -> Any:
-        """Return what `--format json` writes: a list with one dict per row, unless a subclass says otherwise."""
+        """Return plain data, as `--format json` writes it: a list with one dict per row, or the result's own form."""
         table = self.to_table()
         return [{column.field: row.get(column.field) for column in table.columns} for row in table.rows]
 
@@ -61,7 +61,11 @@ class TableResult(ABC):
         return to_text(self.to_table(), stream=stream, width=width)
 
     def save(self, path: str | Path, format: Format | None = None) -> None:
-        """Write the result to a file, in the format that its ending names or in `format`; whole or not at all.
+        """Write the result to a file, completely or not at all.
+
+        Args:
+            path: The file. `.txt`, `.csv`, `.json` and `.md` select the format.
+            format: `"table"`, `"csv"`, `"json"` or `"markdown"`, whatever the ending is.
 
         Raises UsageError for an ending or a format that the result does not have, OutputError if it cannot be written.
         """

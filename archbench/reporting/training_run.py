@@ -17,9 +17,10 @@ from archbench.reporting.table import Table
 from archbench.reporting.tables.comparison_text import verdict
 from archbench.reporting.tables.predict import prediction_table
 from archbench.reporting.tables.train import accuracy_table
+from archbench.store.accuracy import Accuracy
 from archbench.training.prediction import chosen_model, predict, read_images
+from archbench.training.records import Epoch, Prediction
 from archbench.training.run_dir.load import SavedRun
-from archbench.training.run_dir.records import Accuracy, Epoch, Prediction
 from archbench.training.statistics import compare_models
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from archbench.errors import StoreError, UsageError, nearest
 from archbench.store import results, trainings
 from archbench.store.file import StoreFile
 from archbench.store.records import Configuration, Result
-from archbench.store.rows import from_row, plain, to_row
+from archbench.store.rows import plain, to_row
 from archbench.store.trainings import TrainingResult
 
 # Characters shown of a run id, and ids listed in an error.
@@ -111,7 +111,7 @@ class Store(StoreFile):
             query = f"{trainings.SELECT} WHERE {where} {_NEWEST} LIMIT ?"
             rows = self.connection.execute(query, values).fetchall()
         with self._damage_reported():
-            return [from_row(TrainingResult, dict(row)) for row in rows]
+            return [trainings.from_columns(dict(row)) for row in rows]
 
     def _select(self, wanted: Mapping[str, Value], order: str, *, limit: int) -> list[Result]:
         where, values = _condition(wanted)

@@ -2,44 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
-from archbench.store.rows import insert
+from archbench.store.accuracy import Accuracy
+from archbench.store.rows import from_row, insert
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """The outcome of training one model over all seeds; `folder` is the run folder. Accuracies are fractions.
+    """The accuracy of one model of a training run, with the run that it comes from.
 
-    `started_at` is UTC in ISO 8601. `top1_low` and `top1_high` bound the 95% interval of the mean. `status` is the
-    status in `accuracy.csv`. None is unknown.
+    `started_at` is UTC in ISO 8601, `folder` the run folder.
     """
 
     run_id: str
     started_at: str
     machine: str
     folder: str
-    model: str
-    data: str
     recipe: str
-    input_shape: str
-    epochs: float
-    seeds: int
-    top1_mean: float | None
-    top1_std: float | None
-    top1_low: float | None
-    top1_high: float | None
-    top5_mean: float | None
-    images_per_s: float | None
-    time_s: float | None
-    status: str
+    accuracy: Accuracy
 
 
 # The first version of the store with this table.
 SINCE = 3
 
-_SQL_TYPES = {"str": "TEXT NOT NULL", "int": "INTEGER NOT NULL", "float": "REAL NOT NULL", "float | None": "REAL"}
-COLUMNS = {field.name: _SQL_TYPES[str(field.type)] for field in fields(TrainingResult)}
+_NAMES = (
+    "run_id", "started_at", "machine", "folder", "model", "data", "recipe", "input_shape", "epochs", "seeds",
+    "top1_mean", "top1_std", "top1_low", "top1_high", "top5_mean", "images_per_s", "time_s", "status",
+)  # fmt: skip
+_SQL_TYPES = {
+    "str": "TEXT NOT NULL",
+    "Status": "TEXT NOT NULL",
+    "int": "INTEGER NOT NULL",
+    "float": "REAL NOT NULL",
+    "float | None": "REAL",
+}
+_TYPES = {field.name: str(field.type) for record in (TrainingResult, Accuracy) for field in fields(record)}
+COLUMNS = {name: _SQL_TYPES[_TYPES[name]] for name in _NAMES}
 
 SCHEMA = (
     f"CREATE TABLE trainings (id INTEGER PRIMARY KEY, {', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())},"
@@ -51,3 +52,9 @@ ADD_NEW = f"{insert('trainings', COLUMNS)} ON CONFLICT (run_id, model) DO NOTHIN
 _CHANGES = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS)
 ADD = f"{insert('trainings', COLUMNS)} ON CONFLICT (run_id, model) DO UPDATE SET {_CHANGES}"
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM trainings"
+
+
+def from_columns(row: Mapping[str, Any]) -> TrainingResult:
+    """Return the record in a row; what the table has no column for is None."""
+    accuracy: dict[str, Any] = {field.name: row.get(field.name) for field in fields(Accuracy)}
+    return from_row(TrainingResult, row, accuracy=Accuracy(**accuracy))

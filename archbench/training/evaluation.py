@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softmax
 
-from archbench.training.run_dir.records import TOP, Prediction
+from archbench.training.records import TOP, Prediction
 
 
 @dataclass(frozen=True, slots=True)

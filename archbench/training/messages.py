@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from archbench.models.address import user_code_of
-from archbench.training.run_dir.records import Epoch, Outcome
+from archbench.training.records import Epoch, Outcome
 from archbench.units import format_measure, format_percent, format_time
 
 

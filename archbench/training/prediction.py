@@ -19,8 +19,8 @@ from archbench.training.data.records import Images
 from archbench.training.evaluation import evaluate
 from archbench.training.learner import scores_of
 from archbench.training.messages import report_user_code
+from archbench.training.records import Prediction
 from archbench.training.run_dir.load import SavedRun, read_state
-from archbench.training.run_dir.records import Prediction
 from archbench.training.seeding import preserved_random_states
 from archbench.training.task import build_model
 

@@ -29,6 +29,7 @@ from archbench.training.task import build_model
 from archbench.training.time_estimate import step_time_s, steps_within, training_time_s
 
 DTYPES = ("fp32", "tf32", "amp", "amp-fp16")
+LAYOUTS = ("nchw", "nhwc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def configure(
         initialisation=init,
         device=device,
         dtype=dtype,
-        layout=layout,
+        layout=choose("layout", layout, LAYOUTS),
         compiled=compile,
         threads=threads,
     )

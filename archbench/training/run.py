@@ -14,14 +14,15 @@ import torch
 from archbench.errors import OutputError, UsageError, first_line
 from archbench.files import remove_unfinished, write_whole
 from archbench.progress import Progress
+from archbench.store.accuracy import Accuracy
 from archbench.training.distributed.process_group import ProcessGroup
 from archbench.training.learner import NonFiniteError
 from archbench.training.model.adapt import Adapted
 from archbench.training.prepare import Prepared
+from archbench.training.records import Epoch, Outcome
 from archbench.training.run_dir import checkpoints
 from archbench.training.run_dir.files import read_outcome, write_outcome, write_predictions, write_rows
 from archbench.training.run_dir.paths import RunFolder, SeedFolder, make_folder
-from archbench.training.run_dir.records import Accuracy, Epoch, Outcome
 from archbench.training.schedule import steps_per_epoch
 from archbench.training.statistics import accuracy_of
 from archbench.training.task import Task, build_model
@@ -64,7 +65,7 @@ class Run:
             outcome = self._earlier_outcome(folder)
             if outcome is None:
                 outcome = self._train(model, seed, folder)
-                gc.collect()  # before the next model needs the memory; the command line disables automatic collection
+                gc.collect()  # before the next model needs the memory
             assert outcome.model == model, "every model has a folder of its own"
             self._outcomes.append(outcome)
             self._write_results()

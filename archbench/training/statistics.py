@@ -20,8 +20,9 @@ from archbench.statistics.proportions import (
     mean_interval,
     wilson_interval,
 )
+from archbench.store.accuracy import Accuracy, Status
 from archbench.training.data.records import Data
-from archbench.training.run_dir.records import TOP, Accuracy, Outcome, Prediction, Status
+from archbench.training.records import TOP, Outcome, Prediction
 
 # The fraction of the steps after warm-up that decides whether a model is stuck at chance: the last quarter.
 _LAST_PART = 0.25

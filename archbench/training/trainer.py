@@ -14,14 +14,15 @@ from torch import Tensor, nn
 
 from archbench.errors import UsageError
 from archbench.progress import Progress
+from archbench.store.accuracy import Status
 from archbench.training.clock import StepClock
 from archbench.training.config import differences, source_digest
 from archbench.training.data.batches import Batches
 from archbench.training.evaluation import Evaluation, evaluate
 from archbench.training.learner import NonFiniteError
 from archbench.training.messages import epoch_line, step_line
+from archbench.training.records import Epoch, Outcome, Prediction
 from archbench.training.run_dir import checkpoints
-from archbench.training.run_dir.records import Epoch, Outcome, Prediction, Status
 from archbench.training.seeding import random_states, restore, seed_all
 from archbench.training.statistics import chance_loss, is_at_chance, status_of
 from archbench.training.task import Task

@@ -40,7 +40,7 @@ def test_ab_test_compares_two_models_everything_else_alike(calls):
 
 def test_an_ab_result_is_a_table_with_its_samples(calls):
     result = archbench.ab_test("lenet", "lenet5", device="cpu")
-    assert repr(result) == "<ABResult: lenet is faster (lenet5), ratio 1.248>"
+    assert repr(result) == "<ABResult of lenet and lenet5: faster, 1.25×>"
     assert "A is faster: 1.25×" in str(result)
     (row,) = json.loads(json.dumps(result.to_dict()))
     assert (row["a"], row["b"], row["num_pairs"], len(row["again_s"])) == ("lenet", "lenet5", 21, 21)

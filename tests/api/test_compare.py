@@ -24,6 +24,12 @@ def test_compare_keeps_every_module_of_one_class_and_takes_a_single_model():
     assert [row.model for row in archbench.compare("lenet").rows] == ["lenet"]
 
 
+def test_compare_shows_a_model_as_often_as_it_is_given():
+    net = nn.Linear(3, 4)
+    assert [row.model for row in archbench.compare(["lenet", "lenet"]).rows] == ["lenet", "lenet"]
+    assert [row.model for row in archbench.compare([net, net], "3").rows] == ["Linear", "Linear (2)"]
+
+
 def test_ratios_refer_to_the_baseline():
     models = {"small": nn.Linear(3, 4), "large": nn.Linear(3, 8)}
     assert "ratios to large" in str(archbench.compare(models, "3", baseline="large"))

@@ -16,6 +16,7 @@ def test_largest_batch_by_hand():
     assert archbench.largest_batch(nn.Linear(4, 4), 80, inputs="4", mode="eval") == 0
 
 
+@pytest.mark.slow
 def test_largest_batch_takes_a_size_or_a_device(archbench_command):
     assert archbench.largest_batch("alexnet", "2GiB") == archbench.largest_batch("alexnet", 2 * 2**30)
     (row,) = json.loads(archbench_command("memory", "alexnet", "--mode", "train", "--fit", "t4", "--format", "json"))

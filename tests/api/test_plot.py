@@ -64,6 +64,7 @@ def test_plot_refuses_bad_use_in_pythons_terms(kind, options, message):
         archbench.plot(kind, "lenet", **options)
 
 
+@pytest.mark.slow
 def test_plot_takes_a_training_run_or_its_folder(tmp_path):
     folder = write_run(tmp_path / "run")
     for kind in ("training", "time", "accuracy"):

@@ -11,6 +11,7 @@ from archbench.store.database import Store
 from tests.helpers.chart_specs import result
 
 
+@pytest.mark.slow
 def test_a_report_shows_itself_and_is_saved(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     report = archbench.report("lenet")

@@ -45,7 +45,9 @@ def test_a_summary_has_totals_and_a_data_frame():
 def test_a_summary_as_a_dict_is_json_with_the_contracts_keys():
     summary = archbench.summarize(nn.Linear(3, 4), torch.empty(2, 3))
     document = json.loads(json.dumps(summary.to_dict()))
-    assert list(document) == "model inputs dtype batch mode totals layers uncounted versions".split()
+    keys = "schema_version model inputs dtype batch mode totals layers uncounted caveats versions"
+    assert list(document) == keys.split()
+    assert (document["schema_version"], document["caveats"]) == (1, [])
     assert document["inputs"] == [[2, 3]]
     assert (document["model"], document["dtype"], document["batch"], document["mode"]) == (
         "Linear",

@@ -90,7 +90,7 @@ def stored(home):
         return store.results()
 
 
-def test_a_sweep_is_measured_kept_and_not_measured_again(archbench, here):
+def test_bench_measures_a_sweep_stores_it_and_does_not_measure_it_again(archbench, here):
     code, out, err = archbench("bench", "lenet", "--batch", "1,2", "--format", "json", *QUICK)
     assert code in (0, 3)
     rows = json.loads(out)
@@ -129,7 +129,7 @@ def test_the_phases_of_a_training_step_are_timed_in_a_run_of_their_own(archbench
     assert min(phases["train"].values()) > 0
 
 
-def test_the_largest_batch_is_found_tried_and_measured(archbench, here):
+def test_bench_finds_the_largest_batch_and_measures_it(archbench, here):
     code, out, err = archbench("bench", "odd.py:Net", "--input", "4", "--batch", "auto", "--format", "json", *QUICK)
     assert code in (0, 3), err
     # So small a network meets no limit but that of what is tried.
@@ -144,7 +144,7 @@ def test_a_model_that_fails_in_the_search_for_its_largest_batch_is_a_row(archben
     assert [(row["batch"], row["status"]) for row in json.loads(out)] == [(1, "failed")]
 
 
-def test_a_process_that_dies_is_a_row_and_the_sweep_goes_on_whatever_a_model_prints(archbench, home):
+def test_a_process_that_dies_is_a_row_and_output_of_a_model_is_not_mistaken_for_a_result(archbench, home):
     code, out, _ = archbench("bench", "odd.py:Dies", "odd.py:Talks", "--input", "4", "--format", "json", *QUICK)
     assert code == 3
     # What a model prints does not get among the answers.
@@ -153,7 +153,7 @@ def test_a_process_that_dies_is_a_row_and_the_sweep_goes_on_whatever_a_model_pri
     assert "ended by SIGKILL" in next(result.reason for result in stored(home) if result.status == "failed")
 
 
-def test_what_fails_is_a_row_and_the_sweep_goes_on(archbench, here):
+def test_a_failure_is_a_row_and_the_sweep_continues(archbench, here):
     models = [f"odd.py:{name}" for name in ("Raises", "Infinite", "Net")]
     code, out, _ = archbench("bench", *models, "--input", "4", "--format", "json", *QUICK)
     assert code == 3
@@ -164,7 +164,7 @@ def test_what_fails_is_a_row_and_the_sweep_goes_on(archbench, here):
     assert reasons["Infinite"] == "InputError: the output of the model is not finite"
 
 
-def test_a_file_that_was_changed_is_measured_again_and_another_of_its_name_too(archbench, here):
+def test_a_modified_file_and_another_of_the_same_name_are_measured_again(archbench, here):
     arguments = ("bench", "odd.py:Net", "--input", "4", *QUICK)
     os.utime(here / "odd.py", (1, 1))
     archbench(*arguments)
@@ -177,14 +177,14 @@ def test_a_file_that_was_changed_is_measured_again_and_another_of_its_name_too(a
     assert len({result.configuration.model for result in stored(here)}) == 2
 
 
-def test_an_example_of_the_users_own_is_run_in_the_dtype_asked_for(archbench, here):
+def test_a_users_example_is_run_in_the_chosen_dtype(archbench, here):
     (here / "odd.py").write_text(f"{ODD}\ndef example_inputs(batch):\n    return torch.randn(batch, 4)\n")
     _, out, _ = archbench("bench", "odd.py:Net", "--dtype", "bf16", "--format", "json", *QUICK)
     assert json.loads(out)[0]["status"] in MEASURED
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_whatever_ends_it_what_was_finished_is_kept_and_no_worker_is_left_behind(home, how, code):
+def test_a_signal_keeps_what_was_finished_and_leaves_no_worker_behind(home, how, code):
     process = start("bench", "lenet", "--batch", "1,2,4", *QUICK)
     for line in process.stderr:
         if line.startswith("[2/3] lenet"):
@@ -200,7 +200,7 @@ def test_whatever_ends_it_what_was_finished_is_kept_and_no_worker_is_left_behind
     assert [result.configuration.batch for result in stored(home)] == [1]
 
 
-def test_a_model_against_another_in_pairs(archbench, here, monkeypatch):
+def test_bench_versus_compares_two_models_in_pairs(archbench, here, monkeypatch):
     # Shorter blocks than those of a measurement.
     monkeypatch.setattr(tasks, "CPU", replace(tasks.CPU, block_s=0.02))
     quick = ("--device", "cpu", "--max-seconds", "0.2", "--threads", "1")
@@ -214,7 +214,7 @@ def test_a_model_against_another_in_pairs(archbench, here, monkeypatch):
     assert statistics.median(b / a for a, b in zip(row["a_s"], row["b_s"], strict=True)) == pytest.approx(row["ratio"])
 
 
-def test_a_model_that_fails_in_pairs_is_an_error(archbench, here):
+def test_bench_versus_a_model_that_fails_is_an_error(archbench, here):
     quick = ("--device", "cpu", "--max-seconds", "0.2", "--threads", "1")
     code, _, err = archbench("bench", "odd.py:Net", "--versus", "odd.py:Raises", "--input", "4", *quick)
     assert code == 3
@@ -255,7 +255,7 @@ def test_compare_shows_the_best_rate_of_this_machine(archbench, here):
         (["lenet", "--batch", "1,atuo"], "'1,atuo' is not a valid batch size"),
     ],
 )
-def test_bad_use_is_told_before_anything_is_measured(archbench, home, arguments, message):
+def test_wrong_use_is_an_error_before_anything_is_measured(archbench, home, arguments, message):
     code, out, err = archbench("bench", *arguments)
     assert (code, out) == (2, "")
     assert message in err

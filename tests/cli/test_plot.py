@@ -48,6 +48,7 @@ def run_folder(tmp_path):
     return str(write_run(tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_the_ending_says_what_is_written(plot):
     assert plot("layers", "lenet", "--output", "a.svg") == (0, "", "wrote a.svg\n")
     assert Path("a.svg").read_text().startswith("<svg ")
@@ -94,6 +95,7 @@ def test_accuracy_of_models_is_what_was_published(plot):
     assert ">alexnet<" in svg
 
 
+@pytest.mark.slow
 def test_charts_of_a_run_say_on_what_data_it_was_trained(plot, run_folder):
     for kind in ("training", "time", "accuracy"):
         assert plot(kind, run_folder) == (0, "", f"wrote {kind}.svg\n")

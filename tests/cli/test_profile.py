@@ -135,7 +135,7 @@ def test_known_ceilings_give_bounds_and_the_profilers_trace_is_written(archbench
 
 
 @pytest.mark.slow
-def test_the_table_says_what_is_not_known_and_what_profiling_cost(archbench, home):
+def test_the_table_notes_missing_ceilings_and_the_overhead_of_profiling(archbench, home):
     code, out, _ = archbench("profile", "lenet", *QUICK)
     assert code == 0
     assert out.startswith("lenet, eval, batch 1, fp32, nchw on ")
@@ -145,7 +145,7 @@ def test_the_table_says_what_is_not_known_and_what_profiling_cost(archbench, hom
 
 
 @pytest.mark.slow
-def test_a_process_that_fails_is_told_and_nothing_is_written(archbench, home):
+def test_a_process_that_fails_is_an_error_and_nothing_is_written(archbench, home):
     arguments = ("nets.py:Raises", "--input", "4", "--trace", "raises.json", "--csv", "raises.csv")
     code, out, err = archbench("profile", *arguments, *QUICK)
     assert (code, out) == (3, "")
@@ -156,7 +156,7 @@ def test_a_process_that_fails_is_told_and_nothing_is_written(archbench, home):
     assert "nhwc is a layout of images" in err
 
 
-def test_a_gpu_whose_kernels_are_not_seen_is_told_and_nothing_is_written(archbench, home, monkeypatch):
+def test_a_gpu_without_recorded_kernels_is_an_error_and_nothing_is_written(archbench, home, monkeypatch):
     from archbench.api import measuring
     from archbench.measure.profile import profile as profiling
 
@@ -187,7 +187,7 @@ def test_a_gpu_whose_kernels_are_not_seen_is_told_and_nothing_is_written(archben
         (["lenet", "--compile"], "No such option"),
     ],
 )
-def test_bad_use_is_told_before_anything_is_measured(archbench, home, arguments, message):
+def test_wrong_use_is_an_error_before_anything_is_measured(archbench, home, arguments, message):
     before = sorted(home.rglob("*"))
     code, out, err = archbench("profile", *arguments)
     assert (code, out) == (2, "")

@@ -15,7 +15,7 @@ from tests.helpers.measurements import result
 from tests.helpers.terminal import Terminal
 
 
-def test_where_nothing_can_be_drawn_over_a_configuration_is_a_line(capsys):
+def test_without_a_terminal_each_configuration_is_a_line(capsys):
     with BenchProgress() as progress:
         progress.start(3)
         progress.end(result())  # one that was measured before
@@ -31,7 +31,7 @@ def test_where_nothing_can_be_drawn_over_a_configuration_is_a_line(capsys):
     )
 
 
-def test_an_interruption_says_what_is_kept(capsys):
+def test_an_interruption_reports_what_is_stored(capsys):
     def interrupted():
         with BenchProgress() as progress:
             progress.start(3)
@@ -43,13 +43,13 @@ def test_an_interruption_says_what_is_kept(capsys):
     assert capsys.readouterr().err == "1 of 3 are done and stored; the same command continues\n"
 
 
-def test_what_is_left_takes_what_others_took():
+def test_the_time_left_is_estimated_from_the_mean():
     # 10 s each, four to go.
     assert time_left([8.0, 12.0], 4) == "about 40.0 s left"
     assert time_left([], 4) == time_left([8.0], 0) == ""
 
 
-def test_what_was_measured_before_takes_no_time(monkeypatch):
+def test_stored_results_take_no_time(monkeypatch):
     shown = []
 
     class Screen:
@@ -100,7 +100,6 @@ def on_a_terminal(*arguments, interrupt_at=None, **variables):
     return terminal.end(), terminal.output, terminal.shown
 
 
-@pytest.mark.slow
 def test_a_terminal_sees_results_progress_and_what_is_measured():
     code, printed, shown = on_a_terminal()
     assert (code, printed) == (0, "the result\n")
@@ -119,20 +118,17 @@ def test_a_terminal_sees_results_progress_and_what_is_measured():
 COLOUR = re.compile(r"\x1b\[(3[0-7]|9[0-7]|38|4[0-7])[;m]")
 
 
-@pytest.mark.slow
 def test_no_color_is_respected():
     assert COLOUR.search(on_a_terminal()[2])
     assert not COLOUR.search(on_a_terminal(NO_COLOR="1")[2])
 
 
-@pytest.mark.slow
 def test_a_terminal_that_cannot_draw_gets_lines():
     shown = on_a_terminal(TERM="dumb")[2]
     assert shown == "[1/2] first\n[2/2] second\nbeside\n"
 
 
-@pytest.mark.slow
-def test_an_interruption_on_a_terminal_says_what_is_kept_below_what_was_drawn():
+def test_an_interruption_on_a_terminal_reports_what_is_stored_below_the_table():
     _, printed, shown = on_a_terminal("wait", interrupt_at="process 2 of 5")
     assert printed == ""
     assert "1 of 2 are done and stored; the same command continues\n" in shown

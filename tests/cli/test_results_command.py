@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from archbench.store.accuracy import Accuracy
 from archbench.store.database import Store
 from archbench.store.file import default_path
 from archbench.store.records import Configuration, Result
@@ -34,21 +35,32 @@ TRAINED = TrainingResult(
     started_at="2026-11-01T12:00:00+00:00",
     machine="here",
     folder="/runs/a",
-    model="lenet",
-    data="digits",
     recipe="equal",
-    input_shape="1x32x32",
-    epochs=10.0,
-    seeds=1,
-    top1_mean=0.9,
-    top1_std=None,
-    top1_low=None,
-    top1_high=None,
-    top5_mean=None,
-    images_per_s=None,
-    time_s=None,
-    status="ok",
+    accuracy=Accuracy(
+        model="lenet",
+        data="digits",
+        input_shape="1x32x32",
+        epochs=10.0,
+        seeds=1,
+        top1_mean=0.9,
+        top1_std=None,
+        top1_low=None,
+        top1_high=None,
+        top5_mean=None,
+        images_per_s=None,
+        time_s=None,
+        status="ok",
+        params=None,
+        macs=None,
+        chance_top1=None,
+        chance_top5=None,
+        peak_bytes=None,
+    ),
 )
+
+
+def trained(model):
+    return replace(TRAINED, accuracy=replace(TRAINED.accuracy, model=model))
 
 
 def result(
@@ -100,7 +112,7 @@ def test_results_as_json_are_objects_with_the_contracts_fields(archbench, filled
 
 
 @pytest.mark.parametrize("format", ["table", "markdown"])
-def test_people_see_no_implausible_rate_and_read_why(archbench, filled, format):
+def test_tables_hide_implausible_rates_and_say_why(archbench, filled, format):
     code, out, err = archbench("results", "--format", format)
     assert code == 0
     assert "14,000" in out
@@ -131,7 +143,7 @@ def test_results_are_filtered(archbench, filled, options, expected):
     assert (code, ids(out)) == (0, expected)
 
 
-def test_a_device_can_be_named_by_its_own_name(archbench, filled):
+def test_results_are_filtered_by_the_name_of_a_device(archbench, filled):
     assert ids(archbench("results", "--device", "Some CPU", "--format", "csv")[1]) == ["d4"]
 
 
@@ -143,7 +155,7 @@ def test_a_users_file_is_found_wherever_it_is_named_from(archbench, tmp_path, mo
         store.add(result("b2", 2, model="/elsewhere/net.py:Net?width=2"))
         # As it is kept, as it once was kept, and another's.
         names = (kept_as, "net.py:Net?width=2", "/elsewhere/net.py:Net?width=2")
-        store.add_trainings([replace(TRAINED, model=name) for name in names])
+        store.add_trainings([trained(name) for name in names])
     assert ids(archbench("results", "--model", "net.py:Net?width=2", "--format", "csv")[1]) == ["a1"]
     out = archbench("results", "trainings", "--model", "net.py:Net?width=2", "--format", "json")[1]
     assert {row["model"] for row in json.loads(out)} == set(names[:2])
@@ -152,11 +164,11 @@ def test_a_users_file_is_found_wherever_it_is_named_from(archbench, tmp_path, mo
 def test_a_training_of_a_file_whose_name_is_no_utf8_is_found(archbench, tmp_path):
     name = os.fsdecode(b"/net\xe9.py:Net")
     with Store(default_path()) as store:
-        store.add_trainings([replace(TRAINED, model=name)])
+        store.add_trainings([trained(name)])
     assert len(json.loads(archbench("results", "trainings", "--model", name, "--format", "json")[1])) == 1
 
 
-def test_raw_adds_everything_that_is_known(archbench, filled):
+def test_raw_adds_all_fields(archbench, filled):
     newest = json.loads(archbench("results", "--raw", "--format", "json")[1])[0]
     assert list(newest)[: len(COLUMNS)] == COLUMNS
     assert newest["environment"] == {"driver": "570", "x": [1]}
@@ -176,7 +188,7 @@ def test_raw_is_for_json(archbench, filled):
     assert "goes with --format json" in err
 
 
-def test_no_store_yet_is_an_empty_table_and_a_word_on_how_to_fill_it(archbench, tmp_path):
+def test_without_a_store_results_is_an_empty_table_with_a_note(archbench, tmp_path):
     code, out, err = archbench("results", "--format", "csv")
     assert (code, out) == (0, ",".join(COLUMNS) + "\n")
     assert err == f"there is no store '{default_path()}' yet; 'archbench bench' fills it\n"
@@ -193,7 +205,7 @@ def test_an_unknown_status_is_one_line_with_the_nearest(archbench):
     assert err.count("\n") == 1
 
 
-def test_a_status_like_none_is_one_line_with_all(archbench):
+def test_a_status_unlike_any_other_is_one_line_with_all_choices(archbench):
     err = archbench("results", "--status", "good")[2]
     assert err == "archbench: --status good is not one of ok, not_converged, implausible, oom, failed\n"
 
@@ -218,7 +230,7 @@ def test_another_store_is_imported_once(archbench, filled, tmp_path):
     with Store(other) as store:
         store.add(RESULTS[0])
         store.add(result("f6", 6))
-        store.add_trainings([TRAINED, replace(TRAINED, model="vgg16")])
+        store.add_trainings([TRAINED, trained("vgg16")])
     code, out, err = archbench("results", "--import", str(other), "--format", "csv", "--limit", "2")
     assert (code, ids(out)) == (0, ["f6", "e5"])
     assert err.startswith(f"imported 1 new result and 2 new trainings from {other}\n")
@@ -226,14 +238,14 @@ def test_another_store_is_imported_once(archbench, filled, tmp_path):
     assert again == f"imported 0 new results and 0 new trainings from {other}\n"
 
 
-def test_an_import_may_be_the_first_that_a_store_gets(archbench, filled, tmp_path):
+def test_an_import_may_create_the_store(archbench, filled, tmp_path):
     code, out, _ = archbench(
         "results", "--store", str(tmp_path / "new" / "a.sqlite"), "--import", str(filled), "--format", "csv"
     )
     assert (code, len(ids(out))) == (0, len(RESULTS))
 
 
-def test_an_import_of_what_is_not_there_makes_no_store(archbench, tmp_path):
+def test_an_import_of_a_missing_store_creates_nothing(archbench, tmp_path):
     missing = tmp_path / "missing.sqlite"
     code, out, err = archbench("results", "--import", str(missing))
     assert (code, out, err) == (2, "", f"archbench: there is no store '{missing}'\n")
@@ -241,7 +253,7 @@ def test_an_import_of_what_is_not_there_makes_no_store(archbench, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--store", "--import"])
-def test_a_file_that_is_no_store_is_one_line(archbench, tmp_path, option):
+def test_a_file_that_is_not_a_store_is_an_error_of_one_line(archbench, tmp_path, option):
     path = tmp_path / "results.csv"
     path.write_text("run_id,model\n" * 1000)
     code, out, err = archbench("results", option, str(path))
@@ -260,7 +272,7 @@ def test_a_replay_has_a_column_of_its_own_where_there_is_one(archbench, filled):
     assert [row["graphs"] for row in rows] == ["True", *["False"] * len(RESULTS)]
 
 
-def test_phases_are_said_below_the_table_and_are_in_the_raw_document(archbench):
+def test_phases_are_below_the_table_and_in_the_raw_document(archbench):
     phases = {"zero_grad": 0.001, "forward": 0.03, "loss": 0.001, "backward": 0.06, "step": 0.008}
     with Store(default_path()) as store:
         store.add(result("a", 1, mode="train", phases_s=phases))
@@ -307,7 +319,7 @@ def test_a_comparison_of_runs_as_json_and_csv(archbench, two_runs):
     assert row["differences"] == "torch: 2.15.0, 2.11.0"
 
 
-def test_people_see_no_figure_of_a_comparison_with_a_run_that_cannot_be(archbench, two_runs):
+def test_tables_hide_the_comparison_with_an_implausible_run(archbench, two_runs):
     with Store(default_path()) as store:
         store.add(result("dddd4444", 4, "implausible", images_per_s=2e6, samples_s=(1e-4,) * 30, reason="too fast"))
     code, out, err = archbench("results", "compare", "dddd", "a")
@@ -339,7 +351,7 @@ def test_a_run_against_itself_shows_no_difference(archbench, two_runs):
         (["compar", "a", "b"], "Did you mean 'compare'?"),
     ],
 )
-def test_a_comparison_that_cannot_be_made_is_one_line(archbench, two_runs, arguments, said):
+def test_a_comparison_of_unknown_runs_is_an_error_of_one_line(archbench, two_runs, arguments, said):
     code, out, err = archbench("results", *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert said in err

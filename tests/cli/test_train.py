@@ -15,6 +15,9 @@ from archbench.store.database import Store
 from archbench.store.trainings import TrainingResult
 from archbench.training.data.records import Data, Images
 from archbench.training.data.sources import load_data
+from tests.helpers.chart_specs import accuracy
+
+pytestmark = pytest.mark.slow
 
 
 def rows(path):
@@ -285,7 +288,6 @@ def test_lenet_learns_the_digits(archbench, tmp_path):
     assert float(rows(run / "accuracy.csv")[0]["top1_mean"]) >= 0.85
 
 
-@pytest.mark.slow
 def test_alexnet_learns_the_digits_at_64_pixels(archbench, tmp_path):
     run = tmp_path / "run"
     # With the head of 4,096 units a step takes five times as long; on a CPU, amp is no faster than fp32.
@@ -294,19 +296,18 @@ def test_alexnet_learns_the_digits_at_64_pixels(archbench, tmp_path):
     assert float(rows(run / "accuracy.csv")[0]["top1_mean"]) >= 0.60
 
 
-@pytest.mark.slow
 def test_what_cannot_learn_is_said_to_be_at_chance(archbench, run_folder, tmp_path):
     # With what constructors draw, VGG-16's signal has vanished before the last layer; sigmoid LeNet needs 2,000 steps.
     run = tmp_path / "run"
     length = ("--size", "32", "--batch", "8", "--steps", "12", "--seeds", "1", "--threads", "1")
-    cheap = ("--dtype", "amp", "--layout", "nhwc")
-    code, out, err = archbench("train", "vgg16?head=small", "--init", "torch", *length, *cheap, "--out", str(run))
+    cheap = ("--dtype", "amp", "--layout", "nhwc", "--only-train")
+    code, _, err = archbench("train", "vgg16?head=small", "--init", "torch", *length, *cheap, "--out", str(run))
     assert code == 0, err
     assert [row["status"] for row in rows(run / "accuracy.csv")] == ["chance"]
-    assert "vgg16?head=small is stuck at chance" in " ".join(out.split())
+    assert "vgg16?head=small is stuck at chance" in str(load_run(run))
     outcome = json.loads((run / "models" / "vgg16_head=small" / "seed-0" / "outcome.json").read_text())
     assert outcome["initial_spread"] < 1e-4
-    assert "lenet?activation=sigmoid is stuck at chance" in str(load_run(run_folder).comparison)
+    assert "lenet?activation=sigmoid is stuck at chance" in str(load_run(run_folder))
 
 
 def test_compare_shows_what_this_folders_file_has_learned(archbench, tmp_path, monkeypatch):
@@ -315,10 +316,9 @@ def test_compare_shows_what_this_folders_file_has_learned(archbench, tmp_path, m
         (tmp_path / name).mkdir()
         (tmp_path / name / "net.py").write_text(net)
     store = tmp_path / "results.sqlite"
-    figures = (0.9, None, 0.8, 0.95, 1.0, 100.0, 1.0, "ok")
-    learned = ("1", "2026-01-02T03:04:05+00:00", "here", "run", f"{tmp_path / 'a' / 'net.py'}:Net", "digits", "equal")
+    learned = accuracy(f"{tmp_path / 'a' / 'net.py'}:Net", 0.9)
     with Store(store) as kept:
-        kept.add_trainings([TrainingResult(*learned, "4", 1.0, 1, *figures)])
+        kept.add_trainings([TrainingResult("1", "2026-01-02T03:04:05+00:00", "here", "run", "equal", learned)])
     found = []
     for name in ("a", "b"):
         monkeypatch.chdir(tmp_path / name)
@@ -332,11 +332,11 @@ def test_compare_shows_what_this_folders_file_has_learned(archbench, tmp_path, m
 def test_results_and_compare_know_the_run(archbench, run_folder):
     code, out, _ = archbench("results", "trainings", "--model", "lenet?activation=tanh", "--format", "json")
     assert code == 0
-    (accuracy, _) = rows(run_folder / "accuracy.csv")
+    (row, _) = rows(run_folder / "accuracy.csv")
     found = next(row for row in json.loads(out) if row["folder"] == str(run_folder))
-    assert found["top1_mean"] == pytest.approx(float(accuracy["top1_mean"]))
+    assert found["top1_mean"] == pytest.approx(float(row["top1_mean"]))
     code, out, _ = archbench("compare", "lenet?activation=tanh", "lenet5", "--trained", "--format", "json")
     assert code == 0
     trained, untrained = json.loads(out)
     assert (trained["trained_on"], untrained["trained_on"]) == ("digits", None)
-    assert trained["top1_mean"] == pytest.approx(float(accuracy["top1_mean"]))
+    assert trained["top1_mean"] == pytest.approx(float(row["top1_mean"]))

@@ -17,7 +17,7 @@ from archbench.analyze.performance.layer_times import ProfileRow
 from archbench.hardware.find import all_devices
 from archbench.reporting.tables.bench import bench_table
 from archbench.reporting.tables.train import metrics_table, trainings_table
-from archbench.training.run_dir.records import Accuracy
+from archbench.store.accuracy import Accuracy
 from cli.main import run
 from tools.docs_options import commands, find_command
 from tools.run_docs import ROOT

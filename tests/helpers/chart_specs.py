@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from archbench.store.accuracy import Accuracy
 from archbench.store.records import Configuration, Result
+from archbench.training.records import Epoch
 from archbench.training.run_dir.files import write_rows
-from archbench.training.run_dir.records import Accuracy, Epoch
 
 
 def parts(spec):

@@ -49,8 +49,10 @@ _LONGEST_REQUEST = 1 << 18
 _HELD_BACK = {signal.SIGINT, signal.SIGTERM}
 # What commands import when they need it.
 _PRELOADED = (
-    "torch", "torchvision", "pandas", "scipy.stats", "sklearn.datasets", "cli.main", "zoo.vgg", "zoo.alexnet",
-    "archbench.measure.bench.runner", "archbench.measure.worker.step", "archbench.training.run",
+    "torch", "torchvision", "pandas", "scipy.stats", "sklearn.datasets", "altair", "jinja2", "vl_convert", "cli.main",
+    "cli.progress.train", "zoo.vgg", "zoo.alexnet", "zoo.lenet", "archbench.api.bench", "archbench.api.profile",
+    "archbench.api.train", "archbench.measure.bench.runner", "archbench.measure.worker.step",
+    "archbench.reporting.charts.training", "archbench.reporting.run_pictures", "archbench.training.run",
 )  # fmt: skip
 
 

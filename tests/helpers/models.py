@@ -1,9 +1,20 @@
-"""Models that need real data, for several files of tests."""
+"""Models for several files of tests: of one function, and such that need real data."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
+
+
+class Call(nn.Module):
+    """A module whose forward is one function."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *args):
+        return self.function(*args)
 
 
 class ReadsValues(nn.Module):

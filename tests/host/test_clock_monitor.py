@@ -24,7 +24,7 @@ def throttled(*reasons):
     return [Reading(1e9, None, None, one) for one in reasons]
 
 
-def test_a_card_is_asked_until_it_is_over():
+def test_a_gpu_is_read_until_the_block_ends():
     card = FakeCard()
     # The third time that it is waited for, it is over.
     waits = iter([False, False, True])
@@ -33,7 +33,7 @@ def test_a_card_is_asked_until_it_is_over():
     assert [reading.temperature_c for reading in sampler.readings] == [61.0, 62.0, 63.0]
 
 
-def test_leaving_ends_it():
+def test_the_monitor_ends_with_its_block():
     card = FakeCard()
     with ClockMonitor(card) as sampler:
         pass
@@ -41,13 +41,13 @@ def test_leaving_ends_it():
     assert 1 <= len(sampler.readings) == card.num_readings
 
 
-def test_without_a_card_nothing_is_asked():
+def test_without_a_gpu_nothing_is_read():
     with ClockMonitor(None) as sampler:
         pass
     assert sampler.readings == []
 
 
-def test_median_lowest_and_highest_are_recorded():
+def test_median_minimum_and_maximum_are_recorded():
     readings = [Reading(clock, power, None, 0) for clock, power in ((1.9e9, 600.0), (1.5e9, None), (1.7e9, 700.0))]
     assert clock_record(readings) == {
         "clock_hz": {"median": 1.7e9, "low": 1.5e9, "high": 1.9e9},
@@ -74,5 +74,5 @@ def test_median_lowest_and_highest_are_recorded():
         ((), ()),
     ],
 )
-def test_what_holds_the_clock_back_is_named(reasons, said):
+def test_the_causes_of_throttling_are_named(reasons, said):
     assert throttle_flags(throttled(*reasons)) == said

@@ -102,7 +102,7 @@ def test_only_variables_that_change_a_time_are_kept():
     assert list(relevant_variables(variables)) == ["CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "PYTORCH_ALLOC_CONF"]
 
 
-def test_a_load_above_half_the_cores_is_told():
+def test_a_load_above_half_the_cores_is_a_warning():
     assert load_warning({"load_1min": 1.2, "cpu_cores": 2}) == "load: 1.2 on 2 cores"
     assert load_warning({"load_1min": 1.0, "cpu_cores": 2}) is None
     assert load_warning({"load_1min": None, "cpu_cores": 2}) is None

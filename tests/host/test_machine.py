@@ -19,7 +19,7 @@ def gpu(monkeypatch):
     return use
 
 
-def test_a_gpu_is_called_what_cuda_calls_it(gpu, monkeypatch):
+def test_a_gpu_has_the_name_that_cuda_reports(gpu, monkeypatch):
     # Which of several it is, and whether a part of one, is CUDA's to say; there need be no tool of the driver's.
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-c0ffee")
     monkeypatch.setenv("PATH", "")
@@ -28,7 +28,7 @@ def test_a_gpu_is_called_what_cuda_calls_it(gpu, monkeypatch):
     assert machine.device_name("cuda") == "NVIDIA H200 MIG 1g.18gb"
 
 
-def test_a_gpu_that_cannot_be_asked_is_told_in_one_line(gpu):
+def test_a_gpu_that_cannot_be_queried_is_an_error_of_one_line(gpu):
     gpu("raise RuntimeError('CUDA driver initialization failed')")
     with pytest.raises(DeviceError) as raised:
         machine.device_name("cuda")

@@ -43,32 +43,32 @@ class FakeNvml(SimpleNamespace):
         return 12_500
 
 
-def test_a_card_tells_in_base_units_and_leaves_out_what_it_does_not_know():
+def test_a_gpu_is_read_in_base_units_and_unknown_values_are_none():
     card = NvmlGpu(FakeNvml(), "handle")
     assert card.read() == Reading(clock_hz=1980e6, power_w=None, temperature_c=61, throttle_reasons=4)
     assert card.energy_j() == 12.5
 
 
-def test_a_library_too_old_to_ask_is_no_failure():
+def test_an_old_library_gives_unknown_values():
     card = NvmlGpu(SimpleNamespace(NVMLError=FakeNvmlError), "handle")
     assert card.read() == Reading(None, None, None, None)
     assert card.energy_j() is None
 
 
-def test_the_card_is_the_one_that_torch_measures_on(monkeypatch):
+def test_the_gpu_is_the_one_that_torch_uses(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml())
     monkeypatch.setattr(module.torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(module.torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="c0ffee"))
     assert open_gpu("cuda").read().temperature_c == 61
 
 
-def test_a_cpu_has_no_card_and_its_driver_is_not_asked(monkeypatch):
+def test_a_cpu_has_no_gpu_and_nvml_is_not_initialised(monkeypatch):
     monkeypatch.setattr(FakeNvml, "nvmlInit", lambda _: pytest.fail("the driver was asked"))
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml())
     assert open_gpu("cpu") is None
 
 
-def test_a_driver_that_does_not_answer_is_no_card(monkeypatch):
+def test_a_driver_that_does_not_answer_gives_no_gpu(monkeypatch):
     def fail(_):
         raise FakeNvmlError("no driver")
 

@@ -26,7 +26,7 @@ def test_the_order_is_abba():
     assert list(abba(4)) == [("a", "b"), ("b", "a"), ("a", "b"), ("b", "a")]
 
 
-def test_a_is_seldom_told_from_a():
+def test_a_seldom_differs_from_a():
     trials = [compare_pairs(*scripted(seed, ratio=1.0)) for seed in range(100)]
     # 5 are expected of a calibrated test, up to 10 in keeping with that.
     assert sum(trial.p_value < 0.05 for trial in trials) <= 10
@@ -40,7 +40,7 @@ def test_three_percent_are_found():
     assert sum(trial.low <= 1.03 <= trial.high for trial in trials) >= 85
 
 
-def test_a_slower_arm_is_called_so():
+def test_a_slower_arm_is_slower():
     a, b = scripted(0, ratio=1.05)
     forth, back = compare_pairs(a, b), compare_pairs(b, a)
     assert (forth.verdict, back.verdict) == ("faster", "slower")
@@ -48,7 +48,7 @@ def test_a_slower_arm_is_called_so():
     assert forth.num_pairs == 24
 
 
-def test_a_difference_that_does_not_clear_one_percent_is_none():
+def test_a_difference_within_one_percent_is_none():
     # Certain, but small: B takes 0.8% longer in every pair.
     comparison = compare_pairs([1.0] * 20, [1.008] * 20)
     assert comparison.p_value < 0.001
@@ -72,7 +72,7 @@ def test_an_interval_alone_does_not_make_a_difference():
     assert comparison.verdict == "no difference above the noise"
 
 
-def test_the_test_counts_all_signs():
+def test_the_sign_flip_test_counts_all_signs():
     # Of 2^6 choices of signs only all + and all - are as one-sided: 2 / 64.
     assert sign_flip_p_value(np.full(6, 0.1)) == pytest.approx(2 / 64, abs=0.01)
     assert sign_flip_p_value(np.zeros(20)) == 1.0
@@ -80,7 +80,7 @@ def test_the_test_counts_all_signs():
     assert sign_flip_p_value(np.array([0.1, 0.2, 0.3, 0.4, 0.5, -0.6])) == pytest.approx(28 / 64, abs=0.03)
 
 
-def test_the_test_is_that_of_scipy():
+def test_the_sign_flip_test_agrees_with_scipy():
     from scipy import stats
 
     differences = np.random.default_rng(4).normal(0.4, 1.0, size=24)
@@ -101,6 +101,6 @@ def test_the_ratio_is_of_pairs():
 
 
 @pytest.mark.parametrize(("a", "b"), [([1.0] * 20, [1.0] * 21), ([1.0] * 19, [1.0] * 19), ([1.0] * 20, [0.0] * 20)])
-def test_what_is_no_comparison_is_refused(a, b):
+def test_too_few_or_invalid_pairs_are_refused(a, b):
     with pytest.raises(ValueError, match=r"pairs|not positive"):
         compare_pairs(a, b)

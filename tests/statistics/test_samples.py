@@ -14,7 +14,7 @@ from archbench.statistics.samples import (
 
 
 @pytest.mark.parametrize("count", [5, 6, 30, 101, 1000])
-def test_the_interval_is_that_of_scipy(count):
+def test_the_interval_agrees_with_scipy(count):
     from scipy import stats
 
     samples = np.random.default_rng(count).gamma(20.0, size=count)
@@ -41,7 +41,7 @@ def test_equal_samples_have_an_interval_without_width():
     assert interval.is_within(0.0)
 
 
-def test_the_order_of_samples_is_nothing_to_their_interval():
+def test_the_interval_does_not_depend_on_the_order_of_samples():
     samples = list(np.random.default_rng(0).normal(1, 0.1, size=50))
     assert median_interval(samples) == median_interval(samples[::-1])
 
@@ -58,7 +58,7 @@ def test_processes_that_differ_widen_the_interval():
 
 
 @pytest.mark.parametrize(("percent", "least"), [(90, 64), (99, 662)])
-def test_a_percentile_is_withheld_where_too_few_samples_tell(percent, least):
+def test_a_percentile_of_too_few_samples_is_none(percent, least):
     assert percentile([1.0] * (least - 1), percent) is None
     assert percentile([1.0] * least, percent) == 1.0
     # Three sigma that one of them lies beyond: one sample fewer is too few.
@@ -76,7 +76,7 @@ def test_modified_z_scores_are_in_median_absolute_deviations():
     assert scores.tolist() == [2.0, 1.0, 0.0, 0.0, 1.0, 2.0, 90.0]
 
 
-def test_what_no_clock_tells_apart_is_no_outlier():
+def test_differences_below_the_clocks_resolution_are_not_outliers():
     scores = modified_z_scores([1.0] * 20 + [1.0 + 1e-6])
     assert scores.max() < 0.1
     assert modified_z_scores([1.0] * 20 + [2.0]).max() > 1000
@@ -95,7 +95,7 @@ def test_noise_is_seldom_taken_for_drift():
     assert sum(change is not None for change in found) <= 8
 
 
-def test_a_drift_is_told_with_its_size_and_direction():
+def test_a_drift_has_its_size_and_direction():
     samples = [1.0] * 20 + [1.1] * 20
     assert drift(samples) == pytest.approx(0.1)
     assert drift(samples[::-1]) == pytest.approx(-1 / 11)

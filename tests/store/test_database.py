@@ -139,14 +139,14 @@ def test_a_result_comes_back_as_it_was(kept):
             assert store.latest(kept.configuration, kept.machine) == kept
 
 
-def test_a_figure_that_is_not_finite_is_not_known_and_the_result_is_kept(path):
+def test_a_figure_that_is_not_finite_is_stored_as_unknown(path):
     kept = result(images_per_s=float("inf"), flop_per_s=float("nan"), samples_s=(0.0, float("inf")))
     with Store(path) as store:
         store.add(kept)
         assert store.results() == [replace(kept, images_per_s=None, flop_per_s=None)]
 
 
-def test_a_name_that_is_no_unicode_is_kept_and_found(path):
+def test_a_name_that_is_not_unicode_is_stored_and_found(path):
     what = configuration(model="caf\udce9.py:Net")
     with Store(path) as store:
         store.add(result(what=what))
@@ -154,7 +154,7 @@ def test_a_name_that_is_no_unicode_is_kept_and_found(path):
         assert store.results()[0].configuration.model == "caf?.py:Net"
 
 
-def test_failed_and_flagged_results_are_kept(path):
+def test_failed_and_flagged_results_are_stored(path):
     with Store(path) as store:
         for status in ("ok", "not_converged", "implausible", "oom", "failed"):
             store.add(result(status, status=status, reason=f"because {status}", flags=("throttled",)))
@@ -202,7 +202,7 @@ def test_a_filter_by_something_that_results_do_not_have_is_a_type_error(path):
         store.results(modell="vgg16")
 
 
-def test_a_sweep_learns_what_it_has_on_this_machine_whatever_came_of_it(path):
+def test_latest_is_the_newest_result_on_this_machine_of_any_status(path):
     with Store(path) as store:
         store.add(result("old", "2026-01-01T00:00:00+00:00"))
         store.add(result("new", "2026-01-02T00:00:00+00:00", status="oom"))
@@ -213,7 +213,7 @@ def test_a_sweep_learns_what_it_has_on_this_machine_whatever_came_of_it(path):
         assert store.latest(configuration(batch=1), "here") is None
 
 
-def test_the_best_is_the_fastest_that_can_be_trusted(path):
+def test_fastest_sorts_the_results_that_match(path):
     small = configuration(input_shape="3x32x32")
     with Store(path) as store:
         store.add(result("slow", images_per_s=10.0))
@@ -267,7 +267,7 @@ def test_an_import_takes_what_is_new_and_leaves_duplicates_alone(path, tmp_path)
         assert {(kept.run_id, kept.reason) for kept in store.results()} == {("both", "ours"), ("theirs", "")}
 
 
-def test_a_damaged_store_is_imported_not_even_in_part(filled, tmp_path):
+def test_nothing_of_a_damaged_store_is_imported(filled, tmp_path):
     other = tmp_path / "other.sqlite"
     with Store(other) as store:
         store.add(result("whole"))
@@ -284,7 +284,7 @@ def test_a_damaged_store_is_imported_not_even_in_part(filled, tmp_path):
     assert not (tmp_path / "new.sqlite").exists()
 
 
-def test_an_import_that_finds_no_room_takes_nothing(filled, tmp_path):
+def test_an_import_on_a_full_disk_adds_nothing(filled, tmp_path):
     with Store(tmp_path / "other.sqlite") as other:
         for i in range(100):
             other.add(result(str(i), samples_s=(0.123456789,) * 200))
@@ -302,7 +302,7 @@ def test_an_import_that_finds_no_room_takes_nothing(filled, tmp_path):
         assert ids(store.results()) == ["a"]
 
 
-def test_importing_what_is_not_there_says_so_and_makes_nothing(path, tmp_path):
+def test_importing_a_missing_store_is_an_error_and_creates_nothing(path, tmp_path):
     with pytest.raises(StoreError, match=r"there is no store '.*nothing.sqlite'"):
         import_store(tmp_path / "nothing.sqlite", path)
     assert not (tmp_path / "nothing.sqlite").exists()
@@ -321,7 +321,7 @@ def test_a_result_is_stored_once(filled):
 
 @pytest.mark.parametrize("content", [b"x", b"run_id,started_at\n" * 1000, b"\x00" * 5000, b"SQLite format 3\x00" * 400])
 @pytest.mark.parametrize("for_reading", [False, True])
-def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path, content, for_reading):
+def test_a_file_that_is_not_a_database_is_left_unchanged(tmp_path, content, for_reading):
     path = tmp_path / "a.sqlite"
     path.write_bytes(content)
     with pytest.raises(StoreError) as caught, Store(path, for_reading=for_reading):
@@ -331,7 +331,7 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path, content, for_read
     assert path.read_bytes() == content
 
 
-def test_a_database_of_something_else_is_left_as_it_is(tmp_path):
+def test_a_database_of_another_program_is_left_unchanged(tmp_path):
     path = tmp_path / "a.sqlite"
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE songs (title TEXT)")
@@ -343,7 +343,7 @@ def test_a_database_of_something_else_is_left_as_it_is(tmp_path):
 
 
 @pytest.mark.parametrize("for_reading", [False, True])
-def test_a_store_of_a_newer_version_is_left_as_it_is(filled, for_reading):
+def test_a_store_of_a_newer_version_is_left_unchanged(filled, for_reading):
     connection = sqlite3.connect(filled)
     connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     connection.close()
@@ -386,7 +386,7 @@ OLD = result("old", samples_s=(0.1, 0.2), flags=("drift: a little",))
 NEW = result("new", "2026-01-02", replay_s=0.05, samples_per_process=(1, 1), phases_s={"forward": 0.1})
 
 
-def test_a_store_of_the_first_version_is_brought_up_to_date(first_version):
+def test_a_store_of_the_first_version_is_upgraded(first_version):
     with Store(first_version) as store:
         assert store.results() == [OLD]
         store.add(NEW)
@@ -396,7 +396,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(first_version):
         assert store.results() == [NEW, OLD]
 
 
-def test_a_store_of_the_first_version_is_read_and_imported_as_it_is(first_version, path):
+def test_a_store_of_the_first_version_is_read_and_imported_without_an_upgrade(first_version, path):
     before = first_version.read_bytes()
     with Store(first_version, for_reading=True) as store:
         assert store.results() == [OLD]
@@ -407,14 +407,14 @@ def test_a_store_of_the_first_version_is_read_and_imported_as_it_is(first_versio
     assert first_version.read_bytes() == before
 
 
-def test_a_new_store_and_one_brought_up_to_date_are_alike(first_version, filled):
+def test_a_new_and_an_upgraded_store_have_the_same_columns(first_version, filled):
     with Store(first_version):
         pass
     assert table_of(first_version) == table_of(filled)
 
 
 @pytest.mark.slow
-def test_processes_that_bring_a_store_up_to_date_at_the_same_moment_agree(first_version):
+def test_processes_that_upgrade_a_store_at_the_same_moment_agree(first_version):
     code = (
         f"import time; time.sleep(max(0, {time.time() + 1.5} - time.time())); write({str(first_version)!r}, {{!r}}, 1)"
     )
@@ -426,7 +426,7 @@ def test_processes_that_bring_a_store_up_to_date_at_the_same_moment_agree(first_
         assert len(store.results()) == 5
 
 
-def test_a_store_that_lost_pages_says_so(path):
+def test_a_truncated_store_is_an_error(path):
     with Store(path) as store:
         for i in range(100):
             store.add(result(str(i), samples_s=(0.123456789,) * 200))
@@ -470,7 +470,7 @@ def test_numbers_beyond_those_of_a_database_are_refused(filled):
         store.results(limit=10**30)
 
 
-def test_a_store_whose_making_was_cut_short_has_no_results_yet(tmp_path):
+def test_a_store_whose_creation_was_interrupted_is_empty(tmp_path):
     path = tmp_path / "a.sqlite"
     path.touch()
     with Store(path, for_reading=True) as store:
@@ -483,17 +483,17 @@ def test_a_store_whose_making_was_cut_short_has_no_results_yet(tmp_path):
 # Folders and disks
 
 
-def test_a_folder_that_cannot_be_made_is_an_error():
+def test_a_folder_that_cannot_be_created_is_an_error():
     with pytest.raises(StoreError, match=r"cannot open the store '/proc/nowhere/a\.sqlite': No such file"):
         Store(Path("/proc/nowhere/a.sqlite")).__enter__()
 
 
-def test_a_folder_is_no_store(tmp_path):
+def test_a_folder_is_not_a_store(tmp_path):
     with pytest.raises(StoreError, match="is not a file"):
         Store(tmp_path).__enter__()
 
 
-def test_a_pipe_is_no_store_and_nobody_waits_for_it(tmp_path):
+def test_a_pipe_is_not_a_store_and_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(StoreError, match="is not a file"):
         Store(tmp_path / "pipe").__enter__()
@@ -581,7 +581,7 @@ def test_several_processes_write_at_once_and_lose_nothing(path):
 
 
 @pytest.mark.slow
-def test_processes_that_make_the_store_at_the_same_moment_agree(path):
+def test_processes_that_create_the_store_at_the_same_moment_agree(path):
     for attempt in range(3):
         place = path.with_name(f"{attempt}.sqlite")
         # They import, then wait for the same moment.

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from archbench.store.accuracy import Accuracy
 from archbench.store.database import Store, import_store
 from archbench.store.trainings import TrainingResult
 
@@ -14,21 +15,32 @@ LENET = TrainingResult(
     started_at="2026-01-02T03:04:05+00:00",
     machine="here",
     folder="/runs/a",
-    model="lenet",
-    data="digits",
     recipe="equal",
-    input_shape="1x32x32",
-    epochs=10.0,
-    seeds=3,
-    top1_mean=0.94,
-    top1_std=0.01,
-    top1_low=0.91,
-    top1_high=0.96,
-    top5_mean=0.99,
-    images_per_s=9000.0,
-    time_s=1.5,
-    status="ok",
+    accuracy=Accuracy(
+        model="lenet",
+        data="digits",
+        input_shape="1x32x32",
+        epochs=10.0,
+        seeds=3,
+        top1_mean=0.94,
+        top1_std=0.01,
+        top1_low=0.91,
+        top1_high=0.96,
+        top5_mean=0.99,
+        images_per_s=9000.0,
+        time_s=1.5,
+        status="ok",
+        params=None,
+        macs=None,
+        chance_top1=None,
+        chance_top5=None,
+        peak_bytes=None,
+    ),
 )
+
+
+def with_accuracy(**changes):
+    return replace(LENET, accuracy=replace(LENET.accuracy, **changes))
 
 
 @pytest.fixture
@@ -37,8 +49,8 @@ def store(tmp_path):
         yield opened
 
 
-def test_what_is_kept_comes_back_with_unknown_figures_as_none(store):
-    failed = replace(LENET, model="vgg16", top1_mean=None, top1_std=None, images_per_s=None, status="failed")
+def test_a_stored_training_comes_back_with_unknown_figures_as_none(store):
+    failed = with_accuracy(model="vgg16", top1_mean=None, top1_std=None, images_per_s=None, status="failed")
     store.add_trainings([LENET, failed])
     assert store.trainings("lenet") == [LENET]
     assert store.trainings("vgg16") == [failed]
@@ -46,8 +58,8 @@ def test_what_is_kept_comes_back_with_unknown_figures_as_none(store):
     assert store.trainings("lenet", "vgg16", "alexnet") == [failed, LENET]
 
 
-def test_a_run_that_went_on_replaces_what_it_had_come_to(store):
-    store.add_trainings([replace(LENET, status="interrupted", top1_mean=None)])
+def test_a_resumed_run_replaces_its_stored_training(store):
+    store.add_trainings([with_accuracy(status="interrupted", top1_mean=None)])
     store.add_trainings([LENET])
     assert store.trainings() == [LENET]
 
@@ -60,9 +72,9 @@ def test_the_newest_run_comes_first(store):
     assert store.trainings(limit=1) == [later]
 
 
-def test_another_stores_trainings_are_taken_over_once(store, tmp_path):
+def test_trainings_of_another_store_are_imported_once(store, tmp_path):
     with Store(tmp_path / "other.sqlite") as other:
-        other.add_trainings([LENET, replace(LENET, model="vgg16")])
+        other.add_trainings([LENET, with_accuracy(model="vgg16")])
     store.add_trainings([LENET])
     for new in (1, 0):
         assert import_store(tmp_path / "other.sqlite", store.path) == (0, new)

@@ -13,7 +13,7 @@ from archbench.models.address import find, model_names
 from archbench.trace import autocast
 from archbench.trace.tracer import trace
 from tests.helpers.mem_tracker import tracked_peak
-from tests.trace.test_costs import Call
+from tests.helpers.models import Call
 
 HEADER = Path(torch.__file__).parent / "include" / "ATen" / "autocast_mode.h"
 

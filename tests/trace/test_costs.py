@@ -14,17 +14,7 @@ import archbench
 from archbench.trace.costs import all_rules, find_rule, registry
 from archbench.trace.optimizer_step import FORMS, STATES, Optimizer
 from archbench.trace.tracer import trace
-
-
-class Call(nn.Module):
-    """A module whose forward is one function."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, *args):
-        return self.function(*args)
+from tests.helpers.models import Call
 
 
 def operations(function, *shapes):

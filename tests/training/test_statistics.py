@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from archbench.training.run_dir.records import Prediction
+from archbench.training.records import Prediction
 from archbench.training.statistics import chance_accuracy, chance_loss, compare_models, status_of
 
 LN_10 = math.log(10)

@@ -17,6 +17,7 @@ def build(address):
     return dict(source.builder(**source.arguments).named_parameters())
 
 
+@pytest.mark.slow
 def test_kaiming_scales_hidden_layers_by_fan_in_and_the_last_by_one_hundredth():
     parameters = build("vgg11@10?init=kaiming")
     # He et al. 2015: standard deviation sqrt(2 / fan-in); conv3_1 sees 128 maps of 3x3, fc7 4096 features.

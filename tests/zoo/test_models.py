@@ -23,14 +23,18 @@ TWINS = {
 
 
 def fill(model):
-    """Give every tensor of a model values of its own, which keep what it computes in the range of its input."""
+    """Fill a model's tensors from one million random numbers, which keeps its activations in the range of its input."""
+    noise = torch.empty(1_000_003).uniform_(-1, 1)
     for name, tensor in model.state_dict().items():
-        if name.endswith("running_var"):
-            tensor.uniform_(0.5, 1.5)
-        elif tensor.is_floating_point():
-            tensor.uniform_(-1, 1).mul_((6 / tensor[0].numel()) ** 0.5 if tensor.dim() > 1 else 0.1)
-        else:
+        if not tensor.is_floating_point():
             tensor.zero_()
+            continue
+        scale = (6 / tensor[0].numel()) ** 0.5 if tensor.dim() > 1 else 0.1
+        for chunk in tensor.flatten().split(noise.numel()):
+            torch.mul(noise[: chunk.numel()], scale, out=chunk)
+        noise = noise.roll(1)
+        if name.endswith("running_var"):
+            tensor.add_(1)
     return model
 
 

@@ -61,6 +61,7 @@ def run(address, batch=2):
     return outputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("switch", [*SWITCHES, "norm=response", "head=small"])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_builder_runs_with_every_switch(name, switch):
@@ -126,6 +127,7 @@ def test_an_activation_is_exchanged_everywhere_and_named_by_its_function(name):
             assert (new_name, str(new)) == (old_name, str(old))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("overlap", [True, False])
 def test_pooling_overlaps_or_not_and_the_sizes_of_the_paper_stay(name, overlap):

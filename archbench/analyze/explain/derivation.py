@@ -60,8 +60,8 @@ def sum_of_formulas(symbol: str, terms: Sequence[Term]) -> Derivation:
 
 
 def sum_over_calls(symbol: str, shapes: Sequence[tuple[int, ...]]) -> Iterator[Derivation]:
-    """Yield the sum of one product per call unless it has too many terms; a batch of one is not a factor."""
-    if len(shapes) <= MOST_TERMS:
+    """Yield the sum of one product per call unless it has no or too many terms; a batch of one is not a factor."""
+    if 0 < len(shapes) <= MOST_TERMS:
         terms = (shape[1:] if len(shape) > 1 and shape[0] == 1 else shape for shape in shapes)
         yield sum_of(symbol, **{f"o{i}": term for i, term in enumerate(terms, start=1)})
 

@@ -18,7 +18,7 @@ from archbench.units import format_percent
 
 if TYPE_CHECKING:
     from archbench.reporting.charts.theme import Chart
-    from archbench.training.run_dir.records import Accuracy
+    from archbench.store.accuracy import Accuracy
 
 _TICK = 9.0  # pixels: the width of an interval's ends
 # A chance line farther away than this would squeeze all marks together; it is then named in the subtitle only.
@@ -37,6 +37,7 @@ def measured_accuracy_chart(
     shown = [row for row in rows if row.top1_mean is not None]
     records = [_record(row) for row in shown]
     chance = shown[0].chance_top1
+    assert chance is not None, "a run folder has it"
     bounds = [bound for record in records for bound in (record["low"], record["high"])]
     is_near = min(bounds) < chance + _NEAR_CHANCE
     domain = _fractions([*bounds, chance] if is_near else bounds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
@@ -96,10 +97,6 @@ def to_svg(spec: dict[str, Any]) -> str:
 
 def to_html(spec: dict[str, Any]) -> str:
     """Return a page that draws a specification and includes the libraries for it: Vega, Vega-Lite, Vega-Embed."""
-    import vl_convert
-
-    libraries = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_version())
-    assert "</script" not in libraries.lower(), "it would end the script element"
     # The menu keeps only the saving of the picture; its other entries open a web site or show the specification.
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
     options = {"mode": "vega-lite", "renderer": "svg", "actions": actions}
@@ -107,7 +104,7 @@ def to_html(spec: dict[str, Any]) -> str:
         title=escape(_title(spec)),
         font=FONT,
         paper=BACKGROUND,
-        libraries=libraries,
+        libraries=_libraries(),
         spec=_script(with_printable_text(spec)),
         options=_script(options),
     )
@@ -123,6 +120,16 @@ def with_printable_text(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {with_printable_text(name): with_printable_text(inner) for name, inner in value.items()}
     return [with_printable_text(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+@cache
+def _libraries() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script, which takes a second to put together."""
+    import vl_convert
+
+    script = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_version()))
+    assert "</script" not in script.lower(), "it would end the script element"
+    return script
 
 
 def _reason(error: Exception) -> str:

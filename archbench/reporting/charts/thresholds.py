@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from archbench.training.run_dir.records import Epoch
+    from archbench.training.records import Epoch
 
 _THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 _LOW_THRESHOLDS = (0.1, 0.2, 0.3, 0.4)

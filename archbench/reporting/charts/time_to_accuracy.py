@@ -22,7 +22,7 @@ from archbench.units import format_percent, format_time
 
 if TYPE_CHECKING:
     from archbench.reporting.charts.theme import Chart
-    from archbench.training.run_dir.records import Chance, Epoch
+    from archbench.training.records import Chance, Epoch
 
 _HEIGHT = 380
 _MARK = 110.0  # square pixels

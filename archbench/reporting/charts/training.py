@@ -18,7 +18,7 @@ from archbench.units import format_loss, format_percent
 
 if TYPE_CHECKING:
     from archbench.reporting.charts.theme import Chart
-    from archbench.training.run_dir.records import Chance, Epoch
+    from archbench.training.records import Chance, Epoch
 
 _GAP = 24
 _FIELDS = ("train_loss", "validation_loss", "validation_top1")

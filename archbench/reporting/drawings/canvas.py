@@ -130,7 +130,7 @@ def _document(elements: Sequence[str], width: float, height: float, title: str, 
     size = f'width="{_number(width)}" height="{_number(height)}"'
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {_number(width)} {_number(height)}"'
-        ' role="img" aria-labelledby="title description" font-family="{FONT}">',
+        f' role="img" aria-labelledby="title description" font-family="{FONT}">',
         f'<title id="title">{escape(title)}</title>',
         f'<desc id="description">{escape(description)}</desc>',
         '<defs><marker id="head" viewBox="0 0 6 6" refX="6" refY="3" markerWidth="6" markerHeight="6"'

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from archbench.reporting.drawings.canvas import MARGIN, Canvas, lighter, text_width
 from archbench.reporting.drawings.images import Pixels, colours_of, draw_pixels
-from archbench.training.run_dir.records import Prediction
+from archbench.training.records import Prediction
 from archbench.units import format_integer, format_percent
 
 _CELL = 160.0

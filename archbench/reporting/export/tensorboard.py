@@ -10,7 +10,7 @@ from shutil import rmtree
 
 from archbench.errors import UsageError
 from archbench.files import plain_name
-from archbench.training.run_dir.records import Epoch
+from archbench.training.records import Epoch
 
 _CURVES = (
     ("loss/train", "train_loss"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from archbench.reporting.tables.wording import listed, several
-from archbench.training.run_dir.records import Accuracy
+from archbench.store.accuracy import Accuracy
 from archbench.training.statistics import Comparison, Standing
 from archbench.units import format_integer, format_ratio
 
@@ -78,10 +78,10 @@ def _better(a: Accuracy, b: Accuracy, comparison: Comparison) -> str:
 def _no_difference(a: Accuracy, b: Accuracy, comparison: Comparison) -> str:
     seeds = max(comparison.seeds_a, comparison.seeds_b)
     sample = f"{several(seeds, 'seed')} and {several(comparison.num_images, 'image')}"
-    cheap, expensive = sorted((a, b), key=lambda row: row.macs)
+    (few, cheap), (many, expensive) = sorted((row.macs or 0, row.model) for row in (a, b))
     cost = ""
-    if cheap.macs and expensive.macs / cheap.macs > _SAME_COST:
-        cost = f" {expensive.model} takes {format_ratio(expensive.macs / cheap.macs)} the MACs of {cheap.model}."
+    if few and many / few > _SAME_COST:
+        cost = f" {expensive} takes {format_ratio(many / few)} the MACs of {cheap}."
     return (
         f"No difference that {sample} can show between {a.model} ({_mean(a):.3f}) and {b.model} ({_mean(b):.3f};"
         f" {_evidence(comparison)}).{cost}"

@@ -209,8 +209,9 @@ def _trained(result: TrainingResult | None) -> dict[str, Any]:
     """Return the columns of a model's accuracy."""
     if result is None:
         return {column.field: None for column in _TRAINED}
-    learned = {name: getattr(result, name) for name in ("epochs", "top1_mean", "top1_low", "top1_high")}
-    return {"trained_on": result.data, **learned}
+    accuracy = result.accuracy
+    learned = {name: getattr(accuracy, name) for name in ("epochs", "top1_mean", "top1_low", "top1_high")}
+    return {"trained_on": accuracy.data, **learned}
 
 
 def models_table(cards: Sequence[DataclassInstance]) -> Table:

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any
 
 from archbench.reporting.table import Column, Table
-from archbench.training.run_dir.records import Prediction
+from archbench.training.records import Prediction
 
 
 def prediction_table(

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from archbench.reporting.table import Column, Table
+from archbench.store.accuracy import Accuracy
 from archbench.store.trainings import TrainingResult
-from archbench.training.run_dir.records import Accuracy, Epoch, Outcome
+from archbench.training.records import Epoch, Outcome
 from archbench.units import format_figure, format_percent
 
 _ACCURACY = (
@@ -78,9 +79,7 @@ def accuracy_table(
 
     `data` is the entry of that name in `run.json`.
     """
-    chance = f"Guessing gives {format_percent(accuracies[0].chance_top1)} top-1" if accuracies else ""
-    if accuracies:
-        chance += f" and {format_percent(accuracies[0].chance_top5)} top-5. Low and high bound the 95% interval."
+    chance = _chance_note(accuracies[0]) if accuracies else ""
     return Table(
         columns=_ACCURACY,
         rows=[asdict(row) for row in accuracies],
@@ -90,10 +89,22 @@ def accuracy_table(
     )
 
 
+def _chance_note(row: Accuracy) -> str:
+    assert row.chance_top1 is not None, "a run folder has it"
+    assert row.chance_top5 is not None, "a run folder has it"
+    chances = f"{format_percent(row.chance_top1)} top-1 and {format_percent(row.chance_top5)} top-5"
+    return f"Guessing gives {chances}. Low and high bound the 95% interval."
+
+
 def trainings_table(results: Sequence[TrainingResult]) -> Table:
     """Return one row per model of each stored run."""
     count = f"{len(results)} trained model{'' if len(results) == 1 else 's'}"
-    return Table(columns=_TRAININGS, rows=[asdict(row) for row in results], title=count)
+    return Table(columns=_TRAININGS, rows=[_training_row(result) for result in results], title=count)
+
+
+def _training_row(result: TrainingResult) -> dict[str, Any]:
+    row = asdict(result)
+    return {**row.pop("accuracy"), **row}
 
 
 def metrics_table(rows: Sequence[Epoch]) -> Table:

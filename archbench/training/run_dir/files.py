@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from archbench.errors import UsageError
 from archbench.files import write_whole
-from archbench.training.run_dir.records import Epoch, Outcome, Prediction
+from archbench.training.records import Epoch, Outcome, Prediction
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -16,12 +16,13 @@ from torch import Tensor
 
 from archbench.errors import UsageError
 from archbench.models.identity import resolved
+from archbench.store.accuracy import Accuracy
 from archbench.store.trainings import TrainingResult
 from archbench.training.data.records import Data
 from archbench.training.data.sources import load_data
+from archbench.training.records import Chance, Epoch, Outcome, Prediction
 from archbench.training.run_dir.files import as_written, read_file, read_outcome, read_predictions
 from archbench.training.run_dir.paths import RunFolder
-from archbench.training.run_dir.records import Accuracy, Chance, Epoch, Outcome, Prediction
 from archbench.training.run_dir.run_json import read_run
 from archbench.training.statistics import chance_loss
 
@@ -70,13 +71,9 @@ class SavedRun:
 
     def to_store(self) -> list[TrainingResult]:
         """Return one row per model for the store, with an address that is valid in any working directory."""
-        known = {"recipe": self.record["plan"]["recipe"], "folder": str(self.folder.path.resolve())}
-        known |= {name: self.record[name] for name in ("run_id", "started_at", "machine")}
-        copied = {field.name for field in fields(TrainingResult)} - known.keys() - {"model"}
-        return [
-            TrainingResult(model=resolved(row.model), **known, **{name: getattr(row, name) for name in copied})
-            for row in self.accuracies
-        ]
+        run = {name: self.record[name] for name in ("run_id", "started_at", "machine")}
+        run |= {"recipe": self.record["plan"]["recipe"], "folder": str(self.folder.path.resolve())}
+        return [TrainingResult(**run, accuracy=replace(row, model=resolved(row.model))) for row in self.accuracies]
 
     def load_data(self) -> Data:
         """Load the images. Raises DataError if they are missing, UsageError if they have changed."""

@@ -16,73 +16,36 @@ OUT/
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from archbench.errors import OutputError
 from archbench.files import plain_name
 
 
-@dataclass(frozen=True, slots=True)
 class SeedFolder:
-    """The files of one model trained with one seed."""
+    """The paths of one model trained with one seed."""
 
-    path: Path
-
-    @property
-    def initial(self) -> Path:
-        """Weights of the first two convolutions before the first step."""
-        return self.path / "initial.pt"
-
-    @property
-    def final(self) -> Path:
-        """Parameters and buffers after the last step."""
-        return self.path / "final.pt"
-
-    @property
-    def predictions(self) -> Path:
-        """The most probable classes for every test image."""
-        return self.path / "predictions.csv"
-
-    @property
-    def outcome(self) -> Path:
-        """Status and figures, written when the training has ended."""
-        return self.path / "outcome.json"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.initial = path / "initial.pt"  # weights of the first two convolutions only
+        self.final = path / "final.pt"
+        self.predictions = path / "predictions.csv"
+        self.outcome = path / "outcome.json"
 
 
-@dataclass(frozen=True, slots=True)
 class RunFolder:
-    """The files of one run: all its models and seeds."""
+    """The paths of one run: all its models and seeds."""
 
-    path: Path
-
-    @property
-    def run(self) -> Path:
-        """Arguments, configuration and data."""
-        return self.path / "run.json"
-
-    @property
-    def environment(self) -> Path:
-        """Versions, hardware and settings that the figures depend on."""
-        return self.path / "environment.json"
-
-    @property
-    def metrics(self) -> Path:
-        """One row per epoch."""
-        return self.path / "metrics.csv"
-
-    @property
-    def accuracy(self) -> Path:
-        """One row per model."""
-        return self.path / "accuracy.csv"
-
-    @property
-    def pictures(self) -> Path:
-        """The folder of charts, filters and prediction sheets."""
-        return self.path / "pictures"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run = path / "run.json"
+        self.environment = path / "environment.json"
+        self.metrics = path / "metrics.csv"
+        self.accuracy = path / "accuracy.csv"
+        self.pictures = path / "pictures"
 
     def seed(self, model: str, seed: int) -> SeedFolder:
-        """Return the folder of one model, by its address, and one seed."""
+        """Return the paths of one model, by its address, and one seed."""
         return SeedFolder(self._model(model) / f"seed-{seed}")
 
     def begun(self, model: str, seeds: Iterable[int]) -> list[int]:

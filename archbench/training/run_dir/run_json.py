@@ -15,9 +15,9 @@ from archbench.errors import UsageError
 from archbench.host.machine import machine
 from archbench.training.config import TrainConfig
 from archbench.training.data.records import Data
+from archbench.training.records import Chance
 from archbench.training.run_dir.files import as_written
 from archbench.training.run_dir.paths import RunFolder
-from archbench.training.run_dir.records import Chance
 from archbench.training.statistics import chance_accuracy, chance_loss
 
 # What every reader of a run needs, and what continuing it needs besides.

@@ -215,6 +215,22 @@ def test_a_formula_of_several_terms_is_multiplied_by_the_calls(layer, line):
     assert lines(found)["FLOPs"] == line
 
 
+def test_a_layer_whose_operators_all_ran_in_functions_around_it_is_explained():
+    class Attends(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x):
+            return self.attention(x, x, x)[0]
+
+    explanation = explained(Attends(), 1, 3, 8)
+    layer = layer_of(explanation, "attention")
+    # 24·8 + 24 of the joint projection; the output's own projection has a row too. No operator has this row's bytes.
+    assert (layer.row.params, layer.row.output_bytes > 0) == (24 * 8 + 24, True)
+    assert any("follows no usual formula" in sentence for sentence in remark_sentences(layer))
+
+
 def test_the_formula_of_a_rule_of_ones_own_is_shown(monkeypatch):
     class Sort(nn.Module):
         def forward(self, x):

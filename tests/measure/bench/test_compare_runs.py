@@ -37,7 +37,7 @@ def test_the_ratio_is_that_of_the_medians_with_an_interval():
     assert compare_runs(run(0.12, seed=2), run(0.10, seed=1)).verdict == "slower"
 
 
-def test_equal_runs_are_not_told_apart_and_differ_in_nothing():
+def test_equal_runs_show_no_difference():
     found = compare_runs(run(0.1, seed=1), run(0.1, seed=2))
     assert (found.verdict, found.differences) == ("no difference above the noise", ())
 
@@ -49,7 +49,7 @@ def test_a_run_against_itself_has_an_interval_all_the_same():
     assert found.low < 1.0 < found.high
 
 
-def test_processes_that_differ_make_a_wider_interval_than_one_that_does_not_know_of_them():
+def test_processes_that_differ_widen_the_interval_of_the_ratio():
     a, b = run(0.1, seed=1, between=0.05), run(0.1, seed=2, between=0.05)
     knowing = compare_runs(a, b)
     unknowing = compare_runs(replace(a, samples_per_process=()), replace(b, samples_per_process=()))
@@ -63,7 +63,7 @@ def test_runs_of_different_batches_are_compared_by_the_image():
     assert compare_runs(run(0.1, seed=1), twice).ratio == pytest.approx(0.5, rel=0.01)
 
 
-def test_what_else_differs_is_named_and_passing_states_are_not():
+def test_differences_are_listed_without_transient_state():
     other = {**ENVIRONMENT, "date": "2026-02-02", "torch": "2.11", "load_1min": 3.0, "seed": 7, "driver": "580"}
     other["flags"] = {"cudnn.benchmark": False}
     b = replace(run(0.1), configuration=replace(WHAT, dtype="bf16"), machine="there", environment=other)
@@ -76,7 +76,7 @@ def test_what_else_differs_is_named_and_passing_states_are_not():
     )
 
 
-def test_a_run_without_samples_is_told():
+def test_a_run_without_samples_is_an_error():
     failed = replace(run(0.1), samples_s=(), status="failed", reason="no kernel for this")
     with pytest.raises(UsageError, match="run aaaaaaaa is failed and has no samples to compare: no kernel for this"):
         compare_runs(run(0.1), failed)

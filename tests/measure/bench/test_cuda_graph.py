@@ -19,7 +19,7 @@ def test_a_step_slower_than_its_replay_by_more_than_a_tenth_is_launch_bound():
 
 
 @pytest.mark.parametrize("replayed_s", [None, 0.0])
-def test_nothing_is_said_where_no_replay_was_timed(replayed_s):
+def test_without_a_replay_there_is_no_flag(replayed_s):
     assert launch_flags(1.0, replayed_s) == ()
 
 
@@ -56,7 +56,7 @@ def test_the_replay_of_a_step_is_timed(timed):
     "error",
     [RuntimeError("operation not permitted when stream is capturing"), graphs.torch.OutOfMemoryError("no room")],
 )
-def test_a_step_that_cannot_be_captured_is_no_failure(timed, error):
+def test_a_step_that_cannot_be_captured_has_no_replay(timed, error):
     timed(step_s=1.0, error=error)
     assert replay_s("step", GPU) is None
 
@@ -120,7 +120,7 @@ def test_a_step_is_warm_before_it_is_captured_once_and_then_only_replayed(monkey
     assert cuda.log == ["replay", "replay"]
 
 
-def test_what_is_timed_is_the_step_unless_its_replay_is_asked_for(timed):
+def test_the_subject_is_the_step_or_its_replay(timed):
     timed(step_s=1.0)
     assert subject_of("step", graphs=False) == "step"
     assert subject_of("step", graphs=True) == "replay"

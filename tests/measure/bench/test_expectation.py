@@ -30,7 +30,7 @@ def measured(name, title, **changes):
     return find_device(name)
 
 
-def test_a_gpu_is_judged_by_what_was_measured_of_it_and_of_no_other():
+def test_a_gpu_has_the_ceilings_measured_on_it_and_on_no_other():
     assert device_here("cuda", 1).name == "h200"
     measured("this_cuda", "NVIDIA A100-SXM4-80GB")
     assert device_here("cuda", 1).name == "h200"
@@ -44,7 +44,7 @@ def test_a_part_of_a_card_has_no_published_ceilings(monkeypatch):
     assert device_here("cuda", 1) is None
 
 
-def test_a_cpu_is_judged_by_what_as_many_threads_reached():
+def test_a_cpus_ceilings_hold_for_its_number_of_threads():
     assert device_here("cpu", 2) is None
     own = measured("this_cpu", "Some CPU", kind="cpu", threads=2)
     assert device_here("cpu", 2) == own

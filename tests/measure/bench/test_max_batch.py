@@ -61,7 +61,7 @@ def test_on_any_line_no_larger_batch_would_be_safe(base, slope, free):
     assert found.is_capped == (expected == 2**16)
 
 
-def test_a_cap_is_said():
+def test_a_capped_batch_is_marked():
     assert find_largest(FakeMemory(line, free=10**9), most=256) == Largest(256, 3560, 900_000_000, is_capped=True)
 
 
@@ -69,7 +69,7 @@ def test_memory_that_does_not_grow_is_capped():
     assert find_largest(FakeMemory(lambda batch: 500, free=1000), most=256) == Largest(256, 500, 900, is_capped=True)
 
 
-def test_what_is_out_of_memory_is_narrowed_down_from_both_sides():
+def test_the_search_bisects_after_a_batch_out_of_memory():
     # From 100 on a workspace of 50,000 appears, of which the line through 8 and 64 knows nothing.
     memory = FakeMemory(lambda batch: line(batch) + (50_000 if batch >= 100 else 0), free=10_000)
     found = find_largest(memory, most=2**16)
@@ -78,7 +78,7 @@ def test_what_is_out_of_memory_is_narrowed_down_from_both_sides():
     assert (found.batch, found.needed_bytes) == (98, 1980)
 
 
-def test_what_fits_but_takes_more_than_it_may_bends_the_line():
+def test_a_batch_above_the_limit_is_a_point_of_the_next_line():
     # Quadratic: 1000 + batch²; the limit of 9,000 lies at the square root of 8,000, 89.
     memory = FakeMemory(lambda batch: 1000 + batch * batch, free=100_000, limit=9000)
     found = find_largest(memory, most=2**16)
@@ -91,7 +91,7 @@ def test_what_fits_but_takes_more_than_it_may_bends_the_line():
 
 
 @given(power=st.floats(1.0, 2.0), free=st.integers(2000, 10**7))
-def test_whatever_the_curve_what_is_found_was_tried_and_is_safe(power, free):
+def test_the_largest_batch_was_tried_and_is_safe_on_any_curve(power, free):
     memory = FakeMemory(lambda batch: 1000 + int(batch**power), free)
     found = find_largest(memory, most=2**16)
     if found.batch:
@@ -113,7 +113,7 @@ def test_noise_about_the_limit_costs_few_processes(noise, free):
 
 
 @pytest.mark.parametrize(("free", "batch"), [(1075, 0), (1050, 0), (1000, 0), (1200, 8)])
-def test_where_little_fits_little_is_found(free, batch):
+def test_a_small_limit_gives_a_small_batch(free, batch):
     # One sample takes 1,010 and 90% of 1,075 are 967; of 1,200 they are 1,080: eight samples.
     assert find_largest(FakeMemory(line, free), most=2**16).batch == batch
 
@@ -131,7 +131,7 @@ def answers(monkeypatch):
     return use
 
 
-def test_a_gpu_is_measured_and_90_percent_of_what_was_free_are_its_limit(answers):
+def test_a_gpu_is_measured_and_its_limit_is_90_percent_of_free_memory(answers):
     def answer(request):
         assert (request.task, request.options.processes) == ("memory", 1)
         peak = line(request.configuration.batch)
@@ -143,7 +143,7 @@ def test_a_gpu_is_measured_and_90_percent_of_what_was_free_are_its_limit(answers
     assert memory.needed_bytes(901) is None
 
 
-def test_what_fails_otherwise_is_not_taken_for_a_lack_of_memory(answers):
+def test_a_failure_is_not_mistaken_for_lack_of_memory(answers):
     answers(lambda _: Failure("failed", "RuntimeError: no kernel for this", 1))
     with pytest.raises(MeasurementError, match="lenet: RuntimeError: no kernel"):
         MeasuredMemory(CONFIGURATION, lambda _: None).needed_bytes(8)
@@ -151,7 +151,7 @@ def test_what_fails_otherwise_is_not_taken_for_a_lack_of_memory(answers):
         PredictedMemory(CONFIGURATION, lambda _: None, lambda _: 1, 100).tried_bytes(8)
 
 
-def test_a_cpu_is_predicted_and_what_the_system_kills_does_not_fit(answers):
+def test_a_cpu_is_predicted_and_a_killed_batch_does_not_fit(answers):
     # The system kills what takes more than 2,000, whatever was predicted.
     answers(
         lambda request: {} if line(request.configuration.batch) <= 2000 else Failure("failed", "ended by SIGKILL", -9)
@@ -163,7 +163,7 @@ def test_a_cpu_is_predicted_and_what_the_system_kills_does_not_fit(answers):
     assert find_largest(memory, most=2**16).batch == 98
 
 
-def test_what_fails_where_a_smaller_batch_ran_is_too_large(answers):
+def test_a_batch_that_fails_where_a_smaller_one_ran_is_too_large(answers):
     # As libraries do whose indices have 32 bits.
     def answer(request):
         if request.configuration.batch > 500:

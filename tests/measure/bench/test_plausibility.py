@@ -37,13 +37,13 @@ def of_model(name: str, images_per_s: float, gflops: float, **changes: Any) -> R
     )
 
 
-def test_nothing_is_said_of_a_plausible_result():
+def test_a_plausible_result_has_no_flags():
     expected = expectation(published_flop_per_s=100e12, published_bytes_per_s=1e12, least_bytes=2**28)
     assert implausible(RESULT, expected) == ()
     assert surprising(RESULT, expected) == ()
 
 
-def test_nothing_is_said_of_what_is_not_known():
+def test_unknown_figures_are_not_judged():
     bare = replace(
         RESULT, images_per_s=None, images_per_s_low=None, images_per_s_high=None, flop_per_s=None, samples_s=()
     )
@@ -59,7 +59,7 @@ def test_more_than_the_peak_is_implausible():
     )
 
 
-def test_winograd_may_exceed_the_peak_and_it_is_said():
+def test_winograd_may_exceed_the_peak_with_a_flag():
     expected = expectation(published_flop_per_s=20e12, winograd_share=1.0)
     assert winograd_gain(1.0) == pytest.approx(2.25)
     assert implausible(RESULT, expected) == ()
@@ -77,7 +77,7 @@ def test_winograd_is_allowed_for_as_far_as_it_can_be_used():
     assert surprising(RESULT, expected) == ()
 
 
-def test_more_than_what_was_measured_is_only_said():
+def test_more_than_the_measured_peak_is_only_a_flag():
     # 31 TFLOP/s where 25 were measured, and 40 are published or nothing is.
     for expected in (
         expectation(peak_flop_per_s=25e12),
@@ -101,7 +101,7 @@ def test_more_than_the_bandwidth_is_implausible_unless_a_cache_may_hold_it():
     assert implausible(RESULT, expectation(published_bytes_per_s=1.0, least_bytes=2**20)) == ()
 
 
-def test_more_than_the_bandwidth_measured_here_is_only_said():
+def test_more_than_the_measured_bandwidth_is_only_a_flag():
     # 10 GB/s as above, where 5 were measured and 20 are published.
     expected = expectation(bandwidth_bytes_per_s=5e9, published_bytes_per_s=20e9, least_bytes=10**9)
     assert implausible(RESULT, expected) == ()
@@ -140,7 +140,7 @@ def test_siblings_of_the_same_size_come_in_any_order():
 
 
 @pytest.mark.parametrize("changes", [{"status": "failed"}, {"machine": "elsewhere"}])
-def test_only_what_can_be_compared_is(changes):
+def test_siblings_that_cannot_be_compared_are_ignored(changes):
     sibling = of_model("vgg11", images_per_s=500.0, gflops=15, **changes)
     assert implausible(RESULT, expectation(), siblings=(sibling,)) == ()
     other = of_model("vgg11", images_per_s=500.0, gflops=15)

@@ -78,7 +78,7 @@ def run(todo, store, options=OPTIONS, *, rerun=False):
     return [result.configuration.batch for result in runner.run(recorder)], recorder, runner.num_stored
 
 
-def test_what_was_measured_before_is_not_measured_again_unless_asked(store, measured):
+def test_stored_results_are_not_measured_again_without_rerun(store, measured):
     assert run(sweep([1]), store)[0] == [1]
     found, recorder, num_stored = run(sweep(), store)
     assert (found, num_stored, measured) == ([1, 8], 1, [1, 8])
@@ -94,7 +94,7 @@ def test_each_result_is_kept_before_the_next_is_begun(store, measured):
     assert [result.configuration.batch for result in store.results()] == [1]
 
 
-def test_a_batch_that_is_to_be_found_is_measured_like_any_other(store, measured, largest):
+def test_the_largest_batch_is_measured_like_any_other(store, measured, largest):
     largest(412)
     found, recorder, _ = run(sweep([1, AUTO]), store)
     # 412 is 110011100 in binary; five leading digits are kept.
@@ -109,7 +109,7 @@ def test_a_batch_that_is_to_be_found_is_measured_like_any_other(store, measured,
     assert measured == [1, 400]
 
 
-def test_a_cap_is_told(store, measured, largest):
+def test_a_capped_batch_has_a_note(store, measured, largest):
     largest(256, is_capped=True)
     notes = run(sweep([AUTO]), store)[1].notes
     assert notes == [
@@ -117,12 +117,12 @@ def test_a_cap_is_told(store, measured, largest):
     ]
 
 
-def test_a_batch_found_twice_is_one_result(store, measured, largest):
+def test_an_auto_batch_that_is_also_listed_is_one_result(store, measured, largest):
     largest(8)
     assert run(sweep([8, AUTO]), store, rerun=True)[0] == measured == [8]
 
 
-def test_where_nothing_fits_or_runs_one_sample_shows_why(store, measured, largest, monkeypatch):
+def test_if_no_batch_fits_or_runs_one_sample_is_measured(store, measured, largest, monkeypatch):
     largest(0)
     found, recorder, _ = run(sweep([AUTO]), store)
     assert found == [1]
@@ -136,7 +136,7 @@ def test_where_nothing_fits_or_runs_one_sample_shows_why(store, measured, larges
     assert store.results()[0].flags == ("batch: the largest was not found, as lenet: it crashes",)
 
 
-def test_what_was_measured_by_fewer_processes_or_in_less_time_is_measured_again(store, measured):
+def test_results_of_fewer_processes_are_measured_again(store, measured):
     one = sweep([1])
     run(one, store, ONE_PROCESS)
     assert run(one, store)[2] == 0
@@ -151,7 +151,7 @@ def test_what_was_measured_by_fewer_processes_or_in_less_time_is_measured_again(
         *[("implausible", 10.0, True), ("oom", 60.0, False), ("failed", 60.0, False)],
     ],
 )
-def test_what_may_be_otherwise_now_is_measured_again(store, measured, status, seconds, is_kept):
+def test_failures_and_results_of_less_time_are_measured_again(store, measured, status, seconds, is_kept):
     (configuration,) = sweep([1])
     before = Result(
         "before", "2100-01-01T00:00:00+00:00", "here", configuration, status,
@@ -162,7 +162,7 @@ def test_what_may_be_otherwise_now_is_measured_again(store, measured, status, se
 
 
 @pytest.mark.parametrize(("now", "then"), [("torch", "1.0"), ("tool", "0.0.1")])
-def test_what_another_version_measured_is_measured_again(store, measured, now, then):
+def test_results_of_another_version_are_measured_again(store, measured, now, then):
     (configuration,) = sweep([1])
     before = Result(
         "before", "2100-01-01T00:00:00+00:00", "here", configuration, "ok",
@@ -172,7 +172,7 @@ def test_what_another_version_measured_is_measured_again(store, measured, now, t
     assert Runner([configuration], ONE_PROCESS, store, "here").num_stored == 0
 
 
-def test_phases_that_a_kept_result_does_not_have_are_measured(store, measured):
+def test_a_stored_result_without_phases_is_measured_again_for_them(store, measured):
     both, with_phases = sweep([1], ["eval", "train"]), replace(OPTIONS, phases=True)
     run(both, store)
     assert len(measured) == 2

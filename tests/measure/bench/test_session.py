@@ -58,7 +58,7 @@ def test_all_processes_are_one_result_and_the_first_says_what_is_expected(answer
     assert (found.predicted_images_per_s, found.replay_s, found.environment) == (50.0, 0.05, {"seed": 0})
 
 
-def test_what_any_process_flags_is_said_once(answers):
+def test_a_flag_of_several_processes_is_kept_once(answers):
     flags = {1: ["throttled: thermal in 1 of 9 readings"], 2: ["throttled: thermal in 2 of 9 readings"]}
     answers(lambda request: answer_of(request.seed, flags.get(request.seed, ())))
     found = measure_configuration(CONFIGURATION, OPTIONS, "here", print)
@@ -67,9 +67,7 @@ def test_what_any_process_flags_is_said_once(answers):
 
 
 @pytest.mark.parametrize(("published", "status"), [(None, "ok"), (20_000.0, "ok"), (8000.0, "implausible")])
-def test_a_rate_above_what_was_measured_is_told_and_one_above_the_published_peak_is_implausible(
-    answers, published, status
-):
+def test_a_rate_above_the_measured_peak_is_a_flag_and_above_the_published_peak_implausible(answers, published, status):
     answers(lambda request: answer_of(request.seed, peak_flop_per_s=5000.0, published_flop_per_s=published))
     found = measure_configuration(CONFIGURATION, OPTIONS, "here", print)
     # 1000 FLOPs in 0.11 s are 9091 a second: 1.82 times 5000, and 1.14 times 8000.

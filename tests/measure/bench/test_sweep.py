@@ -39,21 +39,21 @@ def test_a_request_comes_back_from_json_and_processes_share_the_time():
     assert request_from_json(request.to_json()) == request
 
 
-def test_graphs_are_a_dimension_of_what_is_measured():
+def test_graphs_are_part_of_a_configuration():
     configuration = configurations(MODELS, **{**SWEEP, "kind": "cuda"}, graphs=True)[0]
     assert (configuration.graphs, configuration.threads) == (True, 0)
     assert described(configuration) == "vgg11, eval, batch 1, fp32, nchw, graph replay"
     assert described(replace(configuration, batch=AUTO)) == "vgg11, eval, batch auto, fp32, nchw, graph replay"
 
 
-def test_nothing_is_returned_if_one_model_is_not_there():
+def test_configurations_fail_if_one_model_does_not_exist():
     with pytest.raises(AddressError, match="did you mean 'lenet'"):
         configurations(["vgg11", "lent"], **SWEEP)
     with pytest.raises(InputError, match="has no usual input"):
         configurations(["torchvision:raft_small"], **SWEEP)
 
 
-def test_the_input_that_was_given_is_part_of_what_is_measured():
+def test_the_given_input_is_part_of_a_configuration():
     configuration = configurations(MODELS, **SWEEP, inputs=["3x64x64"])[0]
     assert configuration.input_shape == "3x64x64"
 

@@ -62,7 +62,7 @@ def test_the_size_of_a_block_is_that_of_warm_steps(factor):
     assert measured.steps_per_block == 6
 
 
-def test_the_median_is_found_within_its_interval():
+def test_the_median_is_within_its_interval():
     runs = [time_steps(Script(step_s=0.01, noise=0.01, seed=seed), GPU) for seed in range(200)]
     assert all(run.status == "ok" for run in runs)
     assert all(run.high_s - run.low_s <= 2 * 0.005 * run.median_s for run in runs)

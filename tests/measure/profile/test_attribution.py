@@ -75,7 +75,7 @@ def test_a_module_that_is_called_again_is_one_row():
     assert step.rows == {"conv": Spent(80)}
 
 
-def test_what_runs_outside_every_module_is_told_apart_and_what_runs_outside_every_step_is_left_out():
+def test_operators_outside_all_modules_are_separate_and_operators_outside_all_steps_are_ignored():
     step = times_of(operator("mul", 10, 30), operator("mul", 1010, 1030))
     assert (step.rows, step.outside) == ({}, Spent(20))
     assert gaps(step) == 980
@@ -97,7 +97,7 @@ def test_each_step_has_its_own_times_in_order():
     assert [(step.total_ns, step.rows["conv"].forward_ns) for step in found] == [(1000, 5), (500, 7)]
 
 
-def test_an_operator_in_a_module_with_children_has_the_row_of_the_outermost_one_that_is_known():
+def test_an_operator_in_a_module_with_children_has_the_row_of_the_outermost_known_operator():
     root = within("layer .", 0, 900)
     step = times_of(root, operator("add", 0, 50), operator("add_", 10, 20))
     assert step.rows == {"./add": Spent(50)}
@@ -106,7 +106,7 @@ def test_an_operator_in_a_module_with_children_has_the_row_of_the_outermost_one_
     assert step.rows == {"./addmm": Spent(100)}
 
 
-def test_views_and_what_computes_nothing_stay_with_the_gaps():
+def test_views_and_operators_that_compute_nothing_are_gaps():
     step = times_of(
         within("layer .", 0, 900),
         operator("reshape", 0, 50, is_composite=True),
@@ -172,7 +172,7 @@ def test_nodes_run_on_a_thread_of_their_own_and_those_of_unknown_origin_belong_n
     assert step.outside == Spent(0, 40)
 
 
-def test_what_a_checkpoint_computes_again_is_its_layers_backward():
+def test_recomputation_of_a_checkpoint_is_backward_time_of_its_layer():
     step = times_of(
         within("layer .", 0, 400),
         operator("add", 0, 10, sequence=3),
@@ -186,7 +186,7 @@ def test_what_a_checkpoint_computes_again_is_its_layers_backward():
     assert step.rows == {"./add": Spent(10, 130), "conv": Spent(0, 120)}
 
 
-def test_the_optimizer_is_told_apart():
+def test_the_optimizer_is_separate():
     step = times_of(within("Optimizer.step#SGD.step", 800, 900), operator("mul_", 810, 850), operator("to", 820, 830))
     assert step.update_ns == 40
     assert step.rows == {}
@@ -372,7 +372,7 @@ def test_calls_of_the_driver_are_no_operators(name, scope, is_counted):
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
-def test_a_gpu_of_which_no_kernel_was_recorded_is_no_profile(monkeypatch, mode):
+def test_a_profile_without_kernels_of_the_gpu_is_an_error(monkeypatch, mode):
     none = {"forward_ns": 0, "backward_ns": 0}
     steps = [{"total_ns": 1000, "rows": {}, "update_ns": 0, "outside": none}] * 2
     monkeypatch.setattr(profiling, "run_request", lambda *_: {"steps": steps, "plain_s": [1e-6]})

@@ -20,8 +20,6 @@ from archbench.measure.worker.request import Request, RunOptions
 from archbench.trace.tracer import trace
 from tests.helpers.measurements import configuration
 
-pytestmark = pytest.mark.slow
-
 REQUEST = Request("measure", configuration())
 
 SENDS = """

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from archbench.host.environment import environment
+from archbench.host.nvml import Reading
 from archbench.measure.bench import tasks
 from archbench.measure.bench.ab_test import ServedArm
 from archbench.measure.bench.expectation import expect
@@ -143,6 +145,38 @@ def test_out_of_memory_is_reported_with_what_is_needed(monkeypatch):
 
     monkeypatch.setattr(tasks, "measure", raise_error)
     assert events("measure") == [("oom", {"needed_bytes": expect(LENET).needed_bytes, "free_bytes": None})]
+
+
+# On a GPU, of which there is none
+
+
+def timing(median_s):
+    return SimpleNamespace(median_s=median_s)
+
+
+def test_an_eager_step_on_a_gpu_is_compared_with_its_replay(monkeypatch):
+    monkeypatch.setattr(tasks, "replay_s", lambda step, policy: 1e-3)
+    eager = Request("measure", configuration(kind="cuda"), QUICK)
+    # 1.32 ms against 1 ms.
+    assert tasks._replayed(eager, None, timing(1.32e-3), ["shared: much"]) == {
+        "replay_s": 1e-3,
+        "flags": ["launch-bound: the step takes 1.32 times its replay as a graph", "shared: much"],
+    }
+    for what in (configuration(kind="cuda", graphs=True), configuration()):
+        assert tasks._replayed(Request("measure", what, QUICK), None, timing(1.0), []) == {}
+
+
+@pytest.mark.parametrize(("readings", "used_j"), [([10.0, 12.5], 2.5), ([None, None], None)])
+def test_the_energy_of_a_gpu_is_the_difference_of_two_readings(monkeypatch, readings, used_j):
+    left = list(readings)
+    reading = Reading(clock_hz=1.7e9, power_w=None, temperature_c=None, throttle_reasons=0x04)
+    gpu = SimpleNamespace(energy_j=lambda: left.pop(0), read=lambda: reading)
+    monkeypatch.setattr(tasks, "open_gpu", lambda kind: gpu)
+    energy = tasks.Energy()
+    with tasks._monitored("cuda", energy) as monitor:
+        pass
+    assert energy.used_j == used_j
+    assert monitor.readings[0] == reading
 
 
 # In a process of its own

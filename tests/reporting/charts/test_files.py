@@ -21,7 +21,7 @@ from archbench.reporting.charts.save import save, to_html, to_svg
 from archbench.reporting.charts.throughput import throughput_chart
 from archbench.reporting.charts.time_to_accuracy import time_to_accuracy_chart
 from archbench.reporting.charts.training import training_chart
-from archbench.training.run_dir.records import Chance
+from archbench.training.records import Chance
 from tests.helpers.chart_specs import accuracy, epoch, result
 
 EPOCHS = [epoch("lenet", seed, number, top1=0.3 * number) for seed in range(2) for number in (1, 2, 3)]

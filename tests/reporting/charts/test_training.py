@@ -16,8 +16,9 @@ from archbench.reporting.charts.thresholds import times_to
 from archbench.reporting.charts.time_to_accuracy import time_to_accuracy_chart
 from archbench.reporting.charts.training import curves, training_chart
 from archbench.reporting.drawings.canvas import text_width
+from archbench.store.accuracy import Accuracy
+from archbench.training.records import Chance
 from archbench.training.run_dir.load import read_rows
-from archbench.training.run_dir.records import Accuracy, Chance
 from tests.helpers.chart_specs import accuracy, axis_titles, encodings, epoch, parts, records, subtitle
 
 RESULTS = Path(__file__).parents[3] / "results"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from itertools import combinations, pairwise
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -16,8 +16,8 @@ from archbench.reporting.drawings.canvas import to_png
 from archbench.reporting.drawings.volumes import OBLIQUE, volumes_svg
 from archbench.trace.tracer import trace
 from tests.helpers.golden_figures import layers_of, models_with_layers
+from tests.helpers.pictures import SVG, assert_legible, text_boxes
 
-SVG = "{http://www.w3.org/2000/svg}"
 BRANCHED = ["resnet50", "vit_b_16", "densenet121", "swin_t"]
 
 
@@ -38,29 +38,6 @@ def blocks():
         return blocks_svg(block_tree(layer_table(record).rows, record.layers, depth), name, [(3, 224, 224)])
 
     return make
-
-
-def text_boxes(svg):
-    """Return every label with the rectangle that it takes at 0.6 em a character: left, top, right, bottom."""
-    for element in ElementTree.fromstring(svg).iter(f"{SVG}text"):
-        text, size, x, y = "".join(element.itertext()), *(float(element.get(key)) for key in ("font-size", "x", "y"))
-        width = 0.6 * size * len(text) + sum(float(part.get("dx")) for part in element)
-        left = x - {"start": 0, "middle": width / 2, "end": width}[element.get("text-anchor")]
-        yield text, (left, y - 0.8 * size, left + width, y + 0.2 * size)
-
-
-def assert_legible(svg):
-    root = ElementTree.fromstring(svg)
-    _, _, page_width, page_height = map(float, root.get("viewBox").split())
-    boxes = list(text_boxes(svg))
-    for text, (left, top, right, bottom) in boxes:
-        assert left >= 0, text
-        assert top >= 0, text
-        assert right <= page_width, text
-        assert bottom <= page_height, text
-    for (text, a), (other, b) in combinations(boxes, 2):
-        is_apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
-        assert is_apart, f"{text!r} meets {other!r}"
 
 
 def groups(svg, *kinds):
@@ -97,6 +74,7 @@ def test_nothing_is_drawn_across_a_label(volumes, model):
         assert not any(left < x < right and top < y < bottom for x, y in points), text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [None, 1, 4])
 @pytest.mark.parametrize("model", BRANCHED)
 def test_labels_of_blocks_are_inside_and_apart(blocks, model, depth):
@@ -167,6 +145,7 @@ def test_a_picture_is_accessible_and_needs_nothing_outside(volumes, blocks):
         assert root.find(f"{SVG}title").text
         assert root.find(f"{SVG}desc").text
         assert float(root.get("width")) == float(root.get("viewBox").split()[2])
+        assert root.get("font-family") == "sans-serif"
         assert "href" not in svg
         assert svg.count("http") == 1  # the namespace
 

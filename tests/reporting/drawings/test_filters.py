@@ -18,8 +18,7 @@ from archbench.reporting.drawings.filters import (
     kernel_slices,
 )
 from archbench.reporting.drawings.images import NOT_FINITE, common_scale, diverging, in_colours, in_grey, tiled
-from tests.helpers.pictures import groups, images, texts
-from tests.reporting.drawings.test_canvas import assert_legible
+from tests.helpers.pictures import assert_legible, groups, images, texts
 
 SAID = {"title": "net: conv1", "subtitle": "digits, 5 epochs"}
 
@@ -129,6 +128,7 @@ def test_a_small_difference_is_shown_once_more_and_stronger():
     assert (strong[1:] == 128).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("filters", [1, 2, 6, 7, 20, 64, 96])
 @pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (7, 7), (11, 11), (3, 5)])

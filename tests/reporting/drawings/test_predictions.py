@@ -13,9 +13,8 @@ from archbench.reporting.export.csv import to_csv
 from archbench.reporting.export.json import to_json
 from archbench.reporting.export.text import to_text
 from archbench.reporting.tables.predict import prediction_table
-from archbench.training.run_dir.records import Prediction
-from tests.helpers.pictures import SVG, groups, images, texts
-from tests.reporting.drawings.test_canvas import assert_legible
+from archbench.training.records import Prediction
+from tests.helpers.pictures import SVG, assert_legible, groups, images, texts
 
 SAID = {"title": "lenet", "subtitle": "digits"}
 # Okabe and Ito's (230, 159, 0) a quarter of the way to white, and (0, 114, 178) three fifths of it.

@@ -8,12 +8,14 @@ import pytest
 from PIL import Image
 
 from archbench.errors import UsageError
+from archbench.reporting.page.build import report_page
 from archbench.reporting.page.training import read_run
+from archbench.store.accuracy import Accuracy
+from archbench.training.records import Epoch, Outcome, Prediction
 from archbench.training.run_dir.files import write_outcome, write_predictions, write_rows
 from archbench.training.run_dir.paths import RunFolder
-from archbench.training.run_dir.records import Accuracy, Epoch, Outcome, Prediction
 from tests.helpers.chart_specs import run_record
-from tests.reporting.page.test_page import Reader, report_contents, report_model, report_page
+from tests.helpers.pages import Reader, report_contents, report_model
 
 MODELS = ("lenet", "lenet-wide")
 

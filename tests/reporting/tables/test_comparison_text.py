@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from archbench.reporting.tables.comparison_text import verdict
-from archbench.training.run_dir.records import Accuracy
+from archbench.store.accuracy import Accuracy
 from archbench.training.statistics import Comparison
 
 LENET = Accuracy(

@@ -14,13 +14,14 @@ import pytest
 import torch
 
 from archbench.errors import UsageError
+from archbench.store.accuracy import Accuracy
 from archbench.training.config import TrainConfig, from_record
 from archbench.training.data.records import Data, Images
 from archbench.training.prepare import reopen
+from archbench.training.records import Chance, Epoch, Outcome, Prediction
 from archbench.training.run_dir.files import write_outcome, write_predictions, write_rows
 from archbench.training.run_dir.load import read_saved_run, read_state
 from archbench.training.run_dir.paths import RunFolder
-from archbench.training.run_dir.records import Accuracy, Chance, Epoch, Outcome, Prediction
 from archbench.training.run_dir.run_json import read_run, to_record
 
 MODEL = "net.py:Net"
@@ -104,8 +105,8 @@ def test_chance_of_an_earlier_version_is_that_of_the_test_images(folder):
 def test_the_store_knows_a_file_by_its_whole_path(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (stored,) = read_saved_run(folder.path).to_store()
-    assert stored.model == f"{tmp_path / 'net.py'}:Net"
-    assert (stored.data, stored.recipe, stored.top1_mean) == ("digits", "equal", 0.5)
+    assert stored.accuracy.model == f"{tmp_path / 'net.py'}:Net"
+    assert (stored.accuracy.data, stored.recipe, stored.accuracy.top1_mean) == ("digits", "equal", 0.5)
 
 
 @pytest.mark.parametrize(

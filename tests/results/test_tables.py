@@ -8,7 +8,7 @@ from pathlib import Path
 from results import make_training_times, make_zoo_tables
 from tests.helpers import golden_figures as golden
 
-RESULTS = Path(__file__).parent.parent / "results"
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 def rows(name):

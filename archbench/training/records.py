@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-Status = Literal["ok", "chance", "diverged", "interrupted", "failed"]
-STATUSES: tuple[Status, ...] = get_args(Status)
+from archbench.store.accuracy import Status
 
 # The number of most probable classes that are kept for each image.
 TOP = 5
@@ -35,37 +33,6 @@ class Epoch:
     validation_loss: float
     validation_top1: float
     validation_top5: float
-
-
-@dataclass(frozen=True, slots=True)
-class Accuracy:
-    """One row of `accuracy.csv`: one model over all its seeds.
-
-    `top1_low` and `top1_high` bound the 95% interval of the mean accuracy on test images such as these; `top1_std` is
-    the standard deviation over the seeds, None for a single one. `seeds` counts the trainings that reached the end,
-    which all figures are computed from, or those that began if none did. `params` and `macs` describe the model as
-    trained, for one image; `images_per_s` is the median training rate, `time_s` the mean time of training steps per
-    seed. `chance_top1` and `chance_top5` are the accuracies of always guessing the largest classes.
-    """
-
-    model: str
-    data: str
-    input_shape: str
-    epochs: float
-    seeds: int
-    top1_mean: float | None
-    top1_std: float | None
-    top1_low: float | None
-    top1_high: float | None
-    top5_mean: float | None
-    params: int
-    macs: int
-    images_per_s: float | None
-    time_s: float | None
-    status: Status
-    chance_top1: float
-    chance_top5: float
-    peak_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)

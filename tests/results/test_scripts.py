@@ -95,7 +95,7 @@ def throughput(monkeypatch, tmp_path):
     return call
 
 
-def test_throughput_is_written_after_each_and_goes_on_last_with_what_failed(throughput, capsys):
+def test_throughput_is_written_after_each_result_and_failures_come_last(throughput, capsys):
     # No time: one is begun all the same.
     assert throughput("--minutes", "0") == ([1], [1])
     assert throughput("--minutes", "0") == ([2], [1, 2])
@@ -105,7 +105,7 @@ def test_throughput_is_written_after_each_and_goes_on_last_with_what_failed(thro
     assert throughput() == ([1], [1, 2, 3, 4, 5])
 
 
-def test_throughput_is_measured_anew_the_oldest_first_and_nothing_is_lost(throughput):
+def test_throughput_with_rerun_begins_with_the_oldest_and_loses_nothing(throughput):
     throughput()
     assert throughput("--rerun", "--minutes", "0") == ([1], [1, 2, 3, 4, 5])
     assert throughput("--rerun", "--minutes", "0") == ([2], [1, 2, 3, 4, 5])
@@ -157,7 +157,7 @@ def memory(monkeypatch, tmp_path):
     return call
 
 
-def test_memory_is_written_row_by_row_and_goes_on_last_with_what_failed(memory, monkeypatch, capsys):
+def test_memory_is_written_row_by_row_and_failures_come_last(memory, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         moments = iter([0, 0, 1, 2])  # s: when the time is set, and before each
         patch.setattr(measure_memory.time, "monotonic", lambda: next(moments))
@@ -170,7 +170,7 @@ def test_memory_is_written_row_by_row_and_goes_on_last_with_what_failed(memory, 
     assert (rows[1]["measured_bytes"], rows[1]["gpu"]) == ("100", "NVIDIA H200")
 
 
-def test_memory_is_measured_anew_where_it_is_asked_and_on_another_gpu(memory):
+def test_memory_is_measured_again_with_rerun_and_on_another_gpu(memory):
     memory(9)
     assert memory(9)[:2] == ("a", "abcd")
     assert memory(9, rerun=True)[0] == "abcd"
@@ -178,7 +178,7 @@ def test_memory_is_measured_anew_where_it_is_asked_and_on_another_gpu(memory):
     assert memory(9, "NVIDIA L4")[0] == "abcd"
 
 
-def test_a_process_that_is_killed_without_a_word_is_a_failed_row(monkeypatch, tmp_path):
+def test_a_killed_process_is_a_failed_row(monkeypatch, tmp_path):
     script = tmp_path / "dies.py"
     script.write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     monkeypatch.setattr(measure_memory, "__file__", str(script))
@@ -198,7 +198,7 @@ def test_memory_in_fp32_is_measured_without_tf32():
         backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32 = before
 
 
-def test_repeatability_says_how_far_invocations_are_apart_and_how_many_trials_are_called_different():
+def test_repeatability_reports_the_spread_of_invocations_and_the_trials_that_differ():
     rows = [{"kind": "invocation", "images_per_s": rate} for rate in ("98", "100", "101")]
     verdicts = ["faster", repeatability.SAME, repeatability.SAME]
     trials = [
