@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-import itertools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import Tensor, nn
 
 from archbench.errors import ForwardError, InputError, UsageError
@@ -20,8 +17,10 @@ from archbench.models.inputs import InputSpec, advice, specs_of
 from archbench.models.user_context import running_user_code
 from archbench.precision import Precision, find_precision
 from archbench.trace.activation_checkpointing import checkpoint_modules
+from archbench.trace.copying.copier import ObjectCopier
+from archbench.trace.copying.model import without_data
 from archbench.trace.optimizer_step import Optimizer
-from archbench.trace.pytree import map_tensors, tensors_in
+from archbench.trace.pytree import tensors_in
 from archbench.trace.records import Trace
 from archbench.trace.tracer import MOMENTUM, Mode, trace
 
@@ -116,7 +115,7 @@ def load_model(
     loaded = _from_module(model, texts, tensors) if isinstance(model, nn.Module) else _from_address(model, texts)
     built = loaded.model
     if isinstance(model, nn.Module) and (precision.model != "float32" or checkpoint is not None):
-        built = _stand_in(model)
+        built = without_data(model)
     if precision.model != "float32":
         built = built.to(precision.model_dtype)
         tensors = _in_precision(tensors, precision)
@@ -191,14 +190,4 @@ def _in_precision(inputs: Any, precision: Precision) -> Any:
     if precision.model == "float32":
         return inputs
     dtype = precision.model_dtype
-    return map_tensors(inputs, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
-
-
-def _stand_in(model: nn.Module) -> nn.Module:
-    """Return a copy of a module whose parameters and buffers have no data."""
-    memo: dict[int, Any] = {}
-    for tensor in itertools.chain(model.parameters(), model.buffers()):
-        empty = torch.empty_like(tensor, device="meta")
-        is_parameter = isinstance(tensor, nn.Parameter)
-        memo[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if is_parameter else empty
-    return copy.deepcopy(model, memo)
+    return ObjectCopier(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor).copy(inputs)

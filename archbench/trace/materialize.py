@@ -1,33 +1,9 @@
-"""Prepare a run on real data: tensors with values and unfused kernels."""
+"""Give a run on real data tensors with values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-
-
-@contextmanager
-def plain_kernels() -> Iterator[None]:
-    """Disable torch's fused kernels, so that layers decompose on real data as they do on the meta device."""
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-
-    fast_path = torch.backends.mha.get_fastpath_enabled()
-    backends: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
-    were_enabled = [backend.enabled for backend in backends]
-    try:
-        torch.backends.mha.set_fastpath_enabled(False)
-        for backend in backends:
-            backend.enabled = False
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast_path)
-        for backend, was_enabled in zip(backends, were_enabled, strict=True):
-            backend.enabled = was_enabled
 
 
 class Materialiser:

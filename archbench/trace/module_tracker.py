@@ -6,7 +6,7 @@ call of `.forward`, and keeps torch's fast path for modules without hooks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -16,10 +16,24 @@ from torch import Tensor, nn
 
 from archbench.errors import ForwardError
 from archbench.trace.autocast import autocast
-from archbench.trace.pytree import map_tensors, tensors_in
+from archbench.trace.copying.copier import ObjectCopier
+from archbench.trace.copying.model import copy_model
+from archbench.trace.pytree import tensors_in
 from archbench.trace.recorder import Recorder, tensor_info
 from archbench.trace.records import Layer, Parameter, StorageKind, TensorInfo
 from archbench.units import format_dimensions
+
+# Elements up to which the values of a tensor that is neither parameter nor buffer are copied.
+_SMALL = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    """A parameter of a module before the run: its stand-in, and whether it is trained."""
+
+    name: str
+    tensor: Tensor
+    trainable: bool
 
 
 @dataclass(slots=True)
@@ -28,6 +42,7 @@ class _ModuleState:
 
     path: str
     module: nn.Module
+    parameters: tuple[_Owned, ...]
     calls: int = 0
     first_step: int | None = None
     inputs: tuple[TensorInfo, ...] = ()
@@ -37,10 +52,12 @@ class _ModuleState:
 
 
 class ModuleTracker:
-    """Tracks which module runs, and which tensors stand in for its parameters and buffers.
+    """Copies a model and its inputs for one run, and tracks which module runs.
 
-    `place` returns the tensor that the run uses in place of a given one. Checkpointed modules, which run again in the
-    backward pass, then run under autocast in `autocast_dtype`, unless it is None.
+    `model` is the copy. `place` returns the tensor that the run uses in place of a given one. Checkpointed modules,
+    which run again in the backward pass, then run under autocast in `autocast_dtype`, unless it is None. With
+    `keeps_values` the tensors of the copy have values; with `external_frozen` its tensors that are neither parameters
+    nor buffers require no gradient.
     """
 
     def __init__(
@@ -49,31 +66,53 @@ class ModuleTracker:
         recorder: Recorder,
         place: Callable[[Tensor], Tensor],
         autocast_dtype: torch.dtype | None,
+        *,
+        keeps_values: bool,
+        external_frozen: bool,
     ) -> None:
         self._recorder = recorder
         self._autocast_dtype = autocast_dtype
         self._place = place
-        self._modules = [_ModuleState(path or ".", module) for path, module in model.named_modules()]
-        self._index = {id(state.module): i for i, state in enumerate(self._modules)}
+        self._keeps_values = keeps_values
+        self._external_frozen = external_frozen
         self._stand_ins: dict[int, Tensor] = {}
-        self.saw_autocast = False
+        self._originals: dict[int, Tensor] = {}
+        self._inputs: list[Tensor] = []
         self._failed: tuple[_ModuleState, tuple[TensorInfo, ...]] | None = None
-        for tensor in (*model.parameters(), *model.buffers()):
-            if not tensor.is_meta:
-                recorder.storages.see(tensor, None, is_weight=True)
+        self.saw_autocast = False
+        self._copier = ObjectCopier(self._external)
+        self.model = copy_model(model, self._copier, self._stand_in)
+        self._modules = [
+            _ModuleState(path or ".", module, tuple(_owned(module))) for path, module in self.model.named_modules()
+        ]
+        self._index = {id(state.module): i for i, state in enumerate(self._modules)}
         recorder.containers = self._containers()
-        # Read before the model is patched: then its dictionaries hold the stand-ins.
-        self._owned = [list(state.module._parameters.items()) for state in self._modules]
 
-    def stand_in(self, tensor: Tensor) -> Tensor:
+    def _stand_in(self, tensor: Tensor) -> Tensor:
         """Return the tensor that replaces a parameter or buffer during the run."""
+        if not tensor.is_meta:
+            self._recorder.storages.see(tensor, None, is_weight=True)
         placed = self._place(tensor).detach()
         if isinstance(tensor, nn.Parameter):
             placed = nn.Parameter(placed, requires_grad=tensor.requires_grad)
         self._stand_ins[id(tensor)] = placed
+        self._originals[id(placed)] = tensor
         kind: StorageKind = "parameter" if isinstance(tensor, nn.Parameter) else "buffer"
         self._recorder.storages.see(placed, kind, is_weight=True)
         return placed
+
+    def _external(self, tensor: Tensor) -> Tensor:
+        """Return the copy of a tensor that is neither a parameter nor a buffer.
+
+        Without data a large one shares its values, which the recorder lets no operator change.
+        """
+        is_copied = self._keeps_values or tensor.numel() <= _SMALL
+        copied = self._place(tensor) if self._keeps_values else tensor.clone() if is_copied else tensor
+        copied = copied.detach()
+        requires_grad = tensor.requires_grad and tensor.is_leaf and not self._external_frozen
+        if isinstance(tensor, nn.Parameter):
+            return nn.Parameter(copied, requires_grad=requires_grad)
+        return copied.requires_grad_(requires_grad)
 
     def _containers(self) -> list[int]:
         """Return for each module its own index if it has children, otherwise its parent's."""
@@ -84,21 +123,23 @@ class ModuleTracker:
         ]
 
     def replace_inputs(self, inputs: Any) -> Any:
-        """Return the inputs with each tensor replaced for the run; a tensor that is given twice stays one."""
-        placed: dict[int, Tensor] = {}
+        """Return a copy of the inputs with each tensor replaced for the run; one that is given twice stays one."""
+        self._copier.replace = self._input
+        return self._copier.copy(inputs)
 
-        def replace(tensor: Tensor) -> Tensor:
-            if id(tensor) not in placed:
-                placed[id(tensor)] = self._place(tensor).detach().requires_grad_(tensor.requires_grad)
-                self._recorder.storages.see(placed[id(tensor)], "input")
-            return placed[id(tensor)]
+    def _input(self, tensor: Tensor) -> Tensor:
+        placed = self._place(tensor).detach().requires_grad_(tensor.requires_grad)
+        self._recorder.storages.see(placed, "input")
+        self._inputs.append(placed)
+        return placed
 
-        return map_tensors(inputs, replace)
+    def leaves(self) -> list[Tensor]:
+        """Return the stand-ins of parameters and inputs."""
+        return [*self._stand_ins.values(), *self._inputs]
 
-    def gradients(self, arguments: Any) -> list[Tensor]:
+    def gradients(self) -> list[Tensor]:
         """Return the gradients of parameters and inputs."""
-        leaves = (*self._stand_ins.values(), *tensors_in(arguments))
-        return [leaf.grad for leaf in leaves if leaf.grad is not None]
+        return [leaf.grad for leaf in self.leaves() if leaf.grad is not None]
 
     def parameters_with_gradients(self) -> list[Tensor]:
         """Return the stand-ins of the parameters that an optimizer updates."""
@@ -179,24 +220,30 @@ class ModuleTracker:
                 outputs=state.outputs,
                 output_elements=state.output_elements,
                 output_bytes=state.output_bytes,
-                parameters=tuple(self._parameters_of(owned, counted)),
+                parameters=tuple(self._parameters_of(state.parameters, counted)),
             )
-            for state, owned in zip(self._modules, self._owned, strict=True)
+            for state in self._modules
         )
 
-    def _parameters_of(self, owned: Any, counted: set[int]) -> Any:
-        for name, parameter in owned:
-            if parameter is None or id(parameter) in counted:
+    def _parameters_of(self, owned: tuple[_Owned, ...], counted: set[int]) -> Iterator[Parameter]:
+        for parameter in owned:
+            tensor = parameter.tensor
+            if id(tensor) in counted:
                 continue
-            counted.add(id(parameter))
-            stand_ins = (parameter, self._stand_ins.get(id(parameter), parameter))
+            counted.add(id(tensor))
             yield Parameter(
-                name=name,
-                numel=parameter.numel(),
-                size_bytes=parameter.numel() * parameter.element_size(),
-                trainable=parameter.requires_grad,
-                was_read=any(map(self._recorder.storages.was_read, stand_ins)),
+                name=parameter.name,
+                numel=tensor.numel(),
+                size_bytes=tensor.numel() * tensor.element_size(),
+                trainable=parameter.trainable,
+                was_read=any(map(self._recorder.storages.was_read, (tensor, self._originals.get(id(tensor), tensor)))),
             )
+
+
+def _owned(module: nn.Module) -> Iterator[_Owned]:
+    for name, tensor in module._parameters.items():
+        if tensor is not None:
+            yield _Owned(name, tensor, tensor.requires_grad)
 
 
 def _pair(kernel: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -71,6 +71,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         operator = _OPERATORS.get(func) or _describe(func)
+        if operator.name == "aten._convolution":  # TorchScript's, which has three more arguments
+            func, args = torch.ops.aten.convolution.default, args[:9]
+            operator = _OPERATORS.get(func) or _describe(func)
         origin = self._origin(operator)
         if self._is_training:
             self.nodes.remember(*origin)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from archbench.errors import InputError, UsageError, choose
 from archbench.trace.autocast import autocast
-from archbench.trace.materialize import Materialiser, plain_kernels
+from archbench.trace.copying.model import prepared, submodules
+from archbench.trace.materialize import Materialiser
 from archbench.trace.meta_build import is_about_missing_data
-from archbench.trace.model_patch import patched
 from archbench.trace.module_tracker import ModuleTracker, message_line
 from archbench.trace.optimizer_step import Optimizer, run_update
-from archbench.trace.pytree import tensors_in
+from archbench.trace.process_state import no_fake_mode, plain_kernels, restored_process
+from archbench.trace.pytree import map_tensors, tensors_in
 from archbench.trace.recorder import NeedsDataError, Recorder, tensor_info, to_meta
 from archbench.trace.records import Trace
 
@@ -31,13 +33,13 @@ MOMENTUM = Optimizer("momentum")
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """The options of `trace`, and whether external tensors require no gradients in this run."""
+    """The options of `trace`, and the external tensors that get no gradients in this run."""
 
     mode: Mode
     optimizer: Optimizer | None
     autocast_dtype: torch.dtype | None
     may_use_data: bool
-    external_frozen: bool = False
+    external: tuple[Tensor, ...] = ()
 
 
 def trace(
@@ -61,16 +63,17 @@ def trace(
     `Trace.real_data_reason` is the reason; with `may_use_data` False NeedsDataError is raised instead.
 
     Raises ForwardError, which names the layer, if forward or backward fails, with the model's own error as its cause;
-    InputError if lazy parameters have no shape yet; UsageError for another mode.
+    InputError if lazy parameters have no shape yet; UsageError for another mode and for training frozen TorchScript.
     """
     choose("mode", mode, MODES)
     _refuse_lazy(model)
+    if mode == "train":
+        _refuse_frozen_script(model)
     options = _Options(mode, optimizer, autocast_dtype, may_use_data)
     try:
         return _trace(model, inputs, options)
     except _ExternalTensorsError as error:
-        with _frozen(error.tensors):
-            return _trace(model, inputs, replace(options, external_frozen=True))
+        return _trace(model, inputs, replace(options, external=tuple(error.tensors)))
 
 
 def _trace(model: nn.Module, inputs: Any, options: _Options) -> Trace:
@@ -92,16 +95,25 @@ class _ExternalTensorsError(Exception):
         self.tensors = tensors
 
 
-@contextmanager
-def _frozen(tensors: list[Tensor]) -> Iterator[None]:
-    """Set `requires_grad` of tensors to False in the context."""
-    for tensor in tensors:
-        tensor.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for tensor in tensors:
-            tensor.requires_grad_(True)
+class _Frozen(TorchFunctionMode):
+    """Passes functions other tensors than given ones: copies that require no gradient."""
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        super().__init__()
+        self._originals = tensors  # kept, since an id is unique only while its object lives
+        self._copies = {id(tensor): tensor.detach() for tensor in tensors}
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return func(*map_tensors(args, self._copy), **map_tensors(kwargs or {}, self._copy))
+
+    def _copy(self, tensor: Tensor) -> Tensor:
+        return self._copies.get(id(tensor), tensor)
+
+
+def _frozen(options: _Options) -> AbstractContextManager[Any]:
+    return _Frozen(options.external) if options.external else nullcontext()
 
 
 def _refuse_lazy(model: nn.Module) -> None:
@@ -110,65 +122,89 @@ def _refuse_lazy(model: nn.Module) -> None:
             raise InputError(f"parameter {name} has no shape yet; call the lazy model once first")
 
 
+def _refuse_frozen_script(model: nn.Module) -> None:
+    for module in submodules(model):
+        if isinstance(module, torch.jit.ScriptModule) and not module._c.hasattr("training"):
+            raise UsageError(
+                "{mode} requires parameters, which torch.jit.freeze has made constants; pass the module before that",
+                mode="train",
+            )
+
+
 def _run(
     model: nn.Module, inputs: Any, options: _Options, place: Callable[[Tensor], Tensor], reason: str | None
 ) -> Trace:
     """Run the model with inputs and parameters replaced by `place(tensor)`, and return the record."""
     is_training = options.mode == "train"
     recorder = Recorder(without_data=reason is None, is_training=is_training, place=place)
-    tracker = ModuleTracker(model, recorder, place, options.autocast_dtype)
-    keeps_values = reason is not None
-    with (
-        torch.inference_mode(False),
-        patched(model, training=is_training, keeps_values=keeps_values, wrap=tracker.wrap, stand_in=tracker.stand_in),
-    ):
-        arguments = tracker.replace_inputs(inputs)
-        positional, keyword = _split(arguments)
-        try:
-            with torch.set_grad_enabled(is_training), recorder, autocast(options.autocast_dtype):
-                outputs = model(*positional, **keyword)
-            if recorder.external_tensors and not options.external_frozen:
-                raise _ExternalTensorsError(list(recorder.external_tensors.values()))
-            differentiable = [tensor for tensor in tensors_in(outputs) if tensor.requires_grad]
-            del outputs
-            if differentiable:
-                _run_backward(differentiable, recorder)
-            for gradient in tracker.gradients(arguments):
-                # Only the values of a sparse gradient are new; its indices are those of the forward pass.
-                values = gradient._values() if gradient.is_sparse else gradient
-                recorder.storages.set_kind(values, "gradient")
-            num_operations = len(recorder.operations)
-            if is_training and options.optimizer is not None:
-                run_update(options.optimizer, tracker.parameters_with_gradients(), recorder)
-        except (NeedsDataError, UsageError, _ExternalTensorsError):
-            raise
-        except (Exception, SystemExit) as error:  # any error of the model's code is reported with its layer
-            if reason is None and isinstance(error, Exception) and is_about_missing_data(error):
-                raise NeedsDataError(message_line(error)) from error
-            raise tracker.failure(error) from error
-        return Trace(
-            layers=tracker.layers(),
-            operations=tuple(recorder.operations[:num_operations]),
-            update=tuple(recorder.operations[num_operations:]),
-            storages=recorder.storages.records(),
-            inputs=tuple(map(tensor_info, tensors_in(arguments))),
-            mode=options.mode,
-            optimizer=str(options.optimizer) if is_training and options.optimizer is not None else None,
-            real_data_reason=reason,
-            saw_autocast=tracker.saw_autocast,
-            has_external_tensors=options.external_frozen,
+    with restored_process(), no_fake_mode(), torch.inference_mode(False):
+        tracker = ModuleTracker(
+            model,
+            recorder,
+            place,
+            options.autocast_dtype,
+            keeps_values=reason is not None,
+            external_frozen=bool(options.external),
         )
+        arguments = tracker.replace_inputs(inputs)
+        with prepared(tracker.model, training=is_training, wrap=tracker.wrap):
+            return _record(tracker, arguments, recorder, options, reason)
 
 
-def _run_backward(outputs: list[Tensor], recorder: Recorder) -> None:
-    """Run backward from the sum of all `outputs`, and clear that list; the stand-ins keep the gradients."""
+def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options: _Options, reason: str | None) -> Trace:
+    """Run the copy of the model and return the record."""
+    is_training = options.mode == "train"
+    positional, keyword = _split(arguments)
+    num_operations = 0
+    try:
+        with torch.set_grad_enabled(is_training), recorder, _frozen(options), autocast(options.autocast_dtype):
+            outputs = tracker.model(*positional, **keyword)
+        if recorder.external_tensors and not options.external:
+            raise _ExternalTensorsError(list(recorder.external_tensors.values()))
+        differentiable = [tensor for tensor in tensors_in(outputs) if tensor.requires_grad]
+        del outputs
+        if differentiable:
+            _run_backward(differentiable, recorder, tracker.leaves() if options.external else None)
+        for gradient in tracker.gradients():
+            # Only the values of a sparse gradient are new; its indices are those of the forward pass.
+            values = gradient._values() if gradient.is_sparse else gradient
+            recorder.storages.set_kind(values, "gradient")
+        num_operations = len(recorder.operations)
+        if is_training and options.optimizer is not None:
+            run_update(options.optimizer, tracker.parameters_with_gradients(), recorder)
+    except (NeedsDataError, UsageError, _ExternalTensorsError):
+        raise
+    except (Exception, SystemExit) as error:  # any error of the model's code is reported with its layer
+        if reason is None and isinstance(error, Exception) and is_about_missing_data(error):
+            raise NeedsDataError(message_line(error)) from error
+        raise tracker.failure(error) from error
+    return Trace(
+        layers=tracker.layers(),
+        operations=tuple(recorder.operations[:num_operations]),
+        update=tuple(recorder.operations[num_operations:]),
+        storages=recorder.storages.records(),
+        inputs=tuple(map(tensor_info, tensors_in(arguments))),
+        mode=options.mode,
+        optimizer=str(options.optimizer) if is_training and options.optimizer is not None else None,
+        real_data_reason=reason,
+        saw_autocast=tracker.saw_autocast,
+        has_external_tensors=bool(options.external),
+    )
+
+
+def _run_backward(outputs: list[Tensor], recorder: Recorder, leaves: Sequence[Tensor] | None) -> None:
+    """Run backward from the sum of all `outputs`, and clear that list; the stand-ins keep the gradients.
+
+    Where `leaves` are given, other tensors get no gradient.
+    """
     # The gradient of a sum is one number, expanded.
     ones = [torch.ones((), dtype=output.dtype, device=output.device).expand_as(output) for output in outputs]
     for gradient in ones:
         recorder.storages.see(gradient, None)
     recorder.is_backward = True
     with recorder:
-        torch.autograd.backward(outputs, ones)
+        only = None if leaves is None else [leaf for leaf in leaves if leaf.requires_grad and leaf.is_leaf]
+        torch.autograd.backward(outputs, ones, inputs=only)
     outputs.clear()
     recorder.nodes.release()
 

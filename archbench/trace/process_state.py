@@ -1,0 +1,92 @@
+"""Settings of the process that a run changes: set by the first of the runs in all threads, restored by the last."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+
+class SharedContext:
+    """A context that threads share: the first to enter it enters `make()`, the last to leave it leaves that."""
+
+    def __init__(self, make: Callable[[], AbstractContextManager[None]]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._stack = ExitStack()
+        self._entered = 0
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Be in the context."""
+        with self._lock:
+            if self._entered == 0:
+                self._stack.enter_context(self._make())
+            self._entered += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._entered -= 1
+                if self._entered == 0:
+                    self._stack.close()
+
+
+@contextmanager
+def _restored() -> Iterator[None]:
+    with ExitStack() as stack:
+        stack.callback(random.setstate, random.getstate())
+        stack.callback(torch.set_rng_state, torch.get_rng_state())
+        numpy_random = sys.modules.get("numpy.random")  # importing it here would cost start-up
+        if numpy_random is not None:
+            stack.callback(numpy_random.set_state, numpy_random.get_state())
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # not typed by torch
+            stack.callback(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
+        stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+        # Tracking takes a frame of its own for each module: what can be called without it can be counted.
+        stack.callback(sys.setrecursionlimit, sys.getrecursionlimit())
+        sys.setrecursionlimit(2 * sys.getrecursionlimit())
+        yield
+
+
+@contextmanager
+def _plain() -> Iterator[None]:
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    backends: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
+    were_enabled = [backend.enabled for backend in backends]
+    try:
+        torch.backends.mha.set_fastpath_enabled(False)
+        for backend in backends:
+            backend.enabled = False
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+        for backend, was_enabled in zip(backends, were_enabled, strict=True):
+            backend.enabled = was_enabled
+
+
+# Restores random states and the default dtype, and allows twice the depth of calls.
+restored_process = SharedContext(_restored)
+
+# Disables torch's fused kernels, so that layers decompose on real data as they do on the meta device.
+plain_kernels = SharedContext(_plain)
+
+
+@contextmanager
+def no_fake_mode() -> Iterator[None]:
+    """Leave torch's FakeTensorMode for this thread, if it is active: its tensors have no kernels of their own."""
+    key = torch._C._TorchDispatchModeKey.FAKE
+    mode = torch._C._unset_dispatch_mode(key)
+    try:
+        yield
+    finally:
+        if mode is not None:
+            torch._C._set_dispatch_mode(mode)
