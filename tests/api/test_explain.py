@@ -66,5 +66,5 @@ def test_what_was_not_counted_is_a_caveat():
 
 
 def test_a_layer_that_is_not_there_is_named_with_the_nearest(net):
-    with pytest.raises(archbench.UsageError, match="alexnet has no layer='con1'; did you mean 'conv1'"):
+    with pytest.raises(archbench.UsageError, match="alexnet has no layer 'con1'; did you mean 'conv1'"):
         archbench.explain("alexnet", "con1")

@@ -24,6 +24,7 @@ def test_a_report_shows_itself_and_is_saved(tmp_path, monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_report_on_modules_has_no_measurements_and_names_no_command_for_them(tmp_path):
     store = tmp_path / "results.sqlite"
     with Store(store) as opened:

@@ -72,6 +72,7 @@ def test_precisions_and_optimizers_change_what_is_kept(archbench):
     )
 
 
+@pytest.mark.slow
 def test_fit_finds_the_largest_batch(archbench):
     (fits,) = documents(archbench, "memory", "alexnet", "--mode", "train", "--fit", "2GiB")
     assert fits["peak_bytes"] <= 2 * 2**30

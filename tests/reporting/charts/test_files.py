@@ -64,6 +64,7 @@ def tags(page):
     return found
 
 
+@pytest.mark.slow
 def test_png_is_a_picture_of_the_size_asked_for(chart, tmp_path):
     pixels = {}
     for scale in (1.0, 2.0):
@@ -86,6 +87,7 @@ def test_svg_has_generic_fonts_only_and_a_description(chart):
     assert min(sizes) >= 12
 
 
+@pytest.mark.slow
 def test_html_loads_nothing_and_has_the_chart_in_it(chart):
     spec = chart.to_dict()
     page = to_html(spec)
@@ -125,6 +127,7 @@ def test_what_cannot_be_drawn_is_told_in_one_line():
         to_svg({"bar": 1})
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_file():
     chart = CHARTS["training"]
     assert to_svg(chart().to_dict()) == to_svg(chart().to_dict())
