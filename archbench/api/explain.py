@@ -16,6 +16,7 @@ from archbench.reporting.result import TableResult
 from archbench.reporting.table import Table
 from archbench.reporting.tables import explain as derivations
 from archbench.reporting.tables.model import caveats
+from archbench.units import printable
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,9 +51,9 @@ class Explanation(TableResult):
         """Return the explanation as text in a format; a table is prose with one equation a line."""
         title = f"{self.model}, batch {self.trace.batch}"
         if format == "table":
-            return derivations.to_text(self.trace, self.layers, title)
+            return printable(derivations.to_text(self.trace, self.layers, title))
         if format == "markdown":
-            return derivations.to_markdown(self.trace, self.layers, title)
+            return printable(derivations.to_markdown(self.trace, self.layers, title))
         if format == "latex":
             return to_latex(self.trace, self.layers, title)
         return super().render(format, stream=stream, width=width)

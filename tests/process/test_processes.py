@@ -116,7 +116,7 @@ def test_signals_end_it_with_their_code_and_no_traceback(new_interpreters, tmp_p
     target.write_text("old")
     command = [ARCHBENCH, "summary", f"{tmp_path}/slow.py:Slow", "--input", "3", "--csv", str(target)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "running\n"
+        assert process.stderr.readline() == "running\n"
         time.sleep(0.2)
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
