@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import chain, count
 
 from torch import nn
@@ -20,7 +20,7 @@ def named_models(models: Model | Sequence[Model] | Mapping[str, Model]) -> list[
         named = list(models.items())
     else:
         named = []
-        for model in [models] if isinstance(models, (str, nn.Module)) else models:
+        for model in models if isinstance(models, Iterable) and not isinstance(models, (str, nn.Module)) else [models]:
             taken = [name for name, _ in named]
             named.append((model if isinstance(model, str) else unique_name(name_of(model), taken), model))
     if not named:

@@ -109,6 +109,7 @@ def load_model(
     without data takes its place, so that the module itself is not changed.
     Raises AddressError, InputError or UsageError.
     """
+    _refuse_others(model)
     precision = find_precision(dtype)
     # No inputs are a module's when its forward takes none; an address has its usual input.
     texts, tensors = _read_inputs(None if isinstance(model, str) and inputs == () else inputs)
@@ -122,6 +123,13 @@ def load_model(
     if checkpoint is not None:
         checkpoint_modules(built, checkpoint)
     return LoadedModel(loaded.name, built, loaded.source, loaded.specs, tensors, precision)
+
+
+def _refuse_others(model: object) -> None:
+    """Raise UsageError for what is neither an address nor a module, such as an exported program."""
+    if not isinstance(model, (str, nn.Module)):
+        hint = "; pass its .module()" if type(model).__name__ == "ExportedProgram" else ""
+        raise UsageError(f"{{model}} requires an address or a module, not type {type(model).__name__}{hint}", model=...)
 
 
 def remember(model: nn.Module, source: Source) -> None:

@@ -23,7 +23,7 @@ from archbench.trace.recorder import Recorder, tensor_info
 from archbench.trace.records import Layer, Parameter, StorageKind, TensorInfo
 from archbench.units import format_dimensions
 
-# Elements up to which the values of a tensor that is neither parameter nor buffer are copied.
+# Elements up to which a tensor that is neither a parameter nor a buffer has values in a run without data.
 _SMALL = 65_536
 
 
@@ -102,13 +102,9 @@ class ModuleTracker:
         return placed
 
     def _external(self, tensor: Tensor) -> Tensor:
-        """Return the copy of a tensor that is neither a parameter nor a buffer.
-
-        Without data a large one shares its values, which the recorder lets no operator change.
-        """
-        is_copied = self._keeps_values or tensor.numel() <= _SMALL
-        copied = self._place(tensor) if self._keeps_values else tensor.clone() if is_copied else tensor
-        copied = copied.detach()
+        """Return the copy of a tensor that is neither a parameter nor a buffer; a small one keeps its values."""
+        is_placed = self._keeps_values or tensor.numel() > _SMALL
+        copied = (self._place(tensor) if is_placed else tensor.clone()).detach()
         requires_grad = tensor.requires_grad and tensor.is_leaf and not self._external_frozen
         if isinstance(tensor, nn.Parameter):
             return nn.Parameter(copied, requires_grad=requires_grad)

@@ -113,3 +113,12 @@ def test_another_file_is_not_a_summary(tmp_path, text):
     path.write_text(text)
     with pytest.raises(archbench.InputError, match="is not a summary"):
         archbench.Summary.from_json(path)
+
+
+@pytest.mark.parametrize("call", [archbench.summarize, archbench.memory])
+def test_what_is_neither_an_address_nor_a_module_is_refused(call):
+    class ExportedProgram:  # as torch.export makes it
+        pass
+
+    with pytest.raises(archbench.UsageError, match=r"not type ExportedProgram; pass its \.module\(\)"):
+        call(ExportedProgram(), torch.empty(1, 3))

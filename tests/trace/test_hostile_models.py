@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -15,9 +16,11 @@ import weakref
 import numpy as np
 import pytest
 import torch
+import torch.nn.attention
+import torch.utils.flop_counter
 from torch import nn
 
-from archbench.errors import UsageError
+from archbench.errors import ArchbenchError, UsageError
 from archbench.trace.tracer import trace
 
 
@@ -352,6 +355,131 @@ def test_a_cache_that_forward_extends_stays_as_it_was():
     assert not notes
 
 
+def write_everywhere(held, x):
+    for tensor in held:
+        torch.add(tensor, 1, out=tensor)
+        torch._foreach_add_([tensor], 1)
+        tensor.untyped_storage().fill_(7)
+        tensor.data = torch.ones(1)
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_unregistered_tensors_keep_their_values_however_they_are_written(mode):
+    held = [torch.zeros(4), torch.zeros(300, 300)]
+    run(Holds(held, write_everywhere), mode=mode)
+    assert [tuple(tensor.shape) for tensor in held] == [(4,), (300, 300)]
+    assert not any(tensor.any() for tensor in held)
+
+
+class Keyed:
+    """Its hash needs an attribute, and it is equal to nothing."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __hash__(self):
+        return hash(self.name)
+
+    def __eq__(self, other):
+        raise RuntimeError("not comparable")
+
+
+def test_keys_whose_hash_needs_their_attributes_are_copied():
+    key = Keyed("a")
+    model = Holds({"table": {key: 1}, "set": {key}, "frozen": frozenset({key}), "key": key})
+
+    def use(held, x):
+        assert held["table"][held["key"]] == 1
+        assert held["key"] in held["set"]
+
+    model.use = use
+    assert macs(run(model)) == 32
+
+
+def setting(name, value):
+    return lambda model, x: setattr(model.layer, name, value)
+
+
+def replace_data(model, x):
+    for parameter in model.parameters():
+        parameter.data = torch.zeros(1)
+
+
+def backward_inside(model, x):
+    with torch.enable_grad():
+        model.layer(x).sum().backward()
+
+
+def leave(model, x):
+    raise SystemExit(3)
+
+
+def add_modules(model, x):
+    model.add_module("more", nn.Linear(2, 2))
+    model.layer.register_forward_hook(lambda *_: None)
+    model.layer.register_buffer("late", x)
+
+
+MISBEHAVIOUR = {
+    "deletes a parameter": lambda model, x: delattr(model.layer, "bias"),
+    "deletes a module": lambda model, x: delattr(model, "norm"),
+    "adds modules": add_modules,
+    "replaces a parameter": setting("weight", nn.Parameter(torch.zeros(4, 4))),
+    "replaces data": replace_data,
+    "converts": lambda model, x: model.double(),
+    "moves": lambda model, x: model.to("meta"),
+    "requires no gradient": lambda model, x: model.requires_grad_(False),
+    "clears its dictionary": lambda model, x: model.layer.__dict__.clear(),
+    "initialises": lambda model, x: nn.init.ones_(model.layer.weight.detach()),
+    "runs backward": backward_inside,
+    "seeds": lambda model, x: torch.manual_seed(3),
+    "sets the default dtype": lambda model, x: torch.set_default_dtype(torch.float64),
+    "applies a function": lambda model, x: model._apply(lambda tensor: tensor * 0),
+    "loads a state": lambda model, x: model.load_state_dict(
+        {name: value * 0 for name, value in model.state_dict().items()}
+    ),
+    "prunes": lambda model, x: torch.nn.utils.prune.random_unstructured(model.layer, "weight", 0.5),
+    "exits": leave,
+}
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+@pytest.mark.parametrize("reads_values", [False, True])
+@pytest.mark.parametrize("name", MISBEHAVIOUR)
+def test_a_misbehaving_forward_changes_nothing(name, mode, reads_values):
+    class Misbehaves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.norm = nn.Linear(4, 4), nn.BatchNorm1d(4)
+
+        def forward(self, x):
+            if reads_values:
+                float(x.sum())
+            MISBEHAVIOUR[name](self, x)
+            return self.norm(self.layer(x))
+
+    model = Misbehaves()
+    modules = dict(model.named_modules())
+    held = {
+        path: {key: (id(value), repr(value)) for key, value in module.__dict__.items()}
+        for path, module in modules.items()
+    }
+    state = {key: (id(value), value.clone()) for key, value in model.state_dict(keep_vars=True).items()}
+    random_state = torch.get_rng_state()
+    with contextlib.suppress(ArchbenchError):
+        run(model, mode=mode)
+    assert dict(model.named_modules()) == modules
+    for path, module in modules.items():
+        assert {key: (id(value), repr(value)) for key, value in module.__dict__.items()} == held[path]
+    for key, value in model.state_dict(keep_vars=True).items():
+        assert id(value) == state[key][0]
+        assert torch.equal(value, state[key][1])
+        assert value.grad is None
+        assert value.requires_grad == (value.is_floating_point() and "running" not in key)
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert torch.get_default_dtype() is torch.float32
+
+
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_threads_may_trace_one_model_at_once(mode):
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout())
@@ -420,6 +548,31 @@ def test_a_trainable_tensor_in_a_closure_gets_no_gradient():
     assert record.has_external_tensors
     assert weight.grad is None
     assert weight.requires_grad
+
+
+CONTEXTS = {
+    "no_grad": torch.no_grad,
+    "inference mode": torch.inference_mode,
+    "meta": lambda: torch.device("meta"),
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "anomaly detection": lambda: torch.autograd.set_detect_anomaly(True),
+    "tensors saved on the CPU": torch.autograd.graph.save_on_cpu,
+    "profiler": torch.profiler.profile,
+    "FLOP counter": lambda: torch.utils.flop_counter.FlopCounterMode(display=False),
+    "math kernels": lambda: torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
+}
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+@pytest.mark.parametrize("name", CONTEXTS)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_context_of_a_call_changes_no_count(name, mode):
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+    expected = macs(run(model, mode=mode))
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    with CONTEXTS[name]():
+        assert macs(run(model, mode=mode)) == expected
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
 
 
 def test_a_fake_tensor_mode_does_not_reach_the_run():

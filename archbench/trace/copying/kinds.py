@@ -110,9 +110,9 @@ class InstanceKind(Kind):
         if self._base in MAPPINGS:
             add = self._base.__setitem__
             for key, value in items:
-                add(made, get(id(key), key), get(id(value), value))
+                add(made, _key(key, copies), get(id(value), value))
         elif self._base is set:
-            set.update(made, [get(id(item), item) for item in items])
+            set.update(made, [_key(item, copies) for item in items])
 
 
 class DictKind(Kind):
@@ -133,7 +133,7 @@ class DictKind(Kind):
     def fill_hashed(self, made: Any, contents: Any, copies: Copies) -> None:
         """Set its items."""
         get = copies.get
-        made.update({get(id(key), key): get(id(value), value) for key, value in contents.items()})
+        made.update({_key(key, copies): get(id(value), value) for key, value in contents.items()})
 
 
 class LeafKind(Kind):
@@ -151,6 +151,18 @@ class LeafKind(Kind):
 
 class TensorKind(Kind):
     """Tensors, which the caller replaces."""
+
+
+def _key(original: Any, copies: Copies) -> Any:
+    """Return the copy of a key, the key itself if the copy has no hash."""
+    made = copies.get(id(original), original)
+    if made is original:
+        return original
+    try:
+        hash(made)
+    except Exception:  # raised by the user's class
+        return original
+    return made
 
 
 def _is_set(slot: Any, value: Any) -> bool:
