@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any
 
 import torch
 
@@ -54,23 +53,26 @@ def _restored() -> Iterator[None]:
         yield
 
 
+# The name of each of torch's kernels for attention, and whether it is used: only the one that is not fused.
+_ATTENTION = (("flash", False), ("mem_efficient", False), ("cudnn", False), ("math", True))
+
+
 @contextmanager
 def _plain() -> Iterator[None]:
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-
-    fast_path = torch.backends.mha.get_fastpath_enabled()
-    backends: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
-    were_enabled = [backend.enabled for backend in backends]
-    try:
-        torch.backends.mha.set_fastpath_enabled(False)
-        for backend in backends:
-            backend.enabled = False
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast_path)
-        for backend, was_enabled in zip(backends, were_enabled, strict=True):
-            backend.enabled = was_enabled
+    # Not torch's sdpa_kernel, which must be left by the thread that entered it.
+    with ExitStack() as stack:
+        attention = torch.backends.cuda
+        for name, is_used in _ATTENTION:
+            enable = getattr(attention, f"enable_{name}_sdp")
+            stack.callback(enable, getattr(attention, f"{name}_sdp_enabled")())
+            enable(is_used)
+        mha = torch.backends.mha
+        stack.callback(mha.set_fastpath_enabled, mha.get_fastpath_enabled())
+        mha.set_fastpath_enabled(False)
+        for backend in (torch.backends.mkldnn, torch.backends.cudnn):
+            stack.callback(setattr, backend, "enabled", backend.enabled)
+            setattr(backend, "enabled", False)  # noqa: B010  # torch types it as read-only
+        yield
 
 
 # Restores random states and the default dtype, and allows twice the depth of calls.

@@ -242,6 +242,39 @@ def test_attributes_that_lead_back_to_the_model_lead_to_its_copy():
     assert "note" not in model.layer.__dict__
 
 
+def test_proxies_and_cached_methods_lead_to_the_copy_too():
+    model = Holds(None)
+    model.__dict__["parent"] = weakref.proxy(model)  # an ordinary assignment would make it a submodule
+    model.cached = functools.lru_cache(4)(model.layer.forward)
+
+    def forward(x):
+        model.parent.layer.note = x
+        return model.cached(x)
+
+    model.forward = forward
+    assert macs(run(model)) == 16 * 2
+    assert "note" not in model.layer.__dict__
+    assert model.cached.cache_info().currsize == 0
+
+
+class Attributes(dict):
+    """Its items are its attributes, as in many configurations."""
+
+    def __init__(self, **items):
+        super().__init__(**items)
+        self.__dict__ = self
+
+
+def test_items_that_are_attributes_stay_both():
+    def use(held, x):
+        held.size += 1
+        assert held["size"] == 5
+
+    model = Holds(Attributes(size=4), use)
+    run(model)
+    assert model.held == {"size": 4}
+
+
 def test_a_hook_that_holds_the_model_sees_its_copy_and_one_that_does_not_keeps_its_list():
     model = nn.Sequential(nn.Linear(4, 4))
     shapes = []
@@ -481,9 +514,12 @@ def test_a_misbehaving_forward_changes_nothing(name, mode, reads_values):
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
-def test_threads_may_trace_one_model_at_once(mode):
+@pytest.mark.parametrize("reads_values", [False, True])
+def test_threads_may_trace_one_model_at_once(mode, reads_values):
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout())
     model[1].eval()
+    if reads_values:
+        model.register_forward_pre_hook(lambda module, inputs: float(inputs[0].sum()) and None)
     before = {name: (id(value), value.clone()) for name, value in model.state_dict(keep_vars=True).items()}
     random_state, failed = torch.get_rng_state(), []
 

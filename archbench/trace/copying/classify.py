@@ -7,7 +7,7 @@ import random
 import weakref
 from contextlib import suppress
 from enum import Enum
-from functools import partial
+from functools import lru_cache, partial
 from types import BuiltinMethodType, CellType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -24,7 +24,18 @@ from archbench.trace.copying.kinds import (
     LeafKind,
     TensorKind,
 )
-from archbench.trace.copying.values import BUILTIN, CELL, FROZENSET, FUNCTION, METHOD, PARTIAL, REFERENCE, TUPLE
+from archbench.trace.copying.values import (
+    BUILTIN,
+    CACHED,
+    CELL,
+    FROZENSET,
+    FUNCTION,
+    METHOD,
+    PARTIAL,
+    PROXY,
+    REFERENCE,
+    TUPLE,
+)
 
 # Values that need no copy, by far the most frequent ones.
 ATOMS = frozenset(
@@ -55,6 +66,8 @@ _BY_TYPE: tuple[tuple[Any, Kind], ...] = (
     (MethodType, METHOD),
     (BuiltinMethodType, BUILTIN),
     (partial, PARTIAL),
+    (type(lru_cache(kind_of)), CACHED),
+    (weakref.ProxyTypes, PROXY),
     (weakref.WeakMethod, SHARED),
     (weakref.ref, REFERENCE),
     (tuple, TUPLE),

@@ -68,7 +68,7 @@ class InstanceKind(Kind):
 
     def contents(self, value: Any) -> Any:
         """Return its attributes, its slots and its items."""
-        attributes = dict(object.__getattribute__(value, "__dict__")) if self._has_attributes else {}
+        attributes = dict.copy(object.__getattribute__(value, "__dict__")) if self._has_attributes else {}
         slots = [(slot, slot.__get__(value)) for slot in self._slots if _is_set(slot, value)] if self._slots else []
         if self._base in MAPPINGS:
             return attributes, slots, list(self._base.items(value))
@@ -86,6 +86,8 @@ class InstanceKind(Kind):
         if self._base is object and not contents[0] and not contents[1] and _is_constant(value, self._class):
             return value
         made = self._base.__new__(self._class)
+        if self._base is dict and self._has_attributes and object.__getattribute__(value, "__dict__") is value:
+            object.__setattr__(made, "__dict__", made)  # items that are attributes too
         if self._base is deque:
             deque.__init__(made, (), deque.maxlen.__get__(value))
         elif self._base is defaultdict:
@@ -96,8 +98,7 @@ class InstanceKind(Kind):
         """Set the attributes and slots, and the items that need no hash."""
         attributes, slots, items = contents
         get = copies.get
-        if attributes:
-            held = object.__getattribute__(made, "__dict__")
+        if attributes and (held := object.__getattribute__(made, "__dict__")) is not made:
             dict.update(held, {name: get(id(value), value) for name, value in attributes.items()})
         for slot, value in slots:
             slot.__set__(made, get(id(value), value))

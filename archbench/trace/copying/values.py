@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from types import CellType, FunctionType, MethodType
 from typing import Any
@@ -121,6 +121,17 @@ def _make_reference(value: Any, parts: list[Any]) -> Any:
     return weakref.ref(parts[0])
 
 
+def _proxied(value: Any) -> Iterable[Any]:
+    try:
+        return (value.__repr__.__self__,)  # a proxy passes everything on
+    except (AttributeError, ReferenceError):
+        return ()
+
+
+def _make_cached(value: Any, parts: list[Any]) -> Any:
+    return lru_cache(**value.cache_parameters())(parts[0])
+
+
 def _referent(value: Any) -> Iterable[Any]:
     referent = value()
     return () if referent is None else (referent,)
@@ -131,6 +142,8 @@ TUPLE = ValueKind(tuple.__iter__, _make_tuple, is_link=False)
 FROZENSET = ValueKind(frozenset.__iter__, _make_frozenset, is_link=False)
 METHOD = ValueKind(lambda value: (value.__func__, value.__self__), lambda _, parts: MethodType(*parts), is_link=True)
 PARTIAL = ValueKind(lambda value: (value.func, *value.args, *value.keywords.values()), _make_partial, is_link=True)
+CACHED = ValueKind(lambda value: (value.__wrapped__,), _make_cached, is_link=True)
+PROXY = ValueKind(_proxied, lambda _, parts: weakref.proxy(*parts), is_link=True)
 REFERENCE = ValueKind(_referent, _make_reference, is_link=True)
 BUILTIN = ValueKind(
     lambda value: (value.__self__,), lambda value, parts: getattr(parts[0], value.__name__), is_link=True
