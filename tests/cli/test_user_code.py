@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from archbench.store.database import Store
+
 HOSTILE_NAME = "a\x1b]0;title\x07\n\u2028b"
 
 NET = """
@@ -243,7 +245,10 @@ def test_a_module_without_a_file_is_one_line(archbench, address):
         f"summary lenet --batch {'9' * 5000}",
     ],
 )
-def test_numbers_that_are_too_large_or_have_other_digits_are_one_line(archbench, arguments):
+def test_numbers_that_are_too_large_or_have_other_digits_are_one_line(archbench, arguments, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with Store():
+        pass
     code, _, err = archbench(*arguments.split())
     assert (code, err.count("\n")) == (2, 1)
 
