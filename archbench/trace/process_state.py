@@ -47,10 +47,24 @@ def _restored() -> Iterator[None]:
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # not typed by torch
             stack.callback(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
         stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+        stack.callback(_restore_settings, torch.get_num_threads(), _determinism())
         # Tracking takes a frame of its own for each module: what can be called without it can be counted.
         stack.callback(sys.setrecursionlimit, sys.getrecursionlimit())
         sys.setrecursionlimit(2 * sys.getrecursionlimit())
         yield
+
+
+def _determinism() -> tuple[bool, bool]:
+    """Return whether torch uses deterministic algorithms, and only warns where there are none."""
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def _restore_settings(num_threads: int, determinism: tuple[bool, bool]) -> None:
+    """Restore settings that are not free to set, if they changed."""
+    if torch.get_num_threads() != num_threads:
+        torch.set_num_threads(num_threads)
+    if _determinism() != determinism:
+        torch.use_deterministic_algorithms(determinism[0], warn_only=determinism[1])
 
 
 # The name of each of torch's kernels for attention, and whether it is used: only the one that is not fused.
@@ -75,7 +89,7 @@ def _plain() -> Iterator[None]:
         yield
 
 
-# Restores random states and the default dtype, and allows twice the depth of calls.
+# Restores random states and settings of torch, and allows twice the depth of calls.
 restored_process = SharedContext(_restored)
 
 # Disables torch's fused kernels, so that layers decompose on real data as they do on the meta device.

@@ -467,6 +467,8 @@ MISBEHAVIOUR = {
     "runs backward": backward_inside,
     "seeds": lambda model, x: torch.manual_seed(3),
     "sets the default dtype": lambda model, x: torch.set_default_dtype(torch.float64),
+    "sets the number of threads": lambda model, x: torch.set_num_threads(torch.get_num_threads() + 1),
+    "sets deterministic algorithms": lambda model, x: torch._C._set_deterministic_algorithms(True),
     "applies a function": lambda model, x: model._apply(lambda tensor: tensor * 0),
     "loads a state": lambda model, x: model.load_state_dict(
         {name: value * 0 for name, value in model.state_dict().items()}
@@ -498,7 +500,7 @@ def test_a_misbehaving_forward_changes_nothing(name, mode, reads_values):
         for path, module in modules.items()
     }
     state = {key: (id(value), value.clone()) for key, value in model.state_dict(keep_vars=True).items()}
-    random_state = torch.get_rng_state()
+    random_state, num_threads = torch.get_rng_state(), torch.get_num_threads()
     with contextlib.suppress(ArchbenchError):
         run(model, mode=mode)
     assert dict(model.named_modules()) == modules
@@ -511,6 +513,8 @@ def test_a_misbehaving_forward_changes_nothing(name, mode, reads_values):
         assert value.requires_grad == (value.is_floating_point() and "running" not in key)
     assert torch.equal(torch.get_rng_state(), random_state)
     assert torch.get_default_dtype() is torch.float32
+    assert torch.get_num_threads() == num_threads
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
