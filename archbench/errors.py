@@ -19,6 +19,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 Choice = TypeVar("Choice", bound=str)
@@ -28,7 +29,9 @@ _MOST_CHARACTERS = 300
 
 def python_argument(name: str, value: Any) -> str:
     """Return how an argument is named to a Python caller: `dtype='tf32'`, or `dtype` for the value `...`."""
-    return name if value is ... else f"{name}={value!r}"
+    if value is ...:
+        return name
+    return f"{name}={(str(value) if isinstance(value, PurePath) else value)!r}"
 
 
 class ArchbenchError(Exception):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import archbench
@@ -33,6 +35,7 @@ def test_every_error_is_public():
 def test_an_error_names_its_arguments_as_python_does():
     error = errors.UsageError("{dtype} requires an NVIDIA GPU; see {device}", dtype="tf32", device=...)
     assert str(error) == "dtype='tf32' requires an NVIDIA GPU; see device"
+    assert str(errors.UsageError("{out} is not empty", out=Path("runs/a"))) == "out='runs/a' is not empty"
     assert str(errors.OutputError("cannot write '{x}'")) == "cannot write '{x}'"
     assert str(errors.StoreError("{store} is locked by {user}", store="{user}")) == "store='{user}' is locked by {user}"
 

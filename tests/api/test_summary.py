@@ -113,3 +113,28 @@ def test_another_file_is_not_a_summary(tmp_path, text):
     path.write_text(text)
     with pytest.raises(archbench.InputError, match="is not a summary"):
         archbench.Summary.from_json(path)
+
+
+@pytest.mark.parametrize("model", [None, 5, nn.Linear, [nn.Linear(3, 4)]])
+def test_what_is_neither_a_module_nor_an_address_is_a_type_error(model):
+    with pytest.raises(TypeError, match=r"a model is a torch.nn.Module or an address such as 'vgg16', not "):
+        archbench.summarize(model, "3")
+
+
+@pytest.mark.parametrize("verb", [archbench.memory, archbench.compare])
+def test_verbs_of_several_models_name_what_is_not_one(verb):
+    for models in (None, 5, nn.Linear, [5]):
+        with pytest.raises(TypeError, match=r"a model is a torch.nn.Module or an address such as 'vgg16', not "):
+            verb(models)
+
+
+@pytest.mark.parametrize("verb", [archbench.summarize, archbench.memory, archbench.compare, archbench.explain])
+@pytest.mark.parametrize("batch", [0, -1, 1.5, "x"])
+def test_a_batch_is_a_whole_number_from_1(verb, batch):
+    with pytest.raises(archbench.UsageError, match=f"batch={batch!r} is not a whole number from 1"):
+        verb("lenet", batch=batch)
+
+
+def test_a_number_is_not_an_input():
+    with pytest.raises(archbench.InputError, match="inputs=7 is neither tensors nor a shape as text"):
+        archbench.summarize("lenet", 7)
