@@ -119,6 +119,7 @@ def first_line(error: BaseException) -> str:
 
 def nearest(value: str, choices: Iterable[str], cutoff: float = 0.5) -> str:
     """Return `"; did you mean 'x'?"` for the choice most like `value`, or `""` if none reaches the cutoff."""
+    value = str(value)  # a Python caller may pass anything, such as a torch.dtype
 
     def likeness(choice: str) -> tuple[float, bool, int]:
         # Of equally similar choices the one with the same letters (vgg61 is vgg16), then the one that begins alike.

@@ -44,6 +44,8 @@ def test_choose_returns_the_choice_or_names_argument_choices_and_the_nearest():
     assert errors.choose("mode", "eval", ("eval", "train")) == "eval"
     with pytest.raises(errors.UsageError, match=r"^mode='trian' is not one of eval, train; did you mean 'train'\?$"):
         errors.choose("mode", "trian", ("eval", "train"))
+    with pytest.raises(errors.UsageError, match=r"^mode=None is not one of eval, train$"):
+        errors.choose("mode", None, ("eval", "train"))
     # Unlike all choices: "good" and "oom" share two letters of seven, and no status is suggested.
     with pytest.raises(errors.UsageError, match=r"^status='good' is not one of ok, oom$"):
         errors.choose("status", "good", ("ok", "oom"))

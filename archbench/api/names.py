@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import chain, count
+from typing import Any
 
 from torch import nn
 
@@ -21,7 +22,8 @@ def named_models(models: Model | Sequence[Model] | Mapping[str, Model]) -> list[
     else:
         named = []
         is_single = isinstance(models, (str, nn.Module)) or not isinstance(models, Iterable)
-        for model in [models] if is_single else models:
+        several: Any = [models] if is_single else models
+        for model in several:
             require_model(model)
             taken = [name for name, _ in named]
             named.append((model if isinstance(model, str) else unique_name(name_of(model), taken), model))
