@@ -22,7 +22,7 @@ from archbench.trace.activation_checkpointing import checkpoint_modules
 from archbench.trace.optimizer_step import Optimizer
 from archbench.trace.pytree import map_tensors, tensors_in
 from archbench.trace.records import Trace
-from archbench.trace.tracer import MOMENTUM, Mode, trace
+from archbench.trace.tracer import LOCK, MOMENTUM, Mode, trace
 
 # A module, or an address such as "vgg16", "torchvision:resnet50" or "net.py:Net".
 Model = nn.Module | str
@@ -205,9 +205,10 @@ def _in_precision(inputs: Any, precision: Precision) -> Any:
 
 def _stand_in(model: nn.Module) -> nn.Module:
     """Return a copy of a module whose parameters and buffers have no data."""
-    memo: dict[int, Any] = {}
-    for tensor in itertools.chain(model.parameters(), model.buffers()):
-        empty = torch.empty_like(tensor, device="meta")
-        is_parameter = isinstance(tensor, nn.Parameter)
-        memo[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if is_parameter else empty
-    return copy.deepcopy(model, memo)
+    with LOCK:
+        memo: dict[int, Any] = {}
+        for tensor in itertools.chain(model.parameters(), model.buffers()):
+            empty = torch.empty_like(tensor, device="meta")
+            is_parameter = isinstance(tensor, nn.Parameter)
+            memo[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if is_parameter else empty
+        return copy.deepcopy(model, memo)

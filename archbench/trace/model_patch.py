@@ -66,7 +66,7 @@ def _restore_random_states(stack: ExitStack) -> None:
     stack.callback(random.setstate, random.getstate())
     stack.callback(torch.set_rng_state, torch.get_rng_state())
     numpy_random = sys.modules.get("numpy.random")  # importing it here would cost start-up
-    if numpy_random is not None:
+    if numpy_random is not None and hasattr(numpy_random, "set_state"):  # another thread may be importing it
         stack.callback(numpy_random.set_state, numpy_random.get_state())
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # not typed by torch
         stack.callback(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +25,10 @@ from archbench.trace.records import Trace
 Mode = Literal["eval", "train"]
 MODES = ("eval", "train")
 
+
+# One model is patched at a time: of two threads with the same model, the later one would save the stand-ins of the
+# earlier one and leave them in the model. The random states and kernels that a run sets are the process's, too.
+LOCK = threading.RLock()
 
 # The default optimizer of a training step.
 MOMENTUM = Optimizer("momentum")
@@ -64,13 +69,14 @@ def trace(
     InputError if lazy parameters have no shape yet; UsageError for another mode.
     """
     choose("mode", mode, MODES)
-    _refuse_lazy(model)
     options = _Options(mode, optimizer, autocast_dtype, may_use_data)
-    try:
-        return _trace(model, inputs, options)
-    except _ExternalTensorsError as error:
-        with _frozen(error.tensors):
-            return _trace(model, inputs, replace(options, external_frozen=True))
+    with LOCK:
+        _refuse_lazy(model)
+        try:
+            return _trace(model, inputs, options)
+        except _ExternalTensorsError as error:
+            with _frozen(error.tensors):
+                return _trace(model, inputs, replace(options, external_frozen=True))
 
 
 def _trace(model: nn.Module, inputs: Any, options: _Options) -> Trace:

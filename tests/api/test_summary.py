@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
@@ -138,3 +139,18 @@ def test_a_batch_is_a_whole_number_from_1(verb, batch):
 def test_a_number_is_not_an_input():
     with pytest.raises(archbench.InputError, match="inputs=7 is neither tensors nor a shape as text"):
         archbench.summarize("lenet", 7)
+
+
+def test_several_threads_may_summarize_the_same_module():
+    model = nn.Sequential(*(nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU()) for _ in range(10)))
+    before = model.state_dict(keep_vars=True)
+    with ThreadPoolExecutor(5) as pool:
+        summaries = list(pool.map(lambda _: archbench.summarize(model, "8", batch=2, mode="train"), range(20)))
+        estimates = list(
+            pool.map(lambda dtype: archbench.memory(model, "8", batch=2, dtype=dtype), ["bf16", "fp32"] * 10)
+        )
+    assert len({summary.totals for summary in summaries}) == 1
+    assert len({estimate.rows[0].peak_bytes for estimate in estimates}) == 2
+    after = model.state_dict(keep_vars=True)
+    assert all(after[name] is tensor for name, tensor in before.items())
+    assert not any("forward" in vars(module) for module in model.modules())
