@@ -19,6 +19,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 Choice = TypeVar("Choice", bound=str)
@@ -28,7 +29,9 @@ _MOST_CHARACTERS = 300
 
 def python_argument(name: str, value: Any) -> str:
     """Return how an argument is named to a Python caller: `dtype='tf32'`, or `dtype` for the value `...`."""
-    return name if value is ... else f"{name}={value!r}"
+    if value is ...:
+        return name
+    return f"{name}={(str(value) if isinstance(value, PurePath) else value)!r}"
 
 
 class ArchbenchError(Exception):
@@ -119,6 +122,7 @@ def first_line(error: BaseException) -> str:
 
 def nearest(value: str, choices: Iterable[str], cutoff: float = 0.5) -> str:
     """Return `"; did you mean 'x'?"` for the choice most like `value`, or `""` if none reaches the cutoff."""
+    value = str(value)  # a Python caller may pass anything, such as a torch.dtype
 
     def likeness(choice: str) -> tuple[float, bool, int]:
         # Of equally similar choices the one with the same letters (vgg61 is vgg16), then the one that begins alike.

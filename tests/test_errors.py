@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import archbench
@@ -33,6 +35,7 @@ def test_every_error_is_public():
 def test_an_error_names_its_arguments_as_python_does():
     error = errors.UsageError("{dtype} requires an NVIDIA GPU; see {device}", dtype="tf32", device=...)
     assert str(error) == "dtype='tf32' requires an NVIDIA GPU; see device"
+    assert str(errors.UsageError("{out} is not empty", out=Path("runs/a"))) == "out='runs/a' is not empty"
     assert str(errors.OutputError("cannot write '{x}'")) == "cannot write '{x}'"
     assert str(errors.StoreError("{store} is locked by {user}", store="{user}")) == "store='{user}' is locked by {user}"
 
@@ -41,6 +44,8 @@ def test_choose_returns_the_choice_or_names_argument_choices_and_the_nearest():
     assert errors.choose("mode", "eval", ("eval", "train")) == "eval"
     with pytest.raises(errors.UsageError, match=r"^mode='trian' is not one of eval, train; did you mean 'train'\?$"):
         errors.choose("mode", "trian", ("eval", "train"))
+    with pytest.raises(errors.UsageError, match=r"^mode=None is not one of eval, train$"):
+        errors.choose("mode", None, ("eval", "train"))
     # Unlike all choices: "good" and "oom" share two letters of seven, and no status is suggested.
     with pytest.raises(errors.UsageError, match=r"^status='good' is not one of ok, oom$"):
         errors.choose("status", "good", ("ok", "oom"))

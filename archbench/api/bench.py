@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from archbench.analyze.performance.roofline import Layout
-from archbench.api.measuring import as_list, configurations_here, require_address, warn_of_load
+from archbench.api.measuring import as_list, batch_sizes, configurations_here, require_address, warn_of_load
 from archbench.errors import UsageError
 from archbench.host.machine import Kind, machine
 from archbench.measure.bench.runner import Runner
-from archbench.measure.bench.sweep import AUTO
 from archbench.measure.worker.request import RunOptions
 from archbench.models.loaded import Inputs
 from archbench.precision import PrecisionName
@@ -111,7 +110,7 @@ def bench(
     todo = configurations_here(
         addresses,
         inputs=inputs,
-        batch=[AUTO if size == "auto" else size for size in as_list(batch)],
+        batch=batch_sizes(batch, may_be_auto=True),
         mode=mode,
         dtype=dtype,
         device=device,

@@ -22,8 +22,10 @@ def load(address: str, *, dtype: str = "fp32", **arguments: Any) -> nn.Module:
         **arguments: Keyword arguments of the builder, beside those in the address.
 
     Functions of archbench know the usual input of a module that was loaded this way. Nothing is downloaded.
-    Raises AddressError if the address names no model or its builder fails.
+    Raises AddressError if the address names no model or its builder fails, TypeError if it is not text.
     """
+    if not isinstance(address, str):
+        raise TypeError(f"archbench.load takes an address such as 'vgg16', not {address!r:.80}")
     source = find(address)
     source = replace(source, arguments={**source.arguments, **arguments})
     try:

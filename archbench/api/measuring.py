@@ -9,7 +9,7 @@ from typing import Any
 from archbench.errors import InputError, UsageError, choose
 from archbench.host.environment import environment, load_warning
 from archbench.host.machine import KINDS, Kind, default_kind, device_name, usable_cores
-from archbench.measure.bench.sweep import configurations
+from archbench.measure.bench.sweep import AUTO, configurations
 from archbench.models.loaded import Inputs, input_texts
 from archbench.precision import PRECISIONS
 from archbench.store.records import Configuration
@@ -72,6 +72,15 @@ def configurations_here(
         threads=threads or usable_cores(),
         **chosen,
     )
+
+
+def batch_sizes(batch: Any, *, may_be_auto: bool = False) -> list[int]:
+    """Return one or several batch sizes, `AUTO` for "auto". Raises UsageError for other than integers from 1."""
+    sizes = as_list(batch)
+    for size in sizes:
+        if not ((isinstance(size, int) and size >= 1) or (may_be_auto and size == "auto")):
+            raise UsageError(f"{{batch}} is not a whole number from 1{' or auto' if may_be_auto else ''}", batch=size)
+    return [AUTO if size == "auto" else size for size in sizes]
 
 
 def as_list(values: Any) -> list[Any]:

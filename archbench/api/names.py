@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import chain, count
+from typing import Any
 
 from torch import nn
 
 from archbench.errors import UsageError
-from archbench.models.loaded import Model, name_of
+from archbench.models.loaded import Model, name_of, require_model
 
 
 def named_models(models: Model | Sequence[Model] | Mapping[str, Model]) -> list[tuple[str, Model]]:
     """Return the name and the model of each row; modules of one class are numbered.
 
-    Raises UsageError if there are none.
+    Raises UsageError if there are none, TypeError for what is neither a module nor an address.
     """
     if isinstance(models, Mapping):
         named = list(models.items())
     else:
         named = []
-        for model in models if isinstance(models, Iterable) and not isinstance(models, (str, nn.Module)) else [models]:
+        is_single = isinstance(models, (str, nn.Module)) or not isinstance(models, Iterable)
+        several: Any = [models] if is_single else models
+        for model in several:
+            require_model(model)
             taken = [name for name, _ in named]
             named.append((model if isinstance(model, str) else unique_name(name_of(model), taken), model))
     if not named:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Literal, get_args
@@ -140,10 +140,19 @@ def device_of(device: str | Device | None) -> Device | None:
 
 def devices_of(devices: str | Device | Sequence[str | Device]) -> list[Device]:
     """Return one or several devices as a list. Raises DeviceError for an unknown one, UsageError for none at all."""
-    several = [devices] if isinstance(devices, (str, Device)) else list(devices)
+    several = [devices] if isinstance(devices, (str, Device)) or not isinstance(devices, Iterable) else list(devices)
     if not several:
         raise UsageError("{devices} is empty; give at least one device", devices=...)
-    return [find_device(device) if isinstance(device, str) else device for device in several]
+    return [_device(device) for device in several]
+
+
+def _device(device: str | Device) -> Device:
+    """Return a device by its name, or as it is. Raises TypeError for anything else."""
+    if isinstance(device, str):
+        return find_device(device)
+    if isinstance(device, Device):
+        return device
+    raise TypeError(f"a device is a name such as 't4' or one of archbench.devices(), not {device!r:.80}")
 
 
 def memory_limit(name: str, memory: int | str | Device) -> tuple[int, Device | None]:
@@ -157,13 +166,13 @@ def memory_limit(name: str, memory: int | str | Device) -> tuple[int, Device | N
         return memory, None
     if isinstance(memory, str) and memory[:1].isdigit():
         return parse_bytes(memory), None
-    device = find_device(memory) if isinstance(memory, str) else memory
+    device = _device(memory)
     return device.free_bytes, device
 
 
 def numbers_of(name: str, values: int | Sequence[int]) -> list[int]:
     """Return one or several numbers as a list. Raises UsageError, naming the argument, for other than integers >= 1."""
-    numbers = [values] if isinstance(values, int) else list(values)
+    numbers = list(values) if isinstance(values, Iterable) else [values]
     if not numbers or not all(isinstance(number, int) and number >= 1 for number in numbers):
         raise UsageError(f"{{{name}}} is not a whole number from 1, or several", **{name: values})
     return list(dict.fromkeys(numbers))

@@ -10,7 +10,7 @@ from typing import Any
 from archbench.analyze.layers import layer_table
 from archbench.analyze.performance.layer_times import ProfileRow, top_rows
 from archbench.analyze.performance.roofline import Layout
-from archbench.api.measuring import configurations_here, require_address, warn_of_load
+from archbench.api.measuring import batch_sizes, configurations_here, require_address, warn_of_load
 from archbench.errors import OutputError, UsageError
 from archbench.files import write_whole
 from archbench.host.machine import Kind, default_kind
@@ -93,7 +93,7 @@ def profile(
     if trace is not None:
         _check_trace(Path(trace))
     (configuration,) = configurations_here(
-        [address], inputs=inputs, batch=[batch], mode=mode, dtype=dtype, device=_kind(device), layout=layout,
+        [address], inputs=inputs, batch=batch_sizes(batch), mode=mode, dtype=dtype, device=_kind(device), layout=layout,
         threads=threads,
     )  # fmt: skip
     # torch's choice of the form on the device.

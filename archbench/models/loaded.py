@@ -60,8 +60,10 @@ class LoadedModel:
     def inputs(self, batch: int) -> Any:
         """Return the inputs of a batch: a tensor, a tuple of positional or a dict of keyword arguments.
 
-        Raises UsageError for a batch that the caller's own tensors do not have.
+        Raises UsageError for a batch that is not a number of samples, or that the caller's own tensors do not have.
         """
+        if not isinstance(batch, int) or batch < 1:
+            raise UsageError("{batch} is not a whole number from 1", batch=batch)
         if self.tensors is not None:
             _require_batch(self.tensors, batch)
             return self.tensors
@@ -107,9 +109,9 @@ def load_model(
 
     An address is built on the meta device. A module is used as it is; for another dtype or with checkpoints a copy
     without data takes its place, so that the module itself is not changed.
-    Raises AddressError, InputError or UsageError.
+    Raises AddressError, InputError or UsageError; TypeError for what is neither a module nor an address.
     """
-    _refuse_others(model)
+    require_model(model)
     precision = find_precision(dtype)
     # No inputs are a module's when its forward takes none; an address has its usual input.
     texts, tensors = _read_inputs(None if isinstance(model, str) and inputs == () else inputs)
@@ -125,11 +127,13 @@ def load_model(
     return LoadedModel(loaded.name, built, loaded.source, loaded.specs, tensors, precision)
 
 
-def _refuse_others(model: object) -> None:
-    """Raise UsageError for what is neither an address nor a module, such as an exported program."""
-    if not isinstance(model, (str, nn.Module)):
+def require_model(model: object) -> None:
+    """Raise TypeError for anything but a module or an address."""
+    if isinstance(model, type):
+        raise TypeError(f"a model is a torch.nn.Module or an address such as 'vgg16', not the class {model.__name__}")
+    if not isinstance(model, (nn.Module, str)):
         hint = "; pass its .module()" if type(model).__name__ == "ExportedProgram" else ""
-        raise UsageError(f"{{model}} requires an address or a module, not type {type(model).__name__}{hint}", model=...)
+        raise TypeError(f"a model is a torch.nn.Module or an address such as 'vgg16', not {model!r:.80}{hint}")
 
 
 def remember(model: nn.Module, source: Source) -> None:
@@ -168,12 +172,14 @@ def _from_address(address: str, texts: Sequence[str]) -> LoadedModel:
 def _read_inputs(inputs: Inputs) -> tuple[Sequence[str], Any]:
     """Return the shapes that `inputs` has as texts, or its tensors.
 
-    Raises InputError for a tuple of numbers, which forward would take for that many arguments.
+    Raises InputError for numbers, which forward would take for that many arguments.
     """
     if inputs is None:
         return (), None
     if isinstance(inputs, str):
         return (inputs,), None
+    if isinstance(inputs, (int, float)):
+        raise InputError("{inputs} is neither tensors nor a shape as text, such as '3x224x224'", inputs=inputs)
     if isinstance(inputs, (tuple, list)) and (inputs or isinstance(inputs, list)):
         if all(isinstance(value, str) for value in inputs):
             return tuple(inputs), None

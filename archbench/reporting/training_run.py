@@ -132,4 +132,6 @@ def _named_pixels(
             raise InputError(f"images must be a uint8 tensor of Nx{expected}, as the data has them, not {given}")
         return tuple(map(str, range(len(images)))), images
     paths = [images] if isinstance(images, str | Path) else list(images)
+    if not paths:
+        raise InputError("{images} is empty; give at least one image", images=...)
     return tuple(map(str, paths)), read_images([Path(path) for path in paths], shape)

@@ -149,3 +149,12 @@ def test_a_file_of_the_users_is_measured_under_its_whole_path(measured, tmp_path
 
 def test_the_module_is_not_shadowed_by_its_function():
     assert module.bench is archbench.bench
+
+
+@pytest.mark.parametrize("batch", [0, [1, 0], 1.5, "x"])
+def test_bench_and_profile_refuse_what_is_not_a_batch_size(measured, batch):
+    with pytest.raises(archbench.UsageError, match="is not a whole number from 1 or auto"):
+        archbench.bench("lenet", batch=batch)
+    assert not measured
+    with pytest.raises(archbench.UsageError, match="is not a whole number from 1"):
+        archbench.profile("lenet", batch=batch)

@@ -133,3 +133,9 @@ def test_details_of_several_predictions_are_refused():
         _ = archbench.estimate("lenet", "h200", batch=[1, 2]).layers
     with pytest.raises(UsageError, match="plans requires several devices, such as count=8"):
         _ = archbench.estimate("lenet", "h200").plans
+
+
+@pytest.mark.parametrize("devices", [None, 5, [None]])
+def test_what_is_not_a_device_is_a_type_error(devices):
+    with pytest.raises(TypeError, match=r"a device is a name such as 't4' or one of archbench.devices"):
+        archbench.estimate("lenet", devices)

@@ -68,3 +68,8 @@ def test_inputs_are_given_as_text_or_as_tensors():
 def test_a_batch_that_the_tensors_do_not_have_is_refused():
     with pytest.raises(archbench.UsageError, match="batch=4 does not match the tensors in inputs, whose batch is 2"):
         archbench.summarize(nn.Linear(3, 4), torch.empty(2, 3), batch=4)
+
+
+def test_load_takes_an_address_only():
+    with pytest.raises(TypeError, match=r"archbench.load takes an address such as 'vgg16', not None"):
+        archbench.load(None)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
@@ -116,9 +117,49 @@ def test_another_file_is_not_a_summary(tmp_path, text):
 
 
 @pytest.mark.parametrize("call", [archbench.summarize, archbench.memory])
-def test_what_is_neither_an_address_nor_a_module_is_refused(call):
+def test_an_exported_program_is_refused_with_the_way_to_its_module(call):
     class ExportedProgram:  # as torch.export makes it
         pass
 
-    with pytest.raises(archbench.UsageError, match=r"not type ExportedProgram; pass its \.module\(\)"):
+    with pytest.raises(TypeError, match=r"; pass its \.module\(\)"):
         call(ExportedProgram(), torch.empty(1, 3))
+
+
+@pytest.mark.parametrize("model", [None, 5, nn.Linear, [nn.Linear(3, 4)]])
+def test_what_is_neither_a_module_nor_an_address_is_a_type_error(model):
+    with pytest.raises(TypeError, match=r"a model is a torch.nn.Module or an address such as 'vgg16', not "):
+        archbench.summarize(model, "3")
+
+
+@pytest.mark.parametrize("verb", [archbench.memory, archbench.compare])
+def test_verbs_of_several_models_name_what_is_not_one(verb):
+    for models in (None, 5, nn.Linear, [5]):
+        with pytest.raises(TypeError, match=r"a model is a torch.nn.Module or an address such as 'vgg16', not "):
+            verb(models)
+
+
+@pytest.mark.parametrize("verb", [archbench.summarize, archbench.memory, archbench.compare, archbench.explain])
+@pytest.mark.parametrize("batch", [0, -1, 1.5, "x"])
+def test_a_batch_is_a_whole_number_from_1(verb, batch):
+    with pytest.raises(archbench.UsageError, match=f"batch={batch!r} is not a whole number from 1"):
+        verb("lenet", batch=batch)
+
+
+def test_a_number_is_not_an_input():
+    with pytest.raises(archbench.InputError, match="inputs=7 is neither tensors nor a shape as text"):
+        archbench.summarize("lenet", 7)
+
+
+def test_several_threads_may_summarize_the_same_module():
+    model = nn.Sequential(*(nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU()) for _ in range(10)))
+    before = model.state_dict(keep_vars=True)
+    with ThreadPoolExecutor(5) as pool:
+        summaries = list(pool.map(lambda _: archbench.summarize(model, "8", batch=2, mode="train"), range(20)))
+        estimates = list(
+            pool.map(lambda dtype: archbench.memory(model, "8", batch=2, dtype=dtype), ["bf16", "fp32"] * 10)
+        )
+    assert len({summary.totals for summary in summaries}) == 1
+    assert len({estimate.rows[0].peak_bytes for estimate in estimates}) == 2
+    after = model.state_dict(keep_vars=True)
+    assert all(after[name] is tensor for name, tensor in before.items())
+    assert not any("forward" in vars(module) for module in model.modules())

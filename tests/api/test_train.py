@@ -168,6 +168,11 @@ def test_predict_takes_tensors_and_files_alike(run, tmp_path):
     assert [each.classes for each in from_tensor.predictions] == [each.classes for each in written]
 
 
+def test_predict_of_no_images_is_refused(run):
+    with pytest.raises(archbench.InputError, match="images is empty; give at least one image"):
+        run.predict([])
+
+
 def test_predict_shows_a_row_per_image_and_saves_a_sheet(run, tmp_path):
     predictions = run.predict(run.run.load_data().test.images[:2])
     assert [row["label"] for row in predictions.to_dict()] == [None, None]

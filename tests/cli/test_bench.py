@@ -110,7 +110,7 @@ def test_bench_measures_a_sweep_stores_it_and_does_not_measure_it_again(archbenc
     assert "[1/1]" in archbench("bench", "lenet", "--rerun", *QUICK)[2]
 
 
-def test_a_training_step_in_half_precision_in_two_processes(archbench, here):
+def test_a_training_step_in_half_precision_in_two_processes(archbench, here, new_interpreters):
     two = ("--device", "cpu", "--max-seconds", "0.2", "--processes", "2", "--threads", "1")
     code, out, _ = archbench("bench", "lenet", "--mode", "train", "--dtype", "amp", "--format", "csv", *two)
     assert code in (0, 3)
