@@ -27,10 +27,6 @@ Mode = Literal["eval", "train"]
 MODES = ("eval", "train")
 
 
-# One model is patched at a time: of two threads with the same model, the later one would save the stand-ins of the
-# earlier one and leave them in the model. The random states and kernels that a run sets are the process's, too.
-LOCK = threading.RLock()
-
 # The default optimizer of a training step.
 MOMENTUM = Optimizer("momentum")
 
