@@ -19,7 +19,7 @@ def test_a_report_shows_itself_and_is_saved(tmp_path, monkeypatch, capfd):
     report.save(tmp_path / "lenet.html")
     assert (tmp_path / "lenet.html").read_text(encoding="utf-8") == report.html
     assert report._repr_html_().startswith('<iframe srcdoc="&lt;!doctype html&gt;')
-    with pytest.raises(UsageError, match=r"output=.*a\.txt'\) does not end in \.html; try .*a\.html"):
+    with pytest.raises(UsageError, match=r"output='.*a\.txt' does not end in \.html; try .*a\.html"):
         report.save(tmp_path / "a.txt")
     assert capfd.readouterr() == ("", "")
 
