@@ -67,6 +67,7 @@ def trace(
     """
     choose("mode", mode, MODES)
     _refuse_lazy(model)
+    _refuse_layouts(inputs)
     if mode == "train":
         _refuse_frozen_script(model)
     options = _Options(mode, optimizer, autocast_dtype, may_use_data)
@@ -120,6 +121,12 @@ def _refuse_lazy(model: nn.Module) -> None:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
             raise InputError(f"parameter {name} has no shape yet; call the lazy model once first")
+
+
+def _refuse_layouts(inputs: Any) -> None:
+    for tensor in tensors_in(inputs):
+        if tensor.layout not in (torch.strided, torch.sparse_coo):
+            raise InputError(f"{{inputs}} has a tensor of layout {tensor.layout}, which cannot be traced", inputs=...)
 
 
 def _refuse_frozen_script(model: nn.Module) -> None:

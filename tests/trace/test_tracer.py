@@ -366,3 +366,16 @@ def test_a_call_that_does_not_match_the_signature_is_reported():
 def test_lazy_parameters_are_rejected():
     with pytest.raises(InputError, match="parameter weight has no shape yet"):
         trace(nn.LazyLinear(3), torch.empty(1, 2))
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.eye(8).to_sparse_csr(),
+        torch.nested.nested_tensor([torch.ones(3, 8), torch.ones(5, 8)], layout=torch.jagged),
+    ],
+    ids=["csr", "jagged"],
+)
+def test_inputs_of_a_layout_that_cannot_be_traced_are_refused_by_its_name(tensor):
+    with pytest.raises(InputError, match=f"inputs has a tensor of layout {tensor.layout}, which cannot be traced"):
+        trace(nn.Linear(8, 8), tensor)
