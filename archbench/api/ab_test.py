@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archbench.analyze.performance.roofline import Layout
-from archbench.api.measuring import batch_sizes, configurations_here, require_address, warn_of_load
+from archbench.api.measuring import batch_sizes, configurations_here, require_address, require_positive, warn_of_load
 from archbench.host.machine import Kind
 from archbench.measure.bench.ab_test import ABSamples, run_ab_test
 from archbench.measure.worker.request import RunOptions
@@ -77,6 +77,7 @@ def ab_test(
     raises.
     """
     addresses = [require_address(model, "ab_test") for model in (a, b)]
+    require_positive(max_seconds=max_seconds, threads=threads)
     first, second = (
         configurations_here(
             [address], inputs=inputs, batch=batch_sizes(batch), mode=mode, dtype=dtype, device=device, layout=layout,

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from archbench.analyze.performance.roofline import Layout
-from archbench.api.measuring import as_list, batch_sizes, configurations_here, require_address, warn_of_load
+from archbench.api.measuring import (
+    as_list,
+    batch_sizes,
+    configurations_here,
+    require_address,
+    require_positive,
+    warn_of_load,
+)
 from archbench.errors import UsageError
 from archbench.host.machine import Kind, machine
 from archbench.measure.bench.runner import Runner
@@ -107,6 +114,7 @@ def bench(
         AddressError, InputError, DeviceError, StoreError: As elsewhere, before anything is measured.
     """
     addresses = [require_address(model, "bench") for model in as_list(models)]
+    require_positive(max_seconds=max_seconds, processes=processes, threads=threads)
     todo = configurations_here(
         addresses,
         inputs=inputs,

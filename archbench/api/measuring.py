@@ -74,6 +74,13 @@ def configurations_here(
     )
 
 
+def require_positive(**limits: float | None) -> None:
+    """Raise UsageError for a time limit or a number that is not above 0; None stands for a default."""
+    for name, value in limits.items():
+        if value is not None and not value > 0:
+            raise UsageError(f"{{{name}}} is not above 0", **{name: value})
+
+
 def batch_sizes(batch: Any, *, may_be_auto: bool = False) -> list[int]:
     """Return one or several batch sizes, `AUTO` for "auto". Raises UsageError for other than integers from 1."""
     sizes = as_list(batch)

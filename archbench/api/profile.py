@@ -10,7 +10,7 @@ from typing import Any
 from archbench.analyze.layers import layer_table
 from archbench.analyze.performance.layer_times import ProfileRow, top_rows
 from archbench.analyze.performance.roofline import Layout
-from archbench.api.measuring import batch_sizes, configurations_here, require_address, warn_of_load
+from archbench.api.measuring import batch_sizes, configurations_here, require_address, require_positive, warn_of_load
 from archbench.errors import OutputError, UsageError
 from archbench.files import write_whole
 from archbench.host.machine import Kind, default_kind
@@ -90,6 +90,7 @@ def profile(
         UsageError, AddressError, InputError, DeviceError, OutputError: Before anything is measured.
     """
     address, progress = require_address(model, "profile"), progress or Progress()
+    require_positive(max_seconds=max_seconds, top=top, threads=threads)
     if trace is not None:
         _check_trace(Path(trace))
     (configuration,) = configurations_here(

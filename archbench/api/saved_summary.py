@@ -19,6 +19,8 @@ def read_fields(path: Path) -> dict[str, Any]:
     """Return the fields of the `Summary` in a file. Raises InputError if it cannot be read or is not a summary."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        if document.get("schema_version", 1) != 1:
+            raise InputError(f"'{path}' was written by another version of archbench, with another schema")
         return {
             "model": document.get("model", path.stem),
             "inputs": tuple(map(tuple, document.get("inputs", ()))),
@@ -28,6 +30,8 @@ def read_fields(path: Path) -> dict[str, Any]:
             "table": _table(document),
             "real_data_reason": None,
         }
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -158,3 +158,18 @@ def test_bench_and_profile_refuse_what_is_not_a_batch_size(measured, batch):
     assert not measured
     with pytest.raises(archbench.UsageError, match="is not a whole number from 1"):
         archbench.profile("lenet", batch=batch)
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "message"),
+    [
+        (archbench.bench, {"max_seconds": 0}, "max_seconds=0 is not above 0"),
+        (archbench.bench, {"processes": 0}, "processes=0 is not above 0"),
+        (archbench.bench, {"threads": -1}, "threads=-1 is not above 0"),
+        (archbench.profile, {"top": 0}, "top=0 is not above 0"),
+        (archbench.profile, {"max_seconds": float("nan")}, "max_seconds=nan is not above 0"),
+    ],
+)
+def test_limits_and_numbers_must_be_above_0(verb, arguments, message):
+    with pytest.raises(archbench.UsageError, match=f"^{message}$"):
+        verb("lenet", **arguments)

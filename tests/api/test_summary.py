@@ -163,3 +163,10 @@ def test_several_threads_may_summarize_the_same_module():
     after = model.state_dict(keep_vars=True)
     assert all(after[name] is tensor for name, tensor in before.items())
     assert not any("forward" in vars(module) for module in model.modules())
+
+
+def test_a_summary_of_another_schema_is_refused(tmp_path):
+    path = tmp_path / "later.json"
+    path.write_text(json.dumps({**archbench.summarize("lenet").to_dict(), "schema_version": 2}))
+    with pytest.raises(archbench.InputError, match="was written by another version of archbench"):
+        archbench.Summary.from_json(path)
