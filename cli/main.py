@@ -168,6 +168,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with _termination_raised(), _notes_printed():
             code = app(list(arguments), standalone_mode=False, prog_name="archbench")
+        if code == 130:  # as typer returns for a Ctrl-C
+            return _complain("interrupted", code)
         return code if isinstance(code, int) else 0
     except ArchbenchError as error:
         for line in error.user_lines:

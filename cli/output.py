@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO, get_type_hints
@@ -110,6 +110,7 @@ class _Stdout:
 
     stream: TextIO | None = None
     descriptor: int | None = None
+    is_in_place = True
 
 
 @contextmanager
@@ -132,7 +133,7 @@ def results_apart() -> Iterator[None]:
 @contextmanager
 def results_on_stdout() -> Iterator[None]:
     """Have standard output in its place within a block that writes results."""
-    if _Stdout.stream is None or sys.stdout is _Stdout.stream:
+    if _Stdout.stream is None or _Stdout.is_in_place:
         yield
         return
     _restore_stdout()
@@ -152,16 +153,36 @@ def _copy_of_stdout() -> int | None:
 
 def _send_stdout_to_stderr() -> None:
     if _Stdout.descriptor is not None:
+        _flush(sys.stdout)
         os.dup2(2, 1)
     sys.stdout = sys.stderr
+    _Stdout.is_in_place = False
 
 
 def _restore_stdout() -> None:
     """Have standard output where it was, even if a model has put something else in its place."""
     assert _Stdout.stream is not None, "called only while results are apart"
-    sys.stdout = _Stdout.stream
-    if _Stdout.descriptor is not None:
+    if _Stdout.descriptor is not None and not _Stdout.is_in_place:
+        # What a model left in the buffers of Python and of C belongs to standard error.
+        _flush(_Stdout.stream)
+        _flush(sys.__stdout__)
+        _flush_c()
         os.dup2(_Stdout.descriptor, 1)
+    sys.stdout = _Stdout.stream
+    _Stdout.is_in_place = True
+
+
+def _flush(stream: TextIO | None) -> None:
+    with suppress(OSError, ValueError):  # closed, or nothing to write to
+        if stream is not None:
+            stream.flush()
+
+
+def _flush_c() -> None:
+    if sys.platform != "win32":
+        import ctypes
+
+        ctypes.CDLL(None).fflush(None)
 
 
 class _Verbosity:
@@ -229,4 +250,8 @@ def _write(text: str) -> None:
 
 def _abandon(stream: TextIO) -> None:
     """Redirect what is left in the buffer to nowhere, so that it does not raise again at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    if stream is _Stdout.stream and _Stdout.descriptor is not None:
+        os.dup2(nowhere, _Stdout.descriptor)
+    os.close(nowhere)

@@ -280,8 +280,10 @@ def tensor_info(tensor: Tensor) -> TensorInfo:
 
 
 def to_meta(tensor: Tensor) -> Tensor:
-    """Return a meta tensor of the same shape, strides and dtype."""
-    if (tensor.is_meta and not tensor.is_inference()) or tensor.layout is not torch.strided:
+    """Return a meta tensor of the same shape, strides and dtype; of another layout, a clone with its data."""
+    if tensor.layout is not torch.strided:
+        return tensor.detach().clone()
+    if tensor.is_meta and not tensor.is_inference():
         return tensor
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -118,8 +119,8 @@ def _frozen(options: _Options) -> AbstractContextManager[Any]:
 
 
 def _refuse_lazy(model: nn.Module) -> None:
-    for name, parameter in model.named_parameters():
-        if isinstance(parameter, nn.parameter.UninitializedParameter):
+    for name, tensor in itertools.chain(model.named_parameters(), model.named_buffers()):
+        if nn.parameter.is_lazy(tensor):
             raise InputError(f"parameter {name} has no shape yet; call the lazy model once first")
 
 
@@ -127,6 +128,9 @@ def _refuse_layouts(inputs: Any) -> None:
     for tensor in tensors_in(inputs):
         if tensor.layout not in (torch.strided, torch.sparse_coo):
             raise InputError(f"{{inputs}} has a tensor of layout {tensor.layout}, which cannot be traced", inputs=...)
+        if tensor.is_nested or tensor.is_quantized:
+            kind = "nested" if tensor.is_nested else "quantized"
+            raise InputError(f"{{inputs}} has a {kind} tensor, which cannot be traced", inputs=...)
 
 
 def _refuse_frozen_script(model: nn.Module) -> None:

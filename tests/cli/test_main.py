@@ -33,3 +33,9 @@ def test_a_command_runs_outside_the_main_thread_where_no_handler_can_be_set(caps
     thread.start()
     thread.join()
     assert codes == [0]
+
+
+def test_ctrl_c_ends_a_command_with_130_and_one_line(monkeypatch, capsys):
+    monkeypatch.setattr("archbench.costs", lambda: signal.raise_signal(signal.SIGINT))
+    assert run(["costs"]) == 130
+    assert capsys.readouterr().err.strip() == "archbench: interrupted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -133,3 +134,47 @@ def test_the_path_of_summary_and_compare_avoids_slow_imports(command):
     imported = {line.rpartition("|")[2].strip() for line in process.stderr.splitlines()}
     assert "torch" in imported
     assert not {"pandas", "sympy", "torch._dynamo", "torchvision"} & imported
+
+
+POLLUTING = """
+import ctypes, sys
+import torch
+class Net(torch.nn.Linear):
+    def __init__(self):
+        super().__init__(4, 2)
+    def forward(self, x):
+        {statement}
+        return super().forward(x)
+"""
+
+
+def buffered():
+    """Return an environment in which Python buffers standard output, as it does for users."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "sys.__stdout__.write('POLLUTED\\n')",
+        "ctypes.CDLL(None).printf(b'POLLUTED\\n')",
+        "sys.stdout = sys.__stdout__; print('POLLUTED')",
+    ],
+    ids=["python", "c", "restored"],
+)
+def test_what_a_model_leaves_in_a_buffer_is_not_among_the_results(tmp_path, statement):
+    (tmp_path / "net.py").write_text(POLLUTING.format(statement=statement))
+    command = [sys.executable, "-m", "archbench", "summary", "net.py:Net", "--input", "4", "--format", "json"]
+    done = subprocess.run(command, cwd=tmp_path, env=buffered(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["totals"]["macs"] == 8
+    assert "POLLUTED" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_full_disk_behind_standard_output_is_one_line(tmp_path):
+    command = [sys.executable, "-m", "archbench", "summary", "lenet", "--format", "json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, env=buffered(), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    message = "archbench: cannot write to standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, message)

@@ -20,7 +20,7 @@ import torch.nn.attention
 import torch.utils.flop_counter
 from torch import nn
 
-from archbench.errors import ArchbenchError, UsageError
+from archbench.errors import ArchbenchError, InputError, UsageError
 from archbench.trace.tracer import trace
 
 
@@ -660,3 +660,46 @@ def test_parametrized_weights_are_counted():
 
 def test_data_parallel_is_counted_as_its_module():
     assert macs(run(nn.DataParallel(nn.Linear(4, 4)))) == 32
+
+
+def test_the_values_of_a_sparse_input_and_of_a_sparse_buffer_stay_as_they_were():
+    class Overwrites(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("table", torch.eye(4).to_sparse())
+
+        def forward(self, x):
+            x.coalesce().values().mul_(0)
+            self.table._values().zero_()
+            return torch.sparse.mm(x, torch.ones(4, 4))
+
+    model, x = Overwrites(), torch.eye(4).to_sparse()
+    trace(model, x)
+    assert x.to_dense().sum() == 4
+    assert model.table.to_dense().sum() == 4
+
+
+def test_a_lazy_buffer_and_a_quantized_input_are_refused_in_one_line():
+    with pytest.raises(InputError, match="has no shape yet"):
+        trace(nn.LazyBatchNorm1d(affine=False), torch.empty(2, 4))
+    with pytest.raises(InputError, match="inputs has a quantized tensor, which cannot be traced"):
+        trace(nn.ReLU(), torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.quint8))
+    with pytest.raises(InputError, match="inputs has a nested tensor, which cannot be traced"):
+        trace(nn.ReLU(), torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]))
+
+
+def test_attributes_of_tensors_are_there_in_the_copy_and_stay_as_they_were():
+    class Tagged(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.ones(4)
+            self.scale.tags = [1]
+
+        def forward(self, x):
+            self.scale.tags.append(2)
+            return x * self.scale * x.factor
+
+    model, x = Tagged(), torch.ones(2, 4)
+    x.factor = 3
+    assert sum(operation.flops for operation in trace(model, x).operations) == 2 * 8
+    assert (model.scale.tags, x.factor) == ([1], 3)

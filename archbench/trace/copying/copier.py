@@ -42,6 +42,7 @@ class ObjectCopier:
     def __init__(self, replace: Callable[[Tensor], Tensor]) -> None:
         self.replace = replace
         self._copies: dict[int, Any] = {}
+        self._attributed: list[Tensor] = []  # tensors whose own attributes are still to be copied
         self._originals: list[Any] = []  # kept, since an id is unique only while its object lives
 
     def adopt(self, original: Any, made: Any) -> None:
@@ -61,6 +62,10 @@ class ObjectCopier:
         if links:
             self._explore(links, nodes, is_own=False)
         self._make(_copied(nodes, self._copies))
+        while self._attributed:
+            tensor = self._attributed.pop()
+            if (made := self.copied(tensor)) is not tensor:
+                made.__dict__.update(self.copy(tensor.__dict__))
         return self.copied(value)
 
     def _explore(self, stack: list[Any], nodes: dict[int, _Node], *, is_own: bool) -> list[Any]:
@@ -82,6 +87,8 @@ class ObjectCopier:
             if kind is TENSOR:
                 if is_own:
                     self.adopt(value, self.replace(value))
+                    if value.__dict__:
+                        self._attributed.append(value)
                 continue
             if kind.is_link and is_own:
                 links.append(value)
