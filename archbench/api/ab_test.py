@@ -77,7 +77,7 @@ def ab_test(
     raises.
     """
     addresses = [require_address(model, "ab_test") for model in (a, b)]
-    require_positive(max_seconds=max_seconds, threads=threads)
+    require_positive(max_seconds=max_seconds)
     first, second = (
         configurations_here(
             [address], inputs=inputs, batch=batch_sizes(batch), mode=mode, dtype=dtype, device=device, layout=layout,

@@ -114,7 +114,7 @@ def bench(
         AddressError, InputError, DeviceError, StoreError: As elsewhere, before anything is measured.
     """
     addresses = [require_address(model, "bench") for model in as_list(models)]
-    require_positive(max_seconds=max_seconds, processes=processes, threads=threads)
+    require_positive(max_seconds=max_seconds, processes=processes)
     todo = configurations_here(
         addresses,
         inputs=inputs,

@@ -90,7 +90,7 @@ def profile(
         UsageError, AddressError, InputError, DeviceError, OutputError: Before anything is measured.
     """
     address, progress = require_address(model, "profile"), progress or Progress()
-    require_positive(max_seconds=max_seconds, top=top, threads=threads)
+    require_positive(max_seconds=max_seconds, top=top)
     if trace is not None:
         _check_trace(Path(trace))
     (configuration,) = configurations_here(

@@ -165,7 +165,6 @@ def test_bench_and_profile_refuse_what_is_not_a_batch_size(measured, batch):
     [
         (archbench.bench, {"max_seconds": 0}, "max_seconds=0 is not above 0"),
         (archbench.bench, {"processes": 0}, "processes=0 is not above 0"),
-        (archbench.bench, {"threads": -1}, "threads=-1 is not above 0"),
         (archbench.profile, {"top": 0}, "top=0 is not above 0"),
         (archbench.profile, {"max_seconds": float("nan")}, "max_seconds=nan is not above 0"),
     ],
