@@ -75,7 +75,7 @@ def compare(
     Args:
         models: A module or an address, a sequence of those, or a mapping from the names of rows to those.
         inputs: As for `archbench.summarize`; each model's usual input by default.
-        batch: The number of samples, where `inputs` are no tensors.
+        batch: The number of samples if `inputs` are not tensors.
         mode: `"train"` also counts the backward pass.
         baseline: The name of the model that ratios refer to; the first by default.
         measured: Add the best rate that was measured on this machine and stored.

@@ -125,7 +125,7 @@ def summarize(model: Model, inputs: Inputs = None, *, batch: int = 1, mode: Mode
         inputs: A tensor, a tuple of positional or a dict of keyword tensors, of which only shapes and dtypes count;
             or the shape of one sample as text (`"3x224x224"`, `"128:int64"`), a list of those for several inputs.
             By default the model's usual input.
-        batch: The number of samples, where `inputs` are no tensors.
+        batch: The number of samples if `inputs` are not tensors.
         mode: `"train"` also runs backward, from the sum of the floating-point outputs; gradients reach every
             parameter and input that requires one.
 

@@ -13,7 +13,7 @@ from archbench.units import format_measure
 # Winograd's F(2x2, 3x3) takes 16 multiplications instead of 36 (Lavin, Gray 2015). FLOPs are counted as those of the
 # direct algorithm, so 3x3 convolutions of stride 1 may exceed the peak.
 WINOGRAD = 2.25
-# Less traffic than this may stay in a cache and says nothing about the memory's bandwidth.
+# Traffic below this may be served from a cache, so it gives no bound on the memory's bandwidth.
 _CACHE_BYTES = 2**27
 # Models of about the same size may come in either order, as may rates that are about the same.
 _BIGGER = 1.1
