@@ -11,14 +11,28 @@ from archbench.trace.costs.registry import Cost, cost
 
 
 @cost(
-    "all", "any", "arange", "bernoulli", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "cat",
-    "channel_shuffle", "clone", "complex", "constant_pad_nd", "copy", "exponential", "eye", "fill", "flip", "full",
-    "full_like", "im2col", "linspace", "logical_and", "logical_not", "logical_or", "logical_xor", "masked_fill",
-    "max_unpool2d", "max_unpool3d", "new_full", "new_ones", "new_zeros", "normal", "ones", "ones_like",
-    "pixel_shuffle", "pixel_unshuffle", "rand", "rand_like", "randint", "randn", "randn_like", "random",
-    "reflection_pad1d", "reflection_pad2d", "repeat", "replication_pad1d", "replication_pad2d", "roll",
-    "scalar_tensor", "scatter", "stack", "tril", "triu", "uniform", "_unsafe_index",
-    "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "where", "zero", "zeros", "zeros_like",
+    "all", "any", "arange", "as_strided_scatter", "bartlett_window",
+    "bernoulli", "bincount", "binomial", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
+    "bitwise_right_shift", "bitwise_xor", "blackman_window", "block_diag", "cat", "cauchy", "channel_shuffle",
+    "_chunk_cat", "clone", "complex", "constant_pad_nd", "_convert_indices_from_coo_to_csr",
+    "_convert_indices_from_csr_to_coo", "_convert_weight_to_int4pack", "_convert_weight_to_int4pack_for_cpu", "copy",
+    "diag_embed", "diagonal_scatter", "_dyn_quant_pack_4bit_weight", "exponential", "eye", "fft_fftfreq",
+    "fft_rfftfreq", "fill", "flip", "full", "full_like", "gcd", "geometric",
+    "hamming_window", "hann_window", "im2col", "index_copy", "index_fill", "_is_all_true", "_is_any_true",
+    "_jagged_to_padded_dense_forward", "kaiser_window", "_lazy_clone", "lcm", "linspace", "log_normal", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "logspace", "lu_unpack", "masked_fill", "masked_scatter",
+    "masked_scatter_backward", "masked_select", "max_unpool2d", "max_unpool3d", "multinomial", "new_full", "new_ones",
+    "new_zeros", "nonzero", "nonzero_static", "normal", "normal_functional", "ones", "ones_like",
+    "_pack_padded_sequence", "_padded_dense_to_jagged_forward", "_philox_normal", "_philox_randint", "_philox_uniform",
+    "_pin_memory", "pixel_shuffle", "pixel_unshuffle", "poisson", "put", "rand", "rand_like", "randint",
+    "randint_like", "randn", "randn_like", "random", "randperm", "range", "reflection_pad1d", "reflection_pad2d",
+    "reflection_pad3d", "repeat", "repeat_interleave", "replication_pad1d", "replication_pad2d", "replication_pad3d",
+    "roll", "rot90", "_sample_dirichlet", "scalar_tensor", "scatter", "select_scatter", "slice_scatter", "_stack",
+    "stack", "_standard_gamma", "take", "_to_dense", "to_padded_tensor", "_to_sparse", "_to_sparse_bsc",
+    "_to_sparse_bsr", "_to_sparse_csc", "_to_sparse_csr", "tril", "tril_indices", "triu", "triu_indices", "uniform",
+    "_unsafe_index", "_unsafe_masked_index", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
+    "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "where", "zero", "zeros",
+    "zeros_like",
 )  # fmt: skip
 @cost("_to_copy", is_elementwise=True)
 def _movement(*_args: Any, out: Any, **_: Any) -> Cost:

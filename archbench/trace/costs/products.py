@@ -32,13 +32,13 @@ def _convolution(
     return product(out, macs, 0 if bias is None else out.numel())
 
 
-@cost("mm", "bmm", "mv")
+@cost("mm", "bmm", "mv", "_int_mm")
 def _matmul(a: Tensor, b: Tensor, *, out: Tensor) -> Cost:
     """MACs: rows x inner size x columns (x batch); FLOPs: 2 per MAC."""
     return product(out, count("{o}·{n}", o=out.shape, n=a.shape[-1]))
 
 
-@cost("addmm", "addmv", "baddbmm")
+@cost("addmm", "addmv", "baddbmm", "_addmm_activation")
 def _add_matmul(added: Tensor, a: Tensor, b: Tensor, *, out: Tensor, **_: Any) -> Cost:
     """MACs as the product alone; FLOPs: 2 per MAC, 1 per element of the result for the addition."""
     return product(out, count("{o}·{n}", o=out.shape, n=a.shape[-1]), out.numel())

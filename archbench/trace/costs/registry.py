@@ -2,7 +2,9 @@
 
 Conventions. A MAC is one multiply-accumulate of a convolution or matrix product; bias, activation and
 pooling are not MACs. A FLOP is one floating-point operation; integer and boolean arithmetic does not count,
-and neither does moving, selecting or generating values. Padding is multiplied like any other input.
+and neither does moving, selecting or generating values. Products of integers are the exception, and with them quantised
+operators: they count as their floating-point forms do, so that a quantised model compares with its original.
+Comparisons of floating-point numbers count, in sorting too. Padding is multiplied like any other input.
 Where a rule is not a count of MACs, its source is the operator's definition in the torch documentation.
 
 Complex numbers: a MAC of two is 4 real MACs; an elementwise operation counts each part, a product 6 FLOPs and a
@@ -53,11 +55,17 @@ _RULES: dict[str, Rule] = {}
 FREE = frozenset(
     f"aten.{name}"
     for name in (
-        "as_strided_", "detach", "empty", "empty_like", "empty_permuted", "empty_strided", "is_same_size",
-        "lift_fresh", "_linalg_check_errors", "_local_scalar_dense", "new_empty", "new_empty_strided",
-        "_reshape_alias", "resize_", "set_", "_sparse_coo_tensor_with_dims_and_tensors",
-        "squeeze_", "sym_numel", "sym_size", "sym_stride", "t_", "transpose_",
-        "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes", "_unsafe_view", "unsqueeze_",
+        "as_strided_", "_assert_async", "_assert_tensor_metadata", "_coalesced_", "dense_dim", "detach", "detach_",
+        "_dimI", "_dimV", "empty", "_empty_affine_quantized", "empty_like", "_empty_per_channel_affine_quantized",
+        "empty_permuted", "empty_quantized", "empty_strided", "_functional_assert_async", "_has_same_storage_numel",
+        "is_coalesced", "is_pinned", "is_same_size", "is_set_to", "lift", "lift_fresh", "_linalg_check_errors",
+        "_local_scalar_dense", "new_empty", "new_empty_strided", "_nnz", "q_per_channel_axis", "q_scale",
+        "q_zero_point", "qscheme", "_reshape_alias", "resize_", "resize_as_", "_resize_output_", "set_",
+        "_sparse_compressed_tensor_with_dims", "_sparse_coo_tensor_with_dims",
+        "_sparse_coo_tensor_with_dims_and_tensors", "sparse_dim", "sparse_resize_", "sparse_resize_and_clear_",
+        "squeeze_", "sym_numel", "sym_size", "sym_stride", "t_", "transpose_", "unsafe_chunk", "unsafe_split",
+        "unsafe_split_with_sizes", "_unsafe_view", "unsqueeze_", "_use_cudnn_ctc_loss",
+        "_validate_compressed_sparse_indices",
     )
 )  # fmt: skip
 
@@ -71,13 +79,14 @@ OVERWRITING = frozenset(
 )  # fmt: skip
 
 
-def cost(*operators: str, is_elementwise: bool = False) -> Callable[[Formula], Formula]:
-    """Register the decorated formula for ATen operators, named without `aten.` and without a trailing `_`."""
+def cost(*operators: str, namespace: str = "aten", is_elementwise: bool = False) -> Callable[[Formula], Formula]:
+    """Register the decorated formula for operators, named without their namespace and without a trailing `_`."""
 
     def register(formula: Formula) -> Formula:
         for operator in operators:
-            assert f"aten.{operator}" not in _RULES, f"{operator} has a rule already"
-            _add(f"aten.{operator}", formula, is_elementwise)
+            name = f"{namespace}.{operator}"
+            assert name not in _RULES, f"{name} has a rule already"
+            _add(name, formula, is_elementwise)
         return formula
 
     return register
