@@ -6,7 +6,8 @@ call of `.forward`, and keeps torch's fast path for modules without hooks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -21,6 +22,7 @@ from archbench.trace.copying.model import copy_model
 from archbench.trace.pytree import tensors_in
 from archbench.trace.recorder import Recorder, tensor_info
 from archbench.trace.records import Layer, Parameter, StorageKind, TensorInfo
+from archbench.trace.stored_tensors import inner_tensors, logical_shape, map_inner, memory_key, scales, stored_bytes
 from archbench.units import format_dimensions
 
 # Elements up to which a tensor that is neither a parameter nor a buffer has values in a run without data.
@@ -77,6 +79,8 @@ class ModuleTracker:
         self._external_frozen = external_frozen
         self._stand_ins: dict[int, Tensor] = {}
         self._originals: dict[int, Tensor] = {}
+        self._by_memory: dict[Hashable, Tensor] = {}
+        self._scales: set[int] = set()
         self._inputs: list[Tensor] = []
         self._failed: tuple[_ModuleState, tuple[TensorInfo, ...]] | None = None
         self.saw_autocast = False
@@ -90,21 +94,33 @@ class ModuleTracker:
 
     def _stand_in(self, tensor: Tensor) -> Tensor:
         """Return the tensor that replaces a parameter or buffer during the run."""
+        see = self._recorder.storages.see
         if not tensor.is_meta:
-            self._recorder.storages.see(tensor, None, is_weight=True)
-        placed = self._place(tensor).detach()
+            for stored in inner_tensors(tensor):
+                see(stored, None, is_weight=True)
+        placed = map_inner(tensor, self._place).detach()
         if isinstance(tensor, nn.Parameter):
             placed = nn.Parameter(placed, requires_grad=tensor.requires_grad)
         self._stand_ins[id(tensor)] = placed
         self._originals[id(placed)] = tensor
         kind: StorageKind = "parameter" if isinstance(tensor, nn.Parameter) else "buffer"
-        self._recorder.storages.see(placed, kind, is_weight=True)
+        for stored in inner_tensors(placed):
+            see(stored, kind, is_weight=True)
+        self._scales.update(map(id, scales(tensor)))
+        self._by_memory[memory_key(tensor)] = placed
         return placed
 
     def _external(self, tensor: Tensor) -> Tensor:
-        """Return the copy of a tensor that is neither a parameter nor a buffer; a small one keeps its values."""
+        """Return the copy of a tensor that is neither a parameter nor a buffer; a small one keeps its values.
+
+        That of a parameter's data, held under another name, has the data of its stand-in. Scales are weights too.
+        """
+        if (placed := self._by_memory.get(memory_key(tensor))) is not None:
+            return placed.detach()
         is_placed = self._keeps_values or tensor.numel() > _SMALL
         copied = (self._place(tensor) if is_placed else tensor.clone()).detach()
+        if id(tensor) in self._scales:
+            self._recorder.storages.see(copied, "parameter", is_weight=True)
         requires_grad = tensor.requires_grad and tensor.is_leaf and not self._external_frozen
         if isinstance(tensor, nn.Parameter):
             return nn.Parameter(copied, requires_grad=requires_grad)
@@ -227,12 +243,16 @@ class ModuleTracker:
             if id(tensor) in counted:
                 continue
             counted.add(id(tensor))
+            original = self._originals.get(id(tensor), tensor)
+            stored = itertools.chain(inner_tensors(tensor), inner_tensors(original))
+            shape = logical_shape(tensor)
             yield Parameter(
                 name=parameter.name,
-                numel=tensor.numel(),
-                size_bytes=tensor.numel() * tensor.element_size(),
+                shape=shape,
+                numel=prod(shape),
+                size_bytes=stored_bytes(tensor),
                 trainable=parameter.trainable,
-                was_read=any(map(self._recorder.storages.was_read, (tensor, self._originals.get(id(tensor), tensor)))),
+                was_read=any(map(self._recorder.storages.was_read, stored)),
             )
 
 

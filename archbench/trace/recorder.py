@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -70,6 +71,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if types and _dispatches(types):  # to the operators of a tensor subclass, which are recorded instead
+            return NotImplemented
         operator = _OPERATORS.get(func) or _describe(func)
         if operator.name == "aten._convolution":  # TorchScript's, which has three more arguments
             func, args = torch.ops.aten.convolution.default, args[:9]
@@ -226,6 +229,12 @@ class _Operator:
 _OPERATORS: dict[Any, _Operator] = {}
 
 
+@cache
+def _dispatches(types: tuple[type, ...]) -> bool:
+    """Return whether any of the types is a tensor subclass with a `__torch_dispatch__` of its own."""
+    return any(cls.__torch_dispatch__ is not Tensor.__torch_dispatch__ for cls in types)  # type: ignore[attr-defined]  # all are tensors
+
+
 def _describe(func: Any) -> _Operator:
     name = func._schema.name.replace("::", ".")
     operator = _Operator(
@@ -280,7 +289,12 @@ def tensor_info(tensor: Tensor) -> TensorInfo:
 
 
 def to_meta(tensor: Tensor) -> Tensor:
-    """Return a meta tensor of the same shape, strides and dtype; of another layout, a clone with its data."""
+    """Return a meta tensor of the same shape, strides and dtype; of another layout, a clone with its data.
+
+    Raises NeedsDataError for torch's quantised tensors, which have no kernels without data.
+    """
+    if tensor.is_quantized:
+        raise NeedsDataError("its quantised tensors have no kernels without data")
     if tensor.layout is not torch.strided:
         return tensor.detach().clone()
     if tensor.is_meta and not tensor.is_inference():

@@ -66,9 +66,14 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter, on the first layer that owns it. `was_read` states whether any operator read it."""
+    """A parameter, on the first layer that owns it. `was_read` states whether any operator read it.
+
+    `shape` and `numel` are logical: of the values that quantised weights stand for. `size_bytes` is that of the data
+    as it is stored, with scales and zero points.
+    """
 
     name: str
+    shape: tuple[int, ...]
     numel: int
     size_bytes: int
     trainable: bool

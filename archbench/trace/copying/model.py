@@ -8,12 +8,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from archbench.trace.copying.copier import ObjectCopier
+from archbench.trace.stored_tensors import map_inner, nested_tensors
 
 Wrapper = Callable[[nn.Module, Callable[..., Any]], Callable[..., Any]]
 
@@ -27,7 +29,8 @@ def copy_model(model: nn.Module, copier: ObjectCopier, stand_in: Callable[[Tenso
 
     def replaced(tensor: Tensor) -> Tensor:
         if copier.copied(tensor) is tensor:
-            copier.adopt(tensor, stand_in(tensor))
+            for original, made in zip(nested_tensors(tensor), nested_tensors(stand_in(tensor)), strict=True):
+                copier.adopt(original, made)
             originals.append(tensor)
         return copier.copied(tensor)
 
@@ -49,7 +52,7 @@ def without_data(model: nn.Module) -> nn.Module:
     """Return a copy of a model whose parameters and buffers have no data; it shares other tensors with the model."""
 
     def empty(tensor: Tensor) -> Tensor:
-        made = torch.empty_like(tensor, device="meta")
+        made = map_inner(tensor, partial(torch.empty_like, device="meta"))
         return nn.Parameter(made, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else made
 
     return copy_model(model, ObjectCopier(lambda tensor: tensor), empty)
