@@ -10,7 +10,7 @@ parameters, MACs, FLOPs and bytes sum to the totals. Costs are the forward pass'
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
@@ -101,6 +101,7 @@ class LayerTable:
 
     `uncounted` are the calls of operators without a cost formula, `unread` the modules of which no operator read
     a parameter. `doubts` are circumstances under which figures differ from those of a real device; `report` says how.
+    `parent_types` are the types of the modules with children, by path; empty in a table that was read from a file.
     """
 
     rows: tuple[LayerRow, ...] = field(repr=False)
@@ -108,6 +109,7 @@ class LayerTable:
     uncounted: dict[str, int]
     unread: tuple[str, ...]
     doubts: frozenset[Doubt]
+    parent_types: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 Doubt = Literal["attention", "autocast", "no backward", "recurrence", "trainable external tensors"]
@@ -173,6 +175,7 @@ def layer_table(trace: Trace) -> LayerTable:
             if layer.parameters and not any(parameter.was_read for parameter in layer.parameters)
         ),
         doubts=frozenset(_doubts(trace)),
+        parent_types={layer.path: layer.type for layer in trace.layers if not layer.is_leaf},
     )
 
 

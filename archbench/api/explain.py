@@ -8,6 +8,7 @@ from typing import IO, Any, ClassVar
 
 from archbench.analyze.explain.explain import LayerExplanation, TraceExplanation
 from archbench.analyze.explain.explain import explain as explain_trace
+from archbench.analyze.explain.repeated import with_repeats_once
 from archbench.errors import UsageError, nearest
 from archbench.models.loaded import Inputs, Model, load_model
 from archbench.reporting.export.formats import Format
@@ -51,12 +52,17 @@ class Explanation(TableResult):
         """Return the explanation as text in a format; a table is prose with one equation a line."""
         title = f"{self.model}, batch {self.trace.batch}"
         if format == "table":
-            return printable(derivations.to_text(self.trace, self.layers, title))
+            return printable(derivations.to_text(self.trace, self._shown(), title))
         if format == "markdown":
-            return printable(derivations.to_markdown(self.trace, self.layers, title))
+            return printable(derivations.to_markdown(self.trace, self._shown(), title))
         if format == "latex":
-            return to_latex(self.trace, self.layers, title)
+            return to_latex(self.trace, self._shown(), title)
         return super().render(format, stream=stream, width=width)
+
+    def _shown(self) -> tuple[LayerExplanation, ...]:
+        """Return the layers as people read them: of equal consecutive blocks the first, after the sums of all."""
+        is_walk = len(self.layers) == len(self.trace.layers)
+        return with_repeats_once(self.layers, self.trace.table) if is_walk else self.layers
 
     def __str__(self) -> str:
         return "\n\n".join([self.render("table").rstrip("\n"), *self.caveats])
@@ -70,7 +76,7 @@ class Explanation(TableResult):
         return self.render("markdown")
 
     def _repr_latex_(self) -> str:
-        return to_equations(self.layers)
+        return to_equations(self._shown())
 
 
 def explain(model: Model, layer: str | None = None, *, inputs: Inputs = None, batch: int = 1) -> Explanation:

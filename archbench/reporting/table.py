@@ -86,8 +86,9 @@ class Table:
     """Rows of raw values by field, in the order of `columns`, with an optional last line of totals.
 
     `batch` is what shapes have in front; it is left out where people and CSV readers look. `baseline` is the row that
-    `compared` columns are set in relation to. `notes` are sentences below the table,
-    `caveats` what a reader of the numbers must know and what the command line says on standard error.
+    `compared` columns are set in relation to. `folded` are the rows for people where those are fewer, with repeated
+    blocks once. `notes` are sentences below the table, `caveats` what a reader of the numbers must know and what the
+    command line says on standard error.
     """
 
     columns: tuple[Column, ...]
@@ -96,6 +97,7 @@ class Table:
     totals: Mapping[str, Any] | None = None
     baseline: Mapping[str, Any] | None = None
     batch: int | None = None
+    folded: Sequence[Mapping[str, Any]] | None = None
     notes: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
 
@@ -114,6 +116,10 @@ class Table:
         if column.kind in ("shape", "window", "step") and value is not None:
             return _TEXT[column.kind](value)
         return "" if value is None else value
+
+    def shown_rows(self) -> Sequence[Mapping[str, Any]]:
+        """Return the rows that are meant for people."""
+        return self.rows if self.folded is None else self.folded
 
     def shown(self) -> list[Column]:
         """Return the columns that are meant for people."""

@@ -68,3 +68,40 @@ def test_what_was_not_counted_is_a_caveat():
 def test_a_layer_that_is_not_there_is_named_with_the_nearest(net):
     with pytest.raises(archbench.UsageError, match="alexnet has no layer 'con1'; did you mean 'conv1'"):
         archbench.explain("alexnet", "con1")
+
+
+@pytest.fixture(scope="module")
+def stack():
+    blocks = [nn.Sequential(nn.Linear(4, 4), nn.ReLU()) for _ in range(3)]
+    return archbench.explain(nn.Sequential(nn.Linear(3, 4), *blocks), inputs=torch.empty(1, 3))
+
+
+def test_repeated_blocks_are_explained_once_after_their_sums(stack):
+    lines = [line.strip() for line in stack.render("table").splitlines()]
+    start = lines.index("1 … 3 ×3  Sequential")
+    assert lines[start + 1 : start + 6] == [
+        "3 equal blocks, of which the first follows",
+        "parameters = 3·20 = 60",
+        "neurons = 3·4 = 12",
+        "MACs = 3·16 = 48",
+        "FLOPs = 3·40 = 120",  # 2 for each of 16 MACs, 4 biases, 4 activations
+    ]
+    heads = [line.split()[0] for line in stack.render("markdown").splitlines() if line.startswith("### ")]
+    assert len(heads) == 4  # the first layer, the blocks, and the two layers of one block
+    assert "### 1.0\n" in stack.render("markdown")
+    assert "### 2.0\n" not in stack.render("markdown")
+    assert r"\paragraph{1 \dots{} 3 $\times$3}" in stack.render("latex")
+    assert r"\text{MACs} &= 3 \cdot 16 = 48" in stack._repr_latex_()
+
+
+def test_data_explains_every_repeated_block(stack):
+    names = ["0", "1.0", "1.1", "2.0", "2.1", "3.0", "3.1"]
+    assert [layer["name"] for layer in stack.to_dict()] == names
+    assert list(dict.fromkeys(stack.to_frame().layer)) == names
+
+
+def test_blocks_with_different_receptive_fields_are_all_explained():
+    blocks = [nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()) for _ in range(2)]
+    text = str(archbench.explain(nn.Sequential(*blocks), inputs="4x8x8"))
+    assert "×2" not in text
+    assert "1.0  Conv2d" in text

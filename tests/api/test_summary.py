@@ -170,3 +170,45 @@ def test_a_summary_of_another_schema_is_refused(tmp_path):
     path.write_text(json.dumps({**archbench.summarize("lenet").to_dict(), "schema_version": 2}))
     with pytest.raises(archbench.InputError, match="was written by another version of archbench"):
         archbench.Summary.from_json(path)
+
+
+@pytest.fixture(scope="module")
+def stack():
+    """Five rows: a layer, and two equal blocks of 20 weights and 16 MACs per sample."""
+    blocks = [nn.Sequential(nn.Linear(4, 4), nn.ReLU()) for _ in range(2)]
+    return archbench.summarize(nn.Sequential(nn.Linear(3, 4), *blocks), torch.empty(1, 3))
+
+
+def test_repeated_blocks_are_shown_once_as_text_html_and_markdown(stack):
+    lines = stack.render("table", width=120).splitlines()
+    cells = [line.split("  ") for line in lines]
+    assert [line[0] for line in cells[2:4]] == ["0", "1 … 2 ×2"]
+    assert [line[:3] for line in lines[4:6]] == ["  0", "  1"]
+    # 2 blocks, each of 4·4 weights, 4 biases, 16 MACs and 2·16 + 4 + 4 FLOPs.
+    assert lines[3].split()[3:9] == ["×2", "Sequential", "40", "8", "32", "80"]
+    assert lines[7] == "CSV and JSON have every row."
+    assert "×n: the sum of n equal blocks; the indented rows are of one of them." in lines
+    assert "| 1 … 2 ×2 | Sequential |" in stack._repr_markdown_()
+    assert "| &nbsp;&nbsp;0 | Linear |" in stack._repr_markdown_()
+    assert ">1 … 2 ×2</td>" in stack._repr_html_()
+    assert ">&nbsp;&nbsp;0</td>" in stack._repr_html_()
+
+
+def test_data_has_every_row_of_repeated_blocks(stack):
+    names = ["0", "1.0", "1.1", "2.0", "2.1"]
+    assert [row.name for row in stack.rows] == stack.to_frame().name.tolist() == names
+    assert [row["name"] for row in stack.to_dict()["layers"]] == names
+    assert [line.split(",")[1] for line in stack.render("csv").splitlines()[1:]] == names
+
+
+def test_a_saved_summary_shows_repeated_blocks_once(stack, tmp_path):
+    stack.save(tmp_path / "stack.json")
+    assert "1 … 2 ×2" in str(archbench.Summary.from_json(tmp_path / "stack.json"))
+
+
+def test_a_note_names_what_csv_and_json_have_more_of(stack):
+    narrow = stack.render("table", width=40)
+    assert "CSV and JSON have every column and row." in " ".join(narrow.split())
+    alone = archbench.summarize(nn.Linear(3, 4), torch.empty(1, 3))
+    assert "every row" not in str(alone)
+    assert "×n" not in str(alone)

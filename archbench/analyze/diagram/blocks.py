@@ -13,6 +13,7 @@ from archbench.analyze.layers import LayerRow
 from archbench.trace.records import Layer
 
 _MANY_BLOCKS = 40
+_OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def _inside(path: str, rows: Sequence[LayerRow], modules: Mapping[str, Layer], d
                 yield Block("own parameters", "", None, row.params, row.macs)
             else:
                 shape = None if row.output_shape is None else _without_batch(row.output_shape)
-                yield Block(row.type, "operator", shape, row.params, row.macs)
+                yield Block(row.type, _OPERATOR, shape, row.params, row.macs)
 
 
 def _without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -106,6 +107,7 @@ def _collapsed(blocks: Sequence[Block]) -> Iterator[Block]:
 
 
 def _without_names(block: Block) -> tuple[object, ...]:
-    """Return the fields that equal siblings share, down to their innermost blocks."""
+    """Return the fields that equal siblings share, down to their innermost blocks; an operator's name is its type."""
     inside = tuple(_without_names(child) for child in block.children)
-    return block.type, block.output_shape, block.params, block.macs, block.repeats, inside
+    kind = block.name if block.type == _OPERATOR else block.type
+    return kind, block.output_shape, block.params, block.macs, block.repeats, inside

@@ -30,7 +30,7 @@ class Remark:
 
     kind: Literal[
         "filters", "groups", "partial", "convolution", "positions", "adaptive", "covers", "idle", "foreign", "rule",
-        "unlike",
+        "unlike", "repeated",
     ]  # fmt: skip
     values: Mapping[str, Any]
 

@@ -13,7 +13,7 @@ def to_html(table: Table) -> str:
     """Return the columns for readers as one `<table>` element, with the notes as paragraphs."""
     columns = table.shown()
     head = _row(columns, (column.heading for column in columns), "th")
-    body = "".join(_row(columns, (table.text(column, row) for column in columns), "td") for row in table.rows)
+    body = "".join(_row(columns, (table.text(column, row) for column in columns), "td") for row in table.shown_rows())
     foot = ""
     if table.totals is not None:
         totals = table.totals
@@ -26,6 +26,8 @@ def to_html(table: Table) -> str:
 def _row(columns: Iterable[Column], cells: Iterable[str], tag: str) -> str:
     def cell(column: Column, text: str) -> str:
         side = "right" if column.is_number else "left"
-        return f'<{tag} style="text-align: {side}">{escape(text)}</{tag}>'
+        inner = text.lstrip(" ")
+        indent = "&nbsp;" * (len(text) - len(inner))
+        return f'<{tag} style="text-align: {side}">{indent}{escape(inner)}</{tag}>'
 
     return f"<tr>{''.join(cell(column, text) for column, text in zip(columns, cells, strict=True))}</tr>"

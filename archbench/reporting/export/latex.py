@@ -18,6 +18,7 @@ _LATEX_MATH = {
 _LATEX_TEXT = {
     "\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "×": r"$\times$", "→": r"$\to$", "−": "$-$",
+    "…": r"\dots{}",
 }  # fmt: skip
 _PREAMBLE = (
     "\\documentclass{article}\n\\usepackage[utf8]{inputenc}\n\\usepackage{amsmath}\n\\setlength{\\parindent}{0pt}\n"

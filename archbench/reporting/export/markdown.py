@@ -11,7 +11,7 @@ def to_markdown(table: Table) -> str:
     columns = table.shown()
     lines = [[column.heading for column in columns]]
     lines.append(["---:" if column.is_number else "---" for column in columns])
-    lines += [[_escape(table.text(column, row)) for column in columns] for row in table.rows]
+    lines += [[_escape(table.text(column, row)) for column in columns] for row in table.shown_rows()]
     if table.totals is not None:
         totals = [_escape(table.text(column, table.totals)) for column in columns]
         lines.append([f"**{cell}**" if cell else "" for cell in totals])
@@ -23,4 +23,5 @@ def to_markdown(table: Table) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("|", "\\|")
+    inner = text.lstrip(" ")
+    return "&nbsp;" * (len(text) - len(inner)) + inner.replace("|", "\\|")

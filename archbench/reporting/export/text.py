@@ -41,9 +41,11 @@ class _Page:
         return text if cell_len(text) <= longest else set_cell_size(text, max(longest - len(dots), 0)).rstrip() + dots
 
     def without_beginning(self, text: str, longest: int) -> str:
-        """Return a text shortened at its beginning: the end of a dotted path tells more."""
-        dots = self.shown("…")
-        return text if cell_len(text) <= longest else dots + text[len(text) - max(longest - len(dots), 0) :]
+        """Return a text shortened at its beginning, after its indentation: the end of a dotted path tells more."""
+        if cell_len(text) <= longest:
+            return text
+        start = " " * (len(text) - len(text.lstrip(" "))) + self.shown("…")
+        return start + text[len(text) - max(longest - len(start), 0) :]
 
 
 def to_text(table: Table, *, stream: IO[str] | None = None, width: int | None = None) -> str:
@@ -78,23 +80,27 @@ def _page(stream: IO[str] | None, width: int) -> _Page:
 
 
 def _print(table: Table, console: Console, page: _Page) -> None:
-    shown = [column for column in table.shown() if any(table.text(column, row) for row in table.rows)]
+    shown = [column for column in table.shown() if any(table.text(column, row) for row in table.shown_rows())]
     cells = {column.field: _cells(table, column, page) for column in shown}
     columns = _fitting(shown, cells, page)
     if table.title:
         console.print(page.shown(format_text(table.title)), style="bold")
     console.print(_rich_table(table, columns, cells, page))
-    hidden = ", ".join(column.heading for column in shown if column not in columns)
-    if hidden:
-        text = f"Not shown in {page.width} columns: {hidden}. CSV and JSON have every column."
-        console.print(page.shown(text), style="dim")
-    for note in table.notes:
+    for note in (*_left_out(table, [column for column in shown if column not in columns], page), *table.notes):
         console.print(page.shown(printable(note)), style="dim")
+
+
+def _left_out(table: Table, hidden: Sequence[Column], page: _Page) -> list[str]:
+    """Return a note on the columns that do not fit and on the formats that have all columns and rows, if any lack."""
+    names = ", ".join(column.heading for column in hidden)
+    sentences = [f"Not shown in {page.width} columns: {names}."] if hidden else []
+    every = [*(["column"] if hidden else []), *(["row"] if table.folded is not None else [])]
+    return [" ".join([*sentences, f"CSV and JSON have every {' and '.join(every)}."])] if every else []
 
 
 def _cells(table: Table, column: Column, page: _Page) -> list[str]:
     """Return the texts of a column, from its heading to its total."""
-    texts = [page.shown(table.text(column, row)) for row in table.rows]
+    texts = [page.shown(table.text(column, row)) for row in table.shown_rows()]
     if column.priority == 0:
         texts = [page.without_beginning(text, int(page.width * _LONGEST_NAME)) for text in texts]
     totals = [] if table.totals is None else [page.shown(table.text(column, table.totals))]

@@ -47,6 +47,7 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "foreign": lambda _: "its weights are no parameters of its own",
     "rule": lambda v: f"{_traced(v)}, by the rule: {v['rule'].removeprefix(v['quantity'] + ': ')}",
     "unlike": lambda v: f"{_traced(v)}, which follows no usual formula",
+    "repeated": lambda v: f"{format_integer(v['times'])} equal blocks, of which the first follows",
 }  # fmt: skip
 
 

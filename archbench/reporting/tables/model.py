@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archbench.analyze.compare import ModelRow
 from archbench.analyze.layers import Doubt, LayerTable, Totals, as_record
 from archbench.reporting.table import Column, Table
+from archbench.reporting.tables.repeated_blocks import REPEATS, folded_rows
 from archbench.store.records import Result
 from archbench.store.trainings import TrainingResult
 from archbench.units import format_bytes
@@ -127,13 +128,15 @@ def summary_table(
     totals = table.totals
     layers = f"{totals.weight_layers} weight layer{'' if totals.weight_layers == 1 else 's'}"
     backward = {} if totals.training_macs is None else {"backward_macs": totals.training_macs - totals.macs}
+    folded = folded_rows(table)
     return Table(
         columns=_SUMMARY if totals.training_macs is None else _SUMMARY + _TRAINING,
         rows=[as_record(row) for row in table.rows],
         title=f"{model}, {mode}, batch {batch}",
         totals={"name": "total", "type": layers, **as_record(totals), "intensity": totals.intensity, **backward},
         batch=batch,
-        notes=(_peak(totals), CONVENTION),
+        folded=folded,
+        notes=(*([] if folded is None else [REPEATS]), _peak(totals), CONVENTION),
         caveats=caveats(model, table, real_data_reason),
     )
 

@@ -204,6 +204,19 @@ def test_siblings_that_differ_stay_apart():
     ]
 
 
+def test_different_operators_are_not_equal_blocks():
+    class Wave(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.inner(x).sin().cos()
+
+    tree = tree_of(Wave(), 4)
+    assert [(block.name, block.repeats) for block in tree.children] == [("inner", 1), ("sin", 1), ("cos", 1)]
+
+
 def test_operators_and_own_parameters_have_blocks():
     class Scaled(nn.Module):
         def __init__(self):

@@ -189,3 +189,15 @@ def test_where_two_columns_are_too_wide_the_second_is_cut(width):
     assert row.startswith("vgg16  VGG")
     assert row.endswith("…")
     assert len(row) <= width
+
+
+def test_long_names_keep_their_indentation():
+    rows = [{"name": "blocks.0 … 3 ×4"}, {"name": "  " + "attention." * 9 + "out"}]
+    table = Table(columns=(Column("name", "Layer", "text", 0),), rows=[], folded=rows)
+    # Names take at most 45% of the width: 18 of 40 columns.
+    assert printed(table, 40)[1:3] == ["blocks.0 … 3 ×4", "  …n.attention.out"]
+
+
+def test_folded_rows_are_shown_in_ascii_too():
+    table = Table(columns=(Column("name", "Layer", "text", 0),), rows=[], folded=[{"name": "0 … 3 ×4"}])
+    assert printed(table, 60, Terminal("ascii", is_terminal=False))[1] == "0 ... 3 x4"
