@@ -1,9 +1,12 @@
 """The layer table: one row per leaf module, or per operator that ran directly in a module with children.
 
-Conventions. Parameters that no executed leaf holds stand on a row of their module; a parameter that several modules
-share is on the first of them in the model's order. Costs are sums over all calls and for the whole batch, neurons are
-per sample; kernel, stride, padding and groups are those of the row's convolutions or poolings where all agree. So
-parameters, MACs, FLOPs and bytes sum to the totals. Costs are the forward pass's; in mode `train` the columns
+Conventions. `archbench.trace.rows` has the rule for each operation. A product with a parameter of a module that has
+children, or that is never called, stands on a row of that module together with its parameters; each use is a call.
+Other parameters that no executed leaf holds stand on a row of their module too; a parameter that several modules
+share is on the first of them in the model's order. Operators that generate values, such as a mask, have no row: their
+FLOPs and bytes are those of the row that reads the values. Costs are sums over all calls and for the whole batch,
+neurons are per sample; kernel, stride, padding and groups are those of the row's convolutions or poolings where all
+agree. So parameters, MACs, FLOPs and bytes sum to the totals. Costs are the forward pass's; in mode `train` the columns
 `backward_macs` and `backward_flops` are the backward pass's, recomputation by checkpoints included.
 """
 
@@ -16,7 +19,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
 from archbench.analyze.peak_memory import peak_bytes
-from archbench.trace.records import Layer, Operation, Parameter, TensorInfo, Trace, Window
+from archbench.trace.records import Layer, Operation, Parameter, Row, TensorInfo, Trace, Window
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -130,6 +133,7 @@ class _Draft:
     output_bytes: int
     operations: Sequence[Operation]
     backward: Sequence[Operation]
+    generating: Sequence[Operation]
     parameters: Sequence[Parameter]
     is_torch_module: bool
 
@@ -194,28 +198,44 @@ def _doubts(trace: Trace) -> Iterable[Doubt]:
 
 
 def _drafts(trace: Trace) -> Iterable[_Draft]:
-    operations: defaultdict[int, list[Operation]] = defaultdict(list)
+    operations: defaultdict[Row, list[Operation]] = defaultdict(list)
+    generating: defaultdict[Row, list[Operation]] = defaultdict(list)
     for operation in trace.operations:
-        operations[operation.layer].append(operation)
-    ends = _last_steps(trace.layers, operations)
+        groups = generating if operation.step in trace.generating else operations
+        groups[trace.rows[operation.step]].append(operation)
+    by_layer = _costed(trace.layers, operations)
+    ends = _last_steps(trace.layers, by_layer)
     for position, layer in enumerate(trace.layers):
+        module = Row(position, None)
         if layer.is_leaf and layer.first_step is not None:
-            yield _module_draft(layer, (layer.first_step,), operations[position])
+            yield _module_draft(layer, (layer.first_step,), operations[module], generating[module])
             continue
-        yield from _operator_drafts(layer, operations[position])
-        if layer.parameters:
+        for row in by_layer[position]:
+            yield _operator_draft(layer, row, operations[row], generating[row])
+        if layer.parameters and module not in by_layer[position]:
             # After its children: after the last row below it, and after the parameters of deeper modules.
-            yield _module_draft(layer, (ends[position], -layer.depth, position), ())
+            yield _module_draft(layer, (ends[position], -layer.depth, position), (), ())
 
 
-def _last_steps(layers: Sequence[Layer], operations: dict[int, list[Operation]]) -> list[float]:
+def _costed(layers: Sequence[Layer], operations: dict[Row, list[Operation]]) -> list[dict[Row, int]]:
+    """Return for each layer its rows and the steps at which they start.
+
+    Rows that cost nothing, neither in forward nor in the backward pass, are left out.
+    """
+    by_layer: list[dict[Row, int]] = [{} for _ in layers]
+    for row, calls in operations.items():
+        if not all(call.is_free for call in calls):
+            by_layer[row.layer][row] = calls[0].step
+    return by_layer
+
+
+def _last_steps(layers: Sequence[Layer], rows: Sequence[dict[Row, int]]) -> list[float]:
     """Return for each layer the step at which the last row at or below it starts; where nothing ran, its parent's."""
     by_path: dict[str, float] = {}
-    for position, layer in enumerate(layers):
-        if layer.is_leaf:
-            end = -1 if layer.first_step is None else layer.first_step
-        else:
-            end = max((calls[0].step for calls in _by_operator(operations.get(position, ())).values()), default=-1)
+    for layer, starts in zip(layers, rows, strict=True):
+        end = max(starts.values(), default=-1)
+        if layer.is_leaf and layer.first_step is not None:
+            end = layer.first_step
         for path in _ancestors(layer.path):
             by_path[path] = max(by_path.get(path, -1), end)
     return [next((by_path[path] for path in _ancestors(layer.path) if by_path[path] >= 0), -1) for layer in layers]
@@ -231,7 +251,9 @@ def _ancestors(path: str) -> Iterable[str]:
         yield "."
 
 
-def _module_draft(layer: Layer, order: tuple[float, ...], operations: Sequence[Operation]) -> _Draft:
+def _module_draft(
+    layer: Layer, order: tuple[float, ...], operations: Sequence[Operation], generating: Sequence[Operation]
+) -> _Draft:
     return _Draft(
         order=order,
         name=layer.path,
@@ -244,46 +266,43 @@ def _module_draft(layer: Layer, order: tuple[float, ...], operations: Sequence[O
         output_bytes=layer.output_bytes,
         operations=[operation for operation in operations if not operation.is_backward],
         backward=[operation for operation in operations if operation.is_backward],
+        generating=generating,
         parameters=layer.parameters,
         is_torch_module=layer.is_torch_module,
     )
 
 
-def _by_operator(operations: Iterable[Operation]) -> dict[str, list[Operation]]:
-    """Group by the forward operator, leaving out those that cost nothing, neither there nor in the backward pass."""
-    groups: defaultdict[str, list[Operation]] = defaultdict(list)
-    for operation in operations:
-        groups[operation.origin].append(operation)
-    return {name: calls for name, calls in groups.items() if not all(call.is_free for call in calls)}
-
-
-def _operator_drafts(layer: Layer, operations: Sequence[Operation]) -> Iterable[_Draft]:
-    for origin, operations_of_it in _by_operator(operations).items():
-        name = origin.removeprefix("aten.")
-        calls = [operation for operation in operations_of_it if not operation.is_backward]
-        first = operations_of_it[0]
-        yield _Draft(
-            order=(first.step,),
-            name=f"{layer.path}/{name}",
-            type=name,
-            depth=layer.depth + 1,
-            calls=len(calls),
-            inputs=[info for info, weight in zip(first.inputs, first.weights, strict=True) if not weight],
-            outputs=first.outputs,
-            output_elements=0,
-            output_bytes=sum(info.size_bytes for call in calls for info in call.outputs if not call.is_free),
-            operations=calls,
-            backward=[operation for operation in operations_of_it if operation.is_backward],
-            parameters=(),
-            is_torch_module=False,
-        )
+def _operator_draft(layer: Layer, row: Row, operations: Sequence[Operation], generating: Sequence[Operation]) -> _Draft:
+    """Return the row of an operator's calls in a module, or of the products with the module's own parameters."""
+    calls = [operation for operation in operations if not operation.is_backward]
+    first = operations[0]
+    is_module = row.operator is None
+    operator = (row.operator or "").removeprefix("aten.")
+    return _Draft(
+        order=(first.step,),
+        name=layer.path if is_module else f"{layer.path}/{operator}",
+        type=layer.type if is_module else operator,
+        depth=layer.depth if is_module else layer.depth + 1,
+        calls=len(calls),
+        inputs=[info for info, weight in zip(first.inputs, first.weights, strict=True) if not weight],
+        outputs=first.outputs,
+        output_elements=0,
+        output_bytes=sum(info.size_bytes for call in calls for info in call.outputs if not call.is_free),
+        operations=calls,
+        backward=[operation for operation in operations if operation.is_backward],
+        generating=generating,
+        parameters=layer.parameters if is_module else (),
+        is_torch_module=False,
+    )
 
 
 def _row(index: int, draft: _Draft, trace: Trace) -> LayerRow:
     window = _common_window(draft.operations)
-    flops = sum(operation.flops for operation in draft.operations)
-    read = sum(operation.read_bytes for operation in draft.operations)
-    written = sum(operation.written_bytes for operation in draft.operations)
+    backward = [*draft.backward, *(operation for operation in draft.generating if operation.is_backward)]
+    forward = [*draft.operations, *(operation for operation in draft.generating if not operation.is_backward)]
+    flops = sum(operation.flops for operation in forward)
+    read = sum(operation.read_bytes for operation in forward)
+    written = sum(operation.written_bytes for operation in forward)
     return LayerRow(
         index=index,
         name=draft.name,
@@ -307,7 +326,7 @@ def _row(index: int, draft: _Draft, trace: Trace) -> LayerRow:
         written_bytes=written,
         intensity=_ratio(flops, read + written),
         backward_macs=sum(operation.macs for operation in draft.backward) if trace.mode == "train" else None,
-        backward_flops=sum(operation.flops for operation in draft.backward) if trace.mode == "train" else None,
+        backward_flops=sum(operation.flops for operation in backward) if trace.mode == "train" else None,
     )
 
 

@@ -117,7 +117,11 @@ def receptive_fields(trace: Trace) -> ReceptiveFields:
 
 
 def _calls(trace: Trace) -> Iterable[_Call]:
-    forward = (operation for operation in trace.operations if not (operation.is_backward or operation.is_free))
+    forward = (
+        operation
+        for operation in trace.operations
+        if not (operation.is_backward or operation.is_free or operation.step in trace.generating)
+    )
 
     def place(operation: Operation) -> tuple[int, int]:
         return operation.layer, -1 if trace.layers[operation.layer].is_leaf else operation.step

@@ -8,33 +8,46 @@ here.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 
+@dataclass(slots=True)
+class Origin:
+    """The layer and the forward operator that an operation belongs to.
+
+    `owners` are the layers with the parameters that the operator multiplies by, which are known once it has run.
+    """
+
+    layer: int
+    operator: str
+    owners: tuple[int, ...] = ()
+
+
 class NodeOrigins:
-    """Maps nodes of the autograd graph to their origins: the index of a layer and an operator."""
+    """Maps nodes of the autograd graph to their origins."""
 
     def __init__(self) -> None:
-        self._origins: dict[int, tuple[int, str]] = {}
-        self._expected: dict[int, tuple[int, str]] = {}
+        self._origins: dict[int, Origin] = {}
+        self._expected: dict[int, Origin] = {}
         self._visited: deque[Any] = deque()
         self._task: int | None = None
 
-    def remember(self, layer: int, operator: str) -> None:
-        """Record that the newest node was made by `operator` in `layer`, unless it has an origin already."""
+    def remember(self, origin: Origin) -> None:
+        """Record that the operator of `origin` made the newest node, unless that has an origin already."""
         # An operator that makes no node comes later than the one that made the newest.
-        self._origins.setdefault(_next_number() - 1, (layer, operator))
+        self._origins.setdefault(_next_number() - 1, origin)
 
-    def expect(self, layer: int, operator: str) -> None:
-        """Record that the next node belongs to `operator` in `layer`, unless another operator makes it.
+    def expect(self, origin: Origin) -> None:
+        """Record that the next node belongs to the operator of `origin`, unless another one makes it.
 
         An in-place operator on a view makes its node after it ran.
         """
-        self._expected[_next_number()] = (layer, operator)
+        self._expected[_next_number()] = origin
 
-    def current(self) -> tuple[int, str] | None:
+    def current(self) -> Origin | None:
         """Return the origin of the node that the backward pass is at; None outside it and for unknown nodes.
 
         The operator is empty while a checkpoint recomputes its forward: operators then have no other origin.
@@ -46,7 +59,7 @@ class NodeOrigins:
         number = node._sequence_nr()
         origin = self._origins.get(number) or self._expected.get(number)
         recomputes = torch.is_grad_enabled() or node.name() == "CheckpointFunctionBackward"
-        return (origin[0], "") if origin is not None and recomputes else origin
+        return Origin(origin.layer, "") if origin is not None and recomputes else origin
 
     def _keep(self, node: Any) -> None:
         # Not the nodes of a nested backward pass (a re-entrant checkpoint): its gradients would be copied then.

@@ -91,6 +91,9 @@ class ModuleTracker:
         ]
         self._index = {id(state.module): i for i, state in enumerate(self._modules)}
         recorder.containers = self._containers()
+        for i, state in enumerate(self._modules):
+            for owned in state.parameters:
+                recorder.storages.add_owner(owned.tensor, i)
 
     def _stand_in(self, tensor: Tensor) -> Tensor:
         """Return the tensor that replaces a parameter or buffer during the run."""

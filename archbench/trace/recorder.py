@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from archbench.trace import costs
-from archbench.trace.backward_origin import NodeOrigins
+from archbench.trace.backward_origin import NodeOrigins, Origin
 from archbench.trace.kernel_window import window_of
 from archbench.trace.pytree import map_tensors, tensors_in
 from archbench.trace.records import Operation, TensorInfo
@@ -79,7 +79,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             operator = _OPERATORS.get(func) or _describe(func)
         origin = self._origin(operator)
         if self._is_training:
-            self.nodes.remember(*origin)
+            self.nodes.remember(origin)
         kwargs = kwargs or {}
         if operator.is_composite and not operator.is_free and costs.find_rule(operator.name) is None:
             # These arrive whole in inference mode only; otherwise torch has decomposed them already.
@@ -102,10 +102,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             out = _run_without_data(func, operator, args, kwargs) if on_meta else func(*args, **kwargs)
         outputs = [out] if isinstance(out, Tensor) else list(tensors_in(out))
         step = self.next_step()
-        weights = self._track_weights(operator, numbers, outputs)
+        weights = self._track_contents(step, operator, numbers, outputs)
         self._record(step, origin, operator, args, kwargs, inputs, weights, out, outputs)
         if self._is_training and operator.mutates:
-            self.nodes.expect(*origin)
+            self.nodes.expect(origin)
         if out is NOTHING:
             return None
         return out if overwritten is None else overwritten
@@ -136,7 +136,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
     def _record(
         self,
         step: int,
-        origin: tuple[int, str],
+        origin: Origin,
         operator: _Operator,
         args: Any,
         kwargs: Any,
@@ -156,12 +156,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
                 options = {key: kwargs[key] for key in kwargs if key not in operator.out_arguments}
                 cost = rule.formula(*args, out=out, **options)
                 macs, flops = cost.macs, cost.flops
+                if macs and not origin.owners and origin.operator == operator.name:
+                    origin.owners = self._owners(operator, weights)
                 read_bytes = read_bytes if cost.read_bytes is None else cost.read_bytes
         self.operations.append(
             Operation(
                 name=operator.name,
-                origin=origin[1],
-                layer=origin[0],
+                origin=origin.operator,
+                layer=origin.layer,
+                owners=origin.owners,
                 step=step,
                 is_backward=self.is_backward,
                 inputs=read,
@@ -177,17 +180,22 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             )
         )
 
-    def _origin(self, operator: _Operator) -> tuple[int, str]:
+    def _origin(self, operator: _Operator) -> Origin:
         """Return the layer and the forward operator that the current operator belongs to."""
         if self.layers:
             # Also in backward: a checkpointed module runs its forward again there.
-            return self.layers[-1], operator.name
+            return Origin(self.layers[-1], operator.name)
         node_origin = self.nodes.current() if self.is_backward else None
         if node_origin is None:
-            return 0, operator.name
-        layer, origin = node_origin
+            return Origin(0, operator.name)
         # A checkpoint recomputes operators outside any module: they belong to the module that called it, not to a leaf.
-        return (layer, origin) if origin else (self.containers[layer], operator.name)
+        return node_origin if node_origin.operator else Origin(self.containers[node_origin.layer], operator.name)
+
+    def _owners(self, operator: _Operator, weights: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the layers that own what an operator multiplies by; those of a bias come last."""
+        bias_first = operator.name.startswith("aten.add")  # addmm and the like
+        numbers = [weight - 1 for weight in (reversed(weights) if bias_first else weights) if weight]
+        return tuple(dict.fromkeys(owner for number in numbers for owner in self.storages.owners(number)))
 
     def _note_external_tensors(self, inputs: list[Tensor], numbers: list[int]) -> None:
         """Record tensors that would get a gradient but are neither the model's parameters nor its inputs."""
@@ -195,20 +203,26 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             if tensor.requires_grad and tensor.is_leaf and self.storages.is_external(number):
                 self.external_tensors[id(tensor)] = tensor
 
-    def _track_weights(self, operator: _Operator, numbers: list[int], outputs: list[Tensor]) -> tuple[int, ...]:
+    def _track_contents(
+        self, step: int, operator: _Operator, numbers: list[int], outputs: list[Tensor]
+    ) -> tuple[int, ...]:
         """Return the storage number of each input that is a weight, 0 for the others; these numbers start at 1.
 
         A tensor computed from weights alone is a weight too; a weight that data is written to no longer is one.
+        A tensor computed without inputs, or from such tensors alone, is generated.
         """
         storages = self.storages
-        for number in numbers:
-            storages.mark_read(number)
-        weights = tuple(number + 1 if storages.is_weight(number) else 0 for number in numbers)
+        weights = storages.read(numbers, 0 if operator.is_free else step)
         from_weights_alone = bool(weights) and all(weights)
+        is_generated = operator.is_generator or all(map(storages.is_generated, numbers))
+        if is_generated:
+            storages.readers[step] = None
         for tensor in outputs:
             number = storages.see(tensor, "activation")
-            if from_weights_alone or not operator.is_free:
-                storages.set_weight(number, from_weights_alone)
+            if not operator.is_free:
+                storages.write(number, step, numbers if from_weights_alone else [], is_generated=is_generated)
+            elif from_weights_alone or is_generated:
+                storages.mark(number, is_weight=from_weights_alone, is_generated=is_generated)
         return weights
 
 
@@ -222,6 +236,7 @@ class _Operator:
     is_composite: bool
     mutates: bool
     overwrites: int
+    is_generator: bool
     out_arguments: frozenset[str]
     written_lists: tuple[int, ...]
 
@@ -244,6 +259,7 @@ def _describe(func: Any) -> _Operator:
         is_composite=func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd),
         mutates=_mutates_first(func._schema),
         overwrites=1 if name in costs.OVERWRITING else 0,
+        is_generator=name in costs.GENERATORS,
         out_arguments=frozenset(a.name for a in func._schema.arguments if a.is_out),
         written_lists=_written_lists(func._schema),
     )

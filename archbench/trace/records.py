@@ -5,6 +5,7 @@ Shapes include the batch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,9 +43,10 @@ class Operation:
 
     `layer` is the index in `Trace.layers` of the module in whose forward it ran, `step` its place in time. With
     `is_backward` it ran in the backward pass, for a call of `origin` in that module's forward; otherwise `origin` is
-    `name`. `is_free` marks views and allocations, which neither compute nor move data. `counted` is False if there is
-    no cost formula; `macs` and `flops` are then 0. `weights` has an entry for each of `inputs`: the number of the
-    storage if it holds a parameter or buffer of the model, or a tensor computed from those alone, 0 for data.
+    `name`. `owners` are the layers that own parameters which `origin` multiplies by, if that has MACs. `is_free` marks
+    views and allocations, which neither compute nor move data. `counted` is False if there is no cost formula; `macs`
+    and `flops` are then 0. `weights` has an entry for each of `inputs`: the number of the storage if it holds a
+    parameter or buffer of the model, or a tensor computed from those alone, 0 for data.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Operation:
     layer: int
     step: int
     is_backward: bool
+    owners: tuple[int, ...]
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     window: Window | None
@@ -122,10 +125,20 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the layer table: that of a module, or of an operator's calls in a module; see `archbench.trace.rows`."""
+
+    layer: int
+    operator: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """One run of a model: its modules, the operators that ran, in order, and the storages that existed.
 
-    `operations` are those of the forward and backward pass, `update` those of the `optimizer` after it, if any.
+    `operations` are those of the forward and backward pass, `update` those of the `optimizer` after it, if any. `rows`
+    has the row of each of `operations` by its step; `generating` are the steps of those that generate values for the
+    operator of another row.
     `real_data_reason` is None if the model ran on tensors without data; otherwise it is the reason why the model ran
     on real data. `saw_autocast` states that a module ran under autocast, `has_external_tensors` that the model used
     tensors which require gradients but are neither its parameters nor its inputs.
@@ -134,6 +147,8 @@ class Trace:
     layers: tuple[Layer, ...]
     operations: tuple[Operation, ...]
     update: tuple[Operation, ...]
+    rows: Mapping[int, Row]
+    generating: frozenset[int]
     storages: tuple[Storage, ...]
     inputs: tuple[TensorInfo, ...]
     mode: str
@@ -154,8 +169,12 @@ class Trace:
         return shape[0] if shape else 1
 
     def row_of(self, operation: Operation) -> str:
-        """Return the name of an operation's row in the layer table: a leaf module, or `<path>/<operator>`."""
+        """Return the name of an operation's row in the layer table: a module's path, or `<path>/<operator>`."""
+        row = self.rows[operation.step]
+        path = self.layers[row.layer].path
+        return path if row.operator is None else f"{path}/{row.operator.removeprefix('aten.')}"
+
+    def runs_in_leaf(self, operation: Operation) -> bool:
+        """Return whether an operation ran in the forward of a module without children, or belongs to its backward."""
         layer = self.layers[operation.layer]
-        if layer.is_leaf and layer.first_step is not None:
-            return layer.path
-        return f"{layer.path}/{operation.origin.removeprefix('aten.')}"
+        return layer.is_leaf and layer.first_step is not None

@@ -1,4 +1,4 @@
-"""Record when each storage was allocated and freed, and which storages hold weights.
+"""Record when each storage was allocated and freed, and what it holds: weights, generated values, or data.
 
 Tensors are views of storages, which occupy the memory. A storage is identified by the address of its C++ object while
 it is alive; a weak reference reports when it is freed, since the address may then be used again.
@@ -27,15 +27,23 @@ class _Life:
     died: int | None = None
     is_weight: bool = False
     was_read: bool = False
+    owners: tuple[int, ...] = ()
+    is_generated: bool = False
+    writer: int = 0
 
 
 class StorageLog:
-    """Records the storages of the tensors passed to `see`. `clock` returns the current step."""
+    """Records the storages of the tensors passed to `see`. `clock` returns the current step.
+
+    `readers` has the step of each operator that generated values, computed from neither data nor weights, and that of
+    the first operator which read them, None until then.
+    """
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._lives: list[_Life] = []
         self._alive: dict[int, tuple[int, Any]] = {}
+        self.readers: dict[int, int | None] = {}
 
     def see(
         self, tensor: Tensor, kind: StorageKind | None, *, is_weight: bool = False, since_start: bool = False
@@ -63,13 +71,50 @@ class StorageLog:
         number, _reference = self._alive.pop(key)
         self._lives[number].died = self._clock()
 
-    def is_weight(self, number: int) -> bool:
-        """Return whether a storage holds a parameter, a buffer, or a tensor computed from those alone."""
-        return self._lives[number].is_weight
+    def add_owner(self, tensor: Tensor, owner: int) -> None:
+        """Record that a layer owns a parameter."""
+        life = self._lives[self.see(tensor, None)]
+        life.owners = (*life.owners, owner)
 
-    def set_weight(self, number: int, is_weight: bool) -> None:
-        """Set whether a storage holds a weight or data, after an operator wrote to it."""
-        self._lives[number].is_weight = is_weight
+    def owners(self, number: int) -> tuple[int, ...]:
+        """Return the layers that own the parameter in a storage, or every parameter that it was computed from."""
+        return self._lives[number].owners
+
+    def is_generated(self, number: int) -> bool:
+        """Return whether a storage holds values that depend on neither data nor weights."""
+        return self._lives[number].is_generated
+
+    def read(self, numbers: list[int], step: int) -> tuple[int, ...]:
+        """Record that an operator reads these storages, at `step`, or 0 for a view.
+
+        Return for each its number plus 1 if it holds a weight (a parameter, a buffer, or a tensor computed from those
+        alone), otherwise 0.
+        """
+        weights = []
+        for number in numbers:
+            life = self._lives[number]
+            life.was_read = True
+            if step and life.writer:
+                self.readers[life.writer] = self.readers[life.writer] or step
+                life.writer = 0
+            weights.append(number + 1 if life.is_weight else 0)
+        return tuple(weights)
+
+    def write(self, number: int, step: int, weights: list[int], *, is_generated: bool) -> None:
+        """Record that an operator wrote to a storage; `weights` are its inputs if they are weights alone."""
+        life = self._lives[number]
+        life.is_weight = bool(weights)
+        life.is_generated = is_generated
+        life.writer = step if is_generated else 0
+        if weights and not life.owners:
+            owned = [owners for weight in weights if (owners := self._lives[weight].owners)]
+            life.owners = tuple(owner for owner in owned[0] if all(owner in o for o in owned)) if owned else ()
+
+    def mark(self, number: int, *, is_weight: bool, is_generated: bool) -> None:
+        """Record what a view or an allocation holds."""
+        life = self._lives[number]
+        life.is_weight = life.is_weight or is_weight
+        life.is_generated = life.is_generated or is_generated
 
     def was_made_in_run(self, number: int) -> bool:
         """Return whether an operator of this run allocated a storage."""
@@ -78,10 +123,6 @@ class StorageLog:
     def is_external(self, number: int) -> bool:
         """Return whether a storage was neither allocated in the run nor belongs to a stand-in."""
         return self._lives[number].kind in ("buffer", None)
-
-    def mark_read(self, number: int) -> None:
-        """Record that an operator read a tensor in this storage."""
-        self._lives[number].was_read = True
 
     def was_read(self, tensor: Tensor) -> bool:
         """Return whether an operator read a tensor in the storage of `tensor`."""

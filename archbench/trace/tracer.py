@@ -23,6 +23,7 @@ from archbench.trace.process_state import no_fake_mode, plain_kernels, restored_
 from archbench.trace.pytree import map_tensors, tensors_in
 from archbench.trace.recorder import NeedsDataError, Recorder, tensor_info, to_meta
 from archbench.trace.records import Trace
+from archbench.trace.rows import assign_rows
 
 Mode = Literal["eval", "train"]
 MODES = ("eval", "train")
@@ -189,10 +190,14 @@ def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options:
         if reason is None and isinstance(error, Exception) and is_about_missing_data(error):
             raise NeedsDataError(message_line(error)) from error
         raise tracker.failure(error) from error
+    layers, operations = tracker.layers(), tuple(recorder.operations[:num_operations])
+    rows, generating = assign_rows(layers, operations, recorder.storages.readers)
     return Trace(
-        layers=tracker.layers(),
-        operations=tuple(recorder.operations[:num_operations]),
+        layers=layers,
+        operations=operations,
         update=tuple(recorder.operations[num_operations:]),
+        rows=rows,
+        generating=generating,
         storages=recorder.storages.records(),
         inputs=tuple(map(tensor_info, tensors_in(arguments))),
         mode=options.mode,

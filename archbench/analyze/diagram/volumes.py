@@ -108,10 +108,14 @@ def _calls(rows: Sequence[LayerRow], trace: Trace) -> list[LayerRow]:
 
 def _runs(trace: Trace) -> Iterator[tuple[str, Sequence[Operation]]]:
     """Yield the consecutive operators of each leaf module call, and each operator outside leaf modules by itself."""
-    computed = (operation for operation in trace.operations if not operation.is_free and not operation.is_backward)
+    computed = (
+        operation
+        for operation in trace.operations
+        if not (operation.is_free or operation.is_backward or operation.step in trace.generating)
+    )
     for name, group in groupby(computed, key=trace.row_of):
         run = list(group)
-        yield from ((name, [operation]) for operation in run) if "/" in name else [(name, run)]
+        yield from [(name, run)] if trace.runs_in_leaf(run[0]) else ((name, [operation]) for operation in run)
 
 
 def _one_call(row: LayerRow, operations: Sequence[Operation], *, is_first: bool) -> LayerRow:

@@ -60,7 +60,7 @@ def _work(facts: LayerFacts, weights: int) -> dict[str, Value]:
 
 def flops_of(facts: LayerFacts) -> Derivation | Remark:
     """Return the FLOPs: of products by their MACs, else per output, by the operator's formula, or by operator."""
-    operations = [op for op in facts.operations if op.flops]
+    operations = [op for op in (*facts.generating, *facts.operations) if op.flops]
     counts = [(op, op.flops) for op in operations]
     several = len({op.name for op in operations}) > 1
     return (

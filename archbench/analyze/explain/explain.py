@@ -47,18 +47,22 @@ def explain(trace: Trace) -> TraceExplanation:
     """Return the derivations of each row of a trace's layer table."""
     table = layer_table(trace)
     operations: defaultdict[str, list[Operation]] = defaultdict(list)
+    generating: defaultdict[str, list[Operation]] = defaultdict(list)
     for operation in trace.operations:
-        if not (operation.is_free or operation.is_backward):
+        if operation.step in trace.generating and not operation.is_backward:
+            generating[trace.row_of(operation)].append(operation)
+        elif not (operation.is_free or operation.is_backward):
             operations[trace.row_of(operation)].append(operation)
     of_path = {layer.path: layer for layer in trace.layers}
     fields = receptive_fields(trace)
     layers = []
     for index, row in enumerate(table.rows):
         layer, own = of_path.get(row.name), operations[row.name]
-        outputs = layer.outputs if layer else own[-1].outputs if own else ()
+        outputs = own[-1].outputs if own and not trace.runs_in_leaf(own[0]) else layer.outputs if layer else ()
         facts = LayerFacts(
             row=row,
             operations=own,
+            generating=generating[row.name],
             parameters=layer.parameters if layer else (),
             earlier=table.rows[:index],
             element_bytes=outputs[0].dtype.itemsize if outputs else 0,

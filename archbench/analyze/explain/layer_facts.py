@@ -13,10 +13,14 @@ NORMS = ("aten.native_batch_norm", "aten.native_layer_norm", "aten.native_group_
 
 @dataclass(frozen=True, slots=True)
 class LayerFacts:
-    """A row of the layer table with its computing operators, its own parameters and the rows before it."""
+    """A row of the layer table with its computing operators, its own parameters and the rows before it.
+
+    `generating` are the operators that generate values, such as a mask, for the row's own.
+    """
 
     row: LayerRow
     operations: Sequence[Operation]
+    generating: Sequence[Operation]
     parameters: Sequence[Parameter]
     earlier: Sequence[LayerRow]
     element_bytes: int

@@ -19,6 +19,7 @@ from archbench.trace.costs import (  # noqa: F401  # importing the families regi
 )
 from archbench.trace.costs.registry import (
     FREE,
+    GENERATORS,
     OVERWRITING,
     Cost,
     Formula,
@@ -31,6 +32,6 @@ from archbench.trace.costs.registry import (
 from archbench.trace.costs.symbolic import Count, count
 
 __all__ = [
-    "FREE", "OVERWRITING", "Cost", "Count", "Formula", "Rule", "all_rules", "count", "find_rule", "is_view",
-    "register_cost",
+    "FREE", "GENERATORS", "OVERWRITING", "Cost", "Count", "Formula", "Rule", "all_rules", "count", "find_rule",
+    "is_view", "register_cost",
 ]  # fmt: skip

@@ -78,6 +78,16 @@ OVERWRITING = frozenset(
     )
 )  # fmt: skip
 
+# Operators that use nothing of their tensors but shape and dtype; those without tensors need no mention. `lift_fresh`
+# makes a tensor of a constant in the code.
+GENERATORS = frozenset(
+    f"aten.{name}"
+    for name in (
+        "empty_like", "full_like", "lift_fresh", "new_empty", "new_empty_strided", "new_full", "new_ones", "new_zeros",
+        "ones_like", "rand_like", "randint_like", "randn_like", "zeros_like",
+    )
+)  # fmt: skip
+
 
 def cost(*operators: str, namespace: str = "aten", is_elementwise: bool = False) -> Callable[[Formula], Formula]:
     """Register the decorated formula for operators, named without their namespace and without a trailing `_`."""

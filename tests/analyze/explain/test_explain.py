@@ -215,7 +215,7 @@ def test_a_formula_of_several_terms_is_multiplied_by_the_calls(layer, line):
     assert lines(found)["FLOPs"] == line
 
 
-def test_a_layer_whose_operators_all_ran_in_functions_around_it_is_explained():
+def test_a_projection_that_ran_in_a_function_of_its_module_is_explained_as_a_linear_layer():
     class Attends(nn.Module):
         def __init__(self):
             super().__init__()
@@ -226,9 +226,23 @@ def test_a_layer_whose_operators_all_ran_in_functions_around_it_is_explained():
 
     explanation = explained(Attends(), 1, 3, 8)
     layer = layer_of(explanation, "attention")
-    # 24·8 + 24 of the joint projection; the output's own projection has a row too. No operator has this row's bytes.
-    assert (layer.row.params, layer.row.output_bytes > 0) == (24 * 8 + 24, True)
-    assert any("follows no usual formula" in sentence for sentence in remark_sentences(layer))
+    assert_follows(layer)
+    assert lines(layer)["weights"] == "8·24 = 192"
+    assert lines(layer)["parameters"] == "192 weights + 24 biases = 216"
+    assert lines(layer)["MACs"] == "192·3 positions = 576"
+
+
+def test_the_flops_of_generated_values_are_a_term_of_their_readers():
+    class Positions(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.proj = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.proj(x + torch.arange(8.0).sin())
+
+    layer = layer_of(explained(Positions(), 1, 3, 8), "./add")
+    assert lines(layer)["FLOPs"] == "8 sin + 24 add = 32"
 
 
 def test_the_formula_of_a_rule_of_ones_own_is_shown(monkeypatch):
