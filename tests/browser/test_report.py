@@ -299,3 +299,66 @@ def test_without_scripts_the_page_says_what_is_missing(browser, report):
     assert "scripts are switched off here" in page.locator("noscript").inner_text()
     assert page.locator("#model-lenet .drawing svg").count() == 1
     context.close()
+
+
+STACK = """
+from torch import nn
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(8, 4), *(nn.Sequential(nn.Linear(4, 4), nn.ReLU()) for _ in range(3)))
+def example_inputs(batch):
+    import torch
+    return torch.randn(batch, 8)
+"""
+STACK_LAYERS = "details.model .table"
+
+
+@pytest.fixture(scope="module")
+def stack_report(tmp_path_factory):
+    """The page of a layer and three equal blocks of two layers each."""
+    folder = tmp_path_factory.mktemp("stack")
+    folder.joinpath("stack.py").write_text(STACK)
+    assert run(["report", f"{folder / 'stack.py'}:Net", "--output", str(folder / "report.html")]) == 0
+    return folder / "report.html"
+
+
+def test_repeated_blocks_are_shown_once_until_a_button_sorting_or_a_filter_asks_for_all(visit, stack_report):
+    opened = visit(stack_report)
+    place = opened.to(STACK_LAYERS)
+    folded = ["0", "1 … 3 ×3", "0", "1"]
+    every = ["0", "1.0", "1.1", "2.0", "2.1", "3.0", "3.1"]
+    assert column(opened, STACK_LAYERS, 0) == folded
+    assert "7 rows, equal blocks once" in place.inner_text()
+    blocks = place.get_by_role("button", name="All blocks")
+    blocks.click()
+    assert (column(opened, STACK_LAYERS, 0), blocks.get_attribute("aria-pressed")) == (every, "true")
+    blocks.click()
+    assert column(opened, STACK_LAYERS, 0) == folded
+    heading = place.locator("thead button", has_text="MACs")
+    heading.click()
+    assert len(column(opened, STACK_LAYERS, 0)) == 7
+    for _ in range(2):
+        heading.click()  # in the other direction, then in the order of execution
+    assert column(opened, STACK_LAYERS, 0) == folded
+    place.get_by_role("searchbox").fill("relu")
+    assert column(opened, STACK_LAYERS, 0) == ["1.1", "2.1", "3.1"]
+
+
+def test_the_sum_of_repeated_blocks_and_the_figures_of_one_are_shown(visit, stack_report):
+    opened = visit(stack_report)
+    place = opened.to(STACK_LAYERS)
+    place.get_by_role("button", name="Exact values").click()
+    heads = place.locator("thead th").all_inner_texts()
+    params = column(opened, STACK_LAYERS, heads.index("Params"))
+    assert params == ["36", "60", "20", "0"]  # 8·4 + 4, 3 blocks of 4·4 + 4
+    place.locator("tbody tr").nth(2).locator("th .why").click()
+    assert "weights = " in place.locator("tr.working").inner_text()
+
+
+def test_copying_has_every_repeated_block(visit, stack_report, tmp_path):
+    opened = visit(stack_report, permissions=["clipboard-read", "clipboard-write"])
+    opened.to(STACK_LAYERS).get_by_role("button", name="Copy as CSV").click()
+    expect(opened.page.locator("#said")).to_have_text("copied 7 rows")
+    address = f"{stack_report.parent / 'stack.py'}:Net"
+    assert run(["summary", address, "--csv", str(tmp_path / "stack.csv")]) == 0
+    assert opened.page.evaluate("navigator.clipboard.readText()") == (tmp_path / "stack.csv").read_text()

@@ -17,6 +17,7 @@ from archbench.reporting.drawings.volumes import volumes_svg
 from archbench.reporting.page.charts import model_charts
 from archbench.reporting.page.contents import ReportContents, ReportModel
 from archbench.reporting.page.payload import PageData
+from archbench.reporting.page.repeated_rows import folded_lines
 from archbench.reporting.page.workings import workings
 from archbench.reporting.table import Table
 from archbench.reporting.tables.explain import gap_sentence
@@ -85,12 +86,14 @@ def add_model(
 ) -> Section:
     """Add a model's tables, views and charts to the data, and return its section; shared tables are added before."""
     address, table = model.address, explanation.table
+    layers = _layers(summary_table(table, model=address, batch=1, mode="eval"))
+    folded = folded_lines(table, layers)
     data.add_table(
         id,
-        _layers(summary_table(table, model=address, batch=1, mode="eval")),
+        layers,
         bars=_BARS,
         hidden=_uninformative(table.rows),
-        more={"workings": workings(explanation.layers)},
+        more={"workings": workings(explanation.layers), **({"folded": folded} if folded else {})},
     )
     results = [i for i, result in enumerate(contents.results) if result.configuration.model == model.stored_name]
     among = f" among {contents.newest_of}" if contents.newest_of else ""

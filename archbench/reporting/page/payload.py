@@ -75,15 +75,16 @@ def _page_table(table: Table, bars: frozenset[str], hidden: frozenset[str]) -> d
         }
         for column in table.columns
     ]
-    totals = {} if table.totals is None else {"totals": _cells(table, table.totals)}
-    return {"columns": columns, "rows": [_cells(table, row) for row in table.rows], **totals}
+    totals = {} if table.totals is None else {"totals": page_cells(table, table.totals)}
+    return {"columns": columns, "rows": [page_cells(table, row) for row in table.rows], **totals}
 
 
 def _is_shown(column: Column, table: Table) -> bool:
     return column.priority is not None and any(table.text(column, row) for row in table.rows)
 
 
-def _cells(table: Table, row: Mapping[str, Any]) -> list[Any]:
+def page_cells(table: Table, row: Mapping[str, Any]) -> list[Any]:
+    """Return a row's cells, in the order of the table's columns."""
     return [_cell(table, column, row) for column in table.columns]
 
 

@@ -1,5 +1,6 @@
 "use strict";
-/* Tables with sorting, filtering and copying. A cell is its raw value, or [raw value, formatted text]. */
+/* Tables with sorting, filtering and copying. A cell is its raw value, or [raw value, formatted text]. In the order of
+   execution and without a filter, repeated blocks are shown once: a line of sums, and below it the rows of one block. */
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const collator = new Intl.Collator("en", { numeric: true });
@@ -44,7 +45,8 @@ function fillTable(place) {
     caption: view.caption,
     shown: columns.filter((column) => !column.hidden),
     rows: (view.rows ?? table.rows.map((_, index) => index)).map((index) => ({ index, cells: table.rows[index], opened: null })),
-    sorted: null, words: [], isExact: false, limit: someRows,
+    folded: table.folded?.map(lineOf(table)) ?? [],
+    sorted: null, words: [], isExact: false, isUnfolded: false, limit: someRows,
   };
   filled.set(place, state);
   state.largest = largestOf(state);
@@ -58,6 +60,12 @@ function fillTable(place) {
   sizes.observe(scroll);
   refresh(state);
 }
+
+/* A line is [level, name, position of its row or cells of a sum]. */
+const lineOf = (table) => ([level, label, row]) =>
+  Array.isArray(row) ? { cells: row, level, label, opened: null } : { index: row, cells: table.rows[row], level, label, opened: null };
+
+const isFolded = (state) => state.folded.length > 0 && !state.isUnfolded && !state.sorted && !state.words.length;
 
 function largestOf(state) {
   const largest = {};
@@ -102,6 +110,10 @@ function tools(state) {
     const all = button("All workings", { class: "control", "aria-pressed": "false" }, () => showWorkings(state, all));
     bar.append(all);
   }
+  if (state.folded.length) {
+    const blocks = button("All blocks", { class: "control", "aria-pressed": "false" }, () => unfold(state, blocks));
+    bar.append(blocks);
+  }
   state.more = button("Show all", { class: "control" }, () => showAll(state));
   bar.append(state.count, state.more);
   return bar;
@@ -120,9 +132,10 @@ function cellOf(state, row, column, place) {
   const element = document.createElement(place === 0 ? "th" : "td");
   if (place === 0) element.scope = "row";
   element.className = classOf(state, row, column, cell);
+  if (place === 0 && row.level) element.style.setProperty("--level", row.level);
   if (element.classList.contains("bar"))
     element.style.setProperty("--share", Number(rawOf(cell) || 0) / state.largest[column.index]);
-  const text = state.isExact && !isDoubted(cell) ? exactOf(cell) : textOf(cell);
+  const text = place === 0 && row.label ? row.label : state.isExact && !isDoubted(cell) ? exactOf(cell) : textOf(cell);
   if (!state.isExact && Array.isArray(cell) && !isDoubted(cell)) element.title = `${column.field} ${cell[0]}`;
   element.append(contentOf(state, row, column, place, text));
   return element;
@@ -131,7 +144,7 @@ function cellOf(state, row, column, place) {
 function classOf(state, row, column, cell) {
   const names = [];
   if (column.number) names.push("number");
-  if (textOf(cell).length > longName && !column.prose) names.push("long");
+  if ((row.label ?? textOf(cell)).length > longName && !column.prose) names.push("long");
   if (rawOf(cell) === 0) names.push("zero");
   if (column.prose) names.push("prose");
   if (column.bar && row.index !== undefined && hasBar(state, column, cell)) names.push("bar");
@@ -160,7 +173,7 @@ function breakable(text) {
 
 /* Show the rows that pass the filter, in the chosen order. */
 function refresh(state) {
-  const rows = state.rows.filter((row) => passes(state, row));
+  const rows = isFolded(state) ? [...state.folded] : state.rows.filter((row) => passes(state, row));
   if (state.sorted) rows.sort(comparison(state.sorted));
   state.visible = rows;
   state.body.replaceChildren(...elementsOf(state, 0, state.limit));
@@ -175,7 +188,8 @@ function elementsOf(state, first, last) {
 
 function tellCount(state) {
   const [visible, all] = [state.visible.length, state.rows.length];
-  const rows = visible === all ? `${all} ${all === 1 ? "row" : "rows"}` : `${visible} of ${all} rows`;
+  const rows = isFolded(state) ? `${all} rows, equal blocks once (×n: the sum of n; indented: one of them)`
+    : visible === all ? `${all} ${all === 1 ? "row" : "rows"}` : `${visible} of ${all} rows`;
   const isCut = state.limit < visible;
   state.count.textContent = isCut ? `${rows}, the first ${state.limit} shown` : rows;
   state.more.hidden = !isCut;
@@ -191,6 +205,12 @@ function extend(state, scroll) {
 
 function showAll(state) {
   state.limit = Infinity;
+  refresh(state);
+}
+
+function unfold(state, pressed) {
+  state.isUnfolded = !state.isUnfolded;
+  pressed.setAttribute("aria-pressed", state.isUnfolded);
   refresh(state);
 }
 
@@ -235,17 +255,18 @@ function showExact(state, pressed) {
   state.isExact = !state.isExact;
   pressed.setAttribute("aria-pressed", state.isExact);
   // Open derivations are opened again with the new rows.
-  for (const row of state.rows) row.element = row.working = null;
+  for (const row of [...state.rows, ...state.folded]) row.element = row.working = null;
   const [previous, next] = [state.foot, ...foot(state)];
   previous?.replaceWith(next);
   refresh(state);
 }
 
-/* Copy the visible rows as the CSV of the command line: every column, raw values. */
+/* Copy the rows that pass the filter as the CSV of the command line: every column, raw values. */
 async function copy(state) {
-  const records = [state.columns.map((column) => column.field), ...state.visible.map((row) => row.cells.map(exactOf))];
+  const rows = isFolded(state) ? state.rows : state.visible;
+  const records = [state.columns.map((column) => column.field), ...rows.map((row) => row.cells.map(exactOf))];
   const text = records.map((record) => record.map(quoted).join(",")).join("\n") + "\n";
-  say((await isCopied(text)) ? `copied ${state.visible.length} rows` : "the browser did not let this page copy");
+  say((await isCopied(text)) ? `copied ${rows.length} rows` : "the browser did not let this page copy");
 }
 
 function quoted(value) {

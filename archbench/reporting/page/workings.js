@@ -56,7 +56,7 @@ function closeOnEscape(event) {
   hideTip();
   const line = event.target.closest?.("tbody tr");
   const state = line && filled.get(line.closest(".table"));
-  const row = state?.rows.find((each) => each.working && [each.element, each.working].includes(line));
+  const row = state?.visible.find((each) => each.working && [each.element, each.working].includes(line));
   if (!row) return;
   const pressed = row.pressed;
   closeWorking(row);

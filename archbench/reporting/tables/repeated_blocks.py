@@ -17,10 +17,11 @@ def folded_rows(table: LayerTable) -> list[dict[str, Any]] | None:
     if len(items) == len(table.rows):
         return None
     lines = listed(items, table.rows)
-    return [{**_record(item, table), "name": f"{_INDENT * level}{name}"} for level, name, item in lines]
+    return [{**line_record(item, table), "name": f"{_INDENT * level}{name}"} for level, name, item in lines]
 
 
-def _record(item: int | Repeat, table: LayerTable) -> dict[str, Any]:
+def line_record(item: int | Repeat, table: LayerTable) -> dict[str, Any]:
+    """Return a row of the table, or the type and sums of repeated blocks, by field."""
     if not isinstance(item, Repeat):
         return as_record(table.rows[item])
     record = sums(item, table.rows)

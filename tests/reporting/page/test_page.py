@@ -234,3 +234,19 @@ def test_charts_are_in_the_data_and_described(full):
     assert len(shown) >= 5  # layers and memory of both, throughput
     assert all(attributes["aria-label"] for tag, attributes in full.elements if attributes.get("class") == "plot")
     assert set(full.data["themes"]) == {"light", "dark"}
+
+
+def test_a_layer_table_lists_repeated_blocks_once_with_their_sums():
+    blocks = [nn.Sequential(nn.Linear(4, 4), nn.ReLU()) for _ in range(3)]
+    data = Reader(report_page(report_contents(report_model("net", nn.Sequential(*blocks), (4,))))).data
+    table = data["tables"]["model-net"]
+    assert len(table["rows"]) == 6
+    (level, name, cells), *inside = table["folded"]
+    assert (level, name) == (0, "0 … 2 ×3")
+    fields = [column["field"] for column in table["columns"]]
+    assert (cells[fields.index("type")], cells[fields.index("params")]) == ("Sequential", 60)  # 3 of 4·4 + 4
+    assert inside == [[1, "0", 0], [1, "1", 1]]
+
+
+def test_a_layer_table_without_repeated_blocks_lists_its_rows(full):
+    assert "folded" not in full.data["tables"]["model-lenet"]
