@@ -17,9 +17,25 @@ from archbench.trace.optimizer_step import FORMS, STATES, Optimizer
 from archbench.trace.tracer import trace
 from tests.helpers.costs import backward_flops, cost, operations, operations_in_training
 from tests.helpers.models import Call
-from tests.trace import test_costs_of_grouped_products, test_costs_of_quantisation, test_costs_of_selection
+from tests.trace import (
+    test_costs_of_detection,
+    test_costs_of_grouped_products,
+    test_costs_of_linear_algebra,
+    test_costs_of_quantisation,
+    test_costs_of_resampling,
+    test_costs_of_selection,
+    test_costs_of_sparse_products,
+)
 
-FAMILIES = (test_costs_of_grouped_products, test_costs_of_quantisation, test_costs_of_selection)
+FAMILIES = (
+    test_costs_of_detection,
+    test_costs_of_grouped_products,
+    test_costs_of_linear_algebra,
+    test_costs_of_quantisation,
+    test_costs_of_resampling,
+    test_costs_of_selection,
+    test_costs_of_sparse_products,
+)
 
 
 CASES = {
@@ -143,6 +159,73 @@ CASES = {
         lambda q, k, v: torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v),
         [(2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 8)], 210 * 16, 2 * 210 * 16 + 6 * 210 - 2 * 30,
     ),
+    "soft margin loss": (lambda x: F.soft_margin_loss(x, torch.ones(2, 5, device="meta")), [(2, 5)], 0, 40),
+    "multi-margin loss": (
+        lambda x: F.multi_margin_loss(x, torch.zeros(2, dtype=torch.int64, device="meta")), [(2, 5)], 0, 40,
+    ),
+    "multilabel margin loss": (
+        lambda x: F.multilabel_margin_loss(x, torch.zeros(2, 5, dtype=torch.int64, device="meta")), [(2, 5)],
+        0, 4 * 2 * 25,
+    ),
+    # Targets of up to 3 labels have 7 states, at 4 times of 2 samples.
+    "connectionist temporal classification": (
+        lambda x: torch.ops.aten._ctc_loss(x, torch.ones(2, 3, dtype=torch.int64), [4, 4], [3, 2]),
+        [torch.rand(4, 2, 5)], 0, 12 * 4 * 2 * 7,
+    ),
+    # Its gradient goes over the states once more: 12 and 7, and 3 for each of 4 x 2 x 5 probabilities.
+    "gradient of connectionist temporal classification": (
+        lambda x: torch.ops.aten._ctc_loss_backward(
+            torch.ones(2), x, torch.ones(2, 3, dtype=torch.int64), [4, 4], [3, 2], torch.ones(2),
+            torch.ones(2, 4, 7), 0,
+        ),
+        [torch.rand(4, 2, 5)], 0, 19 * 4 * 2 * 7 + 3 * 40,
+    ),
+    "fractional max pooling": (
+        lambda x, s: torch.ops.aten.fractional_max_pool2d(x, [2, 2], [3, 3], s), [(1, 2, 6, 6), (1, 2, 2)],
+        0, 3 * 18,
+    ),
+    "batch norm of exported models": (
+        lambda x, m, v, w, b: torch.ops.aten._native_batch_norm_legit_no_training(x, w, b, m, v, 0.1, 1e-5),
+        [(2, 3, 4, 4), (3,), (3,), (3,), (3,)], 0, 2 * 96 + 15,
+    ),
+    "batch norm of exported models in training": (
+        lambda x, m, v, w, b: torch.ops.aten._batch_norm_with_update(x, w, b, m, v, 0.1, 1e-5),
+        [(2, 3, 4), (3,), (3,), (3,), (3,)], 0, 6 * 24 + (5 + 6) * 3,
+    ),
+    "batch norm without running statistics": (
+        lambda x, w, b: torch.ops.aten._native_batch_norm_legit.no_stats(x, w, b, True, 0.1, 1e-5),
+        [(2, 3, 4), (3,), (3,)], 0, 6 * 24 + 5 * 3,
+    ),
+    # Each of 2*5*6 outputs is 3*4 products.
+    "convolution over time": (
+        lambda x, w, b: torch.conv_tbc(x, w, b, 1), [(5, 2, 4), (3, 4, 6), (6,)], 60 * 12, 2 * 60 * 12 + 60,
+    ),
+    "distance": (lambda a, b: torch.dist(a, b), [(2, 5), (2, 5)], 0, 30),
+    "renormalising": (lambda x: x.renorm(2, 0, 1.0), [(2, 5)], 0, 30),
+    "renormalising an embedding": (
+        lambda w: F.embedding(torch.zeros(3, dtype=torch.int64, device="meta"), w.clone(), max_norm=1.0),
+        [torch.rand(10, 4)], 0, 36,
+    ),
+    "segments": (
+        lambda x: torch.segment_reduce(x, "sum", lengths=torch.tensor([2, 3]), unsafe=True), [torch.rand(5, 4)], 0, 20,
+    ),
+    "scatter_reduce": (
+        lambda x, s: x.scatter_reduce(0, torch.zeros(3, 2, dtype=torch.int64, device="meta"), s, "mean"),
+        [(4, 2), (3, 2)], 0, 6 + 8,
+    ),
+    "index_reduce": (
+        lambda x, s: x.index_reduce(0, torch.zeros(3, dtype=torch.int64, device="meta"), s, "amax"),
+        [(4, 2), (3, 2)], 0, 6,
+    ),
+    "masked index_put": (
+        lambda x, v: torch.ops.aten._unsafe_masked_index_put_accumulate(
+            x, torch.ones(3, dtype=torch.bool, device="meta"), [torch.zeros(3, dtype=torch.int64, device="meta")], v,
+        ),
+        [(4,), (3,)], 0, 3,
+    ),
+    "add and relu": (lambda a, b: torch.ops.aten._add_relu(a, b), [torch.rand(2, 5), torch.rand(2, 5)], 0, 20),
+    "polar": (torch.polar, [(5,), (5,)], 0, 20),
+    "conjugate": (lambda a: torch.conj_physical(torch.complex(a, a)), [(5,)], 0, 5),
     "moving data": (lambda x: torch.cat([x, x]).clone(), [(3,)], 0, 0),
 }  # fmt: skip
 
@@ -169,6 +252,16 @@ BACKWARD = {
     "bicubic upsampling": (lambda x: F.interpolate(x, scale_factor=2, mode="bicubic"), [(1, 1, 3, 3)], 36 * 32),
     "embedding": (
         lambda w: F.embedding(torch.zeros(3, dtype=torch.int64, device="meta"), w), [(10, 4)], 12,
+    ),
+    "embedding bag": (
+        lambda w: F.embedding_bag(torch.zeros(2, 3, dtype=torch.int64, device="meta"), w, mode="sum"), [(10, 4)], 24,
+    ),
+    # Each of 6 looked-up rows of 4 has a product with the gradient and a sum for its weight, an addition for its own.
+    "weighted embedding bag": (
+        lambda w, s: F.embedding_bag(
+            torch.zeros(2, 3, dtype=torch.int64, device="meta"), w, mode="sum", per_sample_weights=s,
+        ),
+        [(10, 4), (2, 3)], 24 * 2 + 24,
     ),
     "select": (lambda x: x[0], [(2, 5)], 0),
     "reflection padding": (lambda x: F.pad(x, (1, 1, 1, 1), mode="reflect"), [(1, 1, 3, 3)], 25 - 9),
@@ -228,6 +321,7 @@ def test_every_formula_has_a_case():
     for family in (sys.modules[__name__], *FAMILIES):
         for function, inputs, *_ in family.CASES.values():
             used.update(op.name for op in operations(function, *inputs))
+        used.update(f"aten.{operator}" for operator in getattr(family, "COMPRESSED", ()))
         for function, shapes, _ in getattr(family, "BACKWARD", {}).values():
             used.update(op.name for op in operations_in_training(function, *shapes))
     for optimizer in product(STATES, FORMS, (0.0, 0.1)):

@@ -3,8 +3,10 @@
 from archbench.trace.costs import (  # noqa: F401  # importing the families registers their rules
     attention,
     backward,
+    detection,
     elementwise,
     grouped,
+    linalg,
     losses,
     movement,
     normalisation,
@@ -13,7 +15,9 @@ from archbench.trace.costs import (  # noqa: F401  # importing the families regi
     quantized,
     recurrent,
     reductions,
+    resampling,
     selection,
+    sparse,
     transforms,
     updates,
 )

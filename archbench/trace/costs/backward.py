@@ -16,9 +16,11 @@ from archbench.trace.kernel_window import per_dimension
 @cost(
     "binary_cross_entropy_backward", "elu_backward", "gelu_backward", "glu_backward", "hardshrink_backward",
     "hardsigmoid_backward", "hardswish_backward", "hardtanh_backward", "huber_loss_backward", "leaky_relu_backward",
-    "log_sigmoid_backward", "mish_backward", "mse_loss_backward", "native_dropout_backward", "_prelu_kernel_backward",
-    "rrelu_with_noise_backward", "sigmoid_backward", "silu_backward", "smooth_l1_loss_backward", "softplus_backward",
-    "softshrink_backward", "tanh_backward", "threshold_backward", is_elementwise=True,
+    "log_sigmoid_backward", "logit_backward", "mish_backward", "mse_loss_backward", "multi_margin_loss_backward",
+    "multilabel_margin_loss_backward", "native_dropout_backward", "_prelu_kernel_backward",
+    "rrelu_with_noise_backward", "sigmoid_backward", "silu_backward", "smooth_l1_loss_backward",
+    "soft_margin_loss_backward", "softplus_backward", "softshrink_backward", "tanh_backward", "threshold_backward",
+    is_elementwise=True,
 )  # fmt: skip
 def _elementwise(*_args: Any, out: Any, **_: Any) -> Cost:
     """FLOPs: 1 per element of the result."""
@@ -27,7 +29,7 @@ def _elementwise(*_args: Any, out: Any, **_: Any) -> Cost:
 
 @cost(
     "diagonal_backward", "nll_loss2d_backward", "nll_loss_backward", "select_backward", "slice_backward",
-    "unfold_backward", "upsample_nearest1d_backward", "upsample_nearest2d_backward",
+    "unfold_backward",
 )  # fmt: skip
 def _movement(*_args: Any, out: Any, **_: Any) -> Cost:
     """FLOPs: 0, gradients are put where they belong; the bytes count."""
@@ -46,10 +48,10 @@ def _log_softmax(grad: Tensor, output: Tensor, dim: int, *_: Any, out: Tensor) -
     return Cost(flops=4 * grad.numel())
 
 
-@cost("native_batch_norm_backward")
+@cost("native_batch_norm_backward", "batch_norm_backward")
 def _batch_norm(
     grad: Tensor, x: Tensor, weight: Tensor | None, mean: Any, variance: Any, saved_mean: Any, saved_deviation: Any,
-    training: bool, eps: float, wanted: Any, *, out: Any,
+    training: bool, eps: float, wanted: Any, *_: Any, out: Any,
 ) -> Cost:  # fmt: skip
     """FLOPs: 9 per element: normalised input 2, two sums 3, gradient 4; with fixed statistics 1, and 5 for the sums."""
     if training:
@@ -90,6 +92,7 @@ def _max_pool(grad: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
 
 
 @cost("adaptive_max_pool2d_backward", "adaptive_max_pool3d_backward")
+@cost("fractional_max_pool2d_backward", "fractional_max_pool3d_backward")
 def _adaptive_max_pool(grad: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
     """FLOPs: 1 addition per gradient that is put back."""
     return Cost(flops=grad.numel())
@@ -113,22 +116,22 @@ def _adaptive_avg_pool(grad: Tensor, x: Tensor, *, out: Tensor) -> Cost:
     return Cost(flops=adaptive_elements(x, grad) + grad.numel())
 
 
-@cost("upsample_linear1d_backward", "upsample_bilinear2d_backward", "upsample_trilinear3d_backward")
-def _upsample_linear(grad: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
-    """FLOPs: 2^(d+1) per gradient: a product and an addition for each of 2^d neighbours."""
-    return Cost(flops=2 ** (grad.dim() - 1) * grad.numel())
-
-
-@cost("upsample_bicubic2d_backward")
-def _upsample_bicubic(grad: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
-    """FLOPs: 32 per gradient: a product and an addition for each of 16 neighbours."""
-    return Cost(flops=32 * grad.numel())
-
-
 @cost("embedding_dense_backward")
 def _embedding(grad: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
     """FLOPs: 1 addition per element of the gradient."""
     return Cost(flops=grad.numel() if is_floating(grad) else 0)
+
+
+@cost("_embedding_bag_backward", "_embedding_bag_dense_backward")
+def _embedding_bag(grad: Tensor, indices: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: 1 addition per looked-up element."""
+    return Cost(flops=indices.numel() * grad.shape[-1])
+
+
+@cost("_embedding_bag_per_sample_weights_backward")
+def _embedding_bag_weights(grad: Tensor, table: Tensor, indices: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: 2 per looked-up element: product and sum."""
+    return Cost(flops=2 * indices.numel() * grad.shape[-1])
 
 
 @cost("_weight_norm_interface_backward")
@@ -138,8 +141,9 @@ def _weight_norm(grad: Tensor, direction: Tensor, magnitude: Tensor, *_: Any, ou
 
 
 @cost(
-    "reflection_pad1d_backward", "reflection_pad2d_backward", "replication_pad1d_backward", "replication_pad2d_backward"
-)
+    "reflection_pad1d_backward", "reflection_pad2d_backward", "reflection_pad3d_backward",
+    "replication_pad1d_backward", "replication_pad2d_backward", "replication_pad3d_backward",
+)  # fmt: skip
 def _padding(grad: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
     """FLOPs: 1 addition per gradient of a padded element."""
     return Cost(flops=grad.numel() - out.numel())

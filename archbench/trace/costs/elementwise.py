@@ -11,14 +11,17 @@ from archbench.trace.costs.registry import Cost, cost
 
 
 @cost(
-    "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "celu", "clamp", "clamp_max",
-    "clamp_min", "cos", "cosh", "elu", "eq", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "floor", "floor_divide",
-    "fmax", "fmin", "fmod", "frac", "ge", "gelu", "glu", "gt", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
-    "heaviside", "hypot", "isinf", "isnan", "le", "leaky_relu", "lgamma", "log", "log10", "log1p", "log2",
-    "log_sigmoid_forward", "logaddexp", "logit", "lt", "maximum", "minimum", "mish", "nan_to_num", "ne", "neg", "pow",
-    "_prelu_kernel", "reciprocal", "relu", "remainder", "round", "rrelu", "rrelu_with_noise", "rsqrt", "selu", "sgn",
-    "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "softplus", "softshrink", "sqrt", "tan", "tanh", "threshold",
-    "trunc", "xlogy", is_elementwise=True
+    "abs", "acos", "acosh", "angle", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "celu", "clamp", "clamp_max",
+    "clamp_min", "copysign", "cos", "cosh", "deg2rad", "digamma", "elu", "eq", "erf", "erfc", "erfinv", "exp", "exp2",
+    "expm1", "floor", "floor_divide", "fmax", "fmin", "fmod", "frac", "frexp", "ge", "gelu", "glu", "gt", "hardshrink",
+    "hardsigmoid", "hardswish", "hardtanh", "heaviside", "hypot", "i0", "igamma", "igammac", "isinf", "isnan",
+    "isneginf", "isposinf", "ldexp", "le", "leaky_relu", "lgamma", "log", "log10", "log1p", "log2",
+    "log_sigmoid_forward", "logaddexp", "logaddexp2", "logit", "lt", "maximum", "minimum", "mish", "mvlgamma",
+    "nan_to_num", "ne", "neg", "nextafter", "polygamma", "pow", "_prelu_kernel", "rad2deg", "reciprocal", "relu",
+    "remainder", "round", "rrelu", "rrelu_with_noise", "rsqrt", "selu", "sgn", "sigmoid", "sign", "signbit", "silu",
+    "sin", "sinc", "sinh", "softplus", "softshrink", "special_entr", "special_erfcx", "special_i0e", "special_i1",
+    "special_i1e", "special_log_ndtr", "special_ndtri", "special_xlog1py", "sqrt", "tan", "tanh", "threshold", "trunc",
+    "xlogy", is_elementwise=True,
 )  # fmt: skip
 def _elementwise(*args: Any, out: Any, **_: Any) -> Cost:
     """FLOPs: 1 per element of the result (complex: 2)."""
@@ -57,3 +60,21 @@ def _fused(*_args: Any, out: Tensor, **_: Any) -> Cost:
 def _dropout(*_args: Any, out: Any, **_: Any) -> Cost:
     """FLOPs: 2 per element: the mask and the scale."""
     return Cost(flops=2 * first(out).numel())
+
+
+@cost("_add_relu", is_elementwise=True)
+def _add_relu(*_args: Any, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: 2 per element: the sum and its comparison."""
+    return Cost(flops=2 * out.numel())
+
+
+@cost("polar", is_elementwise=True)
+def _polar(*_args: Any, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: 4 per element: cosine, sine and their products with the length."""
+    return Cost(flops=4 * out.numel())
+
+
+@cost("_conj_physical", "conj_physical", is_elementwise=True)
+def _conjugate(x: Tensor, *, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: 1 per complex element: the imaginary part is negated."""
+    return Cost(flops=x.numel() if x.is_complex() else 0)

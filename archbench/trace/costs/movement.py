@@ -11,28 +11,28 @@ from archbench.trace.costs.registry import Cost, cost
 
 
 @cost(
-    "all", "any", "arange", "as_strided_scatter", "bartlett_window",
-    "bernoulli", "bincount", "binomial", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
-    "bitwise_right_shift", "bitwise_xor", "blackman_window", "block_diag", "cat", "cauchy", "channel_shuffle",
-    "_chunk_cat", "clone", "complex", "constant_pad_nd", "_convert_indices_from_coo_to_csr",
-    "_convert_indices_from_csr_to_coo", "_convert_weight_to_int4pack", "_convert_weight_to_int4pack_for_cpu", "copy",
-    "diag_embed", "diagonal_scatter", "_dyn_quant_pack_4bit_weight", "exponential", "eye", "fft_fftfreq",
-    "fft_rfftfreq", "fill", "flip", "full", "full_like", "gcd", "geometric",
-    "hamming_window", "hann_window", "im2col", "index_copy", "index_fill", "_is_all_true", "_is_any_true",
-    "_jagged_to_padded_dense_forward", "kaiser_window", "_lazy_clone", "lcm", "linspace", "log_normal", "logical_and",
-    "logical_not", "logical_or", "logical_xor", "logspace", "lu_unpack", "masked_fill", "masked_scatter",
-    "masked_scatter_backward", "masked_select", "max_unpool2d", "max_unpool3d", "multinomial", "new_full", "new_ones",
-    "new_zeros", "nonzero", "nonzero_static", "normal", "normal_functional", "ones", "ones_like",
-    "_pack_padded_sequence", "_padded_dense_to_jagged_forward", "_philox_normal", "_philox_randint", "_philox_uniform",
-    "_pin_memory", "pixel_shuffle", "pixel_unshuffle", "poisson", "put", "rand", "rand_like", "randint",
-    "randint_like", "randn", "randn_like", "random", "randperm", "range", "reflection_pad1d", "reflection_pad2d",
-    "reflection_pad3d", "repeat", "repeat_interleave", "replication_pad1d", "replication_pad2d", "replication_pad3d",
-    "roll", "rot90", "_sample_dirichlet", "scalar_tensor", "scatter", "select_scatter", "slice_scatter", "_stack",
-    "stack", "_standard_gamma", "take", "_to_dense", "to_padded_tensor", "_to_sparse", "_to_sparse_bsc",
-    "_to_sparse_bsr", "_to_sparse_csc", "_to_sparse_csr", "tril", "tril_indices", "triu", "triu_indices", "uniform",
-    "_unsafe_index", "_unsafe_masked_index", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
-    "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "where", "zero", "zeros",
-    "zeros_like",
+    "all", "any", "arange", "as_strided_scatter", "bartlett_window", "bernoulli", "bincount", "binomial",
+    "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "blackman_window", "block_diag", "cat", "cauchy", "channel_shuffle", "_chunk_cat", "clone", "complex",
+    "constant_pad_nd", "_convert_indices_from_coo_to_csr", "_convert_indices_from_csr_to_coo",
+    "_convert_weight_to_int4pack", "_convert_weight_to_int4pack_for_cpu", "copy", "count_nonzero", "diag_embed",
+    "diagonal_scatter", "_dyn_quant_pack_4bit_weight", "exponential", "eye", "fft_fftfreq", "fft_rfftfreq", "fill",
+    "flip", "full", "full_like", "gcd", "geometric", "hamming_window", "hann_window", "im2col", "index_copy",
+    "index_fill", "_is_all_true", "_is_any_true", "_jagged_to_padded_dense_forward", "kaiser_window", "_lazy_clone",
+    "lcm", "linspace", "log_normal", "logical_and", "logical_not", "logical_or", "logical_xor", "logspace",
+    "lu_unpack", "masked_fill", "masked_scatter", "masked_scatter_backward", "masked_select", "max_unpool2d",
+    "max_unpool3d", "multinomial", "new_full", "new_ones", "new_zeros", "nonzero", "nonzero_static", "normal",
+    "normal_functional", "ones", "ones_like", "_pack_padded_sequence", "_padded_dense_to_jagged_forward",
+    "_philox_normal", "_philox_randint", "_philox_uniform", "_pin_memory", "pixel_shuffle", "pixel_unshuffle",
+    "poisson", "put", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "random", "randperm",
+    "range", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "repeat", "repeat_interleave",
+    "replication_pad1d", "replication_pad2d", "replication_pad3d", "roll", "rot90", "_sample_dirichlet",
+    "scalar_tensor", "scatter", "select_scatter", "slice_scatter", "sparse_mask", "_sparse_mask_projection",
+    "_spdiags", "stack", "_stack", "_standard_gamma", "take", "_to_dense", "to_padded_tensor", "_to_sparse",
+    "_to_sparse_bsc", "_to_sparse_bsr", "_to_sparse_csc", "_to_sparse_csr", "tril", "tril_indices", "triu",
+    "triu_indices", "uniform", "_unsafe_index", "_unsafe_masked_index", "upsample_nearest1d", "upsample_nearest2d",
+    "upsample_nearest3d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d",
+    "where", "zero", "zeros", "zeros_like",
 )  # fmt: skip
 @cost("_to_copy", is_elementwise=True)
 def _movement(*_args: Any, out: Any, **_: Any) -> Cost:
@@ -54,10 +54,28 @@ def _index_put(x: Tensor, indices: Any, values: Tensor, accumulate: bool = False
     return Cost(flops=values.numel() if accumulate and is_floating(values) else 0)
 
 
+@cost("_unsafe_masked_index_put_accumulate")
+def _masked_index_put(x: Tensor, mask: Tensor, indices: Any, values: Tensor, *, out: Tensor) -> Cost:
+    """FLOPs: 1 per value."""
+    return Cost(flops=values.numel())
+
+
 @cost("scatter_add", "index_add")
 def _scatter_add(x: Tensor, dim: int, index: Tensor, source: Tensor, *_: Any, out: Any, **__: Any) -> Cost:
     """FLOPs: 1 per element added."""
     return Cost(flops=source.numel() if is_floating(source) else 0)
+
+
+@cost("scatter_reduce")
+def _scatter_reduce(x: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: 1 per element that is reduced; a mean divides each element of the result."""
+    return Cost(flops=index.numel() + (reduce == "mean") * out.numel() if is_floating(x) else 0)
+
+
+@cost("index_reduce")
+def _index_reduce(x: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: 1 per element that is reduced; a mean divides each element of the result."""
+    return Cost(flops=source.numel() + (reduce == "mean") * out.numel() if is_floating(x) else 0)
 
 
 @cost("col2im")

@@ -11,23 +11,31 @@ from archbench.trace.costs.registry import Cost, cost
 from archbench.trace.costs.symbolic import count
 
 
-@cost("native_batch_norm", "_native_batch_norm_legit")
-def _batch_norm(
-    x: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    mean: Tensor | None,
-    variance: Tensor | None,
-    training: bool,
-    *_: Any,
-    out: Any,
-) -> Cost:
+@cost("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_functional")
+def _batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, *args: Any, out: Any) -> Cost:
     """FLOPs: 2 per element and 3 per channel (5 with weight and bias); training: 4 per element and 6 per channel more.
 
     Scale gamma/sqrt(variance + eps) and shift beta - mean*scale are prepared once a channel; training also
     computes mean and variance (1 and 3 per element) and moves the running ones (3 per channel each).
     """
-    per_channel = 3 + (weight is not None) + (bias is not None) + (6 if training and mean is not None else 0)
+    *statistics, training, _momentum, _eps = args  # no statistics in the overload `no_stats`
+    return _batch_norm_cost(x, weight, bias, training, moves=bool(statistics) and statistics[0] is not None)
+
+
+@cost("_native_batch_norm_legit_no_training", "_batch_norm_no_update")
+def _fixed_batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, *_args: Any, out: Any) -> Cost:
+    """FLOPs: 2 per element and 3 per channel (5 with weight and bias)."""
+    return _batch_norm_cost(x, weight, bias, training=False, moves=False)
+
+
+@cost("_batch_norm_with_update", "_batch_norm_with_update_functional")
+def _moving_batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, *_args: Any, out: Any) -> Cost:
+    """FLOPs: 6 per element and 9 per channel (11 with weight and bias), as `native_batch_norm` in training."""
+    return _batch_norm_cost(x, weight, bias, training=True, moves=True)
+
+
+def _batch_norm_cost(x: Tensor, weight: Tensor | None, bias: Tensor | None, training: bool, moves: bool) -> Cost:
+    per_channel = 3 + (weight is not None) + (bias is not None) + (6 if training and moves else 0)
     return Cost(flops=count("{e}·{o} + {a}·{c}", e=6 if training else 2, o=x.shape, a=per_channel, c=x.shape[1]))
 
 

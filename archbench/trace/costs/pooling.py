@@ -1,4 +1,4 @@
-"""Pooling and resizing."""
+"""Pooling."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ def _max_pool2d(x: Tensor, kernel: Any, *_args: Any, out: Any, **_: Any) -> Cost
 def _max_pool3d(x: Tensor, kernel: Any, *_args: Any, out: Any, **_: Any) -> Cost:
     """FLOPs: kernel elements - 1 comparisons per output."""
     return Cost(flops=count("({k} − 1)·{o}", k=per_dimension(kernel, 3), o=out[0].shape))
+
+
+@cost("fractional_max_pool2d", "fractional_max_pool3d")
+def _fractional_max_pool(x: Tensor, kernel: Any, *_args: Any, out: Any) -> Cost:
+    """FLOPs: kernel elements - 1 comparisons per output."""
+    return Cost(flops=(prod(kernel) - 1) * out[0].numel())
 
 
 @cost("avg_pool2d")
@@ -51,18 +57,6 @@ def _adaptive_max_pool(x: Tensor, size: Any, *, out: Any) -> Cost:
     return Cost(flops=elements - out[0].numel())
 
 
-@cost("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d")
-def _upsample_linear(x: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
-    """FLOPs: 2^(d+1) - 1 per output: 2^d products of neighbours and weights, and their additions."""
-    return Cost(flops=count("{o}·{n}", o=out.shape, n=2 ** (x.dim() - 1) - 1))
-
-
-@cost("upsample_bicubic2d")
-def _upsample_bicubic(x: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
-    """FLOPs: 31 per output: 16 products and 15 additions."""
-    return Cost(flops=count("{o}·{n}", o=out.shape, n=31))
-
-
 def adaptive_elements(x: Tensor, out: Tensor) -> int:
     """Sum the window sizes: along one dimension, output i spans floor(i*in/out) to ceil((i+1)*in/out)."""
     spatial = min(x.dim() - 1, 3) if x.dim() == 5 else 2
@@ -71,10 +65,3 @@ def adaptive_elements(x: Tensor, out: Tensor) -> int:
         return count("{i}", i=x.shape)  # the windows do not overlap
     spans = (sum(-(-(i + 1) * size // n) - i * size // n for i in range(n)) for size, n in sizes)
     return prod(x.shape[:-spatial]) * prod(spans)
-
-
-@cost("grid_sampler_2d", "grid_sampler_3d")
-def _grid_sampler(x: Tensor, grid: Tensor, mode: int, *_: Any, out: Tensor) -> Cost:
-    """FLOPs: per output 2^(d+1) - 1 where linear, 31 where cubic, 0 where nearest; 3 per coordinate for the place."""
-    per_output = (2 ** (x.dim() - 1) - 1, 0, 31)[mode]
-    return Cost(flops=per_output * out.numel() + 3 * grid.numel())

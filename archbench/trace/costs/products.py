@@ -5,11 +5,13 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from archbench.trace.costs.common import product
 from archbench.trace.costs.registry import Cost, cost
-from archbench.trace.costs.symbolic import count
+from archbench.trace.costs.sparse import sparse_macs
+from archbench.trace.costs.symbolic import Count, count
 
 
 @cost("convolution")
@@ -34,14 +36,20 @@ def _convolution(
 
 @cost("mm", "bmm", "mv", "_int_mm")
 def _matmul(a: Tensor, b: Tensor, *, out: Tensor) -> Cost:
-    """MACs: rows x inner size x columns (x batch); FLOPs: 2 per MAC."""
-    return product(out, count("{o}·{n}", o=out.shape, n=a.shape[-1]))
+    """MACs: rows x inner size x columns (x batch); FLOPs: 2 per MAC. Of a sparse matrix only what is stored counts."""
+    return product(out, _macs(a, b, out))
 
 
 @cost("addmm", "addmv", "baddbmm", "_addmm_activation")
 def _add_matmul(added: Tensor, a: Tensor, b: Tensor, *, out: Tensor, **_: Any) -> Cost:
     """MACs as the product alone; FLOPs: 2 per MAC, 1 per element of the result for the addition."""
-    return product(out, count("{o}·{n}", o=out.shape, n=a.shape[-1]), out.numel())
+    return product(out, _macs(a, b, out), out.numel())
+
+
+def _macs(a: Tensor, b: Tensor, out: Tensor) -> Count:
+    if a.layout is torch.strided and b.layout is torch.strided:
+        return count("{o}·{n}", o=out.shape, n=a.shape[-1])
+    return sparse_macs(a, b)
 
 
 @cost("addbmm")
@@ -87,6 +95,12 @@ def _expanded(tensor: Tensor, dims: Any) -> list[int]:
 def _affine_grid(theta: Tensor, *_args: Any, out: Tensor) -> Cost:
     """MACs: 3 per coordinate in 2 dimensions, 4 in 3: each is a row of the matrix times a homogeneous position."""
     return product(out, count("{o}·{n}", o=out.shape, n=theta.shape[-1]))
+
+
+@cost("conv_tbc")
+def _conv_tbc(x: Tensor, weight: Tensor, bias: Tensor, *_: Any, out: Tensor) -> Cost:
+    """MACs: output elements x kernel elements x input channels; FLOPs: 2 per MAC, 1 per bias add."""
+    return product(out, count("{o}·{n}", o=out.shape, n=prod(weight.shape[:2])), out.numel())
 
 
 @cost("convolution_backward")

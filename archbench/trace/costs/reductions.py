@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from archbench.trace.costs.common import first, is_floating
 from archbench.trace.costs.registry import Cost, cost
+from archbench.trace.costs.sparse import stored
 from archbench.trace.costs.symbolic import count
 
 
@@ -29,6 +31,30 @@ def _whole(x: Tensor, *_args: Any, out: Any, **_: Any) -> Cost:
 def _extremes(x: Tensor, *_args: Any, out: Any, **_: Any) -> Cost:
     """FLOPs: 2(n - 1) comparisons per pair of results of n elements."""
     return Cost(flops=2 * (x.numel() - first(out).numel()) if is_floating(x) else 0)
+
+
+@cost("segment_reduce", "_sparse_sum", "_coalesce")
+def _segments(x: Tensor, *_args: Any, out: Any, **_: Any) -> Cost:
+    """FLOPs: 1 per element that is reduced; of a sparse tensor, per stored element."""
+    return Cost(flops=x.numel() if x.layout is torch.strided else stored(x))
+
+
+@cost("dist")
+def _distance(x: Tensor, *_args: Any, out: Tensor) -> Cost:
+    """FLOPs: 3 per element of the input: difference, power and sum, the last addition being the root."""
+    return Cost(flops=3 * x.numel())
+
+
+@cost("renorm")
+def _renorm(x: Tensor, *_args: Any, out: Tensor) -> Cost:
+    """FLOPs: 3 per element of the input: power, sum and scale."""
+    return Cost(flops=3 * x.numel())
+
+
+@cost("embedding_renorm")
+def _embedding_renorm(table: Tensor, indices: Tensor, *_args: Any, out: Tensor) -> Cost:
+    """FLOPs: 3 per element of a row that is looked up: power, sum and scale."""
+    return Cost(flops=3 * indices.numel() * table.shape[-1])
 
 
 @cost("trace")

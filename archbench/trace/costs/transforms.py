@@ -42,3 +42,21 @@ def _euclidean_distance(a: Tensor, b: Tensor, *, out: Tensor) -> Cost:
     """
     macs = out.numel() * (a.shape[-1] + 2)
     return Cost(macs, 2 * macs + out.numel() + 2 * (a.numel() + b.numel()))
+
+
+@cost("_cdist_backward")
+def _cdist_backward(grad: Tensor, a: Tensor, b: Tensor, *_args: Any, out: Tensor) -> Cost:
+    """FLOPs: 4 per distance and feature: difference, power, product with the gradient, addition."""
+    return Cost(flops=4 * grad.numel() * a.shape[-1])
+
+
+@cost("_pdist_forward")
+def _pdist(x: Tensor, *_args: Any, out: Tensor) -> Cost:
+    """FLOPs: 3 per result and feature: difference, power, addition; the last of them is the root."""
+    return Cost(flops=3 * out.numel() * x.shape[-1])
+
+
+@cost("_pdist_backward")
+def _pdist_backward(grad: Tensor, x: Tensor, *_args: Any, out: Tensor) -> Cost:
+    """FLOPs: 5 per distance and feature: difference, power, product with the gradient, an addition to both ends."""
+    return Cost(flops=5 * grad.numel() * x.shape[-1])
