@@ -18,6 +18,7 @@ from archbench.trace.tracer import trace
 from tests.helpers.costs import backward_flops, cost, operations, operations_in_training
 from tests.helpers.models import Call
 from tests.trace import (
+    test_costs_of_bitsandbytes,
     test_costs_of_detection,
     test_costs_of_grouped_products,
     test_costs_of_linear_algebra,
@@ -28,6 +29,7 @@ from tests.trace import (
 )
 
 FAMILIES = (
+    test_costs_of_bitsandbytes,
     test_costs_of_detection,
     test_costs_of_grouped_products,
     test_costs_of_linear_algebra,

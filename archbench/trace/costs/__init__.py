@@ -3,6 +3,7 @@
 from archbench.trace.costs import (  # noqa: F401  # importing the families registers their rules
     attention,
     backward,
+    bitsandbytes,
     detection,
     elementwise,
     grouped,

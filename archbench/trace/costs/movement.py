@@ -32,7 +32,7 @@ from archbench.trace.costs.registry import Cost, cost
     "_to_sparse_bsc", "_to_sparse_bsr", "_to_sparse_csc", "_to_sparse_csr", "tril", "tril_indices", "triu",
     "triu_indices", "uniform", "_unsafe_index", "_unsafe_masked_index", "upsample_nearest1d", "upsample_nearest2d",
     "upsample_nearest3d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d",
-    "where", "zero", "zeros", "zeros_like",
+    "where", "zero", "zeros", "zeros_like", "__lshift__", "__rshift__",
 )  # fmt: skip
 @cost("_to_copy", is_elementwise=True)
 def _movement(*_args: Any, out: Any, **_: Any) -> Cost:
