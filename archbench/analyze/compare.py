@@ -12,7 +12,8 @@ from archbench.analyze.shared_fields import shared_fields
 class ModelRow:
     """One row; the fields are the columns. `input_shape` is the first input, batch included.
 
-    One of the peaks is None: that of inference in mode `train`, that of training in mode `eval`.
+    One of the peaks is None: that of inference in mode `train`, that of training in mode `eval`. `active_params` is
+    None for models without experts.
     """
 
     model: str
@@ -21,6 +22,7 @@ class ModelRow:
     input_shape: tuple[int, ...]
     weight_layers: int
     params: int
+    active_params: int | None
     macs: int
     flops: int
     neurons: int

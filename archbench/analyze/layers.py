@@ -18,15 +18,18 @@ from dataclasses import dataclass, field, fields
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
+from archbench.analyze.experts.active import ActiveParams, active_params
+from archbench.analyze.other_weights import OtherWeights, other_weights
 from archbench.analyze.peak_memory import peak_bytes
 from archbench.trace.records import Layer, Operation, Parameter, Row, TensorInfo, Trace, Window
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-# Fields that are None, and not written, except in mode `train`; `peak_inference_bytes` except in mode `eval`.
+# Fields that are None, and not written, except in mode `train`; `peak_inference_bytes` except in mode `eval`,
+# `active_params` except for a mixture of experts.
 OPTIONAL_FIELDS = frozenset(
-    {"backward_macs", "backward_flops", "training_macs", "peak_inference_bytes", "peak_training_bytes"}
+    {"active_params", "backward_macs", "backward_flops", "training_macs", "peak_inference_bytes", "peak_training_bytes"}
 )
 # Totals that are sums over the rows.
 _SUMMED = (
@@ -75,7 +78,8 @@ class Totals:
 
     `training_macs` are those of forward and backward pass together, `backward_flops` those of the backward pass; both
     are None outside mode `train`. `peak_inference_bytes` is of mode `eval`, `peak_training_bytes` of `train`; see
-    `archbench.analyze.peak_memory`.
+    `archbench.analyze.peak_memory`. `active_params` are the parameters that one token of a mixture of experts uses,
+    None for other models.
     """
 
     params: int
@@ -91,6 +95,7 @@ class Totals:
     backward_flops: int | None = None
     peak_inference_bytes: int | None = None
     peak_training_bytes: int | None = None
+    active_params: int | None = None
 
     @property
     def intensity(self) -> float | None:
@@ -105,6 +110,7 @@ class LayerTable:
     `uncounted` are the calls of operators without a cost formula, `unread` the modules of which no operator read
     a parameter. `doubts` are circumstances under which figures differ from those of a real device; `report` says how.
     `parent_types` are the types of the modules with children, by path; empty in a table that was read from a file.
+    `active` and `other_weights` are None there, without experts, and without weights that are not parameters.
     """
 
     rows: tuple[LayerRow, ...] = field(repr=False)
@@ -113,6 +119,8 @@ class LayerTable:
     unread: tuple[str, ...]
     doubts: frozenset[Doubt]
     parent_types: Mapping[str, str] = field(default_factory=dict, repr=False)
+    active: ActiveParams | None = None
+    other_weights: OtherWeights | None = None
 
 
 Doubt = Literal["attention", "autocast", "no backward", "recurrence", "trainable external tensors"]
@@ -162,6 +170,7 @@ def layer_table(trace: Trace) -> LayerTable:
     rows = tuple(_row(index, draft, trace) for index, draft in enumerate(drafts))
     sums = {name: sum(getattr(row, name) for row in rows) for name in _SUMMED}
     is_training = trace.mode == "train"
+    active = active_params(trace)
     return LayerTable(
         rows=rows,
         totals=Totals(
@@ -171,6 +180,7 @@ def layer_table(trace: Trace) -> LayerTable:
             backward_flops=sum(row.backward_flops or 0 for row in rows) if is_training else None,
             peak_inference_bytes=None if is_training else peak_bytes(trace),
             peak_training_bytes=peak_bytes(trace) if is_training else None,
+            active_params=None if active is None else active.params,
         ),
         uncounted=dict(Counter(op.name for op in trace.operations if not op.counted)),
         unread=tuple(
@@ -180,6 +190,8 @@ def layer_table(trace: Trace) -> LayerTable:
         ),
         doubts=frozenset(_doubts(trace)),
         parent_types={layer.path: layer.type for layer in trace.layers if not layer.is_leaf},
+        active=active,
+        other_weights=other_weights(trace),
     )
 
 

@@ -93,7 +93,8 @@ class ModuleTracker:
         recorder.containers = self._containers()
         for i, state in enumerate(self._modules):
             for owned in state.parameters:
-                recorder.storages.add_owner(owned.tensor, i)
+                for stored in itertools.chain(inner_tensors(owned.tensor), scales(owned.tensor)):
+                    recorder.storages.add_owner(stored, i)
 
     def _stand_in(self, tensor: Tensor) -> Tensor:
         """Return the tensor that replaces a parameter or buffer during the run."""

@@ -19,7 +19,7 @@ from archbench.trace import costs
 from archbench.trace.backward_origin import NodeOrigins, Origin
 from archbench.trace.kernel_window import window_of
 from archbench.trace.pytree import map_tensors, tensors_in
-from archbench.trace.records import Operation, TensorInfo
+from archbench.trace.records import Operation, OtherWeight, TensorInfo
 from archbench.trace.shapes import NOTHING, find_shape_rule
 from archbench.trace.storages import StorageLog
 
@@ -34,8 +34,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
     `layers` is a stack of layer numbers that the caller maintains; an operation belongs to the last. While
     `is_backward` is set and the stack is empty, it belongs to the layer that ran the operator in forward. `containers`
     has for each layer its own number or, for a leaf, its parent's. `external_tensors` are neither parameters nor inputs
-    and would get gradients. With `without_data` tensors that meet one on the meta device are replaced by meta tensors,
-    and new tensors are created there; otherwise `place` returns real tensors for those that have no data.
+    and would get gradients; `other_weights` are the buffers that products multiply by, and packed weights. With
+    `without_data` tensors that meet one on the meta device are replaced by meta tensors, and new tensors are created
+    there; otherwise `place` returns real tensors for those that have no data.
     """
 
     def __init__(self, *, without_data: bool, is_training: bool, place: Callable[[Tensor], Tensor]) -> None:
@@ -48,6 +49,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self.containers: list[int] = []
         self.external_tensors: dict[int, Tensor] = {}
         self.storages = StorageLog(lambda: self.step)
+        self.other_weights: dict[tuple[str, int], OtherWeight] = {}
         self._stand_ins: dict[int, Tensor] = {}
         self._without_data = without_data
         self._is_training = is_training
@@ -158,6 +160,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
                 macs, flops = cost.macs, cost.flops
                 if macs and not origin.owners and origin.operator == operator.name:
                     origin.owners = self._owners(operator, weights)
+                    if not origin.owners:
+                        self._note_buffers(operator, origin.layer, weights, read)
+                if operator.is_quantized:
+                    self._note_packed_weights(origin.layer, args)
                 read_bytes = read_bytes if cost.read_bytes is None else cost.read_bytes
         self.operations.append(
             Operation(
@@ -196,6 +202,24 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         bias_first = operator.name.startswith("aten.add")  # addmm and the like
         numbers = [weight - 1 for weight in (reversed(weights) if bias_first else weights) if weight]
         return tuple(dict.fromkeys(owner for number in numbers for owner in self.storages.owners(number)))
+
+    def _note_buffers(
+        self, operator: _Operator, layer: int, weights: tuple[int, ...], inputs: tuple[TensorInfo, ...]
+    ) -> None:
+        """Record the buffers that a product multiplies by; what it adds or masks with is left out."""
+        if "attention" in operator.name:
+            return
+        skipped = operator.name in _SUMS
+        for info, weight in zip(inputs[skipped:], weights[skipped:], strict=True):
+            buffer = self.storages.buffer(weight - 1) if weight else None
+            if buffer is not None:
+                self.other_weights["buffer", buffer] = OtherWeight(layer, prod(info.shape))
+
+    def _note_packed_weights(self, layer: int, args: Any) -> None:
+        for packed in args:
+            if isinstance(packed, torch.ScriptObject) and hasattr(packed, "unpack"):
+                values = sum(tensor.numel() for tensor in tensors_in(packed.unpack()))
+                self.other_weights["packed", id(packed)] = OtherWeight(layer, values)
 
     def _note_external_tensors(self, inputs: list[Tensor], numbers: list[int]) -> None:
         """Record tensors that would get a gradient but are neither the model's parameters nor its inputs."""
@@ -237,11 +261,15 @@ class _Operator:
     mutates: bool
     overwrites: int
     is_generator: bool
+    is_quantized: bool
     out_arguments: frozenset[str]
     written_lists: tuple[int, ...]
 
 
 _OPERATORS: dict[Any, _Operator] = {}
+
+# Products whose first input is added to the result.
+_SUMS = frozenset(f"aten.{name}" for name in ("addbmm", "addmm", "addmv", "baddbmm"))
 
 
 @cache
@@ -260,6 +288,7 @@ def _describe(func: Any) -> _Operator:
         mutates=_mutates_first(func._schema),
         overwrites=1 if name in costs.OVERWRITING else 0,
         is_generator=name in costs.GENERATORS,
+        is_quantized=name.startswith("quantized."),
         out_arguments=frozenset(a.name for a in func._schema.arguments if a.is_out),
         written_lists=_written_lists(func._schema),
     )

@@ -84,6 +84,14 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherWeight:
+    """A weight that is not a parameter: a buffer that products of the layer multiply by, or packed weights."""
+
+    layer: int
+    numel: int
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """One module, in the order of `named_modules()`; the root's `path` is `.` and its depth 0.
 
@@ -156,6 +164,7 @@ class Trace:
     real_data_reason: str | None
     saw_autocast: bool
     has_external_tensors: bool
+    other_weights: tuple[OtherWeight, ...]
 
     def __repr__(self) -> str:
         operators, layers = len(self.operations), len(self.layers)
@@ -173,10 +182,6 @@ class Trace:
         row = self.rows[operation.step]
         path = self.layers[row.layer].path
         return path if row.operator is None else f"{path}/{row.operator.removeprefix('aten.')}"
-
-    def name_of(self, operation: Operation) -> str:
-        """Return `<path>/<operator>` of an operation: the module in which it ran, and its operator in forward."""
-        return f"{self.layers[operation.layer].path}/{operation.origin.removeprefix('aten.')}"
 
     def runs_in_leaf(self, operation: Operation) -> bool:
         """Return whether an operation ran in the forward of a module without children, or belongs to its backward."""

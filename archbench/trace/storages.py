@@ -30,6 +30,7 @@ class _Life:
     owners: tuple[int, ...] = ()
     is_generated: bool = False
     writer: int = 0
+    buffer: int | None = None
 
 
 class StorageLog:
@@ -65,6 +66,7 @@ class StorageLog:
             number = entry[0]
         if is_weight:
             self._lives[number].is_weight = True
+            self._lives[number].buffer = number if kind == "buffer" else None
         return number
 
     def _end(self, key: int, _: Any) -> None:
@@ -79,6 +81,10 @@ class StorageLog:
     def owners(self, number: int) -> tuple[int, ...]:
         """Return the layers that own the parameter in a storage, or every parameter that it was computed from."""
         return self._lives[number].owners
+
+    def buffer(self, number: int) -> int | None:
+        """Return the number of a buffer, or of the first of the buffers that a tensor was computed from alone."""
+        return self._lives[number].buffer
 
     def is_generated(self, number: int) -> bool:
         """Return whether a storage holds values that depend on neither data nor weights."""
@@ -106,6 +112,8 @@ class StorageLog:
         life.is_weight = bool(weights)
         life.is_generated = is_generated
         life.writer = step if is_generated else 0
+        buffers = [self._lives[weight].buffer for weight in weights]
+        life.buffer = None if None in buffers or not buffers else buffers[0]
         if weights and not life.owners:
             owned = [owners for weight in weights if (owners := self._lives[weight].owners)]
             life.owners = tuple(owner for owner in owned[0] if all(owner in o for o in owned)) if owned else ()

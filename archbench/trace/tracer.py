@@ -205,6 +205,7 @@ def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options:
         real_data_reason=reason,
         saw_autocast=tracker.saw_autocast,
         has_external_tensors=bool(options.external),
+        other_weights=tuple(recorder.other_weights.values()),
     )
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 import archbench
 from archbench.api.compare import compare
+from tests.helpers.experts import Block, Stacked
 
 
 def test_compare_takes_addresses_modules_and_names():
@@ -46,3 +47,13 @@ def test_compare_and_its_command_give_the_same_rows(archbench):
     code, out, _ = archbench("compare", "lenet", "alexnet", "--format", "json")
     assert code == 0
     assert json.loads(out) == json.loads(json.dumps(compare(["lenet", "alexnet"]).to_dict()))
+
+
+def test_active_parameters_are_a_column_where_a_model_has_experts():
+    models = {"dense": nn.Linear(16, 16), "mixture": Block(Stacked("gathered"))}
+    both = archbench.compare(models, torch.empty(1, 8, 16))
+    # Two of four experts of 2 x 16 x 32, a router of 4 x 16 and a layer of 16 x 16.
+    assert [row["active_params"] for row in both.to_dict()] == [None, 2 * 1024 + 64 + 256]
+    assert "Active" in str(both)
+    dense = archbench.compare({"dense": models["dense"]}, torch.empty(1, 8, 16))
+    assert "active_params" not in dense.to_dict()[0]

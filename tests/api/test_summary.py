@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import archbench
+from tests.helpers.experts import Block, Stacked
 
 CONTRACT_TOTALS = "params trainable_params param_bytes weight_layers neurons macs flops".split()
 
@@ -212,3 +213,23 @@ def test_a_note_names_what_csv_and_json_have_more_of(stack):
     alone = archbench.summarize(nn.Linear(3, 4), torch.empty(1, 3))
     assert "every row" not in str(alone)
     assert "×n" not in str(alone)
+
+
+def test_a_mixture_of_experts_has_the_parameters_that_a_token_uses(tmp_path):
+    summary = archbench.summarize(Block(Stacked("gathered")), torch.randn(1, 8, 16))
+    # Two of four experts of 2 x 16 x 32, a router of 4 x 16 and a layer of 16 x 16.
+    assert summary.to_dict()["totals"]["active_params"] == summary.totals.active_params == 2 * 1024 + 64 + 256
+    # Each of 8 tokens meets those parameters once.
+    assert summary.totals.macs == 8 * summary.totals.active_params
+    assert "Active per token: 2.368K of 4.416K parameters (2 of 4 experts)." in str(summary)
+    summary.save(tmp_path / "net.json")
+    saved = archbench.Summary.from_json(tmp_path / "net.json")
+    assert saved.totals == summary.totals
+    assert "Active per token: 2.368K of 4.416K parameters." in str(saved)
+    assert archbench.check(Block(Stacked("grouped")), torch.randn(1, 8, 16), baseline=summary, max_params=5000).rows
+
+
+def test_a_model_without_experts_has_no_active_parameters():
+    summary = archbench.summarize(nn.Linear(3, 4), torch.empty(1, 3))
+    assert "active_params" not in summary.to_dict()["totals"]
+    assert "Active" not in str(summary)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from enum import Enum
-from typing import Any, Literal
+from typing import Literal
 
 # Names of ranges, which also show in the exported trace.
 STEP = "step "
@@ -36,28 +36,20 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What time can be attributed to.
-
-    `leaves` are paths of leaf modules; `operators` and `free` are `<path>/<operator>` of operators that ran directly in
-    modules with children, `free` those that cost nothing. `rows` has the rows of an operator's calls in one step, in
-    order, where they are not its own row: a projection in an attention module, for example.
-    """
+    """What time can be attributed to: paths of leaf modules, rows of operators, and operators known to be free."""
 
     leaves: frozenset[str]
     operators: frozenset[str]
     free: frozenset[str]
-    rows: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON can hold them."""
-        names = {name: sorted(getattr(self, name)) for name in ("leaves", "operators", "free")}
-        return {**names, "rows": {name: list(rows) for name, rows in self.rows.items()}}
+    def to_json(self) -> dict[str, list[str]]:
+        """Return the names by field, as JSON can hold them."""
+        return {field.name: sorted(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Places:
+    def from_json(cls, values: Mapping[str, Iterable[str]]) -> Places:
         """Return the places that `to_json` wrote."""
-        leaves, operators, free = (frozenset(values[name]) for name in ("leaves", "operators", "free"))
-        return cls(leaves, operators, free, values["rows"])
+        return cls(**{name: frozenset(names) for name, names in values.items()})
 
 
 class Elsewhere(Enum):

@@ -10,9 +10,10 @@ from archbench.analyze.compare import ModelRow
 from archbench.analyze.layers import Doubt, LayerTable, Totals, as_record
 from archbench.reporting.table import Column, Table
 from archbench.reporting.tables.repeated_blocks import REPEATS, folded_rows
+from archbench.reporting.tables.wording import listed
 from archbench.store.records import Result
 from archbench.store.trainings import TrainingResult
-from archbench.units import format_bytes
+from archbench.units import format_bytes, format_count
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -57,6 +58,7 @@ _COMPARISON = (
     Column("input_shape", "Input", "shape", 5),
     Column("weight_layers", "Layers", "plain", 4),
     Column("params", "Params", "count", 1, compared=True),
+    Column("active_params", "Active", "count", 2),
     Column("macs", "MACs", "count", 2, compared=True),
     Column("flops", "FLOPs", "count", 8, compared=True),
     Column("neurons", "Neurons", "count", 9, compared=True),
@@ -115,10 +117,22 @@ def caveats(model: str, table: LayerTable, real_data_reason: str | None) -> tupl
         sentences.append(f"{model}: uncounted, their cost is in no figure: {calls}")
     if table.unread:
         sentences.append(f"{model}: no operator read the parameters of {', '.join(table.unread)}")
+    if table.other_weights:
+        count, users = format_count(table.other_weights.values), _abridged(table.other_weights.layers)
+        sentences.append(
+            f"{model}: {count} weights are not parameters but buffers or packed weights of {users}; "
+            "params leave them out"
+        )
     if real_data_reason:
         sentences.append(f"{model}: run on real data, because {real_data_reason}")
     sentences += [f"{model}: {_DOUBTS[doubt]}" for doubt in sorted(table.doubts)]
     return tuple(sentences)
+
+
+def _abridged(names: Sequence[str]) -> str:
+    """List the first three names, and the number of others."""
+    more = [f"{len(names) - 3} more"] if len(names) > 3 else []
+    return listed([*names[:3], *more])
 
 
 def summary_table(
@@ -136,9 +150,19 @@ def summary_table(
         totals={"name": "total", "type": layers, **as_record(totals), "intensity": totals.intensity, **backward},
         batch=batch,
         folded=folded,
-        notes=(*([] if folded is None else [REPEATS]), _peak(totals), CONVENTION),
+        notes=(*([] if folded is None else [REPEATS]), _peak(totals), _active(table) or CONVENTION),
         caveats=caveats(model, table, real_data_reason),
     )
+
+
+def _active(table: LayerTable) -> str:
+    """Return a sentence on the parameters that one token uses, empty for a model without experts."""
+    totals, active = table.totals, table.active
+    if totals.active_params is None:
+        return ""
+    experts = "" if active is None or active.chosen is None else f" ({active.chosen} of {active.experts} experts)"
+    counts = f"{format_count(totals.active_params)} of {format_count(totals.params)} parameters"
+    return f"Active per token: {counts}{experts}."
 
 
 def _peak(totals: Totals) -> str:
@@ -176,7 +200,8 @@ def comparison_table(
     `measured` are the best results by model and `trained` the accuracies; None leaves their columns out.
     """
     records = [as_record(row) for row in rows]
-    computed = [column for column in _COMPARISON if column.field in records[0]]
+    computed = [column for column in _COMPARISON if any(column.field in record for record in records)]
+    records = [{column.field: record.get(column.field) for column in computed} for record in records]
     if measured is not None:
         records = [{**record, **_measured(measured.get(record["model"]))} for record in records]
         computed += _MEASURED

@@ -1,0 +1,1 @@
+"""Mixtures of experts: which parameters one token uses."""
