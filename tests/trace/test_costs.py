@@ -422,3 +422,19 @@ def test_every_rule_is_said_in_words_and_names_an_operator_that_exists():
         assert rule.text.startswith(("MACs", "FLOPs"))
         namespace, _, name = rule.operator.partition(".")
         assert hasattr(getattr(torch.ops, namespace), name), rule.operator
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(4, 8, 3, groups=2),
+        nn.Conv2d(4, 8, 4, padding="same"),
+        nn.ConvTranspose2d(4, 6, 3, stride=2, output_padding=1),
+    ],
+)
+def test_the_convolution_of_torchscript_costs_what_the_layer_costs(layer):
+    x = torch.rand(2, 4, 9, 9)
+    traced = archbench.summarize(torch.jit.trace(layer.eval(), x), x)  # runs aten._convolution
+    eager = archbench.summarize(layer, x)
+    assert (traced.totals.macs, traced.totals.flops) == (eager.totals.macs, eager.totals.flops)
+    assert traced.uncounted == {}

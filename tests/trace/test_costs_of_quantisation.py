@@ -80,6 +80,25 @@ INT4 = torch.empty(32, 32, dtype=torch.uint8, device="meta")
 INT8 = torch.empty(32, 64, dtype=torch.int8, device="meta")
 
 
+def dynamic(layer):
+    """Return a layer whose weights are quantised."""
+    return on_values(quantize_dynamic(nn.Sequential(layer).eval(), {type(layer)}))
+
+
+SEQUENCE, SAMPLES = torch.rand(4, 5, 16), torch.rand(4, 16)
+CASES |= {
+    # Two directions of 4 gates of 8 units at 20 steps: 16 inputs and 8 units, then 16 and 8.
+    "LSTM": (
+        dynamic(nn.LSTM(16, 8, 2, bidirectional=True, batch_first=True)), [SEQUENCE],
+        20 * 2 * 32 * 48, 2 * 20 * 2 * 32 * 48 + 20 * 20 * 2 * 2 * 8,
+    ),
+    "GRU": (dynamic(nn.GRU(16, 8)), [SEQUENCE], 20 * 24 * 24, 2 * 20 * 24 * 24 + 16 * 20 * 8),
+    "LSTM cell": (dynamic(nn.LSTMCell(16, 8)), [SAMPLES], 4 * 32 * 24, 2 * 4 * 32 * 24 + 20 * 4 * 8),
+    "GRU cell": (dynamic(nn.GRUCell(16, 8)), [SAMPLES], 4 * 24 * 24, 2 * 4 * 24 * 24 + 16 * 4 * 8),
+    "RNN cell": (dynamic(nn.RNNCell(16, 8)), [SAMPLES], 4 * 8 * 24, 2 * 4 * 8 * 24 + 4 * 4 * 8),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_call_costs_what_its_arithmetic_says(name):
     function, inputs, macs, flops = CASES[name]
@@ -90,6 +109,13 @@ def test_a_packed_weight_is_read():
     (operation,) = operations(nnqd.Linear(16, 32), torch.rand(2, 16))
     # Input and bias of float32, the weight of int8.
     assert operation.read_bytes == 4 * (2 * 16 + 32) + 16 * 32
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM(16, 8, 2, bidirectional=True), nn.GRU(16, 8), nn.LSTM(16, 8)])
+def test_a_quantised_recurrent_layer_has_the_macs_of_its_original(layer):
+    quantised = quantize_dynamic(nn.Sequential(layer).eval(), {type(layer)})
+    totals = [archbench.summarize(model.eval(), SEQUENCE).totals.macs for model in (nn.Sequential(layer), quantised)]
+    assert totals[0] == totals[1] > 0
 
 
 def test_a_quantised_model_has_the_macs_of_its_original():

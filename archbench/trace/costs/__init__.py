@@ -14,6 +14,7 @@ from archbench.trace.costs import (  # noqa: F401  # importing the families regi
     pooling,
     products,
     quantized,
+    quantized_recurrent,
     recurrent,
     reductions,
     resampling,
