@@ -173,7 +173,8 @@ def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options:
             outputs = tracker.model(*positional, **keyword)
         if recorder.external_tensors and not options.external:
             raise _ExternalTensorsError(list(recorder.external_tensors.values()))
-        differentiable = [tensor for tensor in tensors_in(outputs) if tensor.requires_grad]
+        # A view of an input requires gradients also where no graph was built.
+        differentiable = [tensor for tensor in tensors_in(outputs) if is_training and tensor.requires_grad]
         del outputs
         if differentiable:
             _run_backward(differentiable, recorder, tracker.leaves() if options.external else None)

@@ -228,6 +228,7 @@ CASES = {
     "add and relu": (lambda a, b: torch.ops.aten._add_relu(a, b), [torch.rand(2, 5), torch.rand(2, 5)], 0, 20),
     "polar": (torch.polar, [(5,), (5,)], 0, 20),
     "conjugate": (lambda a: torch.conj_physical(torch.complex(a, a)), [(5,)], 0, 5),
+    "copying a view": (torch.diagonal_copy, [(3, 3)], 0, 0),
     "moving data": (lambda x: torch.cat([x, x]).clone(), [(3,)], 0, 0),
 }  # fmt: skip
 

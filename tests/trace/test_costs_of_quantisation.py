@@ -7,7 +7,8 @@ import torch
 import torch.ao.nn.quantized as nnq
 from torch import nn
 from torch.ao.nn.quantized import dynamic as nnqd
-from torch.ao.quantization import quantize_dynamic
+from torch.ao.quantization import FusedMovingAvgObsFakeQuantize, quantize_dynamic
+from torch.ao.quantization.fx import _decomposed  # noqa: F401  # registers its operators
 
 import archbench
 from tests.helpers.costs import cost, on_values, operations
@@ -55,6 +56,12 @@ CASES = {
     "concatenation": (on_quantised(lambda x: quantized.cat([x, x], 1, 0.1, 0)), [ROWS], 0, 30),
     "dequantising": (on_quantised(torch.dequantize), [ROWS], 0, 60),
     "fake quantising": (lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, 0, 255), [(5, 3)], 0, 90),
+    "decomposed quantising": (
+        on_values(lambda x: torch.ops.quantized_decomposed.quantize_per_tensor(x, 0.1, 0, 0, 255, torch.uint8)),
+        [ROWS], 0, 30,
+    ),
+    # Minimum and maximum are 2, quantising and back 6.
+    "quantisation-aware training": (on_values(lambda x: OBSERVED(x)), [ROWS], 0, 8 * 15),
     "embedding": (on_values(lambda i: EMBEDDING(i)), [torch.tensor([1, 2])], 0, 2 * 8),
     "embedding bag": (
         on_values(lambda i: EMBEDDING_BAG(i, torch.zeros(1, dtype=torch.int64))), [torch.tensor([1, 2])], 0, 3 * 8,
@@ -74,6 +81,7 @@ CASES = {
         [(5, 64)], 5 * 64 * 32, 2 * 5 * 64 * 32 + 5 * 32,
     ),
 }  # fmt: skip
+OBSERVED = FusedMovingAvgObsFakeQuantize()
 EMBEDDING, EMBEDDING_BAG = nnq.Embedding(10, 4), nnq.EmbeddingBag(10, 4)
 C, N = torch.ones(4), torch.ones(3)
 INT4 = torch.empty(32, 32, dtype=torch.uint8, device="meta")

@@ -203,6 +203,12 @@ def test_lstm_is_counted():
     assert all(parameter.was_read for layer in record.layers for parameter in layer.parameters)
 
 
+@pytest.mark.parametrize("module", [nn.Identity(), nn.Flatten()])
+def test_an_input_that_requires_gradients_makes_no_backward_pass_in_eval(module):
+    operations = trace(module, torch.empty(2, 3, 4, requires_grad=True), mode="eval").operations
+    assert not any(operation.is_backward for operation in operations)
+
+
 def test_unknown_operators_are_marked_and_their_bytes_still_counted():
     class Bessel(nn.Module):
         def forward(self, x):

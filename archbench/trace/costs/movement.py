@@ -40,6 +40,16 @@ def _movement(*_args: Any, out: Any, **_: Any) -> Cost:
     return Cost()
 
 
+@cost(
+    "alias_copy", "as_strided_copy", "detach_copy", "diagonal_copy", "expand_copy", "narrow_copy", "permute_copy",
+    "select_copy", "slice_copy", "split_copy", "split_with_sizes_copy", "squeeze_copy", "t_copy", "transpose_copy",
+    "unbind_copy", "unfold_copy", "unsqueeze_copy", "view_as_complex_copy", "view_as_real_copy", "view_copy",
+)  # fmt: skip
+def _view_copy(*_args: Any, out: Any, **_: Any) -> Cost:
+    """FLOPs: 0, a view is copied; the bytes count."""
+    return Cost()
+
+
 @cost("embedding", "index_select", "index", "gather")
 def _lookup(table: Tensor, *args: Any, out: Tensor, **_: Any) -> Cost:
     """FLOPs: 0; of the table only what is looked up is read."""

@@ -83,6 +83,19 @@ def _dequantize(x: Any, *_args: Any, out: Any, **_: Any) -> Cost:
     return Cost(flops=2 * sum(tensor.numel() for tensor in ([x] if isinstance(x, Tensor) else x)))
 
 
+@cost("quantize_per_tensor", "quantize_per_channel", "quantize_per_token", namespace="quantized_decomposed")
+@cost("dequantize_per_tensor", "dequantize_per_channel", "dequantize_per_token", namespace="quantized_decomposed")
+def _decomposed(x: Tensor, *_args: Any, out: Tensor, **_: Any) -> Cost:
+    """FLOPs: 2 per element: scale and zero point."""
+    return Cost(flops=2 * x.numel())
+
+
+@cost("_fused_moving_avg_obs_fq_helper", "_fused_moving_avg_obs_fq_helper_functional")
+def _observed_fake_quantize(x: Tensor, *_args: Any, out: Any, **_: Any) -> Cost:
+    """FLOPs: 8 per element: minimum and maximum, and 6 as for quantising and back."""
+    return Cost(flops=8 * x.numel())
+
+
 @cost(
     "fake_quantize_per_channel_affine_cachemask", "fake_quantize_per_tensor_affine_cachemask",
     "_fake_quantize_learnable_per_channel_affine", "_fake_quantize_learnable_per_tensor_affine",
