@@ -11,6 +11,7 @@ Mode = Literal["eval", "train"]
 Layout = Literal["nchw", "nhwc"]
 Algorithm = Literal["none", "sgd", "momentum", "adam", "adamw"]
 UpdateForm = Literal["foreach", "fused", "loop"]
+Attention = Literal["auto", "fused", "math"]
 
 
 def complete_model(incomplete: str) -> list[str]:
@@ -67,6 +68,10 @@ Batch = Annotated[
     typer.Option("--batch", metavar="N", help="Samples; counts are for the whole batch.", parser=parse_batch_size),
 ]
 ModeOption = Annotated[Mode, typer.Option("--mode", help="train also runs the backward pass.")]
+AttentionOption = Annotated[
+    Attention,
+    typer.Option("--attention", help="One kernel or separate products; auto: as torch runs it on the device."),
+]
 StorePath = Annotated[
     Path | None,
     typer.Option("--store", metavar="PATH", help="Store of results; default: in the user's data directory."),

@@ -29,7 +29,15 @@ if TYPE_CHECKING:
 # Fields that are None, and not written, except in mode `train`; `peak_inference_bytes` except in mode `eval`,
 # `active_params` except for a mixture of experts.
 OPTIONAL_FIELDS = frozenset(
-    {"active_params", "backward_macs", "backward_flops", "training_macs", "peak_inference_bytes", "peak_training_bytes"}
+    {
+        "active_params",
+        "backward_macs",
+        "backward_flops",
+        "training_macs",
+        "recomputed_macs",
+        "peak_inference_bytes",
+        "peak_training_bytes",
+    }
 )
 # Totals that are sums over the rows.
 _SUMMED = (
@@ -77,7 +85,8 @@ class Totals:
     """A model's sums. `weight_layers` are torch's own layers that multiply by weights, and elsewhere sets of weights.
 
     `training_macs` are those of forward and backward pass together, `backward_flops` those of the backward pass; both
-    are None outside mode `train`. `peak_inference_bytes` is of mode `eval`, `peak_training_bytes` of `train`; see
+    are None outside mode `train`, as are `recomputed_macs`, which fused kernels compute again and `training_macs` leave
+    out. `peak_inference_bytes` is of mode `eval`, `peak_training_bytes` of `train`; see
     `archbench.analyze.peak_memory`. `active_params` are the parameters that one token of a mixture of experts uses,
     None for other models.
     """
@@ -92,6 +101,7 @@ class Totals:
     read_bytes: int
     written_bytes: int
     training_macs: int | None = None
+    recomputed_macs: int | None = None
     backward_flops: int | None = None
     peak_inference_bytes: int | None = None
     peak_training_bytes: int | None = None
@@ -111,6 +121,7 @@ class LayerTable:
     a parameter. `doubts` are circumstances under which figures differ from those of a real device; `report` says how.
     `parent_types` are the types of the modules with children, by path; empty in a table that was read from a file.
     `active` and `other_weights` are None there, without experts, and without weights that are not parameters.
+    `attention_kernels` are the fused kernels that ran, `unfused_attention` why other attention was separate products.
     """
 
     rows: tuple[LayerRow, ...] = field(repr=False)
@@ -121,9 +132,11 @@ class LayerTable:
     parent_types: Mapping[str, str] = field(default_factory=dict, repr=False)
     active: ActiveParams | None = None
     other_weights: OtherWeights | None = None
+    attention_kernels: tuple[str, ...] = ()
+    unfused_attention: tuple[str, ...] = ()
 
 
-Doubt = Literal["attention", "autocast", "no backward", "recurrence", "trainable external tensors"]
+Doubt = Literal["autocast", "fused recurrence", "no backward", "recurrence", "trainable external tensors"]
 
 
 @dataclass(slots=True)
@@ -177,6 +190,7 @@ def layer_table(trace: Trace) -> LayerTable:
             **sums,
             weight_layers=sum(draft.weight_layers for draft in drafts),
             training_macs=sums["macs"] + sum(row.backward_macs or 0 for row in rows) if is_training else None,
+            recomputed_macs=sum(op.recomputed_macs for op in trace.operations) if is_training else None,
             backward_flops=sum(row.backward_flops or 0 for row in rows) if is_training else None,
             peak_inference_bytes=None if is_training else peak_bytes(trace),
             peak_training_bytes=peak_bytes(trace) if is_training else None,
@@ -192,13 +206,15 @@ def layer_table(trace: Trace) -> LayerTable:
         parent_types={layer.path: layer.type for layer in trace.layers if not layer.is_leaf},
         active=active,
         other_weights=other_weights(trace),
+        attention_kernels=trace.attention_kernels,
+        unfused_attention=trace.unfused_attention,
     )
 
 
 def _doubts(trace: Trace) -> Iterable[Doubt]:
-    if any(operation.name == "aten._safe_softmax" for operation in trace.operations):
-        yield "attention"  # what scaled_dot_product_attention, and nothing else, decomposes to
-    if any(layer.type in ("GRU", "LSTM", "RNN") and layer.is_torch_module and layer.calls for layer in trace.layers):
+    if any(operation.name == "aten._cudnn_rnn" for operation in trace.operations):
+        yield "fused recurrence"
+    elif any(layer.type in ("GRU", "LSTM", "RNN") and layer.is_torch_module and layer.calls for layer in trace.layers):
         yield "recurrence"
     if trace.saw_autocast:
         yield "autocast"

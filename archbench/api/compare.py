@@ -19,6 +19,7 @@ from archbench.models.loaded import Inputs, LoadedModel, Model, input_texts, loa
 from archbench.reporting.result import TableResult
 from archbench.reporting.table import Table
 from archbench.reporting.tables.model import comparison_table
+from archbench.trace.attention import Attention
 from archbench.trace.tracer import Mode
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def compare(
     batch: int = 1,
     mode: Mode = "eval",
     baseline: str | None = None,
+    attention: Attention = "auto",
     measured: bool = False,
     trained: bool = False,
     store: str | Path | None = None,
@@ -78,6 +80,7 @@ def compare(
         batch: The number of samples if `inputs` are not tensors.
         mode: `"train"` also counts the backward pass.
         baseline: The name of the model that ratios refer to; the first by default.
+        attention: As for `archbench.summarize`.
         measured: Add the best rate that was measured on this machine and stored.
         trained: Add the accuracy of the newest stored training of each model.
         store: Where results are stored; the user's own store by default.
@@ -88,7 +91,7 @@ def compare(
     names = [name for name, _ in named]
     if baseline is not None and baseline not in names:
         raise UsageError(f"{{baseline}} is not one of {', '.join(names)}{nearest(baseline, names)}", baseline=baseline)
-    loaded = [replace(load_model(model, inputs), name=name) for name, model in named]
+    loaded = [replace(load_model(model, inputs, attention=attention), name=name) for name, model in named]
     summaries = tuple(summary_of(model, batch, mode) for model in loaded)
     return Comparison(
         rows=tuple(map(row_of, summaries)),

@@ -17,6 +17,7 @@ from archbench.hardware.device import Device
 from archbench.models.loaded import Inputs, Model
 from archbench.reporting.record_table import RecordTable
 from archbench.reporting.tables.estimate import Assumptions, estimates_table, plans_table, roofline_table
+from archbench.trace.attention import Attention
 from archbench.trace.records import Trace
 from archbench.trace.tracer import Mode
 from archbench.units import format_measure
@@ -102,6 +103,7 @@ def estimate(
     optimizer: str = "momentum",
     optimizer_form: str = "foreach",
     checkpoint: str | None = None,
+    attention: Attention = "auto",
     require_fit: bool = True,
 ) -> Estimate:
     """Return the predicted throughput of models on devices by the roofline, one row per model, device, batch and count.
@@ -127,6 +129,7 @@ def estimate(
         optimizer: As for `archbench.memory`.
         optimizer_form: As for `archbench.memory`.
         checkpoint: As for `archbench.memory`.
+        attention: As for `archbench.memory`.
         require_fit: Raise DeviceError for a batch that does not fit in the device's memory.
 
     Raises UsageError for arguments that do not go together, DeviceError for an unknown device or a dtype that it lacks,
@@ -156,6 +159,7 @@ def estimate(
             optimizer=optimizer,
             optimizer_form=optimizer_form,
             checkpoint=checkpoint,
+            attention=attention,
         )
         for size in batches:
             predictions += _predictions(run, assumed, size, counts, global_batch is not None, workload, require_fit)

@@ -6,6 +6,7 @@ from archbench.analyze.performance.roofline import Layout
 from archbench.api.prediction import device_of, memory_limit, simulated_run
 from archbench.hardware.device import Device
 from archbench.models.loaded import Inputs, Model
+from archbench.trace.attention import Attention
 from archbench.trace.tracer import Mode
 
 
@@ -20,6 +21,7 @@ def largest_batch(
     weight_decay: float = 0.0,
     dtype: str = "fp32",
     checkpoint: str | None = None,
+    attention: Attention = "auto",
     device: str | Device | None = None,
     layout: Layout = "nchw",
 ) -> int:
@@ -35,6 +37,7 @@ def largest_batch(
         weight_decay: With `mode="train"`.
         dtype: The precision of the run.
         checkpoint: With `mode="train"`: modules that are recomputed in backward.
+        attention: `"auto"`, `"fused"` or `"math"`.
         device: A device whose workspaces and rounding are added; by default `memory`, if that is a device.
         layout: `"nchw"` or `"nhwc"`.
 
@@ -52,5 +55,6 @@ def largest_batch(
         optimizer_form=optimizer_form,
         weight_decay=weight_decay,
         checkpoint=checkpoint,
+        attention=attention,
     )
     return run.largest_batch(limit_bytes)

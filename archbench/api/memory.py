@@ -16,6 +16,7 @@ from archbench.hardware.device import Device
 from archbench.models.loaded import Inputs, Model
 from archbench.reporting.record_table import RecordTable
 from archbench.reporting.tables.memory import layer_memory_table, memory_table, timeline_table
+from archbench.trace.attention import Attention
 from archbench.trace.records import Trace
 from archbench.trace.tracer import Mode
 from archbench.units import format_bytes
@@ -66,6 +67,7 @@ def memory(
     weight_decay: float = 0.0,
     dtype: str = "fp32",
     checkpoint: str | None = None,
+    attention: Attention = "auto",
     device: str | Device | None = None,
     layout: Layout = "nchw",
     fit: int | str | Device | None = None,
@@ -83,6 +85,8 @@ def memory(
         dtype: `"fp32"`, `"tf32"`, `"bf16"`, `"fp16"`, or autocast by `"amp"` and `"amp-fp16"`.
         checkpoint: The modules that are recomputed in backward (`"layer1,layer2.*"`), or the number of segments of a
             Sequential; in training only.
+        attention: `"fused"` or `"math"`: attention always as one kernel, or as separate products; by default as torch
+            runs it on `device`, without one on an NVIDIA GPU.
         device: A device whose workspaces and rounding are added; see `archbench.devices`.
         layout: `"nchw"` or `"nhwc"`: channels first or last; matters for workspaces only.
         fit: Find the largest batch that fits, instead of `batch`: bytes, a size such as `"24GiB"`, or a device.
@@ -107,6 +111,7 @@ def memory(
             optimizer_form=optimizer_form,
             weight_decay=weight_decay,
             checkpoint=checkpoint,
+            attention=attention,
         )
         for name, model in named_models(models)
     ]

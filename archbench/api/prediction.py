@@ -15,6 +15,7 @@ from archbench.hardware.device import Device
 from archbench.hardware.find import find_device
 from archbench.models.loaded import Inputs, LoadedModel, Model, load_model
 from archbench.reporting.tables.model import caveats
+from archbench.trace.attention import Attention, DeviceKind
 from archbench.trace.optimizer_step import FORMS, STATES, Algorithm, Optimizer
 from archbench.trace.records import Trace
 from archbench.trace.tracer import Mode
@@ -100,6 +101,7 @@ def simulated_run(
     optimizer_form: str = "foreach",
     weight_decay: float = 0.0,
     checkpoint: str | None = None,
+    attention: Attention = "auto",
 ) -> SimulatedRun:
     """Return the run of a model, under `name` if one is given.
 
@@ -110,7 +112,8 @@ def simulated_run(
     if checkpoint is not None and mode != "train":
         raise UsageError("{checkpoint} requires {mode}", checkpoint=checkpoint, mode="train")
     updated_by = optimizer_of(optimizer, optimizer_form, weight_decay)
-    loaded = load_model(model, inputs, dtype=dtype, checkpoint=checkpoint)
+    kind: DeviceKind = "cpu" if device is not None and device.kind == "cpu" else "cuda"
+    loaded = load_model(model, inputs, dtype=dtype, checkpoint=checkpoint, attention=attention, device_kind=kind)
     conditions = None
     if device is not None:
         device.peak(loaded.precision.product_dtype)

@@ -99,7 +99,9 @@ def profile(
     )  # fmt: skip
     # torch's choice of the form on the device.
     optimizer = Optimizer("momentum", "loop" if configuration.kind == "cpu" else "foreach")
-    loaded = load_model(address, configuration.inputs or None, dtype=dtype)
+    loaded = load_model(
+        address, configuration.inputs or None, dtype=dtype, device_kind="cpu" if configuration.kind == "cpu" else "cuda"
+    )
     record = loaded.trace(batch, mode, optimizer)
     conditions = conditions_here(configuration)
     warn_of_load()

@@ -18,6 +18,7 @@ from archbench.models.loaded import Inputs, LoadedModel, Model, load_model
 from archbench.reporting.result import TableResult
 from archbench.reporting.table import Table
 from archbench.reporting.tables.model import caveats, summary_table
+from archbench.trace.attention import Attention
 from archbench.trace.tracer import Mode
 
 if TYPE_CHECKING:
@@ -117,7 +118,9 @@ class Summary(TableResult):
         return f"<Summary of {self.model}, {self.mode}, batch {self.batch}: {totals.params} params, {totals.macs} MACs>"
 
 
-def summarize(model: Model, inputs: Inputs = None, *, batch: int = 1, mode: Mode = "eval") -> Summary:
+def summarize(
+    model: Model, inputs: Inputs = None, *, batch: int = 1, mode: Mode = "eval", attention: Attention = "auto"
+) -> Summary:
     """Return the layer table of a model.
 
     Args:
@@ -128,11 +131,13 @@ def summarize(model: Model, inputs: Inputs = None, *, batch: int = 1, mode: Mode
         batch: The number of samples if `inputs` are not tensors.
         mode: `"train"` also runs backward, from the sum of the floating-point outputs; gradients reach every
             parameter and input that requires one.
+        attention: `"fused"` or `"math"`: scaled dot-product attention always as one kernel, or as separate products;
+            by default as torch runs it on an NVIDIA GPU in the dtype of the tensors.
 
     The model is run once, on tensors without data, and is left exactly as it was.
     Raises AddressError, InputError, or ForwardError if the model does not run on the inputs.
     """
-    return summary_of(load_model(model, inputs), batch, mode)
+    return summary_of(load_model(model, inputs, attention=attention), batch, mode)
 
 
 def summary_of(loaded: LoadedModel, batch: int, mode: Mode) -> Summary:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
-from archbench.errors import ForwardError, InputError, UsageError
+from archbench.errors import ForwardError, InputError, UsageError, choose
 from archbench.models.address import Source, find
 from archbench.models.card import Card
 from archbench.models.inputs import InputSpec, advice, specs_of
 from archbench.models.user_context import running_user_code
 from archbench.precision import Precision, find_precision
 from archbench.trace.activation_checkpointing import checkpoint_modules
+from archbench.trace.attention import Attention, DeviceKind
 from archbench.trace.copying.copier import ObjectCopier
 from archbench.trace.copying.model import without_data
 from archbench.trace.optimizer_step import Optimizer
@@ -43,6 +44,7 @@ class LoadedModel:
 
     `name` is the address, or a module's class; `source` is where an address led, None for a module of unknown origin.
     Inputs are either `tensors`, given by the caller, or made for a batch from `specs` or the source's example.
+    Attention runs as on a device of `device_kind`, unless `attention` is `fused` or `math`.
     """
 
     name: str
@@ -51,6 +53,8 @@ class LoadedModel:
     specs: Sequence[InputSpec]
     tensors: Any = field(repr=False)
     precision: Precision
+    attention: Attention = "auto"
+    device_kind: DeviceKind = "cuda"
 
     @property
     def card(self) -> Card | None:
@@ -72,9 +76,17 @@ class LoadedModel:
 
     def trace(self, batch: int = 1, mode: Mode = "eval", optimizer: Optimizer | None = MOMENTUM) -> Trace:
         """Return the trace of one batch; in training with the optimizer's update."""
-        dtype = self.precision.autocast_dtype
         return self.run(
-            lambda inputs: trace(self.model, inputs, mode=mode, optimizer=optimizer, autocast_dtype=dtype), batch
+            lambda inputs: trace(
+                self.model,
+                inputs,
+                mode=mode,
+                optimizer=optimizer,
+                autocast_dtype=self.precision.autocast_dtype,
+                attention=self.attention,
+                device_kind=self.device_kind,
+            ),
+            batch,
         )
 
     def run(self, job: Callable[[Any], Result], batch: int) -> Result:
@@ -103,7 +115,13 @@ class LoadedModel:
 
 
 def load_model(
-    model: Model, inputs: Inputs = None, *, dtype: str = "fp32", checkpoint: str | None = None
+    model: Model,
+    inputs: Inputs = None,
+    *,
+    dtype: str = "fp32",
+    checkpoint: str | None = None,
+    attention: Attention = "auto",
+    device_kind: DeviceKind = "cuda",
 ) -> LoadedModel:
     """Return a model with its inputs, in a precision, with parts of it made checkpoints if asked for.
 
@@ -112,6 +130,7 @@ def load_model(
     Raises AddressError, InputError or UsageError; TypeError for what is neither a module nor an address.
     """
     require_model(model)
+    choose("attention", attention, get_args(Attention))
     precision = find_precision(dtype)
     # No inputs are a module's when its forward takes none; an address has its usual input.
     texts, tensors = _read_inputs(None if isinstance(model, str) and inputs == () else inputs)
@@ -124,7 +143,7 @@ def load_model(
         tensors = _in_precision(tensors, precision)
     if checkpoint is not None:
         checkpoint_modules(built, checkpoint)
-    return LoadedModel(loaded.name, built, loaded.source, loaded.specs, tensors, precision)
+    return LoadedModel(loaded.name, built, loaded.source, loaded.specs, tensors, precision, attention, device_kind)
 
 
 def require_model(model: object) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from types import FunctionType
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from archbench.trace.pytree import map_tensors, tensors_in
+from archbench.trace.torch_functions import is_composite, transparent
 
 LOWER = frozenset(
     {
@@ -57,7 +57,6 @@ _PYTHON_NAMES = {
     "__rtruediv__": "reciprocal", "norm": "frobenius_norm", "cross_entropy_loss":
     "nll_loss", "gru": "gru_cell", "lstm": "lstm_cell", "rnn_relu": "rnn_relu_cell", "rnn_tanh": "rnn_tanh_cell",
 }  # fmt: skip
-_CHECKS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 
 
 @contextmanager
@@ -90,9 +89,9 @@ class _Autocast(TorchFunctionMode):
             target = self._dtype
         elif name in FULL or (name in PROMOTED and self._has_full(args)):
             target = torch.float32
-        elif isinstance(func, FunctionType) and _is_composite(func):
+        elif isinstance(func, FunctionType) and is_composite(func):
             with self:
-                return _transparent(func)(*args, **kwargs)
+                return transparent(func)(*args, **kwargs)
         else:
             return func(*args, **kwargs)
         return func(*map_tensors(args, self._caster(target)), **map_tensors(kwargs, self._caster(target)))
@@ -122,22 +121,3 @@ class _Autocast(TorchFunctionMode):
 def _names_dtype(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Return whether the caller passed the dtype of the result."""
     return any(isinstance(value, torch.dtype) for value in (*args, *kwargs.values()))
-
-
-def _is_composite(func: FunctionType) -> bool:
-    """Return whether a function is one of torch's that is composed in Python of others."""
-    checks_overrides = not set(_CHECKS).isdisjoint(func.__code__.co_names)
-    return checks_overrides and func.__module__ in ("torch.functional", "torch.nn.functional")
-
-
-@cache
-def _transparent(func: FunctionType) -> FunctionType:
-    """Return a copy of one of torch's Python functions that passes the functions it calls to this mode.
-
-    The original first checks for overrides, of which this mode is one; in the copy the check returns False.
-    """
-    no_overrides = dict.fromkeys(_CHECKS, lambda *_: False)
-    scope = {**func.__globals__, **no_overrides}
-    copied = FunctionType(func.__code__, scope, func.__name__, func.__defaults__, func.__closure__)
-    copied.__kwdefaults__ = func.__kwdefaults__
-    return copied

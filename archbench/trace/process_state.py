@@ -67,22 +67,9 @@ def _restore_settings(num_threads: int, determinism: tuple[bool, bool]) -> None:
         torch.use_deterministic_algorithms(determinism[0], warn_only=determinism[1])
 
 
-# The name of each of torch's kernels for attention, and whether it is used: only the one that is not fused.
-_ATTENTION = (("flash", False), ("mem_efficient", False), ("cudnn", False), ("math", True))
-
-
 @contextmanager
 def _plain() -> Iterator[None]:
-    # Not torch's sdpa_kernel, which must be left by the thread that entered it.
     with ExitStack() as stack:
-        attention = torch.backends.cuda
-        for name, is_used in _ATTENTION:
-            enable = getattr(attention, f"enable_{name}_sdp")
-            stack.callback(enable, getattr(attention, f"{name}_sdp_enabled")())
-            enable(is_used)
-        mha = torch.backends.mha
-        stack.callback(mha.set_fastpath_enabled, mha.get_fastpath_enabled())
-        mha.set_fastpath_enabled(False)
         for backend in (torch.backends.mkldnn, torch.backends.cudnn):
             stack.callback(setattr, backend, "enabled", backend.enabled)
             setattr(backend, "enabled", False)  # noqa: B010  # torch types it as read-only
@@ -92,7 +79,7 @@ def _plain() -> Iterator[None]:
 # Restores random states and settings of torch, and allows twice the depth of calls.
 restored_process = SharedContext(_restored)
 
-# Disables torch's fused kernels, so that layers decompose on real data as they do on the meta device.
+# Disables the libraries whose kernels join several operators, so that layers decompose on real data as on meta.
 plain_kernels = SharedContext(_plain)
 
 

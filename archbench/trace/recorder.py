@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archbench.trace import costs
+from archbench.trace import costs, kernel_shapes  # noqa: F401  # importing kernel_shapes registers its rules
 from archbench.trace.backward_origin import NodeOrigins, Origin
 from archbench.trace.kernel_window import window_of
 from archbench.trace.pytree import map_tensors, tensors_in
@@ -149,7 +149,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
     ) -> None:
         read = tuple(map(tensor_info, inputs))
         written = tuple(map(tensor_info, outputs))
-        macs = flops = read_bytes = written_bytes = 0
+        macs = flops = recomputed_macs = read_bytes = written_bytes = 0
         rule = costs.find_rule(operator.name)
         if not operator.is_free:
             written_bytes = sum(info.size_bytes for info in written) + _bytes_written_to_lists(operator, args)
@@ -157,8 +157,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             if rule is not None:
                 options = {key: kwargs[key] for key in kwargs if key not in operator.out_arguments}
                 cost = rule.formula(*args, out=out, **options)
-                macs, flops = cost.macs, cost.flops
-                if macs and not origin.owners and origin.operator == operator.name:
+                macs, flops, recomputed_macs = cost.macs, cost.flops, cost.recomputed_macs
+                if macs and not origin.owners and origin.operator == operator.origin:
                     origin.owners = self._owners(operator, weights)
                     if not origin.owners:
                         self._note_buffers(operator, origin.layer, weights, read)
@@ -183,6 +183,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
                 flops=flops,
                 read_bytes=read_bytes,
                 written_bytes=written_bytes,
+                recomputed_macs=recomputed_macs,
             )
         )
 
@@ -190,12 +191,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         """Return the layer and the forward operator that the current operator belongs to."""
         if self.layers:
             # Also in backward: a checkpointed module runs its forward again there.
-            return Origin(self.layers[-1], operator.name)
+            return Origin(self.layers[-1], operator.origin)
         node_origin = self.nodes.current() if self.is_backward else None
         if node_origin is None:
-            return Origin(0, operator.name)
+            return Origin(0, operator.origin)
         # A checkpoint recomputes operators outside any module: they belong to the module that called it, not to a leaf.
-        return node_origin if node_origin.operator else Origin(self.containers[node_origin.layer], operator.name)
+        return node_origin if node_origin.operator else Origin(self.containers[node_origin.layer], operator.origin)
 
     def _owners(self, operator: _Operator, weights: tuple[int, ...]) -> tuple[int, ...]:
         """Return the layers that own what an operator multiplies by; those of a bias come last."""
@@ -252,9 +253,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
 
 @dataclass(frozen=True, slots=True)
 class _Operator:
-    """The properties of an operator overload, which do not depend on its arguments."""
+    """The properties of an operator overload, which do not depend on its arguments.
+
+    `origin` is the name of the function that the user called, where the operator is one of several kernels for it.
+    """
 
     name: str
+    origin: str
     shape_rule: Callable[..., Any] | None
     is_free: bool
     is_composite: bool
@@ -267,6 +272,8 @@ class _Operator:
 
 
 _OPERATORS: dict[Any, _Operator] = {}
+
+_ORIGINS = {f"aten.{name}": "aten.scaled_dot_product_attention" for name in costs.ATTENTION_KERNELS}
 
 # Products whose first input is added to the result.
 _SUMS = frozenset(f"aten.{name}" for name in ("addbmm", "addmm", "addmv", "baddbmm"))
@@ -282,6 +289,7 @@ def _describe(func: Any) -> _Operator:
     name = func._schema.name.replace("::", ".")
     operator = _Operator(
         name=name,
+        origin=_ORIGINS.get(name, name),
         shape_rule=find_shape_rule(str(func)),
         is_free=name in costs.FREE or name.startswith("profiler.") or costs.is_view(func._schema),
         is_composite=func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd),

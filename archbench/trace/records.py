@@ -45,7 +45,8 @@ class Operation:
     `is_backward` it ran in the backward pass, for a call of `origin` in that module's forward; otherwise `origin` is
     `name`. `owners` are the layers that own parameters which `origin` multiplies by, if that has MACs. `is_free` marks
     views and allocations, which neither compute nor move data. `counted` is False if there is no cost formula; `macs`
-    and `flops` are then 0. `weights` has an entry for each of `inputs`: the number of the storage if it holds a
+    and `flops` are then 0. `recomputed_macs`, not part of `macs`, are those of products that a kernel computes again.
+    `weights` has an entry for each of `inputs`: the number of the storage if it holds a
     parameter or buffer of the model, or a tensor computed from those alone, 0 for data.
     """
 
@@ -65,6 +66,7 @@ class Operation:
     flops: int
     read_bytes: int
     written_bytes: int
+    recomputed_macs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,8 @@ class Trace:
     operator of another row.
     `real_data_reason` is None if the model ran on tensors without data; otherwise it is the reason why the model ran
     on real data. `saw_autocast` states that a module ran under autocast, `has_external_tensors` that the model used
-    tensors which require gradients but are neither its parameters nor its inputs.
+    tensors which require gradients but are neither its parameters nor its inputs. `attention_kernels` are the fused
+    kernels that attention ran as, `unfused_attention` what kept other calls from being fused.
     """
 
     layers: tuple[Layer, ...]
@@ -165,6 +168,8 @@ class Trace:
     saw_autocast: bool
     has_external_tensors: bool
     other_weights: tuple[OtherWeight, ...]
+    attention_kernels: tuple[str, ...] = ()
+    unfused_attention: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         operators, layers = len(self.operations), len(self.layers)

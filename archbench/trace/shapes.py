@@ -38,7 +38,9 @@ def find_shape_rule(operator: str) -> Callable[..., Any] | None:
     return _RULES.get(operator)
 
 
-def _shape_rule(*operators: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def shape_rule(*operators: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the decorated rule for overloads, named without `aten.`."""
+
     def register(rule: Callable[..., Any]) -> Callable[..., Any]:
         _RULES.update((f"aten.{operator}", rule) for operator in operators)
         return rule
@@ -60,17 +62,17 @@ def _pair(value: Any, dimensions: int) -> list[int]:
     return [value[0]] * dimensions if len(value) == 1 else list(value)
 
 
-@_shape_rule(*_UNARY)
+@shape_rule(*_UNARY)
 def _unary(x: Tensor, *_args: Any, **_: Any) -> Tensor | None:
     return _empty(x.shape, x) if _is_plain(x) else None
 
 
-@_shape_rule(*_UNARY_BACKWARD)
+@shape_rule(*_UNARY_BACKWARD)
 def _unary_backward(grad: Tensor, x: Tensor, *_args: Any, **_: Any) -> Tensor | None:
     return _empty(x.shape, x) if grad.shape == x.shape and _is_plain(grad, x) else None
 
 
-@_shape_rule(*_BINARY)
+@shape_rule(*_BINARY)
 def _binary(x: Any, y: Any, **_: Any) -> Tensor | None:
     if not isinstance(x, Tensor) or not _is_plain(x):
         return None
@@ -91,7 +93,7 @@ def _broadcast(a: Sequence[int], b: Sequence[int]) -> list[int] | None:
     return [n if m == 1 else m for m, n in pairs]
 
 
-@_shape_rule("convolution.default")
+@shape_rule("convolution.default")
 def _convolution(
     x: Tensor, w: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, _: Any, groups: int
 ) -> Tensor | None:
@@ -104,7 +106,7 @@ def _convolution(
     return _empty((x.shape[0], w.shape[0], *spatial), x)
 
 
-@_shape_rule("max_pool2d_with_indices.default")
+@shape_rule("max_pool2d_with_indices.default")
 def _max_pool2d(
     x: Tensor, kernel: Any, stride: Any = (), padding: Any = (0,), dilation: Any = (1,), ceil_mode: bool = False
 ) -> tuple[Tensor, Tensor] | None:
@@ -115,7 +117,7 @@ def _max_pool2d(
     return _empty(shape, x), torch.empty(shape, dtype=torch.int64, device="meta")
 
 
-@_shape_rule("avg_pool2d.default")
+@shape_rule("avg_pool2d.default")
 def _avg_pool2d(
     x: Tensor, kernel: Any, stride: Any = (), padding: Any = (0,), ceil_mode: bool = False, *_: Any
 ) -> Tensor | None:
@@ -123,7 +125,7 @@ def _avg_pool2d(
     return None if spatial is None else _empty((*x.shape[:2], *spatial), x)
 
 
-@_shape_rule("avg_pool3d.default")
+@shape_rule("avg_pool3d.default")
 def _avg_pool3d(
     x: Tensor, kernel: Any, stride: Any = (), padding: Any = (0,), ceil_mode: bool = False, *_: Any
 ) -> Tensor | None:
@@ -161,26 +163,26 @@ def _slide(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, dim
     return result if min(result, default=0) > 0 else None
 
 
-@_shape_rule("addmm.default")
+@shape_rule("addmm.default")
 def _addmm(bias: Tensor, a: Tensor, b: Tensor, **_: Any) -> Tensor | None:
     fits = a.dim() == b.dim() == 2 and a.shape[1] == b.shape[0] and bias.shape == b.shape[1:]
     same = a.dtype is b.dtype is bias.dtype and a.dtype.is_floating_point
     return _empty((a.shape[0], b.shape[1]), a) if fits and same else None
 
 
-@_shape_rule("mm.default")
+@shape_rule("mm.default")
 def _mm(a: Tensor, b: Tensor) -> Tensor | None:
     fits = a.dim() == b.dim() == 2 and a.shape[1] == b.shape[0]
     return _empty((a.shape[0], b.shape[1]), a) if fits and a.dtype is b.dtype else None
 
 
-@_shape_rule("bmm.default")
+@shape_rule("bmm.default")
 def _bmm(a: Tensor, b: Tensor) -> Tensor | None:
     fits = a.dim() == b.dim() == 3 and a.shape[0] == b.shape[0] and a.shape[2] == b.shape[1]
     return _empty((a.shape[0], a.shape[1], b.shape[2]), a) if fits and a.dtype is b.dtype else None
 
 
-@_shape_rule("native_batch_norm.default")
+@shape_rule("native_batch_norm.default")
 def _batch_norm(
     x: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, training: bool, *_: Any
 ) -> tuple[Tensor, Tensor, Tensor] | None:
@@ -193,7 +195,7 @@ def _batch_norm(
     return _empty(x.shape, x), _empty((saved,), x), _empty((saved,), x)
 
 
-@_shape_rule("native_layer_norm.default")
+@shape_rule("native_layer_norm.default")
 def _layer_norm(x: Tensor, shape: Any, weight: Any, bias: Any, _: float) -> tuple[Tensor, Tensor, Tensor] | None:
     kept = x.dim() - len(shape)
     if not _is_plain(x) or x.dtype not in _FULL_PRECISION or tuple(x.shape[kept:]) != tuple(shape):
@@ -204,12 +206,12 @@ def _layer_norm(x: Tensor, shape: Any, weight: Any, bias: Any, _: float) -> tupl
     return _empty(x.shape, x), _empty(statistics, x), _empty(statistics, x)
 
 
-@_shape_rule("_softmax.default")
+@shape_rule("_softmax.default")
 def _softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor | None:
     return _empty(x.shape, x) if _is_plain(x) and not half_to_float and -x.dim() <= dim < x.dim() else None
 
 
-@_shape_rule("cat.default")
+@shape_rule("cat.default")
 def _cat(tensors: list[Tensor], dim: int = 0) -> Tensor | None:
     first = tensors[0] if tensors else None
     if first is None or not _is_plain(*tensors) or not -first.dim() <= dim < first.dim():
@@ -221,7 +223,7 @@ def _cat(tensors: list[Tensor], dim: int = 0) -> Tensor | None:
     return _empty((*first.shape[:dim], sum(t.shape[dim] for t in tensors), *first.shape[dim + 1 :]), first)
 
 
-@_shape_rule("mean.dim", "sum.dim_IntList")
+@shape_rule("mean.dim", "sum.dim_IntList")
 def _reduce(x: Tensor, dims: Any, keepdim: bool = False, *, dtype: Any = None) -> Tensor | None:
     if not dims or dtype is not None or not _is_plain(x) or not all(-x.dim() <= d < x.dim() for d in dims):
         return None
@@ -239,29 +241,29 @@ _IN_PLACE_LISTS = (
 _IN_PLACE = ("add_.Tensor", "addcdiv_.default", "addcmul_.default", "lerp_.Scalar", "mul_.Tensor")
 
 
-@_shape_rule(*(f"_foreach_{name}" for name in _FOREACH))
+@shape_rule(*(f"_foreach_{name}" for name in _FOREACH))
 def _foreach(tensors: list[Tensor], *_args: Any, **_: Any) -> list[Tensor] | None:
     return [_empty(x.shape, x) for x in tensors] if _is_plain(*tensors) else None
 
 
-@_shape_rule("_fused_adam_.default", "_fused_adamw_.default", "_fused_sgd_.default")
+@shape_rule("_fused_adam_.default", "_fused_adamw_.default", "_fused_sgd_.default")
 def _fused_update(*_args: Any, **_: Any) -> tuple[()]:
     return NOTHING  # called by torch's optimizers only, which have checked and grouped the tensors
 
 
-@_shape_rule(*_IN_PLACE_LISTS)
+@shape_rule(*_IN_PLACE_LISTS)
 def _in_place_lists(tensors: list[Tensor], *args: Any, **_: Any) -> tuple[()] | None:
     lists = [tensors, *(arg for arg in args if isinstance(arg, list) and arg and isinstance(arg[0], Tensor))]
     agree = all(len({x.shape for x in pair}) == 1 for pair in zip(*lists, strict=True))
     return NOTHING if agree and all(map(_is_plain, tensors)) else None
 
 
-@_shape_rule(*_IN_PLACE)
+@shape_rule(*_IN_PLACE)
 def _in_place(x: Tensor, *args: Any, **_: Any) -> Tensor | None:
     return x if all(not isinstance(y, Tensor) or (y.shape == x.shape and _is_plain(x, y)) for y in args) else None
 
 
-@_shape_rule("_to_copy.default")
+@shape_rule("_to_copy.default")
 def _to_copy(x: Tensor, *, dtype: Any = None, **options: Any) -> Tensor | None:
     plain = x.is_contiguous() and dtype is not None and all(value is None for value in options.values())
     return torch.empty(x.shape, dtype=dtype, device="meta") if plain else None

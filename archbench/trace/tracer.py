@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from archbench.errors import InputError, UsageError, choose
+from archbench.trace.attention import Attention, AttentionKernels, DeviceKind
 from archbench.trace.autocast import autocast
 from archbench.trace.copying.model import prepared, submodules
+from archbench.trace.device_kernels import DeviceKernels
 from archbench.trace.materialize import Materialiser
 from archbench.trace.meta_build import is_about_missing_data
 from archbench.trace.module_tracker import ModuleTracker, message_line
@@ -41,6 +43,8 @@ class _Options:
     optimizer: Optimizer | None
     autocast_dtype: torch.dtype | None
     may_use_data: bool
+    attention: Attention
+    device_kind: DeviceKind
     external: tuple[Tensor, ...] = ()
 
 
@@ -52,12 +56,15 @@ def trace(
     optimizer: Optimizer | None = MOMENTUM,
     autocast_dtype: torch.dtype | None = None,
     may_use_data: bool = True,
+    attention: Attention = "auto",
+    device_kind: DeviceKind = "cuda",
 ) -> Trace:
     """Return the record of a forward pass of `model` on `inputs`; in mode `train` that of a training step.
 
     A training step includes the backward pass from the sum of all floating-point outputs, which gives a gradient to
     every parameter and input that requires one, and the update by `optimizer`, unless it is None. With
-    `autocast_dtype` the forward pass runs under autocast in that dtype, as on a GPU.
+    `autocast_dtype` the forward pass runs under autocast in that dtype, as on a GPU. Attention is one fused kernel
+    where torch would fuse it on a device of `device_kind`, unless `attention` says `fused` or `math`.
 
     `inputs` is a tensor, a tuple of positional or a dict of keyword arguments, with the batch; only their shapes and
     dtypes are used. If the model cannot run without data (its control flow reads values, or an operator has no meta
@@ -72,7 +79,7 @@ def trace(
     _refuse_layouts(inputs)
     if mode == "train":
         _refuse_frozen_script(model)
-    options = _Options(mode, optimizer, autocast_dtype, may_use_data)
+    options = _Options(mode, optimizer, autocast_dtype, may_use_data, attention, device_kind)
     try:
         return _trace(model, inputs, options)
     except _ExternalTensorsError as error:
@@ -168,8 +175,12 @@ def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options:
     is_training = options.mode == "train"
     positional, keyword = _split(arguments)
     num_operations = 0
+    attention = AttentionKernels(options.attention, options.device_kind)
     try:
-        with torch.set_grad_enabled(is_training), recorder, _frozen(options), autocast(options.autocast_dtype):
+        with (
+            torch.set_grad_enabled(is_training), recorder, _frozen(options), DeviceKernels(attention),
+            autocast(options.autocast_dtype),
+        ):  # fmt: skip
             outputs = tracker.model(*positional, **keyword)
         if recorder.external_tensors and not options.external:
             raise _ExternalTensorsError(list(recorder.external_tensors.values()))
@@ -207,6 +218,8 @@ def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options:
         saw_autocast=tracker.saw_autocast,
         has_external_tensors=bool(options.external),
         other_weights=tuple(recorder.other_weights.values()),
+        attention_kernels=tuple(sorted(attention.log.kernels)),
+        unfused_attention=tuple(sorted(attention.log.unfused)),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import archbench
-from cli.options import Batch, Inputs, Models, ModeOption, StorePath
+from cli.options import AttentionOption, Batch, Inputs, Models, ModeOption, StorePath
 from cli.output import Destination, output_options
 
 Measured = Annotated[bool, typer.Option("--measured", help="Add the best rate measured on this machine.")]
@@ -22,6 +22,7 @@ def compare(
     batch: Batch = 1,
     mode: ModeOption = "eval",
     baseline: Baseline = None,
+    attention: AttentionOption = "auto",
     measured: Measured = False,
     trained: Trained = False,
     store: StorePath = None,
@@ -35,6 +36,14 @@ def compare(
     Example: archbench compare alexnet zfnet vgg16 --csv compare.csv
     """
     comparison = archbench.compare(
-        models, input, batch=batch, mode=mode, baseline=baseline, measured=measured, trained=trained, store=store
+        models,
+        input,
+        batch=batch,
+        mode=mode,
+        baseline=baseline,
+        attention=attention,
+        measured=measured,
+        trained=trained,
+        store=store,
     )
     target.deliver(comparison)

@@ -6,6 +6,7 @@ import archbench
 from archbench.units import parse_range
 from cli import predict_options as options
 from cli.options import (
+    AttentionOption,
     Batches,
     Checkpoint,
     Dtype,
@@ -33,6 +34,7 @@ def estimate(
     optimizer: OptimizerOption = "momentum",
     optimizer_form: UpdateFormOption = "foreach",
     checkpoint: Checkpoint = None,
+    attention: AttentionOption = "auto",
     devices: options.Count = "1",
     global_batch: options.GlobalBatch = None,
     interconnect: options.Interconnect = None,
@@ -69,6 +71,7 @@ def estimate(
         optimizer=optimizer,
         optimizer_form=optimizer_form,
         checkpoint=checkpoint,
+        attention=attention,
         require_fit=not (layers or plans),
     )
     target.deliver(result.layers if layers else result.plans if plans else result)

@@ -6,6 +6,7 @@ import archbench
 from archbench.errors import UsageError
 from archbench.units import parse_range
 from cli.options import (
+    AttentionOption,
     Checkpoint,
     Dtype,
     Inputs,
@@ -33,6 +34,7 @@ def memory(
     optimizer_form: UpdateFormOption = "foreach",
     weight_decay: WeightDecay = 0.0,
     checkpoint: Checkpoint = None,
+    attention: AttentionOption = "auto",
     device: OptionalDevice = None,
     layout: LayoutOption = "nchw",
     layers: MemoryLayers = False,
@@ -56,6 +58,7 @@ def memory(
         weight_decay=weight_decay,
         dtype=dtype,
         checkpoint=checkpoint,
+        attention=attention,
         device=device,
         layout=layout,
         fit=fit,

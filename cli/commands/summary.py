@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import archbench
-from cli.options import Batch, Inputs, Model, ModeOption
+from cli.options import AttentionOption, Batch, Inputs, Model, ModeOption
 from cli.output import Destination, output_options
 
 
 @output_options
 def summary(
-    model: Model, input: Inputs = None, batch: Batch = 1, mode: ModeOption = "eval", *, target: Destination
+    model: Model,
+    input: Inputs = None,
+    batch: Batch = 1,
+    mode: ModeOption = "eval",
+    attention: AttentionOption = "auto",
+    *,
+    target: Destination,
 ) -> None:
     """Show a model layer by layer.
 
@@ -17,4 +23,4 @@ def summary(
 
     Example: archbench summary alexnet --csv alexnet.csv
     """
-    target.deliver(archbench.summarize(model, input, batch=batch, mode=mode))
+    target.deliver(archbench.summarize(model, input, batch=batch, mode=mode, attention=attention))

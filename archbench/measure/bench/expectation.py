@@ -42,7 +42,12 @@ class Expectation:
 
 def expect(configuration: Configuration) -> Expectation:
     """Return what a configuration is expected to take on this machine's device."""
-    loaded = load_model(configuration.model, configuration.inputs or None, dtype=configuration.dtype)
+    loaded = load_model(
+        configuration.model,
+        configuration.inputs or None,
+        dtype=configuration.dtype,
+        device_kind="cpu" if configuration.kind == "cpu" else "cuda",
+    )
     record, precision = loaded.trace(configuration.batch, configuration.mode), loaded.precision
     device, published = device_here(configuration.kind, configuration.threads), _published_here(configuration.kind)
     conditions = _conditions(configuration, device, precision)

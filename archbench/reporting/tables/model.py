@@ -98,9 +98,14 @@ _MODELS = (
 _COSTS = (Column("operator", "Operator", "text", 0), Column("rule", "Rule", "text", 1, wraps=True))
 
 
+# Which device runs a fused kernel of attention.
+_KERNELS = {"flash": "as CUDA runs it", "efficient": "as CUDA runs it", "cpu": "as a CPU runs it"}
+
 _DOUBTS: dict[Doubt, str] = {
-    "attention": "peak memory and bytes are of attention as separate products; fused kernels keep no scores",
     "autocast": "counted without autocast; bytes and peak memory are those of the tensors' own dtypes",
+    "fused recurrence": (
+        "recurrent layers as one cuDNN kernel, without the space that it reserves beside the layers' outputs"
+    ),
     "no backward": "no output requires a gradient, so that there is no backward pass",
     "recurrence": "peak memory and bytes are of recurrent layers step by step; fused kernels differ",
     "trainable external tensors": (
@@ -125,6 +130,9 @@ def caveats(model: str, table: LayerTable, real_data_reason: str | None) -> tupl
         )
     if real_data_reason:
         sentences.append(f"{model}: run on real data, because {real_data_reason}")
+    if table.unfused_attention:
+        reasons = ", ".join(table.unfused_attention)
+        sentences.append(f"{model}: attention as separate products, which torch does not fuse for {reasons}")
     sentences += [f"{model}: {_DOUBTS[doubt]}" for doubt in sorted(table.doubts)]
     return tuple(sentences)
 
@@ -150,7 +158,11 @@ def summary_table(
         totals={"name": "total", "type": layers, **as_record(totals), "intensity": totals.intensity, **backward},
         batch=batch,
         folded=folded,
-        notes=(*([] if folded is None else [REPEATS]), _peak(totals), _active(table) or CONVENTION),
+        notes=(
+            *([] if folded is None else [REPEATS]),
+            _peak(totals, table.attention_kernels),
+            _active(table) or CONVENTION,
+        ),
         caveats=caveats(model, table, real_data_reason),
     )
 
@@ -165,13 +177,15 @@ def _active(table: LayerTable) -> str:
     return f"Active per token: {counts}{experts}."
 
 
-def _peak(totals: Totals) -> str:
+def _peak(totals: Totals, attention_kernels: Sequence[str]) -> str:
     """Return a sentence on the peak memory."""
+    fused = f"; attention as one kernel, {_KERNELS[attention_kernels[0]]}" if attention_kernels else ""
     if totals.peak_training_bytes is not None:
-        what = "a training step with SGD and momentum (parameters, momentum, gradients, activations)"
+        what = f"a training step with SGD and momentum (parameters, momentum, gradients, activations{fused})"
         return f"Peak memory: {format_bytes(totals.peak_training_bytes)} in {what}."
     assert totals.peak_inference_bytes is not None, "one of the peaks is always computed"
-    return f"Peak memory: {format_bytes(totals.peak_inference_bytes)} in inference (parameters, inputs, activations)."
+    peak = format_bytes(totals.peak_inference_bytes)
+    return f"Peak memory: {peak} in inference (parameters, inputs, activations{fused})."
 
 
 def summaries_table(tables: Mapping[str, LayerTable], *, batch: int) -> Table:

@@ -23,6 +23,7 @@ from archbench.trace.costs import (  # noqa: F401  # importing the families regi
     transforms,
     updates,
 )
+from archbench.trace.costs.attention import ATTENTION_KERNELS
 from archbench.trace.costs.registry import (
     FREE,
     GENERATORS,
@@ -38,6 +39,7 @@ from archbench.trace.costs.registry import (
 from archbench.trace.costs.symbolic import Count, count
 
 __all__ = [
-    "FREE", "GENERATORS", "OVERWRITING", "Cost", "Count", "Formula", "Rule", "all_rules", "count", "find_rule",
+    "ATTENTION_KERNELS", "FREE", "GENERATORS", "OVERWRITING", "Cost", "Count", "Formula", "Rule", "all_rules", "count",
+    "find_rule",
     "is_view", "register_cost",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Fused attention, as on real tensors; on meta tensors the same layers decompose into products."""
+"""Fused attention: one operator computes scores, softmax and weighted sums, and keeps no score."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from archbench.trace.costs.registry import Cost, cost
 from archbench.trace.costs.symbolic import count
 
-_KERNELS = (
+ATTENTION_KERNELS = (
     "_scaled_dot_product_flash_attention",
     "_scaled_dot_product_flash_attention_for_cpu",
     "_scaled_dot_product_efficient_attention",
@@ -18,7 +18,7 @@ _KERNELS = (
 )
 
 
-@cost(*_KERNELS)
+@cost(*ATTENTION_KERNELS)
 def _attention(query: Tensor, key: Tensor, value: Tensor, *_args: Any, out: Any, **_: Any) -> Cost:
     """MACs: batch x heads x queries x keys x (head size + value size); FLOPs: 2 per MAC, scale 1, softmax 5 per score.
 
@@ -29,14 +29,17 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, *_args: Any, out: Any,
     return Cost(macs, count("2·{m} + 6·{s} − 2·{r}", m=macs, s=scores, r=query.shape[:-1]))
 
 
-@cost(*(f"{kernel}_backward" for kernel in _KERNELS))
+@cost(*(f"{kernel}_backward" for kernel in ATTENTION_KERNELS))
 def _attention_backward(
     grad: Tensor, query: Tensor, key: Tensor, value: Tensor, *_args: Any, out: Any, **_: Any
 ) -> Cost:
-    """MACs: five products a score: scores again, and the gradients of values, weights, queries and keys.
+    """MACs: four products a score, the gradients of values, weights, queries and keys; the scores are computed again.
 
-    FLOPs: 2 per MAC, 10 per score for softmax, its gradient and the scale.
+    The fifth product, which the kernel repeats because it kept no score, is recomputation. FLOPs: 2 per MAC, also of
+    the fifth product, and 10 per score for softmax, its gradient and the scale.
     """
-    scores = query.shape[:-1].numel() * key.shape[-2]
-    macs = scores * (3 * query.shape[-1] + 2 * value.shape[-1])
-    return Cost(macs, 2 * macs + 10 * scores)
+    scores = (*query.shape[:-1], key.shape[-2])
+    size = query.shape[-1]
+    macs = count("2·{s}·({n} + {v})", s=scores, n=size, v=value.shape[-1])
+    again = count("{s}·{n}", s=scores, n=size)
+    return Cost(macs, count("2·({m} + {r}) + 10·{s}", m=macs, r=again, s=scores), recomputed_macs=again)

@@ -26,11 +26,16 @@ import torch
 
 
 class Cost(NamedTuple):
-    """MACs and FLOPs of one call; `read_bytes` is None if every input is read completely."""
+    """MACs and FLOPs of one call; `read_bytes` is None if every input is read completely.
+
+    `recomputed_macs` are those of products that a fused kernel computes a second time, to keep less in memory. They are
+    not part of `macs`, but their operations are part of `flops`.
+    """
 
     macs: int = 0
     flops: int = 0
     read_bytes: int | None = None
+    recomputed_macs: int = 0
 
 
 Formula = Callable[..., Cost]
