@@ -3,7 +3,8 @@
 torch fuses attention where a kernel takes the tensors, and otherwise runs separate products, which write all scores to
 memory. The conditions are those of torch's ATen/native/transformers/cuda/sdp_utils.cpp, in its order of preference, for
 a GPU of compute capability 8.0 or later, and those of transformers/sdp_utils_cpp.cpp. Where cuDNN's kernel would be
-preferred, its products and memory are those of the flash kernel.
+preferred, its products and memory are those of the flash kernel. That torch pads heads to a multiple of 8 for the flash
+kernel is not recorded: the products of the padding are not the model's.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ Attention = Literal["auto", "fused", "math"]
 DeviceKind = Literal["cuda", "cpu"]
 
 _HALF = (torch.float16, torch.bfloat16)
-# The largest head of the flash kernel, and the multiple of elements to which torch pads heads for it.
-_FLASH_HEAD, _FLASH_MULTIPLE = 256, 8
+# The largest head of the flash kernel.
+_FLASH_HEAD = 256
 # The strides of a mask that the efficient kernel reads are multiples of so many elements.
 _MASK_MULTIPLE = 16
 
@@ -192,14 +193,10 @@ def _separate(call: _Call) -> Tensor:
 
 
 def _flash(call: _Call) -> Tensor:
-    size = call.value.shape[-1]
-    padding = -size % _FLASH_MULTIPLE
-    scale = call.query.shape[-1] ** -0.5 if call.scale is None else call.scale
-    tensors = [functional.pad(tensor, (0, padding)) for tensor in call.tensors] if padding else call.tensors
-    out: Tensor = torch.ops.aten._scaled_dot_product_flash_attention(
-        *tensors, call.dropout, call.is_causal, scale=scale
+    result: Tensor = torch.ops.aten._scaled_dot_product_flash_attention(
+        *call.tensors, call.dropout, call.is_causal, scale=call.scale
     )[0]
-    return out[..., :size] if padding else out
+    return result
 
 
 def _efficient(call: _Call) -> Tensor:

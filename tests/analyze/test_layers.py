@@ -311,12 +311,12 @@ def test_writing_into_a_view_is_on_the_layer_that_wrote():
 @pytest.mark.parametrize(
     ("model", "shape", "doubts"),
     [
-        (nn.TransformerEncoderLayer(8, 2, 16), (5, 2, 8), {"attention"}),
-        (nn.LSTM(3, 4), (5, 2, 3), {"recurrence"}),
+        (nn.TransformerEncoderLayer(8, 2, 16), (5, 2, 8), set()),
+        (nn.LSTM(3, 4), (5, 2, 3), {"fused recurrence"}),
         (nn.Linear(4, 4), (2, 4), set()),
     ],
 )
-def test_what_fused_kernels_would_change_is_said(model, shape, doubts):
+def test_the_figures_of_recurrent_layers_have_a_caveat(model, shape, doubts):
     assert layer_table(trace(model, torch.empty(shape))).doubts == doubts
 
 

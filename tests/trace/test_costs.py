@@ -229,6 +229,13 @@ CASES = {
     "polar": (torch.polar, [(5,), (5,)], 0, 20),
     "conjugate": (lambda a: torch.conj_physical(torch.complex(a, a)), [(5,)], 0, 5),
     "copying a view": (torch.diagonal_copy, [(3, 3)], 0, 0),
+    "lstm on a gpu": (
+        # 5 steps of 2 samples; 4 gates of 4 units from 3 inputs and 4 states. Two sums, two biases and a function for
+        # each of 16 gates, and 5 for each of 4 units.
+        lambda x, w, v, b, c, h: torch.lstm(x, [h, h], [w, v, b, c], True, 1, 0.0, False, False, False),
+        [(5, 2, 3), (16, 3), (16, 4), (16,), (16,), (1, 2, 4)],
+        10 * (48 + 64), 2 * 10 * 112 + 10 * (4 * 16 + 5 * 4),
+    ),
     "moving data": (lambda x: torch.cat([x, x]).clone(), [(3,)], 0, 0),
 }  # fmt: skip
 
@@ -272,6 +279,13 @@ BACKWARD = {
     "fused attention": (
         lambda q, k, v: torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v)[0],
         [(2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 8)], 2 * 210 * 40 + 10 * 210,
+    ),
+    "lstm on a gpu": (
+        # Gradients of the weights, the inputs and the initial states: twice the products of forward, and the gates
+        # twice. The 8 initial states, given as both, get two gradients.
+        lambda x, w, v, b, c, h: torch.lstm(x, [h, h], [w, v, b, c], True, 1, 0.0, True, False, False),
+        [(5, 2, 3), (16, 3), (16, 4), (16,), (16,), (1, 2, 4)],
+        2 * 2 * 10 * 112 + 2 * 10 * 84 + 8,
     ),
 }  # fmt: skip
 

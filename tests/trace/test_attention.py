@@ -1,0 +1,178 @@
+"""Attention is recorded as the kernel that a device runs: its products, its memory, and what is not fused."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+import archbench
+from archbench.analyze.layers import layer_table
+from archbench.trace.tracer import trace
+from tests.helpers.models import Call
+
+ROW = "scaled_dot_product_attention"
+
+
+def run(*tensors, mode="eval", attention="auto", device_kind="cuda", **arguments):
+    model = Call(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, **arguments))
+    return trace(model, tensors, mode=mode, optimizer=None, attention=attention, device_kind=device_kind)
+
+
+def qkv(shape=(2, 4, 16, 8), keys=None, heads=None, dtype=torch.float32, requires_grad=False):
+    batch, query_heads, queries, size = shape
+    other = (batch, heads or query_heads, keys or queries, size)
+    return tuple(
+        torch.empty(each, dtype=dtype, device="meta", requires_grad=requires_grad) for each in (shape, other, other)
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_of_8192_tokens_keeps_no_scores(dtype):
+    record = run(*qkv((1, 1, 8192, 64), dtype=dtype))
+    # Query, key, value and result of 8192 x 64; the scores alone would take 256 MiB.
+    tensors = 4 * 8192 * 64 * dtype.itemsize
+    assert tensors <= layer_table(record).totals.peak_inference_bytes <= tensors + 8192 * 4 + 64
+
+
+def test_the_backward_pass_counts_four_products_and_the_fifth_apart():
+    totals = layer_table(run(*qkv(requires_grad=True), mode="train")).totals
+    scores = 2 * 4 * 16 * 16
+    assert totals.macs == scores * 16
+    assert totals.training_macs == scores * 16 + scores * 32
+    assert totals.recomputed_macs == scores * 8
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_fused_and_separate_attention_have_the_same_products(mode, masked):
+    mask = torch.ones(16, 16, dtype=torch.bool) if masked else None
+    tensors = qkv(requires_grad=mode == "train")
+    fused = layer_table(run(*tensors, mode=mode, attn_mask=mask)).totals
+    separate = layer_table(run(*tensors, mode=mode, attn_mask=mask, attention="math")).totals
+    assert (fused.macs, fused.training_macs) == (separate.macs, separate.training_macs)
+
+
+def test_torch_counts_the_same_products():
+    tensors = qkv(requires_grad=True)
+    counter = FlopCounterMode(display=False)
+    with counter:  # on meta tensors torch runs separate products
+        F.scaled_dot_product_attention(*tensors).sum().backward()
+    assert counter.get_total_flops() == 2 * layer_table(run(*tensors, mode="train")).totals.training_macs
+
+
+# The tensors and arguments, and the kernel that torch's conditions choose on CUDA (sdp_utils.cpp), or what prevents it.
+HALF = {"dtype": torch.bfloat16}
+CHOICES = {
+    "float32": (qkv(), {}, "efficient"),
+    "bfloat16": (qkv(**HALF), {}, "flash"),
+    "float16, causal": (qkv(dtype=torch.float16), {"is_causal": True}, "flash"),
+    "bfloat16 with a mask": (qkv(**HALF), {"attn_mask": torch.ones(16, 16, dtype=torch.bool)}, "efficient"),
+    "bfloat16, causal, not square": (qkv(keys=24, **HALF), {"is_causal": True}, "efficient"),
+    "heads of 320 in bfloat16": (qkv((1, 2, 16, 320), **HALF), {}, "efficient"),
+    "grouped heads in bfloat16": (qkv(heads=2, **HALF), {"enable_gqa": True}, "flash"),
+    "dropout": (qkv(), {"dropout_p": 0.1}, "efficient"),
+    "grouped heads in float32": (qkv(heads=2), {"enable_gqa": True}, "grouped heads in float32"),
+    "heads of 6": (qkv((1, 2, 16, 6)), {}, "heads of 6 in float32"),
+    "three dimensions": (tuple(x[0] for x in qkv()), {}, "tensors of 3 dimensions"),
+    "float64": (qkv(dtype=torch.float64), {}, "dtype float64"),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_kernel_is_the_one_that_torch_chooses_on_cuda(name):
+    tensors, arguments, expected = CHOICES[name]
+    record = run(*tensors, **arguments)
+    assert expected in (record.attention_kernels or record.unfused_attention)
+    is_fused = any("_scaled_dot_product" in operation.name for operation in record.operations)
+    assert is_fused == bool(record.attention_kernels)
+
+
+def test_separate_products_are_a_caveat_that_says_why():
+    model = Call(lambda q, k, v: F.scaled_dot_product_attention(q, k, v))
+    summary = archbench.summarize(model, tuple(x[0] for x in qkv()))
+    expected = "Call: attention as separate products, which torch does not fuse for tensors of 3 dimensions"
+    assert summary.caveats == (expected,)
+
+
+def test_a_model_that_disables_the_kernels_runs_separate_products():
+    def attend(q, k, v):
+        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+            return F.scaled_dot_product_attention(q, k, v)
+
+    record = trace(Call(attend), qkv(), optimizer=None)
+    assert record.unfused_attention == ("kernels disabled by the model",)
+
+
+@pytest.mark.parametrize("attention", ["fused", "math"])
+def test_the_choice_can_be_overridden(attention):
+    tensors = qkv(dtype=torch.float64)
+    record = run(*tensors, attention=attention)
+    assert bool(record.attention_kernels) == (attention == "fused")
+
+
+def test_an_unknown_choice_is_refused():
+    with pytest.raises(archbench.errors.UsageError, match="attention='flush' is not one of auto, fused, math"):
+        archbench.summarize(nn.Linear(2, 2), torch.empty(1, 2), attention="flush")
+
+
+def test_autocast_decides_the_kernel():
+    model = Call(lambda q, k, v: F.scaled_dot_product_attention(q, k, v))
+    record = trace(model, qkv(), autocast_dtype=torch.bfloat16)
+    assert record.attention_kernels == ("flash",)
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_multi_head_attention_is_fused_unless_it_returns_weights(need_weights):
+    layer = nn.MultiheadAttention(8, 2, batch_first=True)
+    model = Call(lambda x: layer(x, x, x, need_weights=need_weights)[0])
+    record = trace(model, torch.empty(2, 5, 8))
+    assert bool(record.attention_kernels) != need_weights
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_a_transformer_encoder_is_fused(mode):
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+    table = layer_table(trace(nn.TransformerEncoder(layer, 2), torch.empty(2, 5, 8), mode=mode))
+    rows = [row for row in table.rows if row.type == ROW]
+    # Two layers; 2 samples x 2 heads x 5 x 5 scores of 4 and 4 products.
+    assert [row.macs for row in rows] == [2 * 2 * 25 * 8] * 2
+
+
+def test_attention_on_real_data_has_the_values_of_torch():
+    torch.manual_seed(0)
+    tensors = [torch.randn(2, 4, 16, 8) for _ in range(3)]
+    results = []
+
+    def attend(q, k, v):
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        results.append(out.sum().item())  # needs values
+        return out
+
+    record = trace(Call(attend), tuple(tensors))
+    assert record.real_data_reason is not None
+    assert record.attention_kernels == ("cpu",)
+    torch.testing.assert_close(results[-1], F.scaled_dot_product_attention(*tensors, is_causal=True).sum().item())
+
+
+@pytest.mark.parametrize("device_kind", ["cuda", "cpu"])
+@pytest.mark.parametrize("layout", [contextlib.nullcontext, None])
+def test_the_result_lies_in_memory_as_the_kernel_leaves_it(device_kind, layout):
+    """The efficient kernel writes batch x length x heads x size; the one for CPUs follows the query."""
+    strides = []
+
+    def attend(q, k, v):
+        out = F.scaled_dot_product_attention(q, k, v)
+        strides.append(out.stride())
+        return out
+
+    transposed = layout is None
+    tensors = qkv()
+    model = Call(lambda *x: attend(*(y.transpose(1, 2).contiguous().transpose(1, 2) if transposed else y for y in x)))
+    trace(model, tensors, device_kind=device_kind)
+    heads_last, heads_first = (16 * 4 * 8, 8, 4 * 8, 1), (4 * 16 * 8, 16 * 8, 8, 1)
+    assert strides[-1] == (heads_last if device_kind == "cuda" or transposed else heads_first)
