@@ -19,7 +19,9 @@ def nested_tensors(tensor: Tensor) -> Iterator[Tensor]:
     yield tensor
     if is_traceable_wrapper_subclass(tensor):
         for name in tensor.__tensor_flatten__()[0]:
-            yield from nested_tensors(getattr(tensor, name))
+            inner = getattr(tensor, name)
+            if isinstance(inner, Tensor):  # not a mesh of devices
+                yield from nested_tensors(inner)
 
 
 def inner_tensors(tensor: Tensor) -> Iterator[Tensor]:
@@ -31,7 +33,11 @@ def map_inner(tensor: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     """Return a tensor of the same class with each inner tensor replaced; `function(tensor)` for a plain one."""
     if not is_traceable_wrapper_subclass(tensor):
         return function(tensor)
-    made: Tensor = transform_subclass(tensor, lambda _, inner: map_inner(inner, function))
+
+    def replaced(_: str, inner: Any) -> Any:
+        return map_inner(inner, function) if isinstance(inner, Tensor) else inner
+
+    made: Tensor = transform_subclass(tensor, replaced)
     return made
 
 
