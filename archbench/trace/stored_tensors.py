@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass, transform_subclass
+
+from archbench.trace.pytree import tensors_in
 
 
 def nested_tensors(tensor: Tensor) -> Iterator[Tensor]:
@@ -72,3 +75,22 @@ def scales(tensor: Tensor) -> Iterator[Tensor]:
         state = held.get("state2")
     if isinstance(attributes.get("SCB"), Tensor):
         yield attributes["SCB"]
+
+
+def script_objects(value: Any) -> Iterator[Any]:
+    """Yield the objects of TorchScript in nested lists."""
+    if isinstance(value, torch.ScriptObject):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from script_objects(item)
+
+
+def packed_values(packed: Any) -> int:
+    """Return the number of weights and biases that a quantised layer of torch packs into one object.
+
+    Such an object has a method `unpack`; that of a recurrent layer has others in its state.
+    """
+    if hasattr(packed, "unpack"):
+        return sum(tensor.numel() for tensor in tensors_in(packed.unpack()))
+    return sum(map(packed_values, script_objects(packed.__getstate__())))
