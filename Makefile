@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: compare test test-fast lint results results-cpu results-gpu docs site benchmark clean
+.PHONY: compare test test-fast lint results results-cpu results-gpu docs site benchmark agreement clean
 
 compare: $(VENV)/installed
 	$(BIN)/archbench compare alexnet zfnet vgg16
@@ -51,6 +51,11 @@ site: $(VENV)/installed-test
 benchmark: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/tracing.py
+
+# Every architecture of six libraries against torch's counter: hours. The same command goes on where it was.
+agreement: $(VENV)/installed
+	$(PIP) --editable ".[agreement]"
+	$(BIN)/python benchmarks/agreement.py --resume
 
 clean:
 	rm -rf $(VENV)

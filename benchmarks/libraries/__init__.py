@@ -1,0 +1,1 @@
+"""The models that benchmarks/agreement.py counts, a file for each library."""
