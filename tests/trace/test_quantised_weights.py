@@ -158,6 +158,9 @@ def test_a_model_with_quantised_buffers_runs_on_real_data():
 
     record = trace(Table(), torch.randn(2, 4))
     assert record.real_data_reason == "its quantised tensors have no kernels without data"
+    # In another dtype the table stays as it is, and its values float: the model's own error, in one line.
+    with pytest.raises(archbench.ForwardError, match="the same dtype"):
+        archbench.memory(Table(), torch.randn(2, 4), dtype="bf16")
     assert sum(operation.macs for operation in record.operations) == 2 * 4 * 4
 
 

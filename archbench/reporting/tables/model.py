@@ -140,7 +140,7 @@ def caveats(model: str, table: LayerTable, real_data_reason: str | None) -> tupl
 def _abridged(names: Sequence[str]) -> str:
     """List the first three names, and the number of others."""
     more = [f"{len(names) - 3} more"] if len(names) > 3 else []
-    return listed([*names[:3], *more])
+    return listed(["the root" if name == "." else name for name in names[:3]] + more)
 
 
 def summary_table(

@@ -49,9 +49,14 @@ def copy_model(model: nn.Module, copier: ObjectCopier, stand_in: Callable[[Tenso
 
 
 def without_data(model: nn.Module) -> nn.Module:
-    """Return a copy of a model whose parameters and buffers have no data; it shares other tensors with the model."""
+    """Return a copy of a model whose parameters and buffers have no data; it shares other tensors with the model.
+
+    Quantised tensors of torch's own, which cannot be without data, are shared too.
+    """
 
     def empty(tensor: Tensor) -> Tensor:
+        if tensor.is_quantized:
+            return tensor
         made = map_inner(tensor, partial(torch.empty_like, device="meta"))
         return nn.Parameter(made, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else made
 
