@@ -22,6 +22,7 @@ from archbench.trace.pytree import map_tensors, tensors_in
 from archbench.trace.records import Operation, OtherWeight, TensorInfo
 from archbench.trace.shapes import NOTHING, find_shape_rule
 from archbench.trace.storages import StorageLog
+from archbench.trace.stored_tensors import packed_values, script_objects
 
 
 class NeedsDataError(Exception):
@@ -217,10 +218,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
                 self.other_weights["buffer", buffer] = OtherWeight(layer, prod(info.shape))
 
     def _note_packed_weights(self, layer: int, args: Any) -> None:
-        for packed in args:
-            if isinstance(packed, torch.ScriptObject) and hasattr(packed, "unpack"):
-                values = sum(tensor.numel() for tensor in tensors_in(packed.unpack()))
-                self.other_weights["packed", id(packed)] = OtherWeight(layer, values)
+        for packed in script_objects(args):
+            # The hash is that of the C++ object, which each call wraps anew.
+            self.other_weights["packed", hash(packed)] = OtherWeight(layer, packed_values(packed))
 
     def _note_external_tensors(self, inputs: list[Tensor], numbers: list[int]) -> None:
         """Record tensors that would get a gradient but are neither the model's parameters nor its inputs."""
@@ -296,7 +296,7 @@ def _describe(func: Any) -> _Operator:
         mutates=_mutates_first(func._schema),
         overwrites=1 if name in costs.OVERWRITING else 0,
         is_generator=name in costs.GENERATORS,
-        is_quantized=name.startswith("quantized."),
+        is_quantized="quantized" in name,
         out_arguments=frozenset(a.name for a in func._schema.arguments if a.is_out),
         written_lists=_written_lists(func._schema),
     )

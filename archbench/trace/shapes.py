@@ -267,3 +267,11 @@ def _in_place(x: Tensor, *args: Any, **_: Any) -> Tensor | None:
 def _to_copy(x: Tensor, *, dtype: Any = None, **options: Any) -> Tensor | None:
     plain = x.is_contiguous() and dtype is not None and all(value is None for value in options.values())
     return torch.empty(x.shape, dtype=dtype, device="meta") if plain else None
+
+
+def _int4_matmul(x: Tensor, packed: Tensor, group_size: int, scales: Tensor) -> Tensor:
+    # torch's own meta kernel (2.15) takes fake tensors only. The scales are groups x columns x 2 in every layout.
+    return _empty((x.shape[0], scales.shape[1]), x)
+
+
+_RULES["aten._weight_int4pack_mm.default"] = _int4_matmul

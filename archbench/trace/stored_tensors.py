@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass, transform_subclass
+
+from archbench.trace.pytree import tensors_in
 
 
 def nested_tensors(tensor: Tensor) -> Iterator[Tensor]:
@@ -19,7 +22,9 @@ def nested_tensors(tensor: Tensor) -> Iterator[Tensor]:
     yield tensor
     if is_traceable_wrapper_subclass(tensor):
         for name in tensor.__tensor_flatten__()[0]:
-            yield from nested_tensors(getattr(tensor, name))
+            inner = getattr(tensor, name)
+            if isinstance(inner, Tensor):  # not a mesh of devices
+                yield from nested_tensors(inner)
 
 
 def inner_tensors(tensor: Tensor) -> Iterator[Tensor]:
@@ -31,7 +36,11 @@ def map_inner(tensor: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     """Return a tensor of the same class with each inner tensor replaced; `function(tensor)` for a plain one."""
     if not is_traceable_wrapper_subclass(tensor):
         return function(tensor)
-    made: Tensor = transform_subclass(tensor, lambda _, inner: map_inner(inner, function))
+
+    def replaced(_: str, inner: Any) -> Any:
+        return map_inner(inner, function) if isinstance(inner, Tensor) else inner
+
+    made: Tensor = transform_subclass(tensor, replaced)
     return made
 
 
@@ -66,3 +75,22 @@ def scales(tensor: Tensor) -> Iterator[Tensor]:
         state = held.get("state2")
     if isinstance(attributes.get("SCB"), Tensor):
         yield attributes["SCB"]
+
+
+def script_objects(value: Any) -> Iterator[Any]:
+    """Yield the objects of TorchScript in nested lists."""
+    if isinstance(value, torch.ScriptObject):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from script_objects(item)
+
+
+def packed_values(packed: Any) -> int:
+    """Return the number of weights and biases that a quantised layer of torch packs into one object.
+
+    Such an object has a method `unpack`; that of a recurrent layer has others in its state.
+    """
+    if hasattr(packed, "unpack"):
+        return sum(tensor.numel() for tensor in tensors_in(packed.unpack()))
+    return sum(map(packed_values, script_objects(packed.__getstate__())))

@@ -81,5 +81,24 @@ def test_weights_computed_from_parameters_of_two_layers_are_theirs():
 def test_torchs_packed_weights_are_said_with_their_biases():
     net = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4)).eval()
     net = torch.ao.quantization.quantize_dynamic(net, {nn.Linear})
-    # 16 * 32 + 32 + 32 * 4 + 4
+    # 16 * 32 + 32 + 32 * 4 + 4, also if a layer is called twice.
     assert other_weights(trace(net, torch.randn(2, 16))) == OtherWeights(676, ("0", "2"))
+    twice = nn.Sequential(net[2], nn.ConstantPad1d((0, 28), 0.0), net[2])
+    assert other_weights(trace(twice, torch.randn(2, 32))) == OtherWeights(132, ("0",))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_the_packed_weights_of_recurrent_layers_and_embeddings_are_said():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.cells = nn.Embedding(10, 16), nn.LSTM(16, 32)
+
+        def forward(self, x):
+            return self.cells(self.table(x))[0]
+
+    net = torch.ao.quantization.quantize_dynamic(Net().eval(), {nn.LSTM})
+    net.table = torch.ao.nn.quantized.Embedding(10, 16)
+    # 10 * 16 values; four gates of 32 units with 16 inputs and 32 states each, and two biases.
+    expected = OtherWeights(160 + 4 * 32 * (16 + 32 + 2), ("table", "cells"))
+    assert other_weights(trace(net, torch.zeros(3, 2, dtype=torch.long))) == expected

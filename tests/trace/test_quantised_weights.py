@@ -1,11 +1,14 @@
 """Weights stored in another form than their values: what they count as, and that the model runs without data."""
 
+from importlib import import_module
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._pytree import tree_map
 
+import archbench
 from archbench.trace.records import Trace
 from archbench.trace.tracer import trace
 
@@ -178,3 +181,41 @@ def test_torchaos_weights_count_like_the_original_with_the_bytes_that_they_store
     quantization.quantize_(net, getattr(quantization, scheme)())
     stored = WEIGHTS + 2 * BIASES + scale_bytes * 384
     assert _sums(trace(net, torch.randn(2, 128).bfloat16())) == (2 * WEIGHTS, WEIGHTS + BIASES, stored, None)
+
+
+def test_torchaos_weights_of_4_bits_multiply_without_data():
+    pytest.importorskip("torchao.quantization")
+    tensors = import_module("torchao.quantization.quantize_.workflows")
+    # 256 x 1,024 weights of half a byte, and for each group of 64 a scale and a zero point of 2 bytes.
+    packed = torch.zeros(256 // 8, 1024 // 64, 32, 2, dtype=torch.int32)
+    scales = torch.zeros(1024 // 64, 256, 2, dtype=torch.bfloat16)
+    weight = tensors.Int4TilePackedTo4dTensor(packed, scales, [1, 64], torch.Size([256, 1024]))
+    layer = nn.Linear(1024, 256, bias=False).bfloat16()
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    record = trace(layer, torch.randn(2, 1024).bfloat16())
+    assert [operation.name for operation in record.operations if operation.macs] == ["aten._weight_int4pack_mm"]
+    assert _sums(record) == (2 * 256 * 1024, 256 * 1024, 256 * 1024 // 2 + 4 * 256 * 1024 // 64, None)
+
+
+def test_torchaos_products_of_8_bit_floats_count_as_the_original():
+    quantization = pytest.importorskip("torchao.quantization")
+    tensors = import_module("torchao.quantization.quantize_.workflows")
+    layer = nn.Linear(128, 256, bias=False).bfloat16()
+    per_row = quantization.PerRow()
+    weight = tensors.Float8Tensor.from_hp(
+        layer.weight.data,
+        granularity=per_row,
+        mm_config=quantization.Float8MMConfig(use_fast_accum=True),
+        act_quant_kwargs=tensors.QuantizeTensorToFloat8Kwargs(granularity=per_row),
+    )
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    record = trace(layer, torch.randn(2, 128).bfloat16())
+    assert [operation.name for operation in record.operations if operation.macs] == ["aten._scaled_mm"]
+    macs, params, _, reason = _sums(record)
+    assert (macs, params, reason) == (2 * 256 * 128, 256 * 128, None)
+
+
+def test_explain_derives_the_memory_of_quantised_weights_from_what_is_stored():
+    text = str(archbench.explain(_wrapped(), "0", inputs=torch.randn(2, 128)))
+    # A byte a weight and 4 bytes a scale: 128 * 256 + 4 * 256; 256 biases of 4 bytes.
+    assert "parameter memory = 33,792 weight + 1,024 bias = 34,816 bytes" in text

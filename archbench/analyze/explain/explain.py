@@ -12,7 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from archbench.analyze.explain.costs import flops_of, macs_of
-from archbench.analyze.explain.derivation import Derivation, Remark, checked, derive, product_of, sum_over_calls
+from archbench.analyze.explain.derivation import (
+    MOST_TERMS,
+    Derivation,
+    Remark,
+    checked,
+    derive,
+    product_of,
+    sum_of,
+    sum_over_calls,
+)
 from archbench.analyze.explain.layer_facts import LayerFacts, per_sample
 from archbench.analyze.explain.spatial import output_sizes, receptive_field_of
 from archbench.analyze.explain.weights import parameters_of, volume_taken
@@ -95,10 +104,17 @@ def _explain(facts: LayerFacts) -> Iterator[Derivation | Remark]:
     if row.flops:
         yield flops_of(facts)
     if row.params:
-        size = max(parameter.size_bytes // parameter.numel for parameter in facts.parameters if parameter.numel)
-        yield checked("parameter memory", row.param_bytes, [product_of("parameter memory", p=row.params, bytes=size)])
+        yield checked("parameter memory", row.param_bytes, _parameter_memory(facts))
     if row.output_bytes:
         yield checked("output memory", row.output_bytes, _output_memory(facts))
+
+
+def _parameter_memory(facts: LayerFacts) -> Iterator[Derivation]:
+    size = max(parameter.size_bytes // parameter.numel for parameter in facts.parameters if parameter.numel)
+    yield product_of("parameter memory", p=facts.row.params, bytes=size)
+    stored = {parameter.name: parameter.size_bytes for parameter in facts.parameters}  # with scales, if quantised
+    if len(stored) <= MOST_TERMS:
+        yield sum_of("parameter memory", **stored)
 
 
 def _output_memory(facts: LayerFacts) -> Iterator[Derivation]:
