@@ -136,7 +136,9 @@ class LayerTable:
     unfused_attention: tuple[str, ...] = ()
 
 
-Doubt = Literal["autocast", "fused recurrence", "no backward", "recurrence", "trainable external tensors"]
+Doubt = Literal[
+    "autocast", "fused recurrence", "no backward", "recurrence", "trainable external tensors", "unknown branches"
+]  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -218,6 +220,8 @@ def _doubts(trace: Trace) -> Iterable[Doubt]:
         yield "recurrence"
     if trace.saw_autocast:
         yield "autocast"
+    if trace.has_unknown_branches:
+        yield "unknown branches"
     if trace.has_external_tensors:
         yield "trainable external tensors"
     trainable = any(parameter.trainable for layer in trace.layers for parameter in layer.parameters)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._ops import HigherOrderOperator
 from torch.overrides import TorchFunctionMode
 
 from archbench.trace.pytree import map_tensors, tensors_in
@@ -92,9 +93,18 @@ class _Autocast(TorchFunctionMode):
         elif isinstance(func, FunctionType) and is_composite(func):
             with self:
                 return transparent(func)(*args, **kwargs)
+        elif isinstance(func, HigherOrderOperator):
+            return func(*(self._inside(value) if callable(value) else value for value in args), **kwargs)
         else:
             return func(*args, **kwargs)
         return func(*map_tensors(args, self._caster(target)), **map_tensors(kwargs, self._caster(target)))
+
+    def _inside(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return function(*args, **kwargs)
+
+        return run
 
     def _caster(self, target: torch.dtype) -> Callable[[Tensor], Tensor]:
         return lambda tensor: self._cast(tensor, target)

@@ -12,14 +12,18 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from archbench.trace.attention import AttentionKernels
+from archbench.trace.higher_order import HigherOrderOperators
 from archbench.trace.recurrent import recurrent_layers
 from archbench.trace.torch_functions import transparent
 
 
 class DeviceKernels(TorchFunctionMode):
-    """Runs attention by `attention`, and recurrent layers as one operator where the device is an NVIDIA GPU."""
+    """Runs attention by `attention`, recurrent layers as one operator where the device is an NVIDIA GPU.
 
-    def __init__(self, attention: AttentionKernels) -> None:
+    Of higher-order operators it runs the functions they take, by `higher_order`.
+    """
+
+    def __init__(self, attention: AttentionKernels, higher_order: HigherOrderOperators) -> None:
         super().__init__()
         self._replaced: dict[Callable[..., Any], Callable[..., Any]] = {
             functional.scaled_dot_product_attention: attention,
@@ -27,6 +31,8 @@ class DeviceKernels(TorchFunctionMode):
         }
         if attention.kind == "cuda":
             self._replaced.update(recurrent_layers())
+        for operator, function in higher_order.replacements().items():
+            self._replaced[operator] = self._inside(function)
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -34,5 +40,14 @@ class DeviceKernels(TorchFunctionMode):
         return self._replaced.get(func, func)(*args, **(kwargs or {}))
 
     def _multi_head_attention(self, *args: Any, **kwargs: Any) -> Any:
-        with self:  # composed in Python, of scaled_dot_product_attention among others
-            return transparent(functional.multi_head_attention_forward)(*args, **kwargs)
+        # Composed in Python, of scaled_dot_product_attention among others.
+        return self._inside(transparent(functional.multi_head_attention_forward))(*args, **kwargs)
+
+    def _inside(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that calls others, which are replaced too."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return function(*args, **kwargs)
+
+        return run

@@ -13,8 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from archbench.errors import UsageError
 from archbench.trace import costs, kernel_shapes  # noqa: F401  # importing kernel_shapes registers its rules
 from archbench.trace.backward_origin import NodeOrigins, Origin
 from archbench.trace.kernel_window import window_of
@@ -55,6 +57,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self._without_data = without_data
         self._is_training = is_training
         self._place = place
+
+    supports_higher_order_operators = True
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -286,6 +290,8 @@ def _dispatches(types: tuple[type, ...]) -> bool:
 
 
 def _describe(func: Any) -> _Operator:
+    if isinstance(func, HigherOrderOperator):
+        raise UsageError(f"the higher-order operator {func.__name__} cannot be traced; its functions are not followed")
     name = func._schema.name.replace("::", ".")
     operator = _Operator(
         name=name,

@@ -153,6 +153,7 @@ class Trace:
     on real data. `saw_autocast` states that a module ran under autocast, `has_external_tensors` that the model used
     tensors which require gradients but are neither its parameters nor its inputs. `attention_kernels` are the fused
     kernels that attention ran as, `unfused_attention` what kept other calls from being fused.
+    `has_unknown_branches` states that the first branch of a `torch.cond` ran because its predicate was not known.
     """
 
     layers: tuple[Layer, ...]
@@ -170,6 +171,7 @@ class Trace:
     other_weights: tuple[OtherWeight, ...]
     attention_kernels: tuple[str, ...] = ()
     unfused_attention: tuple[str, ...] = ()
+    has_unknown_branches: bool = False
 
     def __repr__(self) -> str:
         operators, layers = len(self.operations), len(self.layers)

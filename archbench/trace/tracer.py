@@ -17,6 +17,7 @@ from archbench.trace.attention import Attention, AttentionKernels, DeviceKind
 from archbench.trace.autocast import autocast
 from archbench.trace.copying.model import prepared, submodules
 from archbench.trace.device_kernels import DeviceKernels
+from archbench.trace.higher_order import HigherOrderOperators
 from archbench.trace.materialize import Materialiser
 from archbench.trace.meta_build import is_about_missing_data
 from archbench.trace.module_tracker import ModuleTracker, message_line
@@ -26,6 +27,8 @@ from archbench.trace.pytree import map_tensors, tensors_in
 from archbench.trace.recorder import NeedsDataError, Recorder, tensor_info, to_meta
 from archbench.trace.records import Trace
 from archbench.trace.rows import assign_rows
+from archbench.trace.torch_functions import transparent
+from archbench.trace.uncompiled import uncompiled
 
 Mode = Literal["eval", "train"]
 MODES = ("eval", "train")
@@ -156,7 +159,7 @@ def _run(
     """Run the model with inputs and parameters replaced by `place(tensor)`, and return the record."""
     is_training = options.mode == "train"
     recorder = Recorder(without_data=reason is None, is_training=is_training, place=place)
-    with restored_process(), no_fake_mode(), torch.inference_mode(False):
+    with restored_process(), uncompiled(), no_fake_mode(), torch.inference_mode(False):
         tracker = ModuleTracker(
             model,
             recorder,
@@ -175,10 +178,11 @@ def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options:
     is_training = options.mode == "train"
     positional, keyword = _split(arguments)
     num_operations = 0
-    attention = AttentionKernels(options.attention, options.device_kind)
+    attention, higher_order = AttentionKernels(options.attention, options.device_kind), HigherOrderOperators()
+    kernels = DeviceKernels(attention, higher_order)
     try:
         with (
-            torch.set_grad_enabled(is_training), recorder, _frozen(options), DeviceKernels(attention),
+            torch.set_grad_enabled(is_training), recorder, _frozen(options), kernels,
             autocast(options.autocast_dtype),
         ):  # fmt: skip
             outputs = tracker.model(*positional, **keyword)
@@ -188,7 +192,7 @@ def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options:
         differentiable = [tensor for tensor in tensors_in(outputs) if is_training and tensor.requires_grad]
         del outputs
         if differentiable:
-            _run_backward(differentiable, recorder, tracker.leaves() if options.external else None)
+            _run_backward(differentiable, recorder, kernels, tracker.leaves() if options.external else None)
         for gradient in tracker.gradients():
             # Only the values of a sparse gradient are new; its indices are those of the forward pass.
             values = gradient._values() if gradient.is_sparse else gradient
@@ -220,11 +224,16 @@ def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options:
         other_weights=tuple(recorder.other_weights.values()),
         attention_kernels=tuple(sorted(attention.log.kernels)),
         unfused_attention=tuple(sorted(attention.log.unfused)),
+        has_unknown_branches=higher_order.has_unknown_branches,
     )
 
 
-def _run_backward(outputs: list[Tensor], recorder: Recorder, leaves: Sequence[Tensor] | None) -> None:
+def _run_backward(
+    outputs: list[Tensor], recorder: Recorder, kernels: DeviceKernels, leaves: Sequence[Tensor] | None
+) -> None:
     """Run backward from the sum of all `outputs`, and clear that list; the stand-ins keep the gradients.
+
+    A checkpoint runs its forward again there, by the same `kernels`.
 
     Where `leaves` are given, other tensors get no gradient.
     """
@@ -233,9 +242,9 @@ def _run_backward(outputs: list[Tensor], recorder: Recorder, leaves: Sequence[Te
     for gradient in ones:
         recorder.storages.see(gradient, None)
     recorder.is_backward = True
-    with recorder:
+    with recorder, kernels:
         only = None if leaves is None else [leaf for leaf in leaves if leaf.requires_grad and leaf.is_leaf]
-        torch.autograd.backward(outputs, ones, inputs=only)
+        transparent(torch.autograd.backward)(outputs, ones, inputs=only)  # the original leaves the mode `kernels`
     outputs.clear()
     recorder.nodes.release()
 

@@ -111,6 +111,7 @@ _DOUBTS: dict[Doubt, str] = {
     "trainable external tensors": (
         "it uses trainable tensors that are not its parameters; gradients for them are not counted"
     ),
+    "unknown branches": "torch.cond: the first branch was counted, the predicate is not known",
 }
 
 
