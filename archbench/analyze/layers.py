@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from archbench.analyze.experts.active import ActiveParams, active_params
 from archbench.analyze.other_weights import OtherWeights, other_weights
 from archbench.analyze.peak_memory import peak_bytes
+from archbench.analyze.value_use import ValueUse, value_use
 from archbench.trace.records import Layer, Operation, Parameter, Row, TensorInfo, Trace, Window
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class LayerTable:
     `parent_types` are the types of the modules with children, by path; empty in a table that was read from a file.
     `active` and `other_weights` are None there, without experts, and without weights that are not parameters.
     `attention_kernels` are the fused kernels that ran, `unfused_attention` why other attention was separate products.
+    `values` states how the counts depend on values.
     """
 
     rows: tuple[LayerRow, ...] = field(repr=False)
@@ -134,6 +136,7 @@ class LayerTable:
     other_weights: OtherWeights | None = None
     attention_kernels: tuple[str, ...] = ()
     unfused_attention: tuple[str, ...] = ()
+    values: ValueUse = field(default_factory=ValueUse)
 
 
 Doubt = Literal[
@@ -210,6 +213,7 @@ def layer_table(trace: Trace) -> LayerTable:
         other_weights=other_weights(trace),
         attention_kernels=trace.attention_kernels,
         unfused_attention=trace.unfused_attention,
+        values=value_use(trace),
     )
 
 

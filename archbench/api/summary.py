@@ -125,7 +125,8 @@ def summarize(
 
     Args:
         model: A module, or an address such as `"vgg16"`, `"torchvision:resnet50"` or `"net.py:Net"`.
-        inputs: A tensor, a tuple of positional or a dict of keyword tensors, of which only shapes and dtypes count;
+        inputs: A tensor, a tuple of positional or a dict of keyword tensors, of which only shapes and dtypes count,
+            and the values of integers and booleans, such as masks and lengths;
             or the shape of one sample as text (`"3x224x224"`, `"128:int64"`), a list of those for several inputs.
             By default the model's usual input.
         batch: The number of samples if `inputs` are not tensors.
@@ -134,8 +135,10 @@ def summarize(
         attention: `"fused"` or `"math"`: scaled dot-product attention always as one kernel, or as separate products;
             by default as torch runs it on an NVIDIA GPU in the dtype of the tensors.
 
-    The model is run once, on tensors without data, and is left exactly as it was.
-    Raises AddressError, InputError, or ForwardError if the model does not run on the inputs.
+    The model is run once, on tensors without data, and is left exactly as it was. One that reads computed values is run
+    on data: its own, or random values (seed 0) for what has none.
+    Raises AddressError, InputError, ForwardError if the model does not run on the inputs, or DeviceError if weights are
+    needed that do not fit in memory.
     """
     return summary_of(load_model(model, inputs, attention=attention), batch, mode)
 

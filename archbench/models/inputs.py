@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from archbench.errors import ForwardError, InputError, nearest
-from archbench.trace.recorder import NeedsDataError
 from archbench.trace.tracer import trace
+from archbench.trace.values import NeedsDataError
 from archbench.units import format_dimensions
 
 DTYPES = {

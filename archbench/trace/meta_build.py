@@ -39,7 +39,8 @@ def build(builder: Callable[..., Any], arguments: dict[str, Any]) -> tuple[Any, 
 def is_about_missing_data(error: Exception) -> bool:
     """Recognise torch's several errors about the missing values of a meta tensor (item, tolist, numpy, no kernel)."""
     text = str(error).lower()
-    return "meta" in text or "unallocated storage" in text
+    # The last is about the data of a tensor set to one with values where it has none, or the reverse.
+    return any(words in text for words in ("meta", "unallocated storage", "incompatible tensor type"))
 
 
 @contextmanager

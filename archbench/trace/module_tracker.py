@@ -23,9 +23,10 @@ from archbench.trace.pytree import tensors_in
 from archbench.trace.recorder import Recorder, tensor_info
 from archbench.trace.records import Layer, Parameter, StorageKind, TensorInfo
 from archbench.trace.stored_tensors import inner_tensors, logical_shape, map_inner, memory_key, scales, stored_bytes
+from archbench.trace.values import to_meta
 from archbench.units import format_dimensions
 
-# Elements up to which a tensor that is neither a parameter nor a buffer has values in a run without data.
+# Elements up to which a tensor that is not a parameter, and an integer buffer, has values in a run without data.
 _SMALL = 65_536
 
 
@@ -102,14 +103,15 @@ class ModuleTracker:
         if not tensor.is_meta:
             for stored in inner_tensors(tensor):
                 see(stored, None, is_weight=True)
-        placed = map_inner(tensor, self._place).detach()
+        keeps_values = self._keeps_values or (type(tensor) is Tensor and tensor.numel() <= _SMALL)
+        placed = map_inner(tensor, self._place if keeps_values else to_meta).detach()
         if isinstance(tensor, nn.Parameter):
             placed = nn.Parameter(placed, requires_grad=tensor.requires_grad)
         self._stand_ins[id(tensor)] = placed
         self._originals[id(placed)] = tensor
         kind: StorageKind = "parameter" if isinstance(tensor, nn.Parameter) else "buffer"
         for stored in inner_tensors(placed):
-            see(stored, kind, is_weight=True)
+            see(stored, kind, is_weight=True, is_own=True)
         self._scales.update(map(id, scales(tensor)))
         self._by_memory[memory_key(tensor)] = placed
         return placed
@@ -122,9 +124,9 @@ class ModuleTracker:
         if (placed := self._by_memory.get(memory_key(tensor))) is not None:
             return placed.detach()
         is_placed = self._keeps_values or tensor.numel() > _SMALL
-        copied = (self._place(tensor) if is_placed else tensor.clone()).detach()
+        copied = (self._place(tensor) if is_placed else _clone(tensor)).detach()
         if id(tensor) in self._scales:
-            self._recorder.storages.see(copied, "parameter", is_weight=True)
+            self._recorder.storages.see(copied, "parameter", is_weight=True, is_own=True)
         requires_grad = tensor.requires_grad and tensor.is_leaf and not self._external_frozen
         if isinstance(tensor, nn.Parameter):
             return nn.Parameter(copied, requires_grad=requires_grad)
@@ -145,7 +147,7 @@ class ModuleTracker:
 
     def _input(self, tensor: Tensor) -> Tensor:
         placed = self._place(tensor).detach().requires_grad_(tensor.requires_grad)
-        self._recorder.storages.see(placed, "input")
+        self._recorder.storages.see(placed, "input", is_own=True)
         self._inputs.append(placed)
         return placed
 
@@ -204,6 +206,13 @@ class ModuleTracker:
         state.output_bytes += sum(info.size_bytes for info in infos)
         if state.calls == 1:
             state.outputs = infos
+
+    def where(self) -> str:
+        """Return the innermost layer that failed, in words."""
+        if self._failed is None:
+            return "the backward pass" if self._recorder.is_backward else "its forward"
+        state = self._failed[0]
+        return type(state.module).__name__ if state.path == "." else f"layer {state.path}"
 
     def failure(self, error: BaseException) -> ForwardError:
         """Return an error that names the innermost layer that failed, its input and its kernel."""
@@ -264,6 +273,11 @@ def _owned(module: nn.Module) -> Iterator[_Owned]:
     for name, tensor in module._parameters.items():
         if tensor is not None:
             yield _Owned(name, tensor, tensor.requires_grad)
+
+
+def _clone(tensor: Tensor) -> Tensor:
+    """Return a copy on the CPU, where a run without data makes its tensors; a meta tensor stays one."""
+    return tensor.cpu() if tensor.is_cuda else tensor.clone()
 
 
 def _pair(kernel: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -60,7 +60,7 @@ def run_update(optimizer: Optimizer, parameters: Sequence[Tensor], recorder: Rec
     states = [[_blank(p) for p in parameters] for _ in range(STATES[optimizer.algorithm])]
     counters = _counters(optimizer, len(parameters))
     for state in (*(tensor for tensors in states for tensor in tensors), *counters):
-        recorder.storages.see(state, None if state.is_cpu else "optimizer", since_start=True)
+        recorder.storages.see(state, None if state.is_cpu else "optimizer", since_start=True, is_own=True)
     weights, gradients = ([_blank(p) for p in parameters] for _ in range(2))
     for tensor in (*weights, *gradients):
         recorder.storages.see(tensor, None)

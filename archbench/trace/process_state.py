@@ -54,6 +54,17 @@ def _restored() -> Iterator[None]:
         yield
 
 
+def seed() -> None:
+    """Set the random states that `restored_process` restores to those of seed 0."""
+    random.seed(0)
+    torch.default_generator.manual_seed(0)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # as above; otherwise a seed would be left for later
+        torch.cuda.manual_seed_all(0)
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed(0)
+
+
 def _determinism() -> tuple[bool, bool]:
     """Return whether torch uses deterministic algorithms, and only warns where there are none."""
     return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()

@@ -25,10 +25,7 @@ from archbench.trace.records import Operation, OtherWeight, TensorInfo
 from archbench.trace.shapes import NOTHING, find_shape_rule
 from archbench.trace.storages import StorageLog
 from archbench.trace.stored_tensors import packed_values, script_objects
-
-
-class NeedsDataError(Exception):
-    """The model cannot run on tensors without data; the message names the cause."""
+from archbench.trace.values import NeedsDataError, has_values, indices_of_masks, is_large, is_moved, to_meta
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types the base class partly
@@ -38,7 +35,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
     `is_backward` is set and the stack is empty, it belongs to the layer that ran the operator in forward. `containers`
     has for each layer its own number or, for a leaf, its parent's. `external_tensors` are neither parameters nor inputs
     and would get gradients; `other_weights` are the buffers that products multiply by, and packed weights. With
-    `without_data` tensors that meet one on the meta device are replaced by meta tensors, and new tensors are created
+    `without_data` tensors that meet one on the meta device are replaced by meta tensors, and large results are made
     there; otherwise `place` returns real tensors for those that have no data.
     """
 
@@ -54,6 +51,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self.storages = StorageLog(lambda: self.step)
         self.other_weights: dict[tuple[str, int], OtherWeight] = {}
         self._stand_ins: dict[int, Tensor] = {}
+        self._unknown: set[int] = set()  # storages of real tensors that an operator without data wrote to
         self._without_data = without_data
         self._is_training = is_training
         self._place = place
@@ -99,14 +97,25 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             self._note_external_tensors(inputs, numbers)
         is_mixed = any(tensor.is_meta != on_meta for tensor in inputs)
         overwritten = args[0] if is_mixed and operator.mutates else None
+        masks = None
         if is_mixed:
+            if overwritten is not None and not overwritten.is_meta:
+                self._unknown.add(numbers[0])
+            if on_meta and operator.name == "aten.index" and self._unknown.isdisjoint(numbers):
+                masks = indices_of_masks(args[1])
             args, kwargs = map_tensors(args, self._stand_in), map_tensors(kwargs, self._stand_in)
             inputs = _operands(operator, args, kwargs)
         if self._without_data and kwargs.get("device") is not None:
-            kwargs = {**kwargs, "device": torch.device("meta")}
+            if not on_meta and operator.name == "aten._to_copy" and is_moved(args[0], kwargs):
+                return args[0]
+            kwargs = {**kwargs, "device": _CPU if inputs and not on_meta else _META}
         out = operator.shape_rule(*args, **kwargs) if on_meta and operator.shape_rule else None
-        if out is None:
-            out = _run_without_data(func, operator, args, kwargs) if on_meta else func(*args, **kwargs)
+        if out is None and on_meta:
+            out = _run_without_data(func, operator, args if masks is None else (args[0], masks), kwargs)
+        elif out is None:
+            out = func(*args, **kwargs)
+            if self._without_data:
+                out = _with_values(func, operator, args, kwargs, out)
         outputs = [out] if isinstance(out, Tensor) else list(tensors_in(out))
         step = self.next_step()
         weights = self._track_contents(step, operator, numbers, outputs)
@@ -120,14 +129,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
     def _runs_on_meta(self, operator: _Operator, inputs: list[Tensor], numbers: list[int]) -> bool:
         """Return whether an operator runs without data.
 
-        It does if any input has none, or if it would change a real tensor that existed before the run. Real tensors
-        that the run itself creates, such as a mask or a range, keep their values.
+        It does if any input has none, if an operator without data wrote to one, if it would change a real tensor of
+        the user's, or if the result would be large. Other tensors keep their values, which a view need not know.
         """
         if not self._without_data:
             return False
-        if any(tensor.is_meta for tensor in inputs):
+        if any(not tensor.is_cpu for tensor in inputs):
             return True
-        return operator.mutates and not self.storages.was_made_in_run(numbers[0])
+        if not inputs or operator.is_view:
+            return False
+        if self._unknown and not self._unknown.isdisjoint(numbers):
+            return True
+        return is_large(inputs) or (operator.mutates and not self.storages.is_own(numbers[0]))
 
     def _stand_in(self, tensor: Tensor) -> Tensor:
         """Return the replacement of a tensor on the wrong device: a real one in a run without data, or the reverse."""
@@ -266,6 +279,7 @@ class _Operator:
     origin: str
     shape_rule: Callable[..., Any] | None
     is_free: bool
+    is_view: bool
     is_composite: bool
     mutates: bool
     overwrites: int
@@ -276,6 +290,7 @@ class _Operator:
 
 
 _OPERATORS: dict[Any, _Operator] = {}
+_CPU, _META = torch.device("cpu"), torch.device("meta")
 
 _ORIGINS = {f"aten.{name}": "aten.scaled_dot_product_attention" for name in costs.ATTENTION_KERNELS}
 
@@ -293,11 +308,13 @@ def _describe(func: Any) -> _Operator:
     if isinstance(func, HigherOrderOperator):
         raise UsageError(f"the higher-order operator {func.__name__} cannot be traced; its functions are not followed")
     name = func._schema.name.replace("::", ".")
+    is_view = costs.is_view(func._schema)
     operator = _Operator(
         name=name,
         origin=_ORIGINS.get(name, name),
         shape_rule=find_shape_rule(str(func)),
-        is_free=name in costs.FREE or name.startswith("profiler.") or costs.is_view(func._schema),
+        is_free=name in costs.FREE or name.startswith("profiler.") or is_view,
+        is_view=is_view,
         is_composite=func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd),
         mutates=_mutates_first(func._schema),
         overwrites=1 if name in costs.OVERWRITING else 0,
@@ -347,20 +364,6 @@ def tensor_info(tensor: Tensor) -> TensorInfo:
     return TensorInfo(shape, tensor.dtype, elements * tensor.element_size())
 
 
-def to_meta(tensor: Tensor) -> Tensor:
-    """Return a meta tensor of the same shape, strides and dtype; of another layout, a clone with its data.
-
-    Raises NeedsDataError for torch's quantised tensors, which have no kernels without data.
-    """
-    if tensor.is_quantized:
-        raise NeedsDataError("its quantised tensors have no kernels without data")
-    if tensor.layout is not torch.strided:
-        return tensor.detach().clone()
-    if tensor.is_meta and not tensor.is_inference():
-        return tensor
-    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-
-
 def _operands(operator: _Operator, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
     """Return the tensors that an operator reads, including those in lists."""
     operands: list[Tensor] = []
@@ -377,8 +380,20 @@ def _operands(operator: _Operator, args: Any, kwargs: dict[str, Any]) -> list[Te
 
 def _run_without_data(func: Any, operator: _Operator, args: Any, kwargs: Any) -> Any:
     if operator.name == "aten._local_scalar_dense":
-        raise NeedsDataError("it reads the value of a tensor")
+        raise NeedsDataError(f"it reads the value of a tensor ({operator.name})")
     try:
         return func(*args, **kwargs)
     except NotImplementedError as error:
         raise NeedsDataError(f"{operator.name} has no kernel for tensors without data") from error
+
+
+def _with_values(func: Any, operator: _Operator, args: Any, kwargs: dict[str, Any], out: Any) -> Any:
+    """Return the result of an operator on real tensors: with its values if it is small or not new, else on meta.
+
+    An operator without inputs ran on the meta device if it was given a device; some results are made again with values.
+    """
+    if operator.is_view or operator.mutates or not isinstance(out, Tensor):
+        return out
+    if out.is_meta:
+        return func(*args, **{**kwargs, "device": _CPU}) if has_values(operator.name, out) else out
+    return out if has_values(operator.name, out) else to_meta(out)

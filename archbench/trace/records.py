@@ -150,10 +150,12 @@ class Trace:
     has the row of each of `operations` by its step; `generating` are the steps of those that generate values for the
     operator of another row.
     `real_data_reason` is None if the model ran on tensors without data; otherwise it is the reason why the model ran
-    on real data. `saw_autocast` states that a module ran under autocast, `has_external_tensors` that the model used
-    tensors which require gradients but are neither its parameters nor its inputs. `attention_kernels` are the fused
-    kernels that attention ran as, `unfused_attention` what kept other calls from being fused.
-    `has_unknown_branches` states that the first branch of a `torch.cond` ran because its predicate was not known.
+    on real data, and `has_random_data` states that some of that was random. `ones_reason` is the reason why integer
+    inputs without values were taken as ones, None if none was. `saw_autocast` states that a module ran under autocast,
+    `has_external_tensors` that the model used tensors which require gradients but are neither its parameters nor its
+    inputs. `attention_kernels` are the fused kernels that attention ran as, `unfused_attention` what kept other calls
+    from being fused. `has_unknown_branches` states that the first branch of a `torch.cond` ran because its predicate
+    was not known.
     """
 
     layers: tuple[Layer, ...]
@@ -172,6 +174,8 @@ class Trace:
     attention_kernels: tuple[str, ...] = ()
     unfused_attention: tuple[str, ...] = ()
     has_unknown_branches: bool = False
+    has_random_data: bool = False
+    ones_reason: str | None = None
 
     def __repr__(self) -> str:
         operators, layers = len(self.operations), len(self.layers)

@@ -24,6 +24,7 @@ class _Life:
     kind: StorageKind | None
     size_bytes: int
     born: int
+    is_own: bool
     died: int | None = None
     is_weight: bool = False
     was_read: bool = False
@@ -47,11 +48,18 @@ class StorageLog:
         self.readers: dict[int, int | None] = {}
 
     def see(
-        self, tensor: Tensor, kind: StorageKind | None, *, is_weight: bool = False, since_start: bool = False
+        self,
+        tensor: Tensor,
+        kind: StorageKind | None,
+        *,
+        is_weight: bool = False,
+        since_start: bool = False,
+        is_own: bool = False,
     ) -> int:
         """Return the number of a tensor's storage; a new one is recorded as `kind`, born now or with the run.
 
         With `kind` None it gets a number but no record: the original of a tensor that a stand-in replaces.
+        `is_own` states that the run made the tensor before the first operator: a stand-in.
         """
         storage = _storage(tensor)
         key = storage._cdata if storage is not None else id(tensor)
@@ -59,7 +67,8 @@ class StorageLog:
         if entry is None:
             number = len(self._lives)
             size_bytes = storage.nbytes() if storage is not None else 0
-            self._lives.append(_Life(kind, size_bytes, 0 if since_start else self._clock()))
+            is_own = is_own or kind == "activation"
+            self._lives.append(_Life(kind, size_bytes, 0 if since_start else self._clock(), is_own))
             # Keep the reference: otherwise its callback is never called.
             self._alive[key] = number, weakref.ref(storage or tensor, partial(self._end, key))
         else:
@@ -124,9 +133,9 @@ class StorageLog:
         life.is_weight = life.is_weight or is_weight
         life.is_generated = life.is_generated or is_generated
 
-    def was_made_in_run(self, number: int) -> bool:
-        """Return whether an operator of this run allocated a storage."""
-        return self._lives[number].kind == "activation"
+    def is_own(self, number: int) -> bool:
+        """Return whether this run allocated a storage, so that operators may write to it."""
+        return self._lives[number].is_own
 
     def is_external(self, number: int) -> bool:
         """Return whether a storage was neither allocated in the run nor belongs to a stand-in."""

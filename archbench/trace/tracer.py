@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,23 +12,24 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from archbench.errors import InputError, UsageError, choose
+from archbench.errors import ForwardError, InputError, UsageError, choose
 from archbench.trace.attention import Attention, AttentionKernels, DeviceKind
 from archbench.trace.autocast import autocast
 from archbench.trace.copying.model import prepared, submodules
 from archbench.trace.device_kernels import DeviceKernels
 from archbench.trace.higher_order import HigherOrderOperators
-from archbench.trace.materialize import Materialiser
+from archbench.trace.materialize import Materialiser, enough_memory
 from archbench.trace.meta_build import is_about_missing_data
 from archbench.trace.module_tracker import ModuleTracker, message_line
 from archbench.trace.optimizer_step import Optimizer, run_update
-from archbench.trace.process_state import no_fake_mode, plain_kernels, restored_process
+from archbench.trace.process_state import no_fake_mode, plain_kernels, restored_process, seed
 from archbench.trace.pytree import map_tensors, tensors_in
-from archbench.trace.recorder import NeedsDataError, Recorder, tensor_info, to_meta
+from archbench.trace.recorder import Recorder, tensor_info
 from archbench.trace.records import Trace
 from archbench.trace.rows import assign_rows
 from archbench.trace.torch_functions import transparent
 from archbench.trace.uncompiled import uncompiled
+from archbench.trace.values import NeedsDataError, with_ones, without_data
 
 Mode = Literal["eval", "train"]
 MODES = ("eval", "train")
@@ -69,13 +70,17 @@ def trace(
     `autocast_dtype` the forward pass runs under autocast in that dtype, as on a GPU. Attention is one fused kernel
     where torch would fuse it on a device of `device_kind`, unless `attention` says `fused` or `math`.
 
-    `inputs` is a tensor, a tuple of positional or a dict of keyword arguments, with the batch; only their shapes and
-    dtypes are used. If the model cannot run without data (its control flow reads values, or an operator has no meta
-    kernel), it runs again on copies of `inputs`, with random values for those on the meta device, and
-    `Trace.real_data_reason` is the reason; with `may_use_data` False NeedsDataError is raised instead.
+    `inputs` is a tensor, a tuple of positional or a dict of keyword arguments, with the batch. Integers and booleans of
+    up to `values.LARGEST` elements keep their values; of other tensors only shapes and dtypes are used. If the model
+    reads the value of an integer input on the meta device, these are ones, and `Trace.ones_reason` is the reason. If it
+    cannot run without data (its control flow reads computed values, or an operator has no meta kernel), it runs again
+    on copies of weights and inputs, with random values for those on the meta device, and `Trace.real_data_reason` is
+    the reason; with `may_use_data` False NeedsDataError is raised instead. All random numbers have seed 0; the caller's
+    random state stays as it was.
 
     Raises ForwardError, which names the layer, if forward or backward fails, with the model's own error as its cause;
-    InputError if lazy parameters have no shape yet; UsageError for another mode and for training frozen TorchScript.
+    InputError if lazy parameters have no shape yet; UsageError for another mode and for training frozen TorchScript;
+    DeviceError if weights with values are needed and do not fit in memory.
     """
     choose("mode", mode, MODES)
     _refuse_lazy(model)
@@ -91,13 +96,22 @@ def trace(
 
 def _trace(model: nn.Module, inputs: Any, options: _Options) -> Trace:
     try:
-        return _run(model, inputs, options, to_meta, None)
+        return _run(model, inputs, options, without_data, None)
     except NeedsDataError as error:
-        if not options.may_use_data:
-            raise
-        reason = str(error)
-    with plain_kernels():
-        return _run(model, inputs, options, Materialiser(model), reason)
+        needs_data = error
+    if (ones := with_ones(inputs)) is not None:
+        with suppress(ForwardError, NeedsDataError):  # the model may refuse ones; the run on data decides
+            return replace(_run(model, ones, options, without_data, None), ones_reason=str(needs_data))
+    if not options.may_use_data:
+        raise needs_data
+    return _run_on_data(model, inputs, options, str(needs_data))
+
+
+def _run_on_data(model: nn.Module, inputs: Any, options: _Options, reason: str) -> Trace:
+    materialiser = Materialiser(model)
+    with plain_kernels(), enough_memory(model, reason):
+        record = _run(model, inputs, options, materialiser, reason)
+    return replace(record, has_random_data=materialiser.made_values)
 
 
 class _ExternalTensorsError(Exception):
@@ -160,6 +174,7 @@ def _run(
     is_training = options.mode == "train"
     recorder = Recorder(without_data=reason is None, is_training=is_training, place=place)
     with restored_process(), uncompiled(), no_fake_mode(), torch.inference_mode(False):
+        seed()
         tracker = ModuleTracker(
             model,
             recorder,
@@ -200,11 +215,13 @@ def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options:
         num_operations = len(recorder.operations)
         if is_training and options.optimizer is not None:
             run_update(options.optimizer, tracker.parameters_with_gradients(), recorder)
-    except (NeedsDataError, UsageError, _ExternalTensorsError):
+    except NeedsDataError as error:
+        raise NeedsDataError(f"{error} in {tracker.where()}") from error.__cause__
+    except (UsageError, _ExternalTensorsError):
         raise
     except (Exception, SystemExit) as error:  # any error of the model's code is reported with its layer
         if reason is None and isinstance(error, Exception) and is_about_missing_data(error):
-            raise NeedsDataError(message_line(error)) from error
+            raise NeedsDataError(f"{message_line(error)} in {tracker.where()}") from error
         raise tracker.failure(error) from error
     layers, operations = tracker.layers(), tuple(recorder.operations[:num_operations])
     rows, generating = assign_rows(layers, operations, recorder.storages.readers)

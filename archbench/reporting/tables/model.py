@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from archbench.analyze.compare import ModelRow
 from archbench.analyze.layers import Doubt, LayerTable, Totals, as_record
+from archbench.analyze.value_use import ValueUse
 from archbench.reporting.table import Column, Table
 from archbench.reporting.tables.repeated_blocks import REPEATS, folded_rows
 from archbench.reporting.tables.wording import listed
@@ -129,11 +130,10 @@ def caveats(model: str, table: LayerTable, real_data_reason: str | None) -> tupl
             f"{model}: {count} weights are not parameters but buffers or packed weights of {users}; "
             "params leave them out"
         )
-    if real_data_reason:
-        sentences.append(f"{model}: run on real data, because {real_data_reason}")
     if table.unfused_attention:
         reasons = ", ".join(table.unfused_attention)
         sentences.append(f"{model}: attention as separate products, which torch does not fuse for {reasons}")
+    sentences += [f"{model}: {sentence}" for sentence in _value_caveats(table.values, real_data_reason)]
     sentences += [f"{model}: {_DOUBTS[doubt]}" for doubt in sorted(table.doubts)]
     return tuple(sentences)
 
@@ -142,6 +142,17 @@ def _abridged(names: Sequence[str]) -> str:
     """List the first three names, and the number of others."""
     more = [f"{len(names) - 3} more"] if len(names) > 3 else []
     return listed(["the root" if name == "." else name for name in names[:3]] + more)
+
+
+def _value_caveats(values: ValueUse, real_data_reason: str | None) -> Iterator[str]:
+    if real_data_reason:
+        data = "random data (seed 0)" if values.is_random else "real data"
+        yield f"run on {data}, because {real_data_reason}; counts may depend on values"
+    if values.ones_reason:
+        yield f"integer inputs were taken as ones, because {values.ones_reason}; counts may depend on values"
+    if values.operators:
+        ran = ", ".join(f"{name} ({_abridged(layers)})" for name, layers in sorted(values.operators.items()))
+        yield f"counts depend on values, where these operators ran: {ran}"
 
 
 def summary_table(
