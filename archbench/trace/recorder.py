@@ -17,7 +17,7 @@ from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from archbench.errors import UsageError
-from archbench.trace import costs, kernel_shapes  # noqa: F401  # importing kernel_shapes registers its rules
+from archbench.trace import backward_shapes, costs, kernel_shapes  # noqa: F401  # importing shapes registers rules
 from archbench.trace.backward_origin import NodeOrigins, Origin
 from archbench.trace.kernel_window import window_of
 from archbench.trace.pytree import map_tensors, tensors_in

@@ -23,14 +23,18 @@ _UNARY = (
     "leaky_relu.default", "neg.default", "pow.Tensor_Scalar", "relu.default", "rsqrt.default", "sigmoid.default",
     "silu.default", "sqrt.default", "tanh.default",
 )  # fmt: skip
+_UNARY_IN_PLACE = (
+    "div_.Scalar", "elu_.default", "hardsigmoid_.default", "hardswish_.default", "hardtanh_.default",
+    "leaky_relu_.default", "mul_.Scalar", "relu_.default", "sigmoid_.default", "silu_.default", "tanh_.default",
+)  # fmt: skip
 _UNARY_BACKWARD = (
     "gelu_backward.default", "hardsigmoid_backward.default", "hardswish_backward.default", "hardtanh_backward.default",
     "leaky_relu_backward.default", "sigmoid_backward.default", "silu_backward.default", "tanh_backward.default",
     "threshold_backward.default",
 )  # fmt: skip
-_BINARY = ("add.Tensor", "div.Tensor", "mul.Tensor", "sub.Tensor")
+_BINARY = ("add.Tensor", "div.Scalar", "div.Tensor", "mul.Scalar", "mul.Tensor", "sub.Tensor")
 # The dtypes whose normalisation statistics have the dtype of the input on every device.
-_FULL_PRECISION = (torch.float32, torch.float64)
+FULL_PRECISION = (torch.float32, torch.float64)
 
 
 def find_shape_rule(operator: str) -> Callable[..., Any] | None:
@@ -48,14 +52,29 @@ def shape_rule(*operators: str) -> Callable[[Callable[..., Any]], Callable[..., 
     return register
 
 
-def _empty(shape: Any, like: Tensor) -> Tensor:
+def empty(shape: Any, like: Tensor) -> Tensor:
+    """Return a contiguous meta tensor of a shape, in the dtype of another."""
     return torch.empty(shape, dtype=like.dtype, device="meta")
 
 
-def _is_plain(*tensors: Tensor) -> bool:
+def is_plain(*tensors: Tensor) -> bool:
     """Return whether tensors are contiguous and of one floating-point dtype, so that no promotion happens."""
     dtype = tensors[0].dtype
     return dtype.is_floating_point and all(t.is_contiguous() and t.dtype is dtype for t in tensors)
+
+
+def _elementwise(x: Tensor) -> Tensor | None:
+    """Return an elementwise result in the layout of its first operand, None if that has gaps in memory."""
+    if not x.dtype.is_floating_point:
+        return None
+    if x.is_contiguous():
+        return empty(x.shape, x)
+    expected = 1
+    for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
+        if size != 1 and stride != expected:
+            return None
+        expected *= size
+    return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device="meta")
 
 
 def _pair(value: Any, dimensions: int) -> list[int]:
@@ -64,24 +83,33 @@ def _pair(value: Any, dimensions: int) -> list[int]:
 
 @shape_rule(*_UNARY)
 def _unary(x: Tensor, *_args: Any, **_: Any) -> Tensor | None:
-    return _empty(x.shape, x) if _is_plain(x) else None
+    return _elementwise(x)
+
+
+@shape_rule(*_UNARY_IN_PLACE)
+def _unary_in_place(x: Tensor, *_args: Any, **_: Any) -> Tensor | None:
+    return x if x.dtype.is_floating_point else None
 
 
 @shape_rule(*_UNARY_BACKWARD)
 def _unary_backward(grad: Tensor, x: Tensor, *_args: Any, **_: Any) -> Tensor | None:
-    return _empty(x.shape, x) if grad.shape == x.shape and _is_plain(grad, x) else None
+    return _elementwise(grad) if grad.shape == x.shape and grad.dtype is x.dtype else None
 
 
 @shape_rule(*_BINARY)
 def _binary(x: Any, y: Any, **_: Any) -> Tensor | None:
-    if not isinstance(x, Tensor) or not _is_plain(x):
+    if not isinstance(x, Tensor):
         return None
     if isinstance(y, (int, float)):
-        return _empty(x.shape, x)
-    if not isinstance(y, Tensor) or not _is_plain(x, y):
+        return _elementwise(x)
+    if not isinstance(y, Tensor) or y.dtype is not x.dtype:
         return None
-    shape = x.shape if x.shape == y.shape else _broadcast(x.shape, y.shape)
-    return None if shape is None else _empty(shape, x)
+    if x.shape == y.shape:
+        return _elementwise(x)
+    shape = _broadcast(x.shape, y.shape)
+    if shape == list(x.shape):
+        return _elementwise(x)
+    return empty(shape, x) if shape is not None and is_plain(x, y) else None
 
 
 def _broadcast(a: Sequence[int], b: Sequence[int]) -> list[int] | None:
@@ -98,12 +126,12 @@ def _convolution(
     x: Tensor, w: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, _: Any, groups: int
 ) -> Tensor | None:
     dimensions = w.dim() - 2
-    if transposed or x.dim() != w.dim() or not _is_plain(x, w) or x.shape[1] != w.shape[1] * groups:
+    if transposed or x.dim() != w.dim() or not is_plain(x, w) or x.shape[1] != w.shape[1] * groups:
         return None
     spatial = _slide(x.shape[2:], w.shape[2:], stride, padding, dilation, dimensions)
     if spatial is None or w.shape[0] % groups or (bias is not None and bias.shape != w.shape[:1]):
         return None
-    return _empty((x.shape[0], w.shape[0], *spatial), x)
+    return empty((x.shape[0], w.shape[0], *spatial), x)
 
 
 @shape_rule("max_pool2d_with_indices.default")
@@ -114,7 +142,7 @@ def _max_pool2d(
     if spatial is None:
         return None
     shape = (*x.shape[:2], *spatial)
-    return _empty(shape, x), torch.empty(shape, dtype=torch.int64, device="meta")
+    return empty(shape, x), torch.empty(shape, dtype=torch.int64, device="meta")
 
 
 @shape_rule("avg_pool2d.default")
@@ -122,7 +150,7 @@ def _avg_pool2d(
     x: Tensor, kernel: Any, stride: Any = (), padding: Any = (0,), ceil_mode: bool = False, *_: Any
 ) -> Tensor | None:
     spatial = _pooled(x, kernel, stride, padding, (1,), ceil_mode, 2)
-    return None if spatial is None else _empty((*x.shape[:2], *spatial), x)
+    return None if spatial is None else empty((*x.shape[:2], *spatial), x)
 
 
 @shape_rule("avg_pool3d.default")
@@ -132,13 +160,13 @@ def _avg_pool3d(
     spatial = _pooled(x, kernel, stride, padding, (1,), ceil_mode, 3)
     # Unlike avg_pool2d this operator rejects kernels larger than the unpadded input.
     too_small = any(k > n for k, n in zip(_pair(kernel, 3), x.shape[-3:], strict=False))
-    return None if spatial is None or too_small else _empty((*x.shape[:2], *spatial), x)
+    return None if spatial is None or too_small else empty((*x.shape[:2], *spatial), x)
 
 
 def _pooled(
     x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, dimensions: int
 ) -> list[int] | None:
-    if ceil_mode or x.dim() != dimensions + 2 or not _is_plain(x):
+    if ceil_mode or x.dim() != dimensions + 2 or not is_plain(x):
         return None
     kernel = _pair(kernel, dimensions)
     padding = _pair(padding, dimensions)
@@ -167,69 +195,70 @@ def _slide(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, dim
 def _addmm(bias: Tensor, a: Tensor, b: Tensor, **_: Any) -> Tensor | None:
     fits = a.dim() == b.dim() == 2 and a.shape[1] == b.shape[0] and bias.shape == b.shape[1:]
     same = a.dtype is b.dtype is bias.dtype and a.dtype.is_floating_point
-    return _empty((a.shape[0], b.shape[1]), a) if fits and same else None
+    return empty((a.shape[0], b.shape[1]), a) if fits and same else None
 
 
 @shape_rule("mm.default")
 def _mm(a: Tensor, b: Tensor) -> Tensor | None:
     fits = a.dim() == b.dim() == 2 and a.shape[1] == b.shape[0]
-    return _empty((a.shape[0], b.shape[1]), a) if fits and a.dtype is b.dtype else None
+    return empty((a.shape[0], b.shape[1]), a) if fits and a.dtype is b.dtype else None
 
 
 @shape_rule("bmm.default")
 def _bmm(a: Tensor, b: Tensor) -> Tensor | None:
     fits = a.dim() == b.dim() == 3 and a.shape[0] == b.shape[0] and a.shape[2] == b.shape[1]
-    return _empty((a.shape[0], a.shape[1], b.shape[2]), a) if fits and a.dtype is b.dtype else None
+    return empty((a.shape[0], a.shape[1], b.shape[2]), a) if fits and a.dtype is b.dtype else None
 
 
 @shape_rule("native_batch_norm.default")
 def _batch_norm(
     x: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, training: bool, *_: Any
 ) -> tuple[Tensor, Tensor, Tensor] | None:
-    if x.dim() < 2 or not _is_plain(x) or x.dtype not in _FULL_PRECISION:
+    if x.dim() < 2 or not is_plain(x) or x.dtype not in FULL_PRECISION:
         return None
     channels = x.shape[1]
     if any(t is not None and t.shape != (channels,) for t in (weight, bias, mean, variance)):
         return None
     saved = channels if training else 0
-    return _empty(x.shape, x), _empty((saved,), x), _empty((saved,), x)
+    return empty(x.shape, x), empty((saved,), x), empty((saved,), x)
 
 
 @shape_rule("native_layer_norm.default")
 def _layer_norm(x: Tensor, shape: Any, weight: Any, bias: Any, _: float) -> tuple[Tensor, Tensor, Tensor] | None:
     kept = x.dim() - len(shape)
-    if not _is_plain(x) or x.dtype not in _FULL_PRECISION or tuple(x.shape[kept:]) != tuple(shape):
+    if x.dtype not in FULL_PRECISION or tuple(x.shape[kept:]) != tuple(shape):
         return None
     if any(t is not None and tuple(t.shape) != tuple(shape) for t in (weight, bias)):
         return None
     statistics = (*x.shape[:kept], *(1 for _ in shape))
-    return _empty(x.shape, x), _empty(statistics, x), _empty(statistics, x)
+    # Contiguous whatever the input is, as CUDA's kernel leaves it.
+    return empty(x.shape, x), empty(statistics, x), empty(statistics, x)
 
 
 @shape_rule("_softmax.default")
 def _softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor | None:
-    return _empty(x.shape, x) if _is_plain(x) and not half_to_float and -x.dim() <= dim < x.dim() else None
+    return empty(x.shape, x) if is_plain(x) and not half_to_float and -x.dim() <= dim < x.dim() else None
 
 
 @shape_rule("cat.default")
 def _cat(tensors: list[Tensor], dim: int = 0) -> Tensor | None:
     first = tensors[0] if tensors else None
-    if first is None or not _is_plain(*tensors) or not -first.dim() <= dim < first.dim():
+    if first is None or not is_plain(*tensors) or not -first.dim() <= dim < first.dim():
         return None
     dim %= first.dim()
     rest = (*first.shape[:dim], *first.shape[dim + 1 :])
     if any(t.dim() != first.dim() or (*t.shape[:dim], *t.shape[dim + 1 :]) != rest for t in tensors):
         return None
-    return _empty((*first.shape[:dim], sum(t.shape[dim] for t in tensors), *first.shape[dim + 1 :]), first)
+    return empty((*first.shape[:dim], sum(t.shape[dim] for t in tensors), *first.shape[dim + 1 :]), first)
 
 
 @shape_rule("mean.dim", "sum.dim_IntList")
 def _reduce(x: Tensor, dims: Any, keepdim: bool = False, *, dtype: Any = None) -> Tensor | None:
-    if not dims or dtype is not None or not _is_plain(x) or not all(-x.dim() <= d < x.dim() for d in dims):
+    if not dims or dtype is not None or not is_plain(x) or not all(-x.dim() <= d < x.dim() for d in dims):
         return None
     reduced = {d % x.dim() for d in dims}
     shape = [1 if i in reduced else n for i, n in enumerate(x.shape) if keepdim or i not in reduced]
-    return _empty(shape, x)
+    return empty(shape, x)
 
 
 # Operators of the optimizers. In-place ones only require that the shapes agree.
@@ -243,7 +272,7 @@ _IN_PLACE = ("add_.Tensor", "addcdiv_.default", "addcmul_.default", "lerp_.Scala
 
 @shape_rule(*(f"_foreach_{name}" for name in _FOREACH))
 def _foreach(tensors: list[Tensor], *_args: Any, **_: Any) -> list[Tensor] | None:
-    return [_empty(x.shape, x) for x in tensors] if _is_plain(*tensors) else None
+    return [empty(x.shape, x) for x in tensors] if is_plain(*tensors) else None
 
 
 @shape_rule("_fused_adam_.default", "_fused_adamw_.default", "_fused_sgd_.default")
@@ -255,12 +284,12 @@ def _fused_update(*_args: Any, **_: Any) -> tuple[()]:
 def _in_place_lists(tensors: list[Tensor], *args: Any, **_: Any) -> tuple[()] | None:
     lists = [tensors, *(arg for arg in args if isinstance(arg, list) and arg and isinstance(arg[0], Tensor))]
     agree = all(len({x.shape for x in pair}) == 1 for pair in zip(*lists, strict=True))
-    return NOTHING if agree and all(map(_is_plain, tensors)) else None
+    return NOTHING if agree and all(map(is_plain, tensors)) else None
 
 
 @shape_rule(*_IN_PLACE)
 def _in_place(x: Tensor, *args: Any, **_: Any) -> Tensor | None:
-    return x if all(not isinstance(y, Tensor) or (y.shape == x.shape and _is_plain(x, y)) for y in args) else None
+    return x if all(not isinstance(y, Tensor) or (y.shape == x.shape and is_plain(x, y)) for y in args) else None
 
 
 @shape_rule("_to_copy.default")
@@ -271,7 +300,7 @@ def _to_copy(x: Tensor, *, dtype: Any = None, **options: Any) -> Tensor | None:
 
 def _int4_matmul(x: Tensor, packed: Tensor, group_size: int, scales: Tensor) -> Tensor:
     # torch's own meta kernel (2.15) takes fake tensors only. The scales are groups x columns x 2 in every layout.
-    return _empty((x.shape[0], scales.shape[1]), x)
+    return empty((x.shape[0], scales.shape[1]), x)
 
 
 _RULES["aten._weight_int4pack_mm.default"] = _int4_matmul

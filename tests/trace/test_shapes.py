@@ -22,8 +22,10 @@ def meta(*shape, dtype=torch.float32):
 def layout(tensors):
     tensors = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
     # The stride of a dimension of size 1 addresses nothing.
-    strides = ([s for n, s in zip(t.shape, t.stride(), strict=True) if n > 1] for t in tensors)
-    return [(t.shape, stride, t.dtype) for t, stride in zip(tensors, strides, strict=True)]
+    return [
+        None if t is None else (t.shape, [s for n, s in zip(t.shape, t.stride(), strict=True) if n > 1], t.dtype)
+        for t in tensors
+    ]
 
 
 def agree(operator, *args, **kwargs):
@@ -160,3 +162,50 @@ def test_optimizer_operators_on_lists(shapes, is_odd):
 def test_casts(shape, dtype):
     agree(aten._to_copy.default, meta(*shape), dtype=dtype)
     agree(aten._to_copy.default, meta(*shape, dtype=torch.bfloat16).transpose(0, -1) if shape else meta(), dtype=dtype)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(sizes, min_size=1, max_size=4), st.randoms(), st.randoms())
+def test_elementwise_results_lie_in_memory_like_the_first_operand(shape, first, second):
+    def permuted(random):
+        order = list(range(len(shape)))
+        random.shuffle(order)
+        return torch.empty_permuted(shape, order, device="meta")
+
+    x, y = permuted(first), permuted(second)
+    for operator in (aten.relu.default, aten.silu_.default, aten.div_.Scalar, aten.mul.Scalar):
+        agree(operator, x, *([2.0] if "Scalar" in str(operator) else []))
+    for operator in (aten.add.Tensor, aten.sigmoid_backward.default, aten.gelu_backward.default):
+        agree(operator, x, y)
+    agree(aten.mul.Tensor, x, meta(shape[-1]))
+    agree(aten.add.Tensor, x[..., :-1], y[..., :-1])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(sizes, min_size=2, max_size=4), st.integers(1, 2), st.lists(st.booleans(), min_size=3, max_size=3))
+def test_backward_passes_of_normalisations(shape, normalised, wanted):
+    x, inner = meta(*shape), shape[-normalised:]
+    statistics = meta(*shape[:-normalised], *([1] * normalised))
+    layer_norm = aten.native_layer_norm_backward.default
+    agree(layer_norm, x, x, inner, statistics, statistics, meta(*inner), meta(*inner), wanted)
+    channels = [meta(shape[1])] * 5
+    agree(aten.native_batch_norm_backward.default, x, x, *channels, True, 1e-5, wanted)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.tuples(small, sizes, sizes, sizes), small, st.integers(1, 3), st.lists(st.booleans(), min_size=3, max_size=3))
+def test_backward_passes_of_convolutions(shape, filters, kernel, wanted):
+    x, weight = meta(*shape), meta(filters, shape[1], kernel, kernel)
+    assume(kernel <= min(shape[2:]))
+    options = ([filters], [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+    grad = aten.convolution.default(x, weight, None, *options[1:])
+    agree(aten.convolution_backward.default, grad, x, weight, *options, wanted)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(sizes, min_size=1, max_size=4))
+def test_backward_passes_of_softmax_and_selection(shape):
+    x = meta(*shape)
+    agree(aten._softmax_backward_data.default, x, x, 0, torch.float32)
+    agree(aten.select_backward.default, meta(*shape[1:]), shape, 0, 0)
+    agree(aten.slice_backward.default, x, [shape[0] + 3, *shape[1:]], 0, 1, shape[0] + 1, 1)
