@@ -1,4 +1,4 @@
-"""Time building and summarizing in one warm process; print the median and the fastest of many.
+"""Time tracing in one warm process: per model, and compared with bare runs of torch on the meta device.
 
 python benchmarks/tracing.py [--rounds 50]
 """
@@ -6,9 +6,10 @@ python benchmarks/tracing.py [--rounds 50]
 from __future__ import annotations
 
 import argparse
+import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torchvision
@@ -29,6 +30,46 @@ def measure(name: str, job: Callable[[], object], rounds: int) -> None:
     print(f"{name:55s} median {statistics.median(times_ms):7.2f} ms, fastest {min(times_ms):7.2f} ms")
 
 
+def compare(name: str, rounds: int) -> None:
+    """Print the CPU time of summaries of a torchvision model, and its ratio to bare runs of the model on meta."""
+    with torch.device("meta"):
+        model = torchvision.models.get_model(name)
+    image = torch.empty(2, 3, 224, 224, device="meta")
+
+    def forward() -> None:
+        with torch.no_grad():
+            model.eval()(image)
+
+    def step() -> None:
+        model.train()(image).sum().backward()
+        model.zero_grad()
+
+    jobs = (
+        forward,
+        lambda: archbench.summarize(model, image),
+        step,
+        lambda: archbench.summarize(model, image, mode="train"),
+    )
+    bare_eval, ours_eval, bare_train, ours_train = cpu_times_ms(jobs, rounds)
+    print(
+        f"{name:18s} {ours_eval:5.1f} ms {ours_eval / bare_eval:8.2f} "
+        f"{ours_train:5.1f} ms {ours_train / bare_train:8.2f}"
+    )
+
+
+def cpu_times_ms(jobs: Sequence[Callable[[], object]], rounds: int) -> list[float]:
+    """Return the median CPU time of each job; they take turns, and start with an equally clean heap."""
+    times: list[list[float]] = [[] for _ in jobs]
+    for number in range(rounds + 1):
+        for job, own in zip(jobs, times, strict=True):
+            gc.collect()
+            start = time.process_time()
+            job()
+            if number:  # the first is a warm-up
+                own.append((time.process_time() - start) * 1e3)
+    return list(map(statistics.median, times))
+
+
 class Chain(torch.nn.Module):
     """A sequence of `operators` ReLUs."""
 
@@ -44,26 +85,16 @@ class Chain(torch.nn.Module):
 
 
 def main() -> None:
-    """Measure VGG-16 of the zoo and models of torchvision, compared with a bare forward pass on meta."""
+    """Measure VGG-16 of the zoo, models of torchvision beside bare runs, and long chains of operators."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=50)
     rounds = parser.parse_args().rounds
     image = torch.empty(1, 3, 224, 224, device="meta")
     vgg16 = find("vgg16")  # once: finding the entry point scans all installed packages
     measure("vgg16: build and summarize", lambda: archbench.summarize(vgg16.build(), image), rounds)
-    for name in ("resnet50", "resnet152", "vit_l_16"):
-        with torch.device("meta"):
-            model = torchvision.models.get_model(name).eval()
-
-        def forward(model: torch.nn.Module = model) -> None:
-            with torch.no_grad():
-                model(image)
-
-        def summarize(model: torch.nn.Module = model) -> None:
-            archbench.summarize(model, image)
-
-        measure(f"{name}: bare forward on meta", forward, rounds)
-        measure(f"{name}: summarize", summarize, rounds)
+    print(f"{'CPU time, batch 2':18s} {'eval':>8s} {'/ bare':>8s} {'train':>8s} {'/ bare':>8s}")
+    for name in ("resnet50", "efficientnet_b0", "vit_b_16", "swin_t"):
+        compare(name, max(rounds // 5, 3))
     for operators in (1_000, 10_000, 50_000):
         start = time.perf_counter()
         archbench.summarize(Chain(operators), torch.empty(2, 3))

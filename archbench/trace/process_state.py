@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 import threading
@@ -86,6 +87,19 @@ def _plain() -> Iterator[None]:
             setattr(backend, "enabled", False)  # noqa: B010  # torch types it as read-only
         yield
 
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    with ExitStack() as stack:
+        if gc.isenabled():
+            stack.callback(gc.enable)
+            gc.disable()
+        yield
+
+
+# Pauses garbage collection. The thousands of records of a run make no garbage, but start a full collection every few
+# runs, which takes longer than a run.
+no_collection = SharedContext(_no_collection)
 
 # Restores random states and settings of torch, and allows twice the depth of calls.
 restored_process = SharedContext(_restored)

@@ -64,17 +64,23 @@ def is_plain(*tensors: Tensor) -> bool:
 
 
 def _elementwise(x: Tensor) -> Tensor | None:
-    """Return an elementwise result in the layout of its first operand, None if that has gaps in memory."""
+    """Return an elementwise result, dense with its dimensions in the order in which the first operand's lie in memory.
+
+    Returns None where that order is not unique: for an operand that is expanded or overlaps itself.
+    """
     if not x.dtype.is_floating_point:
         return None
     if x.is_contiguous():
         return empty(x.shape, x)
-    expected = 1
-    for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
-        if size != 1 and stride != expected:
+    strides, end, dense = [0] * x.dim(), 0, 1
+    for stride, size, dim in sorted(zip(x.stride(), x.shape, range(x.dim()), strict=True)):
+        if size == 1:
+            continue
+        if stride <= end:
             return None
-        expected *= size
-    return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device="meta")
+        end += stride * (size - 1)
+        strides[dim], dense = dense, dense * size
+    return torch.empty_strided(x.shape, strides, dtype=x.dtype, device="meta")
 
 
 def _pair(value: Any, dimensions: int) -> list[int]:
@@ -233,6 +239,16 @@ def _layer_norm(x: Tensor, shape: Any, weight: Any, bias: Any, _: float) -> tupl
     statistics = (*x.shape[:kept], *(1 for _ in shape))
     # Contiguous whatever the input is, as CUDA's kernel leaves it.
     return empty(x.shape, x), empty(statistics, x), empty(statistics, x)
+
+
+@shape_rule("roll.default")
+def _roll(x: Tensor, *_: Any) -> Tensor | None:
+    return empty(x.shape, x) if is_plain(x) else None
+
+
+@shape_rule("masked_fill.Scalar")
+def _masked_fill(x: Tensor, mask: Tensor, _: Any) -> Tensor | None:
+    return empty(x.shape, x) if is_plain(x) and mask.shape == x.shape and mask.is_contiguous() else None
 
 
 @shape_rule("_softmax.default")

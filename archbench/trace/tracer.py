@@ -22,7 +22,7 @@ from archbench.trace.materialize import Materialiser, enough_memory
 from archbench.trace.meta_build import is_about_missing_data
 from archbench.trace.module_tracker import ModuleTracker, message_line
 from archbench.trace.optimizer_step import Optimizer, run_update
-from archbench.trace.process_state import no_fake_mode, plain_kernels, restored_process, seed
+from archbench.trace.process_state import no_collection, no_fake_mode, plain_kernels, restored_process, seed
 from archbench.trace.pytree import map_tensors, tensors_in
 from archbench.trace.recorder import Recorder, tensor_info
 from archbench.trace.records import Trace
@@ -173,7 +173,9 @@ def _run(
     """Run the model with inputs and parameters replaced by `place(tensor)`, and return the record."""
     is_training = options.mode == "train"
     recorder = Recorder(without_data=reason is None, is_training=is_training, place=place)
-    with restored_process(), uncompiled(), no_fake_mode(), torch.inference_mode(False):
+    # On real data, garbage may hold much memory.
+    collection = no_collection() if reason is None else nullcontext()
+    with restored_process(), uncompiled(), no_fake_mode(), torch.inference_mode(False), collection:
         seed()
         tracker = ModuleTracker(
             model,

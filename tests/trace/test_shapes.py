@@ -209,3 +209,11 @@ def test_backward_passes_of_softmax_and_selection(shape):
     agree(aten._softmax_backward_data.default, x, x, 0, torch.float32)
     agree(aten.select_backward.default, meta(*shape[1:]), shape, 0, 0)
     agree(aten.slice_backward.default, x, [shape[0] + 3, *shape[1:]], 0, 1, shape[0] + 1, 1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(sizes, min_size=1, max_size=4))
+def test_rolling_and_filling(shape):
+    agree(aten.roll.default, meta(*shape), [1], [0])
+    agree(aten.masked_fill.Scalar, meta(*shape), meta(*shape, dtype=torch.bool), 0.0)
+    agree(aten.masked_fill.Scalar, meta(*shape), meta(*shape[1:], dtype=torch.bool), 0.0)
