@@ -25,7 +25,7 @@ LOWER = frozenset(
         "conv_transpose3d", "convolution", "prelu", "addmm", "addmv", "addr", "matmul", "einsum", "mm", "mv",
         "linalg_vecdot", "linear", "addbmm", "baddbmm", "bmm", "chain_matmul", "linalg_multi_dot",
         "_thnn_fused_lstm_cell", "_thnn_fused_gru_cell", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell",
-        "_scaled_dot_product_flash_attention", "scaled_dot_product_attention",
+        "_scaled_dot_product_flash_attention", "flex_attention", "scaled_dot_product_attention",
     }
 )  # fmt: skip
 FULL = frozenset(

@@ -12,7 +12,9 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from archbench.trace.attention import AttentionKernels
+from archbench.trace.flex_attention import flex_attention
 from archbench.trace.higher_order import HigherOrderOperators
+from archbench.trace.overridable import imported_flex_attention
 from archbench.trace.recurrent import recurrent_layers
 from archbench.trace.torch_functions import transparent
 
@@ -25,12 +27,15 @@ class DeviceKernels(TorchFunctionMode):
 
     def __init__(self, attention: AttentionKernels, higher_order: HigherOrderOperators) -> None:
         super().__init__()
+        self._log = attention.log
         self._replaced: dict[Callable[..., Any], Callable[..., Any]] = {
             functional.scaled_dot_product_attention: attention,
             functional.multi_head_attention_forward: self._multi_head_attention,
         }
         if attention.kind == "cuda":
             self._replaced.update(recurrent_layers())
+        if (flex := imported_flex_attention()) is not None:
+            self._replaced[flex] = self._flex_attention
         for operator, function in higher_order.replacements().items():
             self._replaced[operator] = self._inside(function)
 
@@ -42,6 +47,10 @@ class DeviceKernels(TorchFunctionMode):
     def _multi_head_attention(self, *args: Any, **kwargs: Any) -> Any:
         # Composed in Python, of scaled_dot_product_attention among others.
         return self._inside(transparent(functional.multi_head_attention_forward))(*args, **kwargs)
+
+    def _flex_attention(self, *args: Any, **kwargs: Any) -> Any:
+        self._log.kernels.add("flex")
+        return flex_attention(*args, **kwargs)
 
     def _inside(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that calls others, which are replaced too."""

@@ -76,6 +76,21 @@ def _for_cpu_backward(_grad: Tensor, *tensors: Any, **_: Any) -> tuple[Tensor, .
     return tuple(_heads_last(tensor, tensor.shape) for tensor in tensors[:3])
 
 
+@shape_rule("flex_attention", namespace="higher_order")
+def _flex(
+    query: Tensor, _key: Tensor, value: Tensor, _score_mod: Any, _mask: Any, _scale: float, options: Any, *_: Any
+) -> tuple[Tensor, ...]:
+    rows = query.shape[:-1]
+    sums, maxima = (rows if options[wanted] else (0,) for wanted in ("OUTPUT_LOGSUMEXP", "OUTPUT_MAX"))
+    out = _in_layout_of(query, (*rows, value.shape[-1]))
+    return out, _like(query, *sums, dtype=torch.float32), _like(query, *maxima, dtype=torch.float32)
+
+
+@shape_rule("flex_attention_backward", namespace="higher_order")
+def _flex_backward(*tensors: Any) -> tuple[Any, ...]:
+    return *(_in_layout_of(tensor, tensor.shape) for tensor in tensors[:3]), ()
+
+
 @shape_rule("_cudnn_rnn.default")
 def _recurrent(
     data: Tensor, _weights: Any, _per_cell: int, _buffer: Any, hidden: Tensor, cell: Tensor | None, _mode: int,

@@ -218,6 +218,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
 
     def _owners(self, operator: _Operator, weights: tuple[int, ...]) -> tuple[int, ...]:
         """Return the layers that own what an operator multiplies by; those of a bias come last."""
+        if "attention" in operator.name:
+            weights = weights[:3]  # query, key and value: the others are added to the scores, or mask them
         bias_first = operator.name.startswith("aten.add")  # addmm and the like
         numbers = [weight - 1 for weight in (reversed(weights) if bias_first else weights) if weight]
         return tuple(dict.fromkeys(owner for number in numbers for owner in self.storages.owners(number)))
@@ -292,7 +294,10 @@ class _Operator:
 _OPERATORS: dict[Any, _Operator] = {}
 _CPU, _META = torch.device("cpu"), torch.device("meta")
 
-_ORIGINS = {f"aten.{name}": "aten.scaled_dot_product_attention" for name in costs.ATTENTION_KERNELS}
+_ORIGINS = {
+    **{f"aten.{name}": "aten.scaled_dot_product_attention" for name in costs.ATTENTION_KERNELS},
+    "higher_order.flex_attention": "aten.flex_attention",
+}
 
 # Products whose first input is added to the result.
 _SUMS = frozenset(f"aten.{name}" for name in ("addbmm", "addmm", "addmv", "baddbmm"))
@@ -306,7 +311,7 @@ def _dispatches(types: tuple[type, ...]) -> bool:
 
 def _describe(func: Any) -> _Operator:
     if isinstance(func, HigherOrderOperator):
-        raise UsageError(f"the higher-order operator {func.__name__} cannot be traced; its functions are not followed")
+        return _describe_higher_order(func)
     name = func._schema.name.replace("::", ".")
     is_view = costs.is_view(func._schema)
     operator = _Operator(
@@ -322,6 +327,28 @@ def _describe(func: Any) -> _Operator:
         is_quantized="quantized" in name,
         out_arguments=frozenset(a.name for a in func._schema.arguments if a.is_out),
         written_lists=_written_lists(func._schema),
+    )
+    _OPERATORS[func] = operator
+    return operator
+
+
+def _describe_higher_order(func: HigherOrderOperator) -> _Operator:
+    name = f"higher_order.{func.__name__}"
+    if costs.find_rule(name) is None:
+        raise UsageError(f"the higher-order operator {func.__name__} cannot be traced; its functions are not followed")
+    operator = _Operator(
+        name=name,
+        origin=_ORIGINS.get(name, name),
+        shape_rule=find_shape_rule(name),
+        is_free=False,
+        is_view=False,
+        is_composite=False,
+        mutates=False,
+        overwrites=0,
+        is_generator=False,
+        is_quantized=False,
+        out_arguments=frozenset(),
+        written_lists=(),
     )
     _OPERATORS[func] = operator
     return operator

@@ -42,11 +42,11 @@ def find_shape_rule(operator: str) -> Callable[..., Any] | None:
     return _RULES.get(operator)
 
 
-def shape_rule(*operators: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register the decorated rule for overloads, named without `aten.`."""
+def shape_rule(*operators: str, namespace: str = "aten") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the decorated rule for overloads, named without their namespace."""
 
     def register(rule: Callable[..., Any]) -> Callable[..., Any]:
-        _RULES.update((f"aten.{operator}", rule) for operator in operators)
+        _RULES.update((f"{namespace}.{operator}", rule) for operator in operators)
         return rule
 
     return register

@@ -22,6 +22,7 @@ from archbench.trace.materialize import Materialiser, enough_memory
 from archbench.trace.meta_build import is_about_missing_data
 from archbench.trace.module_tracker import ModuleTracker, message_line
 from archbench.trace.optimizer_step import Optimizer, run_update
+from archbench.trace.overridable import overridable_flex_attention
 from archbench.trace.process_state import no_collection, no_fake_mode, plain_kernels, restored_process, seed
 from archbench.trace.pytree import map_tensors, tensors_in
 from archbench.trace.recorder import Recorder, tensor_info
@@ -175,7 +176,10 @@ def _run(
     recorder = Recorder(without_data=reason is None, is_training=is_training, place=place)
     # On real data, garbage may hold much memory.
     collection = no_collection() if reason is None else nullcontext()
-    with restored_process(), uncompiled(), no_fake_mode(), torch.inference_mode(False), collection:
+    with (
+        restored_process(), uncompiled(), overridable_flex_attention(), no_fake_mode(), torch.inference_mode(False),
+        collection,
+    ):  # fmt: skip
         seed()
         tracker = ModuleTracker(
             model,

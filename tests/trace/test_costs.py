@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.attention.flex_attention import flex_attention
 
 import archbench
 from archbench.trace.costs import all_rules, find_rule, registry
@@ -42,6 +43,10 @@ FAMILIES = (
 
 CASES = {
     # name: (function, input shapes, MACs, FLOPs)
+    # 30 scores of 2 products of 4 MACs; scale 1 and softmax 5 per score, sums one fewer than addends in 6 rows, twice.
+    "flex_attention": (
+        flex_attention, [(1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 4)], 30 * 2 * 4, 2 * 30 * 2 * 4 + 6 * 30 - 2 * 6,
+    ),
     "conv2d": (
         lambda x, w, b: F.conv2d(x, w, b, stride=2, padding=1), [(2, 4, 8, 8), (6, 4, 3, 3), (6,)],
         # 2*6*4*4 outputs, each 4*3*3 products; a bias add an output.
@@ -242,6 +247,8 @@ CASES = {
 
 BACKWARD = {
     # name: (function, input shapes, FLOPs of the backward pass with a gradient for every input)
+    # 30 scores of 5 products of 4 MACs, the scores again among them; 10 for softmax, its gradient and the scale.
+    "flex_attention": (flex_attention, [(1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 4)], 2 * 30 * 5 * 4 + 10 * 30),
     # The products of forward twice; the bias's gradient sums 2*6*6*6 outputs to 6.
     "conv2d": (lambda x, w, b: F.conv2d(x, w, b), [(2, 4, 8, 8), (6, 4, 3, 3), (6,)], 2 * 2 * 432 * 36 + 432 - 6),
     "relu": (F.relu, [(2, 5)], 10),

@@ -98,7 +98,7 @@ def test_a_loop_whose_end_depends_on_data_runs_on_real_data():
 
     summary = archbench.summarize(Model(loop), torch.zeros(4, 8))
     assert summary.totals.macs == 3 * LINEAR
-    assert summary.real_data_reason == "it reads the value of a tensor"
+    assert summary.real_data_reason.startswith("it reads the value of a tensor")
 
 
 def test_an_operator_that_cannot_be_followed_is_named_without_an_address():

@@ -100,7 +100,12 @@ _COSTS = (Column("operator", "Operator", "text", 0), Column("rule", "Rule", "tex
 
 
 # Which device runs a fused kernel of attention.
-_KERNELS = {"flash": "as CUDA runs it", "efficient": "as CUDA runs it", "cpu": "as a CPU runs it"}
+_KERNELS = {
+    "flash": "as CUDA runs it",
+    "efficient": "as CUDA runs it",
+    "cpu": "as a CPU runs it",
+    "flex": "as torch.compile makes it",
+}
 
 _DOUBTS: dict[Doubt, str] = {
     "autocast": "counted without autocast; bytes and peak memory are those of the tensors' own dtypes",
