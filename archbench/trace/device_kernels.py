@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
@@ -17,6 +18,7 @@ from archbench.trace.higher_order import HigherOrderOperators
 from archbench.trace.overridable import imported_flex_attention
 from archbench.trace.recurrent import recurrent_layers
 from archbench.trace.torch_functions import transparent
+from archbench.trace.values import tensor_with_values
 
 
 class DeviceKernels(TorchFunctionMode):
@@ -31,6 +33,7 @@ class DeviceKernels(TorchFunctionMode):
         self._replaced: dict[Callable[..., Any], Callable[..., Any]] = {
             functional.scaled_dot_product_attention: attention,
             functional.multi_head_attention_forward: self._multi_head_attention,
+            torch.tensor: tensor_with_values,
         }
         if attention.kind == "cuda":
             self._replaced.update(recurrent_layers())

@@ -55,19 +55,16 @@ def enough_memory(model: nn.Module, reason: str) -> Iterator[None]:
     """Raise DeviceError, which gives the reason, if a copy of a model's weights does not fit in free memory."""
     needed = sum(stored_bytes(tensor) for _, tensor in _weights(model))
     free: int = import_module("psutil").virtual_memory().available
-    refused = DeviceError(
-        f"{type(model).__name__} needs {format_bytes(needed)} of weights, because {reason}, "
-        f"and {format_bytes(free)} are free"
-    )
+    need = f"{type(model).__name__} needs {format_bytes(needed)} of weights, because {reason}"
     if needed > free:
-        raise refused
+        raise DeviceError(f"{need}, and {format_bytes(free)} are free")
     try:
         yield
     except RuntimeError as error:
         # A limit of the process may be below what is free.
         if isinstance(error, ArchbenchError) or "allocate" not in str(error):
             raise
-        raise refused from error
+        raise DeviceError(f"{need}, which this process cannot allocate") from error
 
 
 def _weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -63,6 +63,14 @@ def has_values(operator: str, out: Tensor) -> bool:
     return is_small(out)
 
 
+def tensor_with_values(*args: Any, **options: Any) -> Tensor:
+    """Return what `torch.tensor` returns; on the meta device it would drop the values of a small tensor."""
+    made = torch.tensor(*args, **options)
+    if made.is_meta and has_values("aten.zeros", made):  # such as a sum that begins at 0
+        return torch.tensor(*args, **{**options, "device": "cpu"})
+    return made
+
+
 def is_large(tensors: Sequence[Tensor]) -> bool:
     """Return whether a tensor, or what they all broadcast to, has more elements than keep their values."""
     if len(tensors) == 1:

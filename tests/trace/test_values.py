@@ -47,6 +47,7 @@ def test_a_mask_is_read_without_giving_weights_data():
         lambda ids, x: torch.arange(3, device=x.device).tolist(),
         lambda ids, x: torch.ones(2, device=x.device).all().item(),
         lambda ids, x: ids.cumsum(0)[-1].item(),
+        lambda ids, x: torch.tensor([1, 2], device=x.device).tolist(),
         lambda ids, x: torch.unique(ids).shape[0] + ids.nonzero().shape[0],
         lambda ids, x: bool((ids[:, None] == ids[None]).any()),
         lambda ids, x: nn.functional.one_hot(ids % 5),
@@ -266,7 +267,7 @@ def test_a_failed_allocation_is_refused_alike(monkeypatch):
     with torch.device("meta"):
         model = ReadsValues()
     monkeypatch.setattr(torch, "randn", fails)
-    with pytest.raises(DeviceError, match=r"ReadsValues needs 84 B of weights, because it reads"):
+    with pytest.raises(DeviceError, match=r"needs 84 B of weights, because it reads .* this process cannot allocate"):
         trace(model, torch.empty(2, 4))
 
 
