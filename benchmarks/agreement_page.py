@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
@@ -16,8 +17,8 @@ FLOPs) on the same model and input, in both modes: the forward pass, and the for
 
 {verdict}
 
-- **Models**: every architecture of timm at its usual input size; every builder of torchvision, detectors at 320 pixels;
-  every model type of transformers for which `AutoModel` has a class, from its default configuration cut to two layers,
+- **Models**: the architectures of timm at their usual input sizes; those of torchvision, detectors at 320 pixels; the
+  model types of transformers for which `AutoModel` has a class, from their default configurations cut to two layers,
   texts with a mask; models of diffusers; segmentation-models-pytorch with six encoders; layers and models of
   torch_geometric.
 - **How**: untrained, on tensors without data where the model allows it; one sample in eval mode, two in training, where
@@ -61,11 +62,12 @@ def page(rows: Sequence[Row], versions: dict[str, str], published: str = "") -> 
 def _verdict(rows: Sequence[Row]) -> str:
     counts = Counter(status for row in rows for status in (row.eval_status, row.train_status) if status)
     compared = counts[EXACT] + counts[CORRECTED] + counts[DIFFERS]
-    return (
+    text = (
         f"Of {compared:,} counts, **{counts[EXACT]:,} are equal as they are**, {counts[CORRECTED]:,} after corrections "
-        f"of torch's formulas, each with its reason, and {counts[DIFFERS]:,} are not. archbench fails in "
-        f"{counts[FAILED]:,}, torch's counter alone in {counts[ALONE]:,}."
+        f"of torch's formulas, each with its reason below, and **{counts[DIFFERS]:,} differ**. archbench fails in "
+        f"{counts[FAILED]:,}; torch's counter fails in {counts[ALONE]:,} that archbench counts."
     )
+    return textwrap.fill(text, 120)
 
 
 COLUMNS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -86,7 +88,7 @@ def _totals(rows: Sequence[Row]) -> str:
         for mode in ("eval", "train"):
             counts = Counter(getattr(row, f"{mode}_status") for row in rows if row.library == library)
             lines.append([library, mode, *(f"{sum(counts[s] for s in statuses):,}" for _, statuses in COLUMNS)])
-    return _table(["Library", "Mode", *(name for name, _ in COLUMNS)], "ll" + "r" * len(COLUMNS), lines)
+    return table(["Library", "Mode", *(name for name, _ in COLUMNS)], "ll" + "r" * len(COLUMNS), lines)
 
 
 def _corrections(rows: Sequence[Row]) -> str:
@@ -96,7 +98,7 @@ def _corrections(rows: Sequence[Row]) -> str:
         for part in filter(None, f"{row.eval_corrections}; {row.train_corrections}".split("; ")):
             models[part.rsplit(" ", 1)[0]].add((row.library, row.model))
     lines = [[reason, f"{len(models[reason]):,}", REASONS[reason]] for reason in REASONS if models[reason]]
-    return "## What torch miscounts\n\n" + _table(["In the CSV", "Models", "What, and the right count"], "lrl", lines)
+    return "## What torch miscounts\n\n" + table(["In the CSV", "Models", "What, and the right count"], "lrl", lines)
 
 
 def _problems(rows: Sequence[Row]) -> str:
@@ -109,9 +111,7 @@ def _problems(rows: Sequence[Row]) -> str:
     ]
     if not lines:
         return ""
-    return "## Open\n\n" + _table(
-        ["Library", "Model", "Mode", "Status", "Difference in MACs, or cause"], "lllll", lines
-    )
+    return "## Open\n\n" + table(["Library", "Model", "Mode", "Status", "Difference in MACs, or cause"], "lllll", lines)
 
 
 def _difference(row: Row, mode: str) -> str:
@@ -140,10 +140,11 @@ def _not_run(rows: Iterable[Row]) -> str:
     if not causes:
         return ""
     lines = [[library, cause, str(number)] for (library, cause), number in causes.most_common()]
-    return "## Not run by torch\n\n" + _table(["Library", "Error", "Models"], "llr", lines)
+    return "## Not run by torch\n\n" + table(["Library", "Error", "Models"], "llr", lines)
 
 
-def _table(header: Sequence[str], alignment: str, lines: Iterable[Sequence[str]]) -> str:
+def table(header: Sequence[str], alignment: str, lines: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; `alignment` has an l or r for each column."""
     rule: Callable[[str], str] = {"l": "---", "r": "---:"}.__getitem__
     rows = [header, [rule(a) for a in alignment], *lines]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"

@@ -67,15 +67,11 @@ def measure(case: Case, earlier: Row | None = None) -> Row:
     row = Row(case.library, case.name)
     known = earlier if earlier is not None and not earlier.data else None
     try:
-        with torch.device("meta"):
-            model = case.build()
-    except Exception:  # some builders compute values
-        try:
-            model = _with_values(case)
-        except Exception as error:  # any failure is a result
-            row.cause = _line(error)
-            row.eval_status = row.train_status = NOT_RUN
-            return row
+        model = _without_data(case)
+    except Exception as error:  # any failure is a result
+        row.cause = _line(error)
+        row.eval_status = row.train_status = NOT_RUN
+        return row
     row.params = sum(parameter.numel() for parameter in model.parameters())
     for mode in case.modes:
         _measure_mode(case, model, mode, row, known)
@@ -162,6 +158,19 @@ def _status(values: dict[str, Any], reference: Reference | None) -> str:
     if values["macs"] != reference.corrected:
         return DIFFERS
     return CORRECTED if values["corrections"] else EXACT
+
+
+def _without_data(case: Case) -> nn.Module:
+    """Return the model without data; builders that compute with values build it first."""
+    try:
+        with torch.device("meta"):
+            return case.build()
+    except Exception:  # whatever a builder does with values
+        model = _with_values(case)
+    try:
+        return model.to("meta")
+    except Exception:  # quantized weights, for example
+        return model
 
 
 def _with_values(case: Case) -> nn.Module:

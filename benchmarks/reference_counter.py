@@ -42,7 +42,7 @@ REASONS = {
     EXPERTS: "torch has no formula for `_grouped_mm`, with which transformers multiplies all experts at once: rows × "
     "inner size × columns.",
     VECTORS: "torch has no formulas for `mv`, `addmv`, `dot`, `vdot` and `addr`: inner size × elements of the result.",
-    DISTANCES: "torch has no formula for `_euclidean_dist`, inside of `cdist`: it computes |a|² − 2ab + |b|² in one "
+    DISTANCES: "torch has no formula for `_euclidean_dist`, inside of `cdist`: it computes a² − 2ab + b² in one "
     "matrix product with two more features: results × (features + 2).",
     IN_PLACE: "torch has formulas for `addmm` and `baddbmm`, none for `addmm_` and `baddbmm_`.",
     FUSED: "torch has no formula for `_trilinear` (nn.Bilinear), `addbmm` and `_addmm_activation`.",
@@ -228,6 +228,8 @@ _FVCORE: dict[Any, Callable[..., int]] = {
     aten.upsample_nearest2d: lambda *_, out: out.numel(),
     aten.upsample_bilinear2d: lambda *_, out: 4 * out.numel(),
     aten._adaptive_avg_pool2d: lambda x, *_, out: x.numel(),
+    # To one pixel ATen pools by a mean; other means, which fvcore does not count, have other axes.
+    aten.mean: lambda x, axes=None, *_, out: x.numel() if axes == [-1, -2] else 0,
     aten.grid_sampler_2d: lambda *_, out: 4 * out.numel(),
 }
 

@@ -34,19 +34,23 @@ def cases() -> Iterator[Case]:
 
 def _builder(name: str) -> Callable[[], nn.Module]:
     """Return a builder without weights."""
-    if name.startswith(("deeplab", "fcn", "lraspp")):
+    if name.startswith("lraspp"):
         return partial(models.get_model, name, weights=None, weights_backbone=None)
+    if name.startswith(("deeplab", "fcn")):  # the published weights have an auxiliary head
+        return partial(models.get_model, name, weights=None, weights_backbone=None, aux_loss=True)
+    if name.startswith("vit"):
+        return partial(models.get_model, name, weights=None, image_size=_size(name)[-1])
     if name in ("googlenet", "inception_v3"):
         return partial(models.get_model, name, weights=None, init_weights=False)
     return partial(models.get_model, name, weights=None)
 
 
 def _size(name: str) -> tuple[int, ...]:
-    """Return the input size of a model's default weights, without the batch."""
+    """Return the input size of a model's default weights, without the batch; for optical flow that of its figures."""
     transforms = models.get_model_weights(name).DEFAULT.transforms()
     crop = getattr(transforms, "crop_size", None)
     if crop is None:
-        return (3, 520, 520) if hasattr(transforms, "resize_size") else (3, 128, 128)
+        return (3, 520, 520) if hasattr(transforms, "resize_size") else (3, 512, 512)
     side = crop[0] if isinstance(crop, (list, tuple)) else crop
     if hasattr(transforms, "antialias"):
         return (3, side, side)

@@ -20,12 +20,12 @@ DEPTHS = (
     "decoder_layers", "decoder_num_layers", "depth", "encoder_layers", "encoder_num_layers", "n_layer", "n_layers",
     "num_block", "num_blocks", "num_decoder_layers", "num_encoder_layers", "num_hidden_layers", "num_layers",
 )  # fmt: skip
+LAYERS = {"jamba": 5}  # the fifth is the first with attention
 # Layers left out at random in training.
 LAYER_DROPS = ("decoder_layerdrop", "encoder_layerdrop", "layerdrop")
 # What the default configuration of a type lacks.
 NEEDED: dict[str, dict[str, Any]] = {
     "autoformer": {"prediction_length": 8},
-    "dbrx": {},
     "esm": {"vocab_size": 33, "pad_token_id": 1},
     "informer": {"prediction_length": 8},
     "prophetnet": {"num_encoder_layers": 2, "num_decoder_layers": 2},
@@ -58,7 +58,8 @@ def _configuration(model_type: str) -> Any:
 
 def _shallow(configuration: Any) -> dict[str, Any]:
     """Return the arguments that make a configuration two layers deep, those that it contains too."""
-    changes: dict[str, Any] = {name: 2 for name in DEPTHS if _number(configuration, name) > 2}
+    layers = LAYERS.get(configuration.model_type, 2)
+    changes: dict[str, Any] = {name: layers for name in DEPTHS if _number(configuration, name) > layers}
     changes |= {name: 0.0 for name in LAYER_DROPS if _number(configuration, name)}
     for name in getattr(type(configuration), "sub_configs", None) or {}:
         part = getattr(configuration, name, None)

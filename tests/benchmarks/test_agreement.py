@@ -7,7 +7,7 @@ import logging
 
 import pytest
 import torch
-from agreement import read, write
+from agreement import PAGE, made_page, read, write
 from agreement_page import page
 from agreement_row import CORRECTED, EXACT, Row, measure
 from libraries.case import Case, image
@@ -119,3 +119,7 @@ def test_the_table_is_read_as_it_was_written(tmp_path):
     rows = [Row("timm", "a", input="3x8x8", params=5, eval_status=EXACT, eval_macs=7), Row("timm", "b, c")]
     write(tmp_path / "t.csv", reversed(rows))
     assert read(tmp_path / "t.csv") == rows
+
+
+def test_the_page_is_made_from_the_tables():
+    assert made_page() == PAGE.read_text(encoding="utf-8")
