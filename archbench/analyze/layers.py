@@ -140,7 +140,8 @@ class LayerTable:
 
 
 Doubt = Literal[
-    "autocast", "fused recurrence", "no backward", "recurrence", "trainable external tensors", "unknown branches"
+    "autocast", "fused recurrence", "no backward", "recurrence", "trainable external tensors", "unknown blocks",
+    "unknown branches",
 ]  # fmt: skip
 
 
@@ -224,6 +225,8 @@ def _doubts(trace: Trace) -> Iterable[Doubt]:
         yield "recurrence"
     if trace.saw_autocast:
         yield "autocast"
+    if trace.has_unknown_blocks:
+        yield "unknown blocks"
     if trace.has_unknown_branches:
         yield "unknown branches"
     if trace.has_external_tensors:

@@ -28,10 +28,11 @@ _MASK_MULTIPLE = 16
 
 @dataclass(slots=True)
 class AttentionLog:
-    """The kernels that a run used, and why attention was not fused where it was not."""
+    """The kernels that a run used, why attention was not fused where it was not, and whether masks lacked values."""
 
     kernels: set[str] = field(default_factory=set)
     unfused: set[str] = field(default_factory=set)
+    has_unknown_blocks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

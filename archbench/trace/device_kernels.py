@@ -6,6 +6,7 @@ On tensors without data torch composes these functions of many operators, on a G
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,7 +30,6 @@ class DeviceKernels(TorchFunctionMode):
 
     def __init__(self, attention: AttentionKernels, higher_order: HigherOrderOperators) -> None:
         super().__init__()
-        self._log = attention.log
         self._replaced: dict[Callable[..., Any], Callable[..., Any]] = {
             functional.scaled_dot_product_attention: attention,
             functional.multi_head_attention_forward: self._multi_head_attention,
@@ -38,7 +38,7 @@ class DeviceKernels(TorchFunctionMode):
         if attention.kind == "cuda":
             self._replaced.update(recurrent_layers())
         if (flex := imported_flex_attention()) is not None:
-            self._replaced[flex] = self._flex_attention
+            self._replaced[flex] = partial(flex_attention, attention.log)
         for operator, function in higher_order.replacements().items():
             self._replaced[operator] = self._inside(function)
 
@@ -50,10 +50,6 @@ class DeviceKernels(TorchFunctionMode):
     def _multi_head_attention(self, *args: Any, **kwargs: Any) -> Any:
         # Composed in Python, of scaled_dot_product_attention among others.
         return self._inside(transparent(functional.multi_head_attention_forward))(*args, **kwargs)
-
-    def _flex_attention(self, *args: Any, **kwargs: Any) -> Any:
-        self._log.kernels.add("flex")
-        return flex_attention(*args, **kwargs)
 
     def _inside(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that calls others, which are replaced too."""

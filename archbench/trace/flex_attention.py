@@ -21,6 +21,7 @@ from torch._higher_order_ops.flex_attention import flex_attention as forward_ker
 from torch._higher_order_ops.flex_attention import flex_attention_backward as backward_kernel
 from torch.overrides import TorchFunctionMode
 
+from archbench.trace.attention import AttentionLog
 from archbench.trace.pytree import tensors_in
 
 
@@ -35,6 +36,7 @@ class _Call:
 
 
 def flex_attention(
+    log: AttentionLog,
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -47,16 +49,19 @@ def flex_attention(
     *,
     return_aux: Any = None,
 ) -> Any:
-    """Return the result, with the arguments of `torch.nn.attention.flex_attention.flex_attention`."""
+    """Return the result, with the arguments of `torch.nn.attention.flex_attention.flex_attention`, and note it."""
     _check(query, key, value, has_groups=enable_gqa)
     wants_sums = return_lse or (return_aux is not None and return_aux.lse)
     wants_maxima = return_aux is not None and return_aux.max_scores
+    scores = _kept_scores(query, key, block_mask)
+    log.kernels.add("flex")
+    log.has_unknown_blocks |= scores is None
     call = _Call(
         score_mod=(lambda score, *_: score) if score_mod is None else (lambda *args: score_mod(*args[:5])),
         block_mask=(_keep_all,) if block_mask is None else block_mask.as_tuple(),
         scale=query.shape[-1] ** -0.5 if scale is None else scale,
         options={
-            "SCORES": _scores(query, key, block_mask),
+            "SCORES": (*query.shape[:3], key.shape[2]) if scores is None else scores,
             "OUTPUT_LOGSUMEXP": wants_sums or torch.is_grad_enabled(),
             "OUTPUT_MAX": wants_maxima,
         },
@@ -96,14 +101,14 @@ def _keep_all(_batch: Tensor, _head: Tensor, query: Tensor, _key: Tensor) -> Ten
     return query.new_ones((), dtype=torch.bool)
 
 
-def _scores(query: Tensor, key: Tensor, block_mask: Any) -> int | tuple[int, ...]:
-    """Return the number of scores that the kernel computes, as a shape if it computes all."""
+def _kept_scores(query: Tensor, key: Tensor, block_mask: Any) -> int | tuple[int, ...] | None:
+    """Return the number of scores that the kernel computes, as a shape if it computes all, None if it is not known."""
     shape = (*query.shape[:3], key.shape[2])
     if block_mask is None:
         return shape
     counts = [tensor for tensor in (block_mask.kv_num_blocks, block_mask.full_kv_num_blocks) if tensor is not None]
     if any(tensor.is_meta for tensor in counts):
-        return shape
+        return None
     with torch._C._DisableTorchDispatch():
         blocks = sum(int(tensor.sum()) for tensor in counts)
     batches, heads = counts[0].shape[:2]

@@ -154,7 +154,8 @@ class Trace:
     inputs without values were taken as ones, None if none was. `saw_autocast` states that a module ran under autocast,
     `has_external_tensors` that the model used tensors which require gradients but are neither its parameters nor its
     inputs. `attention_kernels` are the fused kernels that attention ran as, `unfused_attention` what kept other calls
-    from being fused. `has_unknown_branches` states that the first branch of a `torch.cond` ran because its predicate
+    from being fused. `has_unknown_blocks` states that `flex_attention` had a mask without values,
+    `has_unknown_branches` that the first branch of a `torch.cond` ran because its predicate
     was not known.
     """
 
@@ -173,6 +174,7 @@ class Trace:
     other_weights: tuple[OtherWeight, ...]
     attention_kernels: tuple[str, ...] = ()
     unfused_attention: tuple[str, ...] = ()
+    has_unknown_blocks: bool = False
     has_unknown_branches: bool = False
     has_random_data: bool = False
     ones_reason: str | None = None

@@ -247,6 +247,7 @@ def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options:
         other_weights=tuple(recorder.other_weights.values()),
         attention_kernels=tuple(sorted(attention.log.kernels)),
         unfused_attention=tuple(sorted(attention.log.unfused)),
+        has_unknown_blocks=attention.log.has_unknown_blocks,
         has_unknown_branches=higher_order.has_unknown_branches,
     )
 

@@ -48,8 +48,8 @@ def causal(_batch, _head, query, key):
     return query >= key
 
 
-def causal_mask(device="cpu"):
-    return create_block_mask(causal, None, None, 512, 512, device=device)
+def causal_mask():
+    return create_block_mask(causal, None, None, 512, 512, device="cpu")
 
 
 @pytest.mark.parametrize("reads", [False, True], ids=["without data", "on real data"])
@@ -86,14 +86,30 @@ def test_the_blocks_that_a_mask_keeps_are_counted(reads):
     assert masked.totals.recomputed_macs == SCORES * 10 // 16 * 16
 
 
-def test_all_scores_are_counted_where_the_mask_has_no_values():
-    class Masked(Attention):
-        def forward(self, x):
-            self.arguments["block_mask"] = causal_mask(x.device)
-            return super().forward(x)
+class Masked(Attention):
+    """Makes a causal mask of the positions, plus `offset(x)`."""
 
-    masked = layer_table(trace(Masked(), torch.zeros(2, 512, 64), optimizer=None))
-    assert attention(masked).macs == MACS
+    def __init__(self, offset):
+        super().__init__()
+        self.offset = offset
+
+    def forward(self, x):
+        offset = self.offset(x)
+        mask = lambda _batch, _head, query, key: query + offset >= key  # noqa: E731
+        self.arguments["block_mask"] = create_block_mask(mask, None, None, 512, 512, device=x.device)
+        return super().forward(x)
+
+
+def test_a_mask_that_forward_makes_of_positions_has_values():
+    summary = archbench.summarize(Masked(lambda _: 0), torch.zeros(2, 512, 64))
+    assert attention(summary.table).macs == MACS * 10 // 16
+    assert summary.caveats == ()
+
+
+def test_all_scores_are_counted_with_a_caveat_where_the_mask_has_no_values():
+    summary = archbench.summarize(Masked(lambda x: x.sum()), torch.zeros(2, 512, 64))
+    assert attention(summary.table).macs == MACS
+    assert "flex_attention: all scores were counted" in summary.caveats[-1]
 
 
 def test_blocks_that_reach_beyond_the_sequence_count_as_far_as_it_goes():

@@ -117,6 +117,7 @@ _DOUBTS: dict[Doubt, str] = {
     "trainable external tensors": (
         "it uses trainable tensors that are not its parameters; gradients for them are not counted"
     ),
+    "unknown blocks": "flex_attention: all scores were counted, the blocks that its mask keeps are not known",
     "unknown branches": "torch.cond: the first branch was counted, the predicate is not known",
 }
 
