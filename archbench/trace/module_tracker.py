@@ -20,9 +20,10 @@ from archbench.trace.autocast import autocast
 from archbench.trace.copying.copier import ObjectCopier
 from archbench.trace.copying.model import copy_model
 from archbench.trace.pytree import tensors_in
-from archbench.trace.recorder import Recorder, tensor_info
+from archbench.trace.recorder import Recorder
 from archbench.trace.records import Layer, Parameter, StorageKind, TensorInfo
 from archbench.trace.stored_tensors import inner_tensors, logical_shape, map_inner, memory_key, scales, stored_bytes
+from archbench.trace.tensor_records import tensor_info
 from archbench.trace.values import to_meta
 from archbench.units import format_dimensions
 

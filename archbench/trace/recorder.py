@@ -25,6 +25,7 @@ from archbench.trace.records import Operation, OtherWeight, TensorInfo
 from archbench.trace.shapes import NOTHING, find_shape_rule
 from archbench.trace.storages import StorageLog
 from archbench.trace.stored_tensors import packed_values, script_objects
+from archbench.trace.tensor_records import tensor_info
 from archbench.trace.values import NeedsDataError, has_values, indices_of_masks, is_large, is_moved, to_meta
 
 
@@ -379,16 +380,6 @@ def _bytes_written_to_lists(operator: _Operator, args: Any) -> int:
 def _mutates_first(schema: torch._C.FunctionSchema) -> bool:
     first = schema.arguments[0] if schema.arguments else None
     return first is not None and str(first.type) == "Tensor" and _is_written(first)
-
-
-def tensor_info(tensor: Tensor) -> TensorInfo:
-    """Return the record of a tensor."""
-    shape = tuple(tensor.shape)
-    elements = tensor.numel()
-    if not tensor.is_contiguous():
-        # A dimension of stride 0 is expanded: its elements are stored once.
-        elements = prod(n for n, stride in zip(shape, tensor.stride(), strict=True) if stride)
-    return TensorInfo(shape, tensor.dtype, elements * tensor.element_size())
 
 
 def _operands(operator: _Operator, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:

@@ -25,9 +25,10 @@ from archbench.trace.optimizer_step import Optimizer, run_update
 from archbench.trace.overridable import overridable_flex_attention
 from archbench.trace.process_state import no_collection, no_fake_mode, plain_kernels, restored_process, seed
 from archbench.trace.pytree import map_tensors, tensors_in
-from archbench.trace.recorder import Recorder, tensor_info
+from archbench.trace.recorder import Recorder
 from archbench.trace.records import Trace
 from archbench.trace.rows import assign_rows
+from archbench.trace.tensor_records import tensor_info
 from archbench.trace.torch_functions import transparent
 from archbench.trace.uncompiled import uncompiled
 from archbench.trace.values import NeedsDataError, with_ones, without_data
@@ -84,7 +85,7 @@ def trace(
     DeviceError if weights with values are needed and do not fit in memory.
     """
     choose("mode", mode, MODES)
-    _refuse_lazy(model)
+    _refuse_tensors(model)
     _refuse_layouts(inputs)
     if mode == "train":
         _refuse_frozen_script(model)
@@ -144,10 +145,12 @@ def _frozen(options: _Options) -> AbstractContextManager[Any]:
     return _Frozen(options.external) if options.external else nullcontext()
 
 
-def _refuse_lazy(model: nn.Module) -> None:
+def _refuse_tensors(model: nn.Module) -> None:
     for name, tensor in itertools.chain(model.named_parameters(), model.named_buffers()):
         if nn.parameter.is_lazy(tensor):
             raise InputError(f"parameter {name} has no shape yet; call the lazy model once first")
+        if tensor.is_nested:
+            raise InputError(f"{name} is a nested tensor, which cannot be traced; make it inside forward")
 
 
 def _refuse_layouts(inputs: Any) -> None:
