@@ -16,7 +16,7 @@ from archbench.analyze.peak_memory import largest_sum, peak_bytes
 from archbench.analyze.performance.roofline import Conditions
 from archbench.errors import InputError
 from archbench.hardware.find import find_device
-from archbench.models.address import find, model_names
+from archbench.models.address import Source, find, model_names
 from archbench.precision import PRECISIONS
 from archbench.trace.records import Storage
 from archbench.trace.tracer import trace
@@ -90,6 +90,35 @@ def test_the_peak_is_torchs_own_trackers(name, batch, mode):
     # To the byte in inference. In training the tracker's step sums the outputs itself and holds the sum; the steps
     # differ by an output and what torch's Python kernels make on fake tensors.
     assert peak_bytes(record) == (expected if mode == "eval" else pytest.approx(expected, rel=0.01))
+
+
+def encoder():
+    """Four layers of attention; dropout would be another operator on a CPU than on CUDA."""
+    layer = nn.TransformerEncoderLayer(64, 4, 128, dropout=0.0, batch_first=True)
+    return nn.TransformerEncoder(layer, 4, enable_nested_tensor=False)
+
+
+class Recurrent(nn.Module):
+    """Two layers of an LSTM, whose result is a tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(64, 64, 2, batch_first=True)
+
+    def forward(self, x):
+        return self.lstm(x)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("builder", "device_kind", "mode"),
+    # In inference torch runs an encoder layer as one operator, whose temporary tensors the tracker does not see.
+    [(encoder, "cpu", "train"), (Recurrent, "cuda", "eval"), (Recurrent, "cuda", "train")],
+)
+def test_the_peak_of_fused_kernels_is_torchs_own_trackers(builder, device_kind, mode):
+    source = Source(builder.__name__, builder, {}, input_shape=(256, 64))
+    record = trace(source.build(), torch.empty(8, 256, 64), mode=mode, device_kind=device_kind)
+    assert peak_bytes(record) == pytest.approx(tracked_peak(source, 8, mode), rel=0.02)
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
