@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -33,7 +33,7 @@ def tracked_peak(
     with FakeTensorMode(allow_non_fake_inputs=True):
         with torch.device(device):
             model = source.builder(**source.arguments).train(mode == "train")
-        image = torch.empty(batch, *source.input_shape, device=device)
+        image = torch.empty(batch, *(source.input_shape or ()), device=device)
         tracker = MemTracker()
         if mode == "eval":
             tracker.track_external(model, image)
@@ -58,7 +58,7 @@ def tracked_peak(
 
 
 @contextmanager
-def _autocast(device: str, dtype: torch.dtype | None):
+def _autocast(device: str, dtype: torch.dtype | None) -> Iterator[None]:
     """torch.autocast refuses a device that is not there; what it does can be done all the same."""
     if dtype is None:
         yield
