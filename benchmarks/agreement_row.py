@@ -68,18 +68,18 @@ def measure(case: Case, earlier: Row | None = None) -> Row:
     known = earlier if earlier is not None and not earlier.data else None
     try:
         model = _without_data(case)
+        inputs = {mode: case.inputs_for(mode, BATCH[mode]) for mode in case.modes}
     except Exception as error:  # any failure is a result
         row.cause = _line(error)
         row.eval_status = row.train_status = NOT_RUN
         return row
     row.params = sum(parameter.numel() for parameter in model.parameters())
     for mode in case.modes:
-        _measure_mode(case, model, mode, row, known)
+        _measure_mode(case, model, inputs[mode], mode, row, known)
     return row
 
 
-def _measure_mode(case: Case, model: nn.Module, mode: str, row: Row, known: Row | None) -> None:
-    inputs = case.inputs_for(mode, BATCH[mode])
+def _measure_mode(case: Case, model: nn.Module, inputs: Any, mode: str, row: Row, known: Row | None) -> None:
     row.input = row.input or ", ".join("x".join(map(str, tensor.shape[1:])) for tensor in tensors_in(inputs))
     summary, failure = _summary(model, inputs, mode)
     reference, reason = _known(known, mode) or _reference(model, inputs, mode)

@@ -20,7 +20,8 @@ DEPTHS = (
     "decoder_layers", "decoder_num_layers", "depth", "encoder_layers", "encoder_num_layers", "n_layer", "n_layers",
     "num_block", "num_blocks", "num_decoder_layers", "num_encoder_layers", "num_hidden_layers", "num_layers",
 )  # fmt: skip
-LAYERS = {"jamba": 5}  # the fifth is the first with attention
+# Other depths: Jamba's fifth layer is the first with attention; those of ConvNeXt are stages, with a width each.
+LAYERS = {"convnext": 4, "convnextv2": 4, "jamba": 5}
 # Layers left out at random in training.
 LAYER_DROPS = ("decoder_layerdrop", "encoder_layerdrop", "layerdrop")
 # What the default configuration of a type lacks.
