@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from archbench.errors import ArchbenchError
+from archbench.errors import ArchbenchError, nearest
 
 # Options and arguments that are not named as in Python; a command may have its own name for one.
 _NAMES = {"inputs": "--input", "model": "MODEL", "models": "MODEL"}
@@ -20,6 +21,15 @@ _NAMES_IN = {
 def message(error: ArchbenchError, command: str) -> str:
     """Return an error's message with each Python argument as the option of a command."""
     return error.render(partial(_option, command))
+
+
+def with_nearest(text: str) -> str:
+    """Return the message that typer has for an unknown choice with the nearest one; others as they are."""
+    unknown = re.search(r"'([^']*)' is not one of ('.*')\.?$", text)
+    if unknown is None:
+        return text
+    plain = text.replace("Value error, ", "").rstrip(".")
+    return plain + nearest(unknown[1], re.findall(r"'([^']*)'", unknown[2]))
 
 
 def _option(command: str, name: str, value: Any) -> str:

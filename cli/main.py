@@ -41,7 +41,7 @@ from cli.commands.results import results
 from cli.commands.summary import summary
 from cli.commands.train import train
 from cli.commands.verify import verify
-from cli.errors import message
+from cli.errors import message, with_nearest
 from cli.output import ReaderLeftError, be_quiet, emit, note, results_apart, warn
 
 # The base of all errors in a command line; typer has no public name for it.
@@ -176,7 +176,7 @@ def run(arguments: Sequence[str]) -> int:
             warn(line)
         return _complain(message(error, command), error.exit_code)
     except _CommandLineError as error:
-        return _complain(error.format_message(), 2)  # type: ignore[attr-defined]  # has it, see its name above
+        return _complain(with_nearest(error.format_message()), 2)  # type: ignore[attr-defined]  # has it, see its name above
     except (typer.Abort, KeyboardInterrupt):
         return _complain("interrupted", 130)
     except TerminatedError:

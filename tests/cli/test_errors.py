@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from archbench.errors import UsageError
-from cli.errors import message
+from cli.errors import message, with_nearest
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,11 @@ def test_check_calls_its_baseline_against():
     error = UsageError("{baseline} is not a summary", baseline="old.json")
     assert message(error, "check") == "--against old.json is not a summary"
     assert message(error, "compare") == "--baseline old.json is not a summary"
+
+
+def test_an_unknown_choice_names_the_nearest():
+    text = "Invalid value for '--mode': Value error, 'trian' is not one of 'eval', 'train'."
+    assert with_nearest(text) == (
+        "Invalid value for '--mode': 'trian' is not one of 'eval', 'train'; did you mean 'train'?"
+    )
+    assert with_nearest("Missing argument 'MODEL'.") == "Missing argument 'MODEL'."
