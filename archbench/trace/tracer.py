@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -203,10 +203,10 @@ def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options:
     positional, keyword = _split(arguments)
     num_operations = 0
     attention, higher_order = AttentionKernels(options.attention, options.device_kind), HigherOrderOperators()
-    kernels = DeviceKernels(attention, higher_order)
+    kernels, frozen = DeviceKernels(attention, higher_order), _frozen(options)
     try:
         with (
-            torch.set_grad_enabled(is_training), recorder, _frozen(options), kernels,
+            torch.set_grad_enabled(is_training), recorder, frozen, kernels,
             autocast(options.autocast_dtype),
         ):  # fmt: skip
             outputs = tracker.model(*positional, **keyword)
@@ -216,7 +216,7 @@ def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options:
         differentiable = [tensor for tensor in tensors_in(outputs) if is_training and tensor.requires_grad]
         del outputs
         if differentiable:
-            _run_backward(differentiable, recorder, kernels, tracker.leaves() if options.external else None)
+            _run_backward(differentiable, recorder, (frozen, kernels), tracker.leaves() if options.external else None)
         for gradient in tracker.gradients():
             # Only the values of a sparse gradient are new; its indices are those of the forward pass.
             values = gradient._values() if gradient.is_sparse else gradient
@@ -256,22 +256,26 @@ def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options:
 
 
 def _run_backward(
-    outputs: list[Tensor], recorder: Recorder, kernels: DeviceKernels, leaves: Sequence[Tensor] | None
+    outputs: list[Tensor],
+    recorder: Recorder,
+    modes: Sequence[AbstractContextManager[Any]],
+    leaves: Sequence[Tensor] | None,
 ) -> None:
     """Run backward from the sum of all `outputs`, and clear that list; the stand-ins keep the gradients.
 
-    A checkpoint runs its forward again there, by the same `kernels`.
-
-    Where `leaves` are given, other tensors get no gradient.
+    A checkpoint runs its forward again there, under the `modes` of the forward pass. Where `leaves` are given, other
+    tensors get no gradient.
     """
     # The gradient of a sum is one number, expanded.
     ones = [torch.ones((), dtype=output.dtype, device=output.device).expand_as(output) for output in outputs]
     for gradient in ones:
         recorder.storages.see(gradient, None)
     recorder.is_backward = True
-    with recorder, kernels:
+    with recorder, ExitStack() as stack:
+        for mode in modes:
+            stack.enter_context(mode)
         only = None if leaves is None else [leaf for leaf in leaves if leaf.requires_grad and leaf.is_leaf]
-        transparent(torch.autograd.backward)(outputs, ones, inputs=only)  # the original leaves the mode `kernels`
+        transparent(torch.autograd.backward)(outputs, ones, inputs=only)  # the original leaves a mode
     outputs.clear()
     recorder.nodes.release()
 

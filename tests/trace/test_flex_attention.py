@@ -177,6 +177,16 @@ def test_checkpointed_flex_attention_runs_again():
     assert totals[1].training_macs == totals[0].training_macs + totals[0].macs
 
 
+def test_a_checkpoint_runs_again_with_a_model_that_a_function_hides():
+    hidden = Attention()
+    model = Call(lambda x: checkpoint(hidden, x, use_reentrant=False))
+    x = torch.zeros(2, 512, 64, requires_grad=True)
+    totals = layer_table(trace(model, x, mode="train", optimizer=None)).totals
+    # Products of forward, which run again, and the gradient of the projection's input; its weights are external.
+    projection = 2 * 512 * 64 * 64
+    assert totals.training_macs == 2 * (projection + MACS) + projection + 2 * MACS
+
+
 def test_shapes_that_torch_refuses_are_refused():
     q, k = torch.empty(SHAPE), torch.empty(2, 2, 512, 16)
     with pytest.raises(ForwardError, match="equal numbers of heads, or a multiple with enable_gqa: 4, 2"):
