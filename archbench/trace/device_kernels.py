@@ -22,6 +22,11 @@ from archbench.trace.torch_functions import transparent
 from archbench.trace.values import tensor_with_values
 
 
+def _is_never_nested(*_: Any) -> bool:
+    """Let a TransformerEncoder keep the padding that its mask hides, which counts like any other input."""
+    return False
+
+
 class DeviceKernels(TorchFunctionMode):
     """Runs attention by `attention`, recurrent layers as one operator where the device is an NVIDIA GPU.
 
@@ -34,6 +39,7 @@ class DeviceKernels(TorchFunctionMode):
             functional.scaled_dot_product_attention: attention,
             functional.multi_head_attention_forward: self._multi_head_attention,
             torch.tensor: tensor_with_values,
+            torch._nested_tensor_from_mask_left_aligned: _is_never_nested,
         }
         if attention.kind == "cuda":
             self._replaced.update(recurrent_layers())

@@ -176,3 +176,13 @@ def test_the_result_lies_in_memory_as_the_kernel_leaves_it(device_kind, layout):
     trace(model, tensors, device_kind=device_kind)
     heads_last, heads_first = (16 * 4 * 8, 8, 4 * 8, 1), (4 * 16 * 8, 16 * 8, 8, 1)
     assert strides[-1] == (heads_last if device_kind == "cuda" or transposed else heads_first)
+
+
+def test_a_transformer_encoder_with_a_padding_mask_runs_without_data():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+    encoder = nn.TransformerEncoder(layer, 2)
+    padding = torch.tensor([[False, False, False, True, True], [False] * 5])
+    record = trace(encoder, {"src": torch.empty(2, 5, 8), "src_key_padding_mask": padding})
+    assert record.real_data_reason is None
+    macs = [op.macs for op in record.operations if "scaled_dot_product" in op.name]
+    assert macs == [2 * 2 * 25 * 8] * 2

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from archbench.trace.costs.registry import Cost, cost
+from archbench.trace.costs.symbolic import count
 
 # By cuDNN's number of the cell (plain with ReLU, plain with tanh, LSTM, GRU): its gates, and the FLOPs per unit of the
 # state beside the products and the biases. A gate adds two products and applies a function (2). An LSTM also computes
@@ -34,9 +35,10 @@ def _layers(data: Tensor, weights: Sequence[Tensor], *args: Any, out: Any) -> Co
 
     That is 2, 10 or 13 per unit of a plain layer, a GRU or an LSTM, and 2 per gate for biases.
     """
-    steps = data.shape[:-1].numel()
-    macs = steps * sum(weight.numel() for weight in weights if weight.dim() == 2)
-    return Cost(macs, 2 * macs + _gates(steps, *args))
+    steps = tuple(data.shape[:-1])
+    macs = count("{s}·{w}", s=steps, w=sum(weight.numel() for weight in weights if weight.dim() == 2))
+    units, per_unit = _gates(*args)
+    return Cost(macs, count("2·{m} + {s}·{u}·{n}", m=macs, s=steps, u=units, n=per_unit))
 
 
 @cost("_cudnn_rnn_backward")
@@ -54,12 +56,13 @@ def _layers_backward(data: Tensor, weights: Sequence[Tensor], *args: Any, out: A
     unwanted = 0 if wanted[0] else steps * sum(cell[0].numel() for cell in first_layer)
     unwanted += 0 if wanted[1] else batch * sum(cell[1].numel() for cell in cells)
     total = macs - unwanted + macs * bool(wanted[3])
-    return Cost(total, 2 * total + 2 * _gates(steps, *args))
+    units, per_unit = _gates(*args)
+    return Cost(total, 2 * total + 2 * steps * units * per_unit)
 
 
-def _gates(steps: int, per_cell: int, _buffer: Any, hidden: Tensor, cell: Tensor | None, *args: Any) -> int:
-    """Return the FLOPs of the gates in a forward pass; `args` are those of the operator after the states."""
+def _gates(per_cell: int, _buffer: Any, hidden: Tensor, cell: Tensor | None, *args: Any) -> tuple[int, int]:
+    """Return the units of a step, and the FLOPs of each beside the products."""
     mode = next(value for value in args if isinstance(value, int))
     units = hidden.shape[0] * (hidden if cell is None else cell).shape[-1]
     biases = 2 * _GATES[mode] if per_cell >= 4 else 0
-    return steps * units * (_PER_UNIT[mode] + biases)
+    return units, _PER_UNIT[mode] + biases

@@ -196,10 +196,16 @@ def test_a_rule_without_a_formula_is_shown_in_words():
 
 def test_what_follows_no_formula_is_not_shown():
     (layer,) = explained(nn.Sequential(nn.LSTM(4, 3)), 7, 1, 4).layers
-    # Per step 4·3 gates from 4 inputs and 3 states, in more products than a readable sum has terms.
-    sentence = f"MACs as traced: {7 * 12 * (4 + 3)}, which follows no usual formula"
+    # 7 steps of 3 results, and the last state and cell of 3 units.
+    sentence = f"output memory as traced: {4 * (7 * 3 + 2 * 3)}, which follows no usual formula"
     assert sentence in remark_sentences(layer)
-    assert "MACs" not in figures(layer)
+    assert "output memory" not in figures(layer)
+
+
+def test_a_recurrent_layer_is_derived_from_its_steps_and_weights():
+    (layer,) = explained(nn.Sequential(nn.LSTM(4, 3)), 7, 1, 4).layers
+    # Per step 4·3 gates from 4 inputs and 3 states.
+    assert figures(layer)["MACs"] == 7 * 12 * (4 + 3)
 
 
 @pytest.mark.parametrize(
