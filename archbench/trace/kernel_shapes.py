@@ -68,7 +68,8 @@ def _efficient_backward(
 
 @shape_rule("_scaled_dot_product_flash_attention_for_cpu.default")
 def _for_cpu(query: Tensor, *_args: Any, **_: Any) -> tuple[Tensor, Tensor]:
-    return _in_layout_of(query, query.shape), _like(query, *query.shape[:-1], dtype=torch.float32)
+    sums = torch.float64 if query.dtype is torch.float64 else torch.float32
+    return _in_layout_of(query, query.shape), _like(query, *query.shape[:-1], dtype=sums)
 
 
 @shape_rule("_scaled_dot_product_flash_attention_for_cpu_backward.default")

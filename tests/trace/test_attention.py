@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend
 from torch.utils.flop_counter import FlopCounterMode
 
 import archbench
 from archbench.analyze.layers import layer_table
+from archbench.trace.attention import AttentionKernels
 from archbench.trace.tracer import trace
 from tests.helpers.models import Call
 
@@ -76,9 +78,12 @@ CHOICES = {
     "heads of 320 in bfloat16": (qkv((1, 2, 16, 320), **HALF), {}, "efficient"),
     "grouped heads in bfloat16": (qkv(heads=2, **HALF), {"enable_gqa": True}, "flash"),
     "dropout": (qkv(), {"dropout_p": 0.1}, "efficient"),
-    "grouped heads in float32": (qkv(heads=2), {"enable_gqa": True}, "grouped heads in float32"),
+    "grouped heads in float32": (qkv(heads=2), {"enable_gqa": True}, "efficient"),
+    "one head of keys in float32": (qkv(heads=1), {}, "efficient"),
+    "one head of keys in bfloat16": (qkv(heads=1, **HALF), {}, "flash"),
     "heads of 6": (qkv((1, 2, 16, 6)), {}, "heads of 6 in float32"),
-    "three dimensions": (tuple(x[0] for x in qkv()), {}, "tensors of 3 dimensions"),
+    "three dimensions": (tuple(x[0] for x in qkv()), {}, "efficient"),
+    "five dimensions": (tuple(x[None] for x in qkv()), {}, "tensors of 5 dimensions"),
     "float64": (qkv(dtype=torch.float64), {}, "dtype float64"),
 }
 
@@ -94,8 +99,8 @@ def test_the_kernel_is_the_one_that_torch_chooses_on_cuda(name):
 
 def test_separate_products_are_a_caveat_that_says_why():
     model = Call(lambda q, k, v: F.scaled_dot_product_attention(q, k, v))
-    summary = archbench.summarize(model, tuple(x[0] for x in qkv()))
-    expected = "Call: attention as separate products, which torch does not fuse for tensors of 3 dimensions"
+    summary = archbench.summarize(model, tuple(x[None] for x in qkv()))
+    expected = "Call: attention as separate products, which torch does not fuse for tensors of 5 dimensions"
     assert summary.caveats == (expected,)
 
 
@@ -106,6 +111,54 @@ def test_a_model_that_disables_the_kernels_runs_separate_products():
 
     record = trace(Call(attend), qkv(), optimizer=None)
     assert record.unfused_attention == ("kernels disabled by the model",)
+
+
+SHAPES = {
+    "equal": [(2, 4, 6, 8)] * 3,
+    "cross": [(2, 4, 6, 8), (2, 4, 5, 8), (2, 4, 5, 8)],
+    "groups": [(2, 4, 6, 8), (2, 2, 6, 8), (2, 2, 6, 8)],
+    "one head": [(2, 4, 6, 8), (2, 1, 6, 8), (2, 1, 6, 8)],
+    "unequal heads of keys and values": [(2, 4, 6, 8), (2, 2, 6, 8), (2, 1, 6, 8)],
+    "other values": [(2, 4, 6, 8), (2, 4, 6, 8), (2, 4, 6, 4)],
+    "one batch": [(2, 4, 6, 8), (1, 4, 6, 8), (1, 4, 6, 8)],
+}
+MASKS = [None, (6, 6), (1, 6), (4, 6, 6), (1, 1, 6, 1), (2, 1, 6, 6), (3, 1, 6, 6), (7, 6)]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("enable_gqa", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int64])
+def test_the_kernel_for_cpus_runs_where_torch_chooses_it(name, enable_gqa, dtype):
+    tensors = [torch.zeros(shape, dtype=dtype) for shape in SHAPES[name]]
+    for mask_shape in MASKS:
+        mask = None if mask_shape is None else torch.zeros(mask_shape)
+        arguments = {"attn_mask": mask, "enable_gqa": enable_gqa}
+        is_fused = torch._fused_sdp_choice(*tensors, **arguments) == SDPBackend.FLASH_ATTENTION.value
+        kernels = AttentionKernels("auto", "cpu")
+        with contextlib.suppress(RuntimeError):  # separate products refuse some
+            kernels(*(tensor.to("meta") for tensor in tensors), attn_mask=mask, enable_gqa=enable_gqa)
+        assert bool(kernels.log.kernels) == is_fused, mask_shape
+
+
+@pytest.mark.parametrize("attention", ["auto", "fused"])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"k": (2, 4, 16, 4)}, "size"),
+        ({"v": (2, 4, 15, 8)}, "size"),
+        ({"k": (2, 3, 16, 8), "v": (2, 3, 16, 8)}, "size"),
+        ({"attn_mask": torch.zeros(16, 15)}, "broadcastable"),
+        ({"attn_mask": torch.zeros(16, 16, dtype=torch.int64)}, "attn_mask dtype"),
+        ({"attn_mask": torch.zeros(16, 16), "is_causal": True}, "is_causal"),
+    ],
+)
+@pytest.mark.parametrize("device_kind", ["cuda", "cpu"])
+def test_arguments_that_torch_refuses_are_refused(attention, changes, message, device_kind):
+    shapes = {name: changes.get(name, (2, 4, 16, 8)) for name in "qkv"}
+    arguments = {name: value for name, value in changes.items() if name not in shapes}
+    tensors = [torch.empty(shape, device="meta") for shape in shapes.values()]
+    with pytest.raises(archbench.errors.ForwardError, match=message):
+        run(*tensors, attention=attention, device_kind=device_kind, **arguments)
 
 
 @pytest.mark.parametrize("attention", ["fused", "math"])
