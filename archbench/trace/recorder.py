@@ -96,7 +96,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         on_meta = self._runs_on_meta(operator, inputs, numbers)
         if self._is_training and not self.is_backward:
             self._note_external_tensors(inputs, numbers)
-        is_mixed = any(tensor.is_meta != on_meta for tensor in inputs)
+        is_mixed = not operator.reads_lengths and any(tensor.is_meta != on_meta for tensor in inputs)
         overwritten = args[0] if is_mixed and operator.mutates else None
         masks = None
         if is_mixed:
@@ -116,7 +116,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         elif out is None:
             out = func(*args, **kwargs)
             if self._without_data:
-                out = _with_values(func, operator, args, kwargs, out)
+                out = self._with_values(func, operator, args, kwargs, out)
         outputs = [out] if isinstance(out, Tensor) else list(tensors_in(out))
         step = self.next_step()
         weights = self._track_contents(step, operator, numbers, outputs)
@@ -142,6 +142,21 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         if self._unknown and not self._unknown.isdisjoint(numbers):
             return True
         return is_large(inputs) or (operator.mutates and not self.storages.is_own(numbers[0]))
+
+    def _with_values(self, func: Any, operator: _Operator, args: Any, kwargs: dict[str, Any], out: Any) -> Any:
+        """Return the result of an operator on real tensors: with its values if it is small or not new, else on meta.
+
+        An operator without inputs ran on the meta device if it was given a device; some results are made again with
+        values.
+        """
+        if operator.is_view or operator.mutates or not isinstance(out, Tensor):
+            return out
+        is_zeros = operator.name == "aten.full" and not args[1]  # of which padded sequences are made
+        name = "aten.zeros" if is_zeros else operator.name
+        keeps_values = has_values(name, out, is_backward=self.is_backward)
+        if out.is_meta:
+            return func(*args, **{**kwargs, "device": _CPU}) if keeps_values else out
+        return out if keeps_values else to_meta(out)
 
     def _stand_in(self, tensor: Tensor) -> Tensor:
         """Return the replacement of a tensor on the wrong device: a real one in a run without data, or the reverse."""
@@ -288,6 +303,7 @@ class _Operator:
     overwrites: int
     is_generator: bool
     is_quantized: bool
+    reads_lengths: bool
     out_arguments: frozenset[str]
     written_lists: tuple[int, ...]
 
@@ -299,6 +315,9 @@ _ORIGINS = {
     **{f"aten.{name}": "aten.scaled_dot_product_attention" for name in costs.ATTENTION_KERNELS},
     "higher_order.flex_attention": "aten.flex_attention",
 }
+
+# Operators whose kernel reads the lengths of sequences, on the CPU also where their data is not.
+_READING_LENGTHS = frozenset(("aten._pack_padded_sequence", "aten._pack_padded_sequence_backward"))
 
 # Products whose first input is added to the result.
 _SUMS = frozenset(f"aten.{name}" for name in ("addbmm", "addmm", "addmv", "baddbmm"))
@@ -326,6 +345,7 @@ def _describe(func: Any) -> _Operator:
         overwrites=1 if name in costs.OVERWRITING else 0,
         is_generator=name in costs.GENERATORS,
         is_quantized="quantized" in name,
+        reads_lengths=name in _READING_LENGTHS,
         out_arguments=frozenset(a.name for a in func._schema.arguments if a.is_out),
         written_lists=_written_lists(func._schema),
     )
@@ -403,15 +423,3 @@ def _run_without_data(func: Any, operator: _Operator, args: Any, kwargs: Any) ->
         return func(*args, **kwargs)
     except NotImplementedError as error:
         raise NeedsDataError(f"{operator.name} has no kernel for tensors without data") from error
-
-
-def _with_values(func: Any, operator: _Operator, args: Any, kwargs: dict[str, Any], out: Any) -> Any:
-    """Return the result of an operator on real tensors: with its values if it is small or not new, else on meta.
-
-    An operator without inputs ran on the meta device if it was given a device; some results are made again with values.
-    """
-    if operator.is_view or operator.mutates or not isinstance(out, Tensor):
-        return out
-    if out.is_meta:
-        return func(*args, **{**kwargs, "device": _CPU}) if has_values(operator.name, out) else out
-    return out if has_values(operator.name, out) else to_meta(out)

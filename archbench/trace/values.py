@@ -56,10 +56,11 @@ def with_ones(inputs: Any) -> Any:
     return ObjectCopier(lambda tensor: _ones(tensor) if tensor.is_meta and is_small(tensor) else tensor).copy(inputs)
 
 
-def has_values(operator: str, out: Tensor) -> bool:
+def has_values(operator: str, out: Tensor, *, is_backward: bool = False) -> bool:
     """Return whether the result of an operator on tensors with values, or on none, keeps its values."""
     if out.is_floating_point() or out.is_complex():
-        return out.numel() <= LARGEST and not (torch.is_grad_enabled() and operator in _ALLOCATING)
+        has_gradients = is_backward or torch.is_grad_enabled()
+        return out.numel() <= LARGEST and not (has_gradients and operator in _ALLOCATING)
     return is_small(out)
 
 

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.utils.flop_counter import FlopCounterMode
 
 from archbench.analyze.layers import layer_table
@@ -59,6 +59,24 @@ def test_a_packed_sequence_has_the_products_of_its_tokens():
     ).totals.macs
     # 7 tokens; 4 gates of 4 units from 3 inputs and 4 states.
     assert macs == 7 * 16 * (3 + 4)
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+@pytest.mark.parametrize("cell", [nn.GRU, nn.LSTM])
+@pytest.mark.parametrize("enforce_sorted", [False, True])
+def test_sequences_are_packed_without_data(mode, cell, enforce_sorted):
+    layer = cell(3, 4, batch_first=True)
+
+    def forward(data, lengths):
+        packed = pack_padded_sequence(data, lengths, batch_first=True, enforce_sorted=enforce_sorted)
+        return pad_packed_sequence(layer(packed)[0], batch_first=True)[0]
+
+    data = torch.empty(3, 5, 3, requires_grad=mode == "train")
+    record = trace(Call(forward), (data, torch.tensor([4, 3, 2])), mode=mode)
+    assert record.real_data_reason is None
+    # 9 tokens; the gates of 4 units from 3 inputs and 4 states.
+    assert layer_table(record).totals.macs == 9 * (12 if cell is nn.GRU else 16) * (3 + 4)
+    assert next(op for op in record.operations if op.name == "aten._cudnn_rnn").inputs[0].shape == (9, 3)
 
 
 def test_an_lstm_keeps_its_input_its_result_and_what_passes_between_its_layers():
