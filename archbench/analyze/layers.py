@@ -356,7 +356,7 @@ def _row(index: int, draft: _Draft, trace: Trace) -> LayerRow:
         groups=window.groups,
         params=sum(parameter.numel for parameter in draft.parameters),
         trainable_params=sum(parameter.numel for parameter in draft.parameters if parameter.trainable),
-        neurons=draft.neurons // trace.batch,
+        neurons=draft.neurons // max(trace.batch, 1),
         macs=sum(operation.macs for operation in draft.operations),
         flops=flops,
         param_bytes=sum(parameter.size_bytes for parameter in draft.parameters),

@@ -209,7 +209,7 @@ def _read_inputs(inputs: Inputs) -> tuple[Sequence[str], Any]:
 
 
 def _require_batch(tensors: Any, batch: int) -> None:
-    sizes = {tensor.shape[0] for tensor in tensors_in(tensors) if tensor.dim()}
+    sizes = {tensor.shape[0] for tensor in tensors_in(tensors) if tensor.dim() and not tensor.is_nested}
     if batch != 1 and sizes and batch not in sizes:
         raise UsageError(
             f"{{batch}} does not match the tensors in {{inputs}}, whose batch is {min(sizes)}; leave it out",

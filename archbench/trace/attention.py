@@ -2,9 +2,9 @@
 
 torch fuses attention where a kernel takes the tensors, and otherwise runs separate products, which write all scores to
 memory. The conditions are those of the installed version: of torch's ATen/native/transformers/cuda/sdp_utils.cpp, in
-its order of preference, for a GPU of compute capability 8.0 or later, and of transformers/sdp_utils_cpp.h. Where cuDNN's
-kernel would be preferred, its products and memory are those of the flash kernel. That torch pads heads to a multiple of
-8 for the flash kernel is not recorded: the products of the padding are not the model's.
+its order of preference, for a GPU of compute capability 8.0 or later, and of transformers/sdp_utils_cpp.h. Where
+cuDNN's kernel would be preferred, its products and memory are those of the flash kernel. That torch pads heads to a
+multiple of 8 for the flash kernel is not recorded: the products of the padding are not the model's.
 """
 
 from __future__ import annotations

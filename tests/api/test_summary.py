@@ -233,3 +233,9 @@ def test_a_model_without_experts_has_no_active_parameters():
     summary = archbench.summarize(nn.Linear(3, 4), torch.empty(1, 3))
     assert "active_params" not in summary.to_dict()["totals"]
     assert "Active" not in str(summary)
+
+
+def test_summarize_refuses_nested_tensors_and_counts_an_empty_batch():
+    with pytest.raises(archbench.errors.InputError, match="inputs has a nested tensor, which cannot be traced"):
+        archbench.summarize(nn.ReLU(), torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]))
+    assert archbench.summarize(nn.Linear(2, 3), torch.empty(0, 2)).totals.macs == 0
