@@ -22,7 +22,7 @@ DeviceKind = Literal["cuda", "cpu"]
 _HALF = (torch.float16, torch.bfloat16)
 # From this version on the efficient kernel takes grouped heads, keys and values of one head need no flag, and tensors
 # of three dimensions get a fourth.
-_FUSES_MORE = torch.__version__ >= (2, 15)
+_FUSES_MORE = torch.__version__ >= "2.15"
 # The largest head of the flash kernel.
 _FLASH_HEAD = 256
 # The strides of a mask that the efficient kernel reads are multiples of so many elements.

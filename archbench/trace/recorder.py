@@ -368,6 +368,7 @@ def _describe_higher_order(func: HigherOrderOperator) -> _Operator:
         overwrites=0,
         is_generator=False,
         is_quantized=False,
+        reads_lengths=False,
         out_arguments=frozenset(),
         written_lists=(),
     )
