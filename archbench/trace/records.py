@@ -196,6 +196,10 @@ class Trace:
         path = self.layers[row.layer].path
         return path if row.operator is None else f"{path}/{row.operator.removeprefix('aten.')}"
 
+    def name_of(self, operation: Operation) -> str:
+        """Return `<path>/<operator>` of an operation: the module in which it ran, and its operator in forward."""
+        return f"{self.layers[operation.layer].path}/{operation.origin.removeprefix('aten.')}"
+
     def runs_in_leaf(self, operation: Operation) -> bool:
         """Return whether an operation ran in the forward of a module without children, or belongs to its backward."""
         layer = self.layers[operation.layer]

@@ -59,10 +59,12 @@ def _block(path: str, name: str, rows: Sequence[LayerRow], modules: Mapping[str,
     module = modules[path]
     is_leaf = all(row.name == path for row in rows)
     inside = [] if is_leaf or depth == 0 else list(_inside(path, rows, modules, depth - 1))
+    # A module that is never called has a shape if its parent multiplies by its parameters.
+    shape = module.outputs[0].shape if module.outputs else rows[0].output_shape if is_leaf else None
     return Block(
         name=name or module.type,
         type=module.type,
-        output_shape=_without_batch(module.outputs[0].shape) if module.outputs else None,
+        output_shape=None if shape is None else _without_batch(shape),
         params=sum(row.params for row in rows),
         macs=sum(row.macs for row in rows),
         children=tuple(_collapsed(inside)),
@@ -78,10 +80,10 @@ def _inside(path: str, rows: Sequence[LayerRow], modules: Mapping[str, Layer], d
             yield _block(child, child.rpartition(".")[2], rows_of_it, modules, depth)
         else:
             (row,) = rows_of_it
+            shape = None if row.output_shape is None else _without_batch(row.output_shape)
             if child == path:
-                yield Block("own parameters", "", None, row.params, row.macs)
+                yield Block("own parameters", "", shape if row.macs else None, row.params, row.macs)
             else:
-                shape = None if row.output_shape is None else _without_batch(row.output_shape)
                 yield Block(row.type, _OPERATOR, shape, row.params, row.macs)
 
 

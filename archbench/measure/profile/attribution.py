@@ -1,7 +1,8 @@
 """Attribute the time of a profiled step to layers: pure functions over plain records of events.
 
 While a step is profiled, every module's forward is a range named after its path. An operator belongs to the innermost
-range around it: to the module if that is a leaf, else to the row `<path>/<operator>` of the layer table. Operators of
+range around it: to the module if that is a leaf, else to the row `<path>/<operator>` of the layer table, or where calls
+of an operator stand on other rows, to the row that the call of the same number in the trace has. Operators of
 the backward pass run for a node of the autograd graph, and a node belongs to the operator that created it: the last
 operator on the node's forward thread whose sequence number, which counts nodes, is not above the node's. Nodes without
 a number accumulate gradients of parameters and belong to the node before them, which produced the gradient.
@@ -15,6 +16,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 
 from archbench.analyze.layers import layer_table
 from archbench.measure.profile.events import LAYER, STEP, Elsewhere, Event, Place, Places, StepTimes
@@ -26,10 +28,21 @@ _OPTIMIZER = "Optimizer."
 
 def places_of(trace: Trace) -> Places:
     """Return what the time of a model's step can be attributed to."""
-    rows = {row.name for row in layer_table(trace).rows}
+    table = {row.name for row in layer_table(trace).rows}
     leaves = frozenset(layer.path for layer in trace.layers if layer.is_leaf)
-    names = {trace.row_of(operation) for operation in trace.operations} - leaves
-    return Places(leaves, frozenset(names & rows), frozenset(names - rows))
+    names: set[str] = set()
+    calls: defaultdict[str, list[str]] = defaultdict(list)
+    for operation in trace.operations:
+        if trace.runs_in_leaf(operation):
+            continue
+        name, row = trace.name_of(operation), trace.row_of(operation)
+        if row in table:
+            names.add(name)
+        if not operation.is_backward:
+            calls[name].append(row)
+    free = calls.keys() - names
+    rows = {name: rows for name, rows in calls.items() if name in names and set(rows) != {name}}
+    return Places(leaves, frozenset(names), frozenset(free), rows)
 
 
 def attribute(events: Iterable[Event], places: Places, *, on_gpu: bool) -> list[StepTimes]:
@@ -102,6 +115,30 @@ class _Attribution:
                 self._made[event.thread].append((event.sequence, index))
         for made in self._made.values():
             made.sort()
+        self._rows = self._rows_of_calls()
+
+    def _rows_of_calls(self) -> dict[int, str]:
+        """Return the row of each call of an operator whose calls stand on other rows than its own.
+
+        Steps repeat the calls of the trace. If their number is no multiple of those, torch ran something else, and the
+        calls have the operator's own row.
+        """
+        calls: defaultdict[str, list[int]] = defaultdict(list)
+        for index, event in enumerate(self._forest.events if self._places.rows else ()):
+            if event.kind == "operator" and (path := self._container(index)) is not None:
+                name = self._name(index, path)
+                if name in self._places.rows and not self._is_inside_known(index, path):
+                    calls[name].append(index)
+        return {
+            index: rows[number % len(rows)]
+            for name, indices in calls.items()
+            if not len(indices) % len(rows := self._places.rows[name])
+            for number, index in enumerate(indices)
+        }
+
+    def _is_inside_known(self, index: int, path: str) -> bool:
+        above = takewhile(lambda other: self._forest.events[other].kind == "operator", self._above(index))
+        return any(self._name(other, path) in self._places.operators for other in above)
 
     def place(self, index: int) -> Place:
         """Return the place of an event."""
@@ -156,13 +193,13 @@ class _Attribution:
             chain.append(above)
         chain.reverse()
         tree = list(self._forest.inside(chain[0]))
-        names = [self._name(other, path) for other in (*chain, *tree)]
-        known = next((name for name in names if name in self._places.operators), None)
+        names = {other: self._name(other, path) for other in (*chain, *tree)}
+        known = next((other for other, name in names.items() if name in self._places.operators), None)
         if known is not None:
-            return known
+            return self._rows.get(known, names[known])
         computes = any(not self._forest.events[other].is_composite for other in tree)
-        is_free = not computes or any(name in self._places.free for name in names)
-        return Elsewhere.FREE if is_free else names[0]
+        is_free = not computes or any(name in self._places.free for name in names.values())
+        return Elsewhere.FREE if is_free else names[chain[0]]
 
     def _name(self, index: int, path: str) -> str:
         operator = self._forest.events[index].name.replace("::", ".").removeprefix("aten.")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal
+from typing import Any, Literal
 
 # Names of ranges, which also show in the exported trace.
 STEP = "step "
@@ -36,20 +36,28 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What time can be attributed to: paths of leaf modules, rows of operators, and operators known to be free."""
+    """What time can be attributed to.
+
+    `leaves` are paths of leaf modules; `operators` and `free` are `<path>/<operator>` of operators that ran directly in
+    modules with children, `free` those that cost nothing. `rows` has the rows of an operator's calls in one step, in
+    order, where they are not its own row: a projection in an attention module, for example.
+    """
 
     leaves: frozenset[str]
     operators: frozenset[str]
     free: frozenset[str]
+    rows: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, list[str]]:
-        """Return the names by field, as JSON can hold them."""
-        return {field.name: sorted(getattr(self, field.name)) for field in fields(self)}
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON can hold them."""
+        names = {name: sorted(getattr(self, name)) for name in ("leaves", "operators", "free")}
+        return {**names, "rows": {name: list(rows) for name, rows in self.rows.items()}}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Iterable[str]]) -> Places:
+    def from_json(cls, values: Mapping[str, Any]) -> Places:
         """Return the places that `to_json` wrote."""
-        return cls(**{name: frozenset(names) for name, names in values.items()})
+        leaves, operators, free = (frozenset(values[name]) for name in ("leaves", "operators", "free"))
+        return cls(leaves, operators, free, values["rows"])
 
 
 class Elsewhere(Enum):

@@ -238,3 +238,18 @@ def test_operators_and_own_parameters_have_blocks():
 def test_a_model_of_one_layer_is_one_block():
     tree = tree_of(nn.Linear(4, 4), 4)
     assert (tree.name, tree.params, tree.children) == ("Linear", 20, ())
+
+
+def test_projections_in_functions_of_attention_have_their_shapes():
+    class Attends(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attn = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x):
+            return self.attn(x, x, x)[0]
+
+    (attention,) = tree_of(Attends(), 5, 8, depth=2).children
+    shapes = {block.name: (block.output_shape, block.params, block.macs) for block in attention.children if block.macs}
+    assert shapes["own parameters"] == ((5, 24), 3 * 8 * 8 + 3 * 8, 5 * 8 * 24)
+    assert shapes["out_proj"] == ((5, 8), 8 * 8 + 8, 5 * 8 * 8)

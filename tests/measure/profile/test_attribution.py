@@ -275,6 +275,62 @@ def test_places_are_the_rows_of_the_layer_table():
     assert Places.from_json(places.to_json()) == places
 
 
+class Attends(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attn = nn.MultiheadAttention(8, 2)
+
+    def forward(self, x):
+        return self.attn(x, x, x)[0]
+
+
+def test_places_have_the_rows_of_calls_that_stand_on_other_rows():
+    places = places_of(trace(Attends(), torch.empty(5, 2, 8, device="meta")))
+    assert places.rows == {"attn/addmm": ["attn", "attn.out_proj"]}
+    assert Places.from_json(places.to_json()) == places
+
+
+ATTENDING = Places(
+    frozenset({"attn.out_proj"}),
+    frozenset({"attn/addmm", "attn/mul"}),
+    frozenset({"attn/t"}),
+    {"attn/addmm": ["attn", "attn.out_proj"]},
+)
+
+
+def linear_in_attention(step, start):
+    """Return the events of a linear layer, 50 ns long, in a step."""
+    start += 1000 * step
+    return [
+        operator("linear", start, start + 50),
+        operator("t", start + 1, start + 5),
+        operator("addmm", start + 10, start + 40),
+    ]
+
+
+def rows_in_attention(*linears):
+    steps = [
+        event
+        for i in range(2)
+        for event in (within("step 1", 1000 * i, 1000 * i + 1000), within("layer attn", 1000 * i, 1000 * i + 999))
+    ]
+    events = [*steps, *(event for step, start in linears for event in linear_in_attention(step, start))]
+    return [
+        {name: spent.forward_ns for name, spent in step.rows.items()}
+        for step in attribute(events, ATTENDING, on_gpu=False)
+    ]
+
+
+def test_calls_have_the_rows_of_the_traces_calls_in_every_step():
+    steps = rows_in_attention((0, 100), (0, 300), (1, 100), (1, 300))
+    assert steps == [{"attn": 50, "attn.out_proj": 50}] * 2
+
+
+def test_calls_that_the_trace_does_not_have_stand_on_their_operators_row():
+    steps = rows_in_attention((0, 100), (0, 300), (0, 500))
+    assert steps == [{"attn/addmm": 150}, {}]
+
+
 TIMES = Times(
     step_s=1.0,
     rows={
