@@ -6,23 +6,21 @@ It handles operators and tensors. Modules are known to it by their numbers only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archbench.errors import UsageError
-from archbench.trace import backward_shapes, costs, kernel_shapes  # noqa: F401  # importing shapes registers rules
+from archbench.trace import costs
 from archbench.trace.backward_origin import NodeOrigins, Origin
 from archbench.trace.kernel_window import window_of
+from archbench.trace.operators import OPERATORS, Operator, describe, operands
 from archbench.trace.pytree import map_tensors, tensors_in
 from archbench.trace.records import Operation, OtherWeight, TensorInfo
-from archbench.trace.shapes import NOTHING, find_shape_rule
+from archbench.trace.shapes import NOTHING
 from archbench.trace.storages import StorageLog
 from archbench.trace.stored_tensors import packed_values, script_objects
 from archbench.trace.tensor_records import tensor_info
@@ -79,10 +77,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
     ) -> Any:
         if types and _dispatches(types):  # to the operators of a tensor subclass, which are recorded instead
             return NotImplemented
-        operator = _OPERATORS.get(func) or _describe(func)
+        operator = OPERATORS.get(func) or describe(func)
         if operator.name == "aten._convolution":  # TorchScript's, which has three more arguments
             func, args = torch.ops.aten.convolution.default, args[:9]
-            operator = _OPERATORS.get(func) or _describe(func)
+            operator = OPERATORS.get(func) or describe(func)
         origin = self._origin(operator)
         if self._is_training:
             self.nodes.remember(origin)
@@ -91,7 +89,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             # These arrive whole in inference mode only; otherwise torch has decomposed them already.
             with self:
                 return func.decompose(*args, **kwargs)
-        inputs = _operands(operator, args, kwargs)
+        inputs = operands(operator, args, kwargs)
         numbers = [self.storages.see(tensor, "buffer") for tensor in inputs]
         on_meta = self._runs_on_meta(operator, inputs, numbers)
         if self._is_training and not self.is_backward:
@@ -105,7 +103,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             if on_meta and operator.name == "aten.index" and self._unknown.isdisjoint(numbers):
                 masks = indices_of_masks(args[1])
             args, kwargs = map_tensors(args, self._stand_in), map_tensors(kwargs, self._stand_in)
-            inputs = _operands(operator, args, kwargs)
+            inputs = operands(operator, args, kwargs)
         if self._without_data and kwargs.get("device") is not None:
             if not on_meta and operator.name == "aten._to_copy" and is_moved(args[0], kwargs):
                 return args[0]
@@ -127,7 +125,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             return None
         return out if overwritten is None else overwritten
 
-    def _runs_on_meta(self, operator: _Operator, inputs: list[Tensor], numbers: list[int]) -> bool:
+    def _runs_on_meta(self, operator: Operator, inputs: list[Tensor], numbers: list[int]) -> bool:
         """Return whether an operator runs without data.
 
         It does if any input has none, if an operator without data wrote to one, if it would change a real tensor of
@@ -143,7 +141,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             return True
         return is_large(inputs) or (operator.mutates and not self.storages.is_own(numbers[0]))
 
-    def _with_values(self, func: Any, operator: _Operator, args: Any, kwargs: dict[str, Any], out: Any) -> Any:
+    def _with_values(self, func: Any, operator: Operator, args: Any, kwargs: dict[str, Any], out: Any) -> Any:
         """Return the result of an operator on real tensors: with its values if it is small or not new, else on meta.
 
         An operator without inputs ran on the meta device if it was given a device; some results are made again with
@@ -173,7 +171,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         self,
         step: int,
         origin: Origin,
-        operator: _Operator,
+        operator: Operator,
         args: Any,
         kwargs: Any,
         inputs: list[Tensor],
@@ -221,7 +219,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
             )
         )
 
-    def _origin(self, operator: _Operator) -> Origin:
+    def _origin(self, operator: Operator) -> Origin:
         """Return the layer and the forward operator that the current operator belongs to."""
         if self.layers:
             # Also in backward: a checkpointed module runs its forward again there.
@@ -232,7 +230,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         # A checkpoint recomputes operators outside any module: they belong to the module that called it, not to a leaf.
         return node_origin if node_origin.operator else Origin(self.containers[node_origin.layer], operator.origin)
 
-    def _owners(self, operator: _Operator, weights: tuple[int, ...]) -> tuple[int, ...]:
+    def _owners(self, operator: Operator, weights: tuple[int, ...]) -> tuple[int, ...]:
         """Return the layers that own what an operator multiplies by; those of a bias come last."""
         if "attention" in operator.name:
             weights = weights[:3]  # query, key and value: the others are added to the scores, or mask them
@@ -241,7 +239,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         return tuple(dict.fromkeys(owner for number in numbers for owner in self.storages.owners(number)))
 
     def _note_buffers(
-        self, operator: _Operator, layer: int, weights: tuple[int, ...], inputs: tuple[TensorInfo, ...]
+        self, operator: Operator, layer: int, weights: tuple[int, ...], inputs: tuple[TensorInfo, ...]
     ) -> None:
         """Record the buffers that a product multiplies by; what it adds or masks with is left out."""
         if "attention" in operator.name:
@@ -264,7 +262,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
                 self.external_tensors[id(tensor)] = tensor
 
     def _track_contents(
-        self, step: int, operator: _Operator, numbers: list[int], outputs: list[Tensor]
+        self, step: int, operator: Operator, numbers: list[int], outputs: list[Tensor]
     ) -> tuple[int, ...]:
         """Return the storage number of each input that is a weight, 0 for the others; these numbers start at 1.
 
@@ -286,38 +284,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         return weights
 
 
-@dataclass(frozen=True, slots=True)
-class _Operator:
-    """The properties of an operator overload, which do not depend on its arguments.
-
-    `origin` is the name of the function that the user called, where the operator is one of several kernels for it.
-    """
-
-    name: str
-    origin: str
-    shape_rule: Callable[..., Any] | None
-    is_free: bool
-    is_view: bool
-    is_composite: bool
-    mutates: bool
-    overwrites: int
-    is_generator: bool
-    is_quantized: bool
-    reads_lengths: bool
-    out_arguments: frozenset[str]
-    written_lists: tuple[int, ...]
-
-
-_OPERATORS: dict[Any, _Operator] = {}
 _CPU, _META = torch.device("cpu"), torch.device("meta")
-
-_ORIGINS = {
-    **{f"aten.{name}": "aten.scaled_dot_product_attention" for name in costs.ATTENTION_KERNELS},
-    "higher_order.flex_attention": "aten.flex_attention",
-}
-
-# Operators whose kernel reads the lengths of sequences, on the CPU also where their data is not.
-_READING_LENGTHS = frozenset(("aten._pack_padded_sequence", "aten._pack_padded_sequence_backward"))
 
 # Products whose first input is added to the result.
 _SUMS = frozenset(f"aten.{name}" for name in ("addbmm", "addmm", "addmv", "baddbmm"))
@@ -329,95 +296,11 @@ def _dispatches(types: tuple[type, ...]) -> bool:
     return any(cls.__torch_dispatch__ is not Tensor.__torch_dispatch__ for cls in types)  # type: ignore[attr-defined]  # all are tensors
 
 
-def _describe(func: Any) -> _Operator:
-    if isinstance(func, HigherOrderOperator):
-        return _describe_higher_order(func)
-    name = func._schema.name.replace("::", ".")
-    is_view = costs.is_view(func._schema)
-    operator = _Operator(
-        name=name,
-        origin=_ORIGINS.get(name, name),
-        shape_rule=find_shape_rule(str(func)),
-        is_free=name in costs.FREE or name.startswith("profiler.") or is_view,
-        is_view=is_view,
-        is_composite=func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd),
-        mutates=_mutates_first(func._schema),
-        overwrites=1 if name in costs.OVERWRITING else 0,
-        is_generator=name in costs.GENERATORS,
-        is_quantized="quantized" in name,
-        reads_lengths=name in _READING_LENGTHS,
-        out_arguments=frozenset(a.name for a in func._schema.arguments if a.is_out),
-        written_lists=_written_lists(func._schema),
-    )
-    _OPERATORS[func] = operator
-    return operator
-
-
-def _describe_higher_order(func: HigherOrderOperator) -> _Operator:
-    name = f"higher_order.{func.__name__}"
-    if costs.find_rule(name) is None:
-        raise UsageError(f"the higher-order operator {func.__name__} cannot be traced; its functions are not followed")
-    operator = _Operator(
-        name=name,
-        origin=_ORIGINS.get(name, name),
-        shape_rule=find_shape_rule(name),
-        is_free=False,
-        is_view=False,
-        is_composite=False,
-        mutates=False,
-        overwrites=0,
-        is_generator=False,
-        is_quantized=False,
-        reads_lengths=False,
-        out_arguments=frozenset(),
-        written_lists=(),
-    )
-    _OPERATORS[func] = operator
-    return operator
-
-
-def _written_lists(schema: torch._C.FunctionSchema) -> tuple[int, ...]:
-    """Return the positions of the lists of tensors that an operator without results writes to.
-
-    The gradients of an optimizer's fused operator are left out: only a gradient scaler, not used here, writes to them.
-    """
-    if schema.returns:
-        return ()
-    return tuple(
-        i
-        for i, argument in enumerate(schema.arguments)
-        if str(argument.type) == "List[Tensor]" and argument.name != "grads" and _is_written(argument)
-    )
-
-
-def _is_written(argument: torch._C.Argument) -> bool:
-    return argument.alias_info is not None and argument.alias_info.is_write
-
-
-def _bytes_written_to_lists(operator: _Operator, args: Any) -> int:
+def _bytes_written_to_lists(operator: Operator, args: Any) -> int:
     return sum(tensor_info(tensor).size_bytes for i in operator.written_lists for tensor in args[i])
 
 
-def _mutates_first(schema: torch._C.FunctionSchema) -> bool:
-    first = schema.arguments[0] if schema.arguments else None
-    return first is not None and str(first.type) == "Tensor" and _is_written(first)
-
-
-def _operands(operator: _Operator, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
-    """Return the tensors that an operator reads, including those in lists."""
-    operands: list[Tensor] = []
-    for value in args:
-        if isinstance(value, Tensor):
-            operands.append(value)
-        elif isinstance(value, (list, tuple)):
-            operands.extend(item for item in value if isinstance(item, Tensor))
-    for name, value in kwargs.items():
-        if isinstance(value, Tensor) and name not in operator.out_arguments:
-            operands.append(value)
-    return operands
-
-
-def _run_without_data(func: Any, operator: _Operator, args: Any, kwargs: Any) -> Any:
+def _run_without_data(func: Any, operator: Operator, args: Any, kwargs: Any) -> Any:
     if operator.name == "aten._local_scalar_dense":
         raise NeedsDataError(f"it reads the value of a tensor ({operator.name})")
     try:
