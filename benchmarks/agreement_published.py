@@ -28,6 +28,19 @@ OTHERS: dict[str, str] = {
     "googlenet": "The published parameters leave out the auxiliary heads, which run in training only.",
 }
 OTHERS["quantized_googlenet"] = OTHERS["googlenet"]
+# fvcore's counts of today's models, 10⁹, where the reason is a rule of fvcore's.
+for _name, _gmacs in {"sequencer2d_l": 9.737, "sequencer2d_m": 6.550, "sequencer2d_s": 4.959}.items():
+    OTHERS[_name] = f"fvcore has no rule for LSTM and counts {_gmacs:.3f} without it."
+for _name, _gmacs in {"swinv2_cr_large_384": 108.955, "tf_efficientnet_lite4": 4.035}.items():
+    OTHERS[_name] = f"fvcore counts {_gmacs:.3f}, of which the published figure is rounded."
+OTHERS["resnetv2_101x3_bit"] = "fvcore counts 280.325: it adds 1.526 for the batch norm that standardises the weights."
+for _name in ("dlittle", "dpwee", "dwee"):
+    OTHERS[f"vit_{_name}_patch16_reg1_gap_256"] = (
+        "Published with attention as separate products. Fused, timm's differential attention multiplies both halves by "
+        "all values, in two calls of scaled_dot_product_attention: 3/2 of the products."
+    )
+for _name, _params in {"shvit_s1": 6.309, "shvit_s2": 11.454, "shvit_s3": 14.210, "shvit_s4": 16.546}.items():
+    OTHERS[_name] = f"Published with its branches merged, as `reparameterize_model` does: {_params:.3f}M parameters."
 # Counts by fvcore's rules and 10⁶ parameters after timm's `reparameterize_model`.
 MERGED = {
     "fastvit_mci3": (14.825, 125.074),

@@ -91,6 +91,8 @@ def _measure_mode(case: Case, model: nn.Module, inputs: Any, mode: str, row: Row
             model, inputs = _with_values(case), _values(inputs)
         except Exception as error:  # any failure is a result
             reason = _line(error)
+            if summary is None:
+                reference = None  # counted without the mask that archbench was given
         else:
             summary, failure = _summary(model, inputs, mode)
             reference, reason = _reference(model, inputs, mode, on_data=True)
