@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from archbench.trace.attention import AttentionKernels
 from archbench.trace.flex_attention import flex_attention
 from archbench.trace.higher_order import HigherOrderOperators
-from archbench.trace.overridable import imported_flex_attention
+from archbench.trace.imported_flex_attention import imported_flex_attention
 from archbench.trace.recurrent import recurrent_layers
 from archbench.trace.torch_functions import transparent
 from archbench.trace.values import tensor_with_values
