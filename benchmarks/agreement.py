@@ -168,7 +168,7 @@ def _versions() -> dict[str, str]:
 
 
 def read(path: Path) -> list[Row]:
-    """Return the rows of a table, none if there is no such file."""
+    """Return the rows of a table, or an empty list if the file does not exist."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as stream:

@@ -217,7 +217,7 @@ def _batch_normalised(
     return _normalised(x, weight) if training else x.numel() * (1 if weight is None else 2)
 
 
-# fvcore's rules in fvcore/nn/jit_handles.py for operators that are no products, for ATen's operators.
+# The rules of fvcore/nn/jit_handles.py for operators other than products, by ATen operator.
 _FVCORE: dict[Any, Callable[..., int]] = {
     aten.native_batch_norm: _batch_normalised,
     aten._native_batch_norm_legit: _batch_normalised,

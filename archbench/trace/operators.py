@@ -33,16 +33,16 @@ class Operator:
     name: str
     origin: str
     shape_rule: Callable[..., Any] | None
-    is_free: bool
-    is_view: bool
-    is_composite: bool
-    mutates: bool
-    overwrites: int
-    is_generator: bool
-    is_quantized: bool
-    reads_lengths: bool
-    out_arguments: frozenset[str]
-    written_lists: tuple[int, ...]
+    is_free: bool = False
+    is_view: bool = False
+    is_composite: bool = False
+    mutates: bool = False
+    overwrites: int = 0
+    is_generator: bool = False
+    is_quantized: bool = False
+    reads_lengths: bool = False
+    out_arguments: frozenset[str] = frozenset()
+    written_lists: tuple[int, ...] = ()
 
 
 # Those described so far.
@@ -81,21 +81,7 @@ def _describe_higher_order(func: HigherOrderOperator) -> Operator:
     name = f"higher_order.{func.__name__}"
     if costs.find_rule(name) is None:
         raise UsageError(f"the higher-order operator {func.__name__} cannot be traced; its functions are not followed")
-    operator = Operator(
-        name=name,
-        origin=_ORIGINS.get(name, name),
-        shape_rule=find_shape_rule(name),
-        is_free=False,
-        is_view=False,
-        is_composite=False,
-        mutates=False,
-        overwrites=0,
-        is_generator=False,
-        is_quantized=False,
-        reads_lengths=False,
-        out_arguments=frozenset(),
-        written_lists=(),
-    )
+    operator = Operator(name, _ORIGINS.get(name, name), find_shape_rule(name))
     OPERATORS[func] = operator
     return operator
 

@@ -43,11 +43,11 @@ class Operation:
 
     `layer` is the index in `Trace.layers` of the module in whose forward it ran, `step` its place in time. With
     `is_backward` it ran in the backward pass, for a call of `origin` in that module's forward; otherwise `origin` is
-    `name`. `owners` are the layers that own parameters which `origin` multiplies by, if that has MACs. `is_free` marks
-    views and allocations, which neither compute nor move data. `counted` is False if there is no cost formula; `macs`
-    and `flops` are then 0. `recomputed_macs`, not part of `macs`, are those of products that a kernel computes again.
-    `weights` has an entry for each of `inputs`: the number of the storage if it holds a
-    parameter or buffer of the model, or a tensor computed from those alone, 0 for data.
+    `name`. `owners` are the layers that own parameters which `origin` multiplies by, if that has MACs. `is_free` is
+    True for views and allocations, which neither compute nor move data. `counted` is False if the operator has no cost
+    formula; `macs` and `flops` are then 0. `recomputed_macs`, not part of `macs`, are those of products that a kernel
+    computes again. `weights` has an entry for each of `inputs`: the number of the storage if it holds a parameter or
+    buffer of the model, or a tensor computed from those alone, 0 for data.
     """
 
     name: str

@@ -91,7 +91,7 @@ def is_moved(tensor: Tensor, options: dict[str, Any]) -> bool:
 
 
 def indices_of_masks(indices: Sequence[Tensor | None]) -> list[Tensor | None] | None:
-    """Return `indices` with real masks replaced by the meta indices that they select; None if there is no mask."""
+    """Return `indices` with masks that have values replaced by the indices that they select, or None without masks."""
     masks = {i for i, index in enumerate(indices) if _is_mask(index)}
     if not masks:
         return None

@@ -8,7 +8,7 @@ from math import prod
 
 from archbench.trace.records import Layer, Operation, Trace
 
-# Operators that choose along a dimension; `max` is also that of a layer's outputs, and says nothing by itself.
+# Operators that select along a dimension. `max` also has other uses, so that its presence alone proves nothing.
 _CHOICES = ("aten.topk", "aten.argmax", "aten.max")
 
 

@@ -120,8 +120,8 @@ class _Attribution:
     def _rows_of_calls(self) -> dict[int, str]:
         """Return the row of each call of an operator whose calls stand on other rows than its own.
 
-        Steps repeat the calls of the trace. If their number is no multiple of those, torch ran something else, and the
-        calls have the operator's own row.
+        Steps repeat the calls of the trace. If the number of calls is not a multiple of that in the trace, torch ran
+        something else, and the calls have the operator's own row.
         """
         calls: defaultdict[str, list[int]] = defaultdict(list)
         for index, event in enumerate(self._forest.events if self._places.rows else ()):
