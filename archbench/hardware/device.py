@@ -12,6 +12,21 @@ _DRIVER_BYTES = 2**29  # half a GiB, which a GPU's driver takes for its context
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredRate:
+    """The rate of a model that was measured on a device: eager, with random weights and the model's usual input.
+
+    `model` is an address, such as `torchvision:resnet18`; the rate is the median of blocks of steps.
+    """
+
+    model: str
+    mode: Literal["eval", "train"]
+    dtype: str
+    layout: Literal["nchw", "nhwc"]
+    batch: int
+    images_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """A device's ceilings in base units.
 
@@ -19,6 +34,9 @@ class Device:
     one direction of the fastest link to a device of the same type, or None. `sources` maps each figure to its source.
     `is_measured` marks ceilings reached on this machine rather than published ones; a CPU's were reached with
     `threads` threads (None: not recorded, all cores).
+
+    `convolution_flop_per_s` and `depthwise_flop_per_s` map a dtype to the rate of large 3x3 convolutions, dense and
+    depthwise, 2 FLOPs per MAC. They and `measured_rates`, rates of whole models, are empty unless measured.
     """
 
     name: str
@@ -34,6 +52,9 @@ class Device:
     is_measured: bool = False
     threads: int | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    convolution_flop_per_s: Mapping[str, float] = field(default_factory=dict)
+    depthwise_flop_per_s: Mapping[str, float] = field(default_factory=dict)
+    measured_rates: tuple[MeasuredRate, ...] = ()
 
     @property
     def free_bytes(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from archbench.errors import DeviceError, OutputError
 from archbench.files import data_directory, write_whole
-from archbench.hardware.device import Device
+from archbench.hardware.device import Device, MeasuredRate
 
 
 def measured_devices() -> dict[str, Device]:
@@ -36,12 +36,31 @@ def _device(entry: dict[str, Any]) -> Device:
         year=int(entry["year"]),
         memory_bytes=int(entry["memory_bytes"]),
         bandwidth_bytes_per_s=float(entry["bandwidth_bytes_per_s"]),
-        peak_flop_per_s={dtype: float(rate) for dtype, rate in entry["peak_flop_per_s"].items()},
+        peak_flop_per_s=_rates(entry["peak_flop_per_s"]),
         kind="cpu" if entry["kind"] == "cpu" else "gpu",
         compute_capability=None if capability is None else float(capability),
         is_measured=True,
         threads=None if threads is None else int(threads),
         sources=dict(entry["sources"]),
+        # Files of earlier versions do not have these.
+        convolution_flop_per_s=_rates(entry.get("convolution_flop_per_s", {})),
+        depthwise_flop_per_s=_rates(entry.get("depthwise_flop_per_s", {})),
+        measured_rates=tuple(_measured_rate(rate) for rate in entry.get("measured_rates", ())),
+    )
+
+
+def _rates(entry: dict[str, Any]) -> dict[str, float]:
+    return {dtype: float(rate) for dtype, rate in entry.items()}
+
+
+def _measured_rate(entry: dict[str, Any]) -> MeasuredRate:
+    return MeasuredRate(
+        model=str(entry["model"]),
+        mode="train" if entry["mode"] == "train" else "eval",
+        dtype=str(entry["dtype"]),
+        layout="nhwc" if entry["layout"] == "nhwc" else "nchw",
+        batch=int(entry["batch"]),
+        images_per_s=float(entry["images_per_s"]),
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from archbench.errors import DeviceError, OutputError
 from archbench.hardware.catalogue import published_device, published_devices
+from archbench.hardware.device import MeasuredRate
 from archbench.hardware.find import all_devices, find_device
 from archbench.hardware.measured import create_data_folder, measured_devices, store_devices
 
@@ -86,7 +87,16 @@ def test_no_part_and_no_other_form_of_a_card_is_taken_for_it(own_name):
 
 
 def test_what_was_measured_is_kept_and_found():
-    device = replace(find_device("cpu"), name="this_cpu", is_measured=True, power_w=None, threads=3)
+    device = replace(
+        find_device("cpu"),
+        name="this_cpu",
+        is_measured=True,
+        power_w=None,
+        threads=3,
+        convolution_flop_per_s={"fp32": 2.5e11},
+        depthwise_flop_per_s={"fp32": 3e10},
+        measured_rates=(MeasuredRate("torchvision:resnet18", "eval", "fp32", "nchw", 16, 45.5),),
+    )
     path = store_devices([device])
     assert measured_devices() == {"this_cpu": device}
     assert json.loads(path.read_text())[0]["name"] == "this_cpu"
@@ -94,12 +104,21 @@ def test_what_was_measured_is_kept_and_found():
     assert list(measured_devices()) == ["this_cpu", "t4"]
 
 
-def test_a_file_from_before_threads_were_kept_is_read():
+LATER_FIELDS = {
+    "threads": None,
+    "convolution_flop_per_s": {},
+    "depthwise_flop_per_s": {},
+    "measured_rates": (),
+}
+
+
+@pytest.mark.parametrize(("field", "value"), LATER_FIELDS.items())
+def test_a_file_from_before_a_field_was_kept_is_read(field, value):
     path = store_devices([replace(find_device("cpu"), is_measured=True, threads=3)])
     (entry,) = json.loads(path.read_text())
-    del entry["threads"]
+    del entry[field]
     path.write_text(json.dumps([entry]))
-    assert measured_devices()["cpu"].threads is None
+    assert getattr(measured_devices()["cpu"], field) == value
 
 
 @pytest.mark.parametrize(
