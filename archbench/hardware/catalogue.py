@@ -11,33 +11,36 @@ from typing import Any
 from archbench.hardware.device import Device
 
 _GIB = 2**30
-# Words in a driver's name for a card that do not distinguish models: the maker and the form factor.
-_IGNORED_WORDS = re.compile(r"nvidia|geforce|tesla|amd|instinct|sxm\d?|hbm\d[a-z]?")
-_SIZE = re.compile(r"(\d+)gb")
+# The maker and its brands, which some versions of a driver write before a card's name.
+_BRANDS = {"nvidia", "geforce", "tesla", "amd", "instinct"}
 
 
 def published_devices() -> dict[str, Device]:
     """Return the devices of the catalogue by name, oldest first."""
-    table = tomllib.loads((files("archbench.hardware") / "catalogue.toml").read_text("utf-8"))
-    devices = [_device(name, entry) for name, entry in table.items()]
+    devices = [_device(name, entry) for name, entry in _catalogue().items()]
     return {device.name: device for device in sorted(devices, key=lambda device: (device.year, device.name))}
 
 
 def published_device(driver_name: str) -> Device | None:
     """Return the published device with this driver name, such as `NVIDIA A100-SXM4-80GB`, or None.
 
-    Any other word makes it a different card: a partition (MIG), another form factor (PCIe, NVL, Laptop, Max-Q) or a
-    larger model (Ti). So does another memory size.
+    Any other word makes it a different card: a partition (MIG), another form factor (PCIe, NVL, Laptop, Max-Q), another
+    memory size or a larger model (Ti).
     """
-    words = [word for word in re.findall(r"[a-z0-9]+", driver_name.lower()) if not _IGNORED_WORDS.fullmatch(word)]
-    model = "".join(word for word in words if not _SIZE.fullmatch(word))
-    sizes = [int(match[1]) for word in words if (match := _SIZE.fullmatch(word))]
-    for device in published_devices().values():
-        # The driver reports slightly less than the published size.
-        same_size = all(abs(_GIB * size - device.memory_bytes) < _GIB for size in sizes)
-        if same_size and device.name.replace("_", "") == model:
-            return device
+    model = _model(driver_name)
+    for name, entry in _catalogue().items():
+        if model in map(_model, entry.get("driver_names", ())):
+            return _device(name, entry)
     return None
+
+
+def _catalogue() -> dict[str, dict[str, Any]]:
+    return tomllib.loads((files("archbench.hardware") / "catalogue.toml").read_text("utf-8"))
+
+
+def _model(driver_name: str) -> list[str]:
+    """Return the words of a driver's name for a card without those of the maker."""
+    return [word for word in re.findall(r"[a-z0-9]+", driver_name.lower()) if word not in _BRANDS]
 
 
 def _device(name: str, entry: Mapping[str, Any]) -> Device:
@@ -55,5 +58,6 @@ def _device(name: str, entry: Mapping[str, Any]) -> Device:
         interconnect_bytes_per_s=None if link is None else link * 1e9,
         power_w=entry["power_w"],
         compute_capability=entry.get("compute_capability"),
+        is_data_center=entry.get("data_center", False),
         sources={figure: own.get(figure, entry["source"]) for figure in figures if figure in entry},
     )

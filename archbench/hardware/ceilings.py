@@ -16,6 +16,7 @@ from typing import Literal
 
 import torch
 
+from archbench.hardware.catalogue import published_device
 from archbench.hardware.device import Device
 from archbench.host.cpu import cpu_name
 
@@ -64,15 +65,18 @@ def _measure(device_type: DeviceType) -> Device:
     threads = torch.get_num_threads() if device_type == "cpu" else None
     if threads is not None:
         origin += f", {threads} threads"
+    title = title_here(device_type)
+    published = published_device(title)
     return Device(
         name=f"this_{device_type}",
-        title=title_here(device_type),
+        title=title,
         year=datetime.now(UTC).year,
         memory_bytes=_memory_bytes(device_type),
         bandwidth_bytes_per_s=_copy_rate(device_type, copy_bytes),
         peak_flop_per_s={name: _product_rate(device_type, name) for name in dtypes},
         kind="cpu" if device_type == "cpu" else "gpu",
         compute_capability=_capability() if device_type == "cuda" else None,
+        is_data_center=published is not None and published.is_data_center,
         is_measured=True,
         threads=threads,
         sources={

@@ -32,6 +32,7 @@ class Device:
 
     `peak_flop_per_s` maps a dtype to the rate of dense matrix products, 2 FLOPs per MAC. `interconnect_bytes_per_s` is
     one direction of the fastest link to a device of the same type, or None. `sources` maps each figure to its source.
+    `is_data_center` marks cards with HBM, or with full-rate 32-bit accumulation and a server's cooling.
     `is_measured` marks ceilings reached on this machine rather than published ones; a CPU's were reached with
     `threads` threads (None: not recorded, all cores).
 
@@ -49,6 +50,7 @@ class Device:
     interconnect_bytes_per_s: float | None = None
     power_w: float | None = None
     compute_capability: float | None = None
+    is_data_center: bool = False
     is_measured: bool = False
     threads: int | None = None
     sources: Mapping[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import Any
 
 from archbench.errors import DeviceError, OutputError
 from archbench.files import data_directory, write_whole
+from archbench.hardware.catalogue import published_device
 from archbench.hardware.device import Device, MeasuredRate
 
 
@@ -39,6 +40,7 @@ def _device(entry: dict[str, Any]) -> Device:
         peak_flop_per_s=_rates(entry["peak_flop_per_s"]),
         kind="cpu" if entry["kind"] == "cpu" else "gpu",
         compute_capability=None if capability is None else float(capability),
+        is_data_center=_is_data_center(entry),
         is_measured=True,
         threads=None if threads is None else int(threads),
         sources=dict(entry["sources"]),
@@ -62,6 +64,12 @@ def _measured_rate(entry: dict[str, Any]) -> MeasuredRate:
         batch=int(entry["batch"]),
         images_per_s=float(entry["images_per_s"]),
     )
+
+
+def _is_data_center(entry: dict[str, Any]) -> bool:
+    """Return the class of a measured device: that of the published card of the same name for files without it."""
+    published = published_device(entry["title"])
+    return bool(entry.get("is_data_center", published is not None and published.is_data_center))
 
 
 def store_devices(devices: Iterable[Device]) -> Path:

@@ -66,6 +66,9 @@ CARDS = {
     "NVIDIA GeForce RTX 4090": "rtx4090",
     "GeForce RTX 3090": "rtx3090",
     "AMD Instinct MI300X": "mi300x",
+    "NVIDIA RTX PRO 6000 Blackwell Workstation Edition": "rtx_pro_6000",
+    "NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition": "rtx_pro_6000_max_q",
+    "NVIDIA RTX PRO 6000 Blackwell Server Edition": "rtx_pro_6000_server",
 }
 OTHER_CARDS = [
     *("NVIDIA H200 NVL", "NVIDIA H200 MIG 1g.18gb", "NVIDIA GH200 480GB", "NVIDIA GB200", "NVIDIA L40"),
@@ -84,6 +87,23 @@ def test_a_card_is_found_by_its_driver_s_name(own_name, name):
 @pytest.mark.parametrize("own_name", OTHER_CARDS)
 def test_no_part_and_no_other_form_of_a_card_is_taken_for_it(own_name):
     assert published_device(own_name) is None
+
+
+def test_the_class_of_a_card_is_that_of_its_accumulation_and_cooling():
+    devices = published_devices()
+    data_center = {name for name, device in devices.items() if device.is_data_center}
+    # HBM, or full-rate 32-bit accumulation in a card that a server cools.
+    assert {"v100", "t4", "a100", "l4", "l40s", "h100", "h200", "b200", "rtx_pro_6000_server"} <= data_center
+    # Consumer and workstation cards, with or without full-rate accumulation, and CPUs.
+    assert not {"rtx4090", "rtx5090", "rtx_pro_6000", "rtx_pro_6000_max_q", "m1", "cpu", "i9_10940x"} & data_center
+
+
+def test_the_peak_of_the_i9_is_that_of_its_avx512_units():
+    device = find_device("i9-10940X")
+    assert device.kind == "cpu"
+    # 14 cores x 3.3e9 Hz x 2 units x 16 lanes x 2 = 2.9568e12; 4 channels x 8 bytes x 2.933e9 = 93.86e9
+    assert device.peak("fp32") == pytest.approx(2.9568e12, rel=1e-3)
+    assert device.bandwidth_bytes_per_s == pytest.approx(93.86e9, rel=1e-3)
 
 
 def test_what_was_measured_is_kept_and_found():
@@ -119,6 +139,18 @@ def test_a_file_from_before_a_field_was_kept_is_read(field, value):
     del entry[field]
     path.write_text(json.dumps([entry]))
     assert getattr(measured_devices()["cpu"], field) == value
+
+
+@pytest.mark.parametrize(
+    ("title", "is_data_center"),
+    [("NVIDIA A100-SXM4-80GB", True), ("NVIDIA GeForce RTX 4090", False), ("unheard", False)],
+)
+def test_a_file_from_before_classes_were_kept_takes_that_of_the_published_card(title, is_data_center):
+    path = store_devices([replace(find_device("cpu"), name="this_cuda", title=title, is_measured=True)])
+    (entry,) = json.loads(path.read_text())
+    del entry["is_data_center"]
+    path.write_text(json.dumps([entry]))
+    assert measured_devices()["this_cuda"].is_data_center is is_data_center
 
 
 @pytest.mark.parametrize(
