@@ -60,7 +60,8 @@ class Estimate(RecordTable[EstimateRow]):
         if row.devices == 1:
             raise UsageError("{plans} requires several devices, such as {count}", plans=..., count=8)
         rows = tuple(layer_traffic(trace, row.devices))
-        steps = plan_steps(rows, time_s(trace, prediction.conditions), assumed.link_bytes_per_s)
+        link_bytes_per_s = assumed.links.ring_bytes_per_s(row.devices)
+        steps = plan_steps(rows, time_s(trace, prediction.conditions), link_bytes_per_s)
         title = f"{row.model}, {row.devices} x {row.device}, batch {row.batch} on each"
         table = plans_table(
             rows,
@@ -120,8 +121,8 @@ def estimate(
         compile: As compiled by torch.compile: elementwise operators are fused.
         count: The number of devices that train data parallel, or several numbers.
         global_batch: The samples of all devices together, instead of `batch`.
-        interconnect: Bytes per second between devices, as a number or a size such as `"50GB"`; the device's published
-            link by default.
+        interconnect: Bytes per second between all devices, as a number or a size such as `"50GB"`. By default the
+            device's published link within a host, and between hosts (of 8 devices) the network of its maker's systems.
         dataset: `"imagenet"`, `"cifar10"` or a number of images: adds hours and energy of the training.
         epochs: Passes over the dataset; 1 by default.
         price: The price per device-hour: adds the price of the training.
@@ -197,7 +198,8 @@ def _predictions(
             trace,
             run.conditions,
             assumed.efficiency,
-            step=data_parallel(trace, run.conditions, count, assumed.link_bytes_per_s, images),
+            step=data_parallel(trace, run.conditions, count, assumed.links.ring_bytes_per_s(count), images),
+            link=None if count == 1 else assumed.links.describe(count),
             reference_images_per_s=reference.batch / reference_s,
             workload=workload,
             peak_bytes=footprint.needed_bytes,

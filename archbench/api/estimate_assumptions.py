@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from archbench.analyze.performance.efficiency import Efficiency, stated_efficiency
 from archbench.analyze.performance.estimate import DATASETS, Workload
+from archbench.analyze.performance.links import Links, published_links
 from archbench.api.prediction import numbers_of, require_not_negative
 from archbench.errors import DeviceError, UsageError, nearest
 from archbench.hardware.device import Device
@@ -60,11 +61,11 @@ def assumptions_for(
         assumed = Efficiency(efficiency, efficiency, efficiency, 0.0, "as given")
     else:
         raise UsageError("{efficiency} is not a fraction of the peak such as 0.8", efficiency=efficiency)
-    return Assumptions(device, assumed, _link_bytes_per_s(device, interconnect, counts))
+    return Assumptions(device, assumed, _links(device, interconnect, counts))
 
 
-def _link_bytes_per_s(device: Device, interconnect: float | str | None, counts: Sequence[int]) -> float:
-    """Return bytes per second between devices, 0 for a single device without a link."""
+def _links(device: Device, interconnect: float | str | None, counts: Sequence[int]) -> Links:
+    """Return the given link between all devices, or the published one and a usual network between hosts."""
     if interconnect is not None:
         if max(counts) == 1:
             raise UsageError(
@@ -75,7 +76,8 @@ def _link_bytes_per_s(device: Device, interconnect: float | str | None, counts: 
             raise UsageError(
                 "{interconnect} is not a rate; give bytes per second such as 50GB", interconnect=interconnect
             )
-        return rate
-    if device.interconnect_bytes_per_s is None and max(counts) > 1:
+        return Links("as given", rate)
+    links = published_links(device)
+    if links is None and max(counts) > 1:
         raise DeviceError(f"{device.name} has no published interconnect; give {{interconnect}}", interconnect="10GB")
-    return device.interconnect_bytes_per_s or 0.0
+    return links or Links("none", 0.0)

@@ -44,9 +44,16 @@ def _model(driver_name: str) -> list[str]:
 
 
 def _device(name: str, entry: Mapping[str, Any]) -> Device:
-    figures = ("memory_gib", "bandwidth_gb_per_s", "interconnect_gb_per_s", "power_w", "peak_tflop_per_s")
+    figures = (
+        "memory_gib",
+        "bandwidth_gb_per_s",
+        "interconnect_gb_per_s",
+        "network_gb_per_s",
+        "power_w",
+        "peak_tflop_per_s",
+    )
     own = entry.get("sources", {})
-    link = entry.get("interconnect_gb_per_s")
+    link, network = entry.get("interconnect_gb_per_s"), entry.get("network_gb_per_s")
     return Device(
         name=name,
         title=entry["title"],
@@ -56,6 +63,9 @@ def _device(name: str, entry: Mapping[str, Any]) -> Device:
         peak_flop_per_s={dtype: rate * 1e12 for dtype, rate in entry["peak_tflop_per_s"].items()},
         kind=entry.get("kind", "gpu"),
         interconnect_bytes_per_s=None if link is None else link * 1e9,
+        interconnect=entry.get("interconnect", "PCIe"),
+        network_bytes_per_s=None if network is None else network * 1e9,
+        host_devices=entry.get("host_devices", 8),
         power_w=entry["power_w"],
         compute_capability=entry.get("compute_capability"),
         is_data_center=entry.get("data_center", False),

@@ -31,7 +31,9 @@ class Device:
     """A device's ceilings in base units.
 
     `peak_flop_per_s` maps a dtype to the rate of dense matrix products, 2 FLOPs per MAC. `interconnect_bytes_per_s` is
-    one direction of the fastest link to a device of the same type, or None. `sources` maps each figure to its source.
+    one direction of the fastest link to the other devices of a host, or None; `interconnect` is its name. A host holds
+    up to `host_devices`. `network_bytes_per_s` is one direction of the InfiniBand adapter that each device has in the
+    maker's systems, None without one. `sources` maps each figure to its source.
     `is_data_center` marks cards with HBM, or with full-rate 32-bit accumulation and a server's cooling.
     `is_measured` marks ceilings reached on this machine rather than published ones; a CPU's were reached with
     `threads` threads (None: not recorded, all cores).
@@ -48,6 +50,9 @@ class Device:
     peak_flop_per_s: Mapping[str, float]
     kind: Literal["gpu", "cpu"] = "gpu"
     interconnect_bytes_per_s: float | None = None
+    interconnect: str = "PCIe"
+    network_bytes_per_s: float | None = None
+    host_devices: int = 8
     power_w: float | None = None
     compute_capability: float | None = None
     is_data_center: bool = False

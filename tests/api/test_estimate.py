@@ -75,6 +75,24 @@ def test_several_models_and_devices_of_the_command_are_rows(archbench_command):
     ]  # fmt: skip
 
 
+def test_an_estimate_names_the_link_of_several_devices():
+    rows = archbench.estimate("lenet", "a100", count=[1, 8, 9]).rows
+    assert [row.link for row in rows] == [
+        None, "NVLink 300 GB/s", "NVLink 300 GB/s, InfiniBand 25 GB/s between hosts of 8"
+    ]  # fmt: skip
+    given = archbench.estimate("lenet", ["a100", "m1"], count=64, interconnect="25GB")
+    assert {row.link for row in given.rows} == {"as given 25 GB/s"}
+    assert given.to_dict()[0]["link"] == "as given 25 GB/s"
+    assert "Links: as given 25 GB/s." in str(given)
+
+
+def test_more_devices_than_a_host_holds_wait_for_the_network():
+    # PCIe within a host, 25 Gbit/s between hosts: two hosts of 8 are slower than one.
+    eight, sixteen = archbench.estimate("alexnet", "rtx4090", batch=64, count=[8, 16]).rows
+    assert sixteen.images_per_s < eight.images_per_s
+    assert sixteen.bound == "communication"
+
+
 def test_an_estimate_counts_the_samples_of_given_tensors():
     linear = nn.Linear(16, 16)
     given = archbench.estimate(linear, TOY, inputs=torch.empty(8, 16)).rows[0]

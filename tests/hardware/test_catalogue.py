@@ -27,6 +27,7 @@ def test_every_figure_is_in_base_units_and_has_a_source(device):
     assert all(rate >= device.peak_flop_per_s["fp32"] for rate in device.peak_flop_per_s.values())
     given = {"memory_gib", "bandwidth_gb_per_s", "power_w", "peak_tflop_per_s"}
     given |= {"interconnect_gb_per_s"} if device.interconnect_bytes_per_s else set()
+    given |= {"network_gb_per_s"} if device.network_bytes_per_s else set()
     assert set(device.sources) == given
     assert all(device.sources.values())
 

@@ -66,7 +66,8 @@ class EstimateRow(Rate):
     """One prediction: the rate of all devices together; `batch` is that of each device.
 
     `scaling` is the rate relative to that without communication, with each device at the rate of a single one with the
-    reference batch. `hours`, `energy_kwh` and `price` are those of the whole workload, None without one.
+    reference batch; `link` names the assumed links, None for one device. `hours`, `energy_kwh` and `price` are those of
+    the whole workload, None without one.
     """
 
     model: str
@@ -80,6 +81,7 @@ class EstimateRow(Rate):
     communication_s: float
     exposed_s: float
     scaling: float
+    link: str | None
     peak_bytes: int
     hours: float | None
     energy_kwh: float | None
@@ -158,6 +160,7 @@ def estimate_row(
     efficiency: Efficiency,
     *,
     step: ParallelStep,
+    link: str | None,
     reference_images_per_s: float,
     workload: Workload,
     peak_bytes: int,
@@ -191,6 +194,7 @@ def estimate_row(
         flop_per_s=single.flop_per_s * speedup,
         utilisation=single.utilisation * speedup / step.devices,
         bound="communication" if step.exposed_s > step.step_s / 2 else single.bound,
+        link=link,
         peak_bytes=peak_bytes,
         hours=hours,
         energy_kwh=None if device_hours is None or power_w is None else device_hours * power_w / 1000,

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, replace
 
 from archbench.analyze.performance.efficiency import Efficiency
 from archbench.analyze.performance.estimate import EstimateRow, RooflineRow
+from archbench.analyze.performance.links import Links
 from archbench.analyze.performance.parallelism import LayerTraffic, PlanStep
 from archbench.hardware.device import Device
 from archbench.reporting.table import Column, Table
-from archbench.units import format_bytes, format_measure, format_percent, format_rate, format_time
+from archbench.units import format_bytes, format_measure, format_percent, format_time
 
 _ESTIMATES = (
     Column("model", "Model", "text", 0),
@@ -28,6 +29,7 @@ _ESTIMATES = (
     Column("communication_s", "Sending", "time", 13),
     Column("exposed_s", "Waiting", "time", 12),
     Column("scaling", "Scaling", "percent", 5),
+    Column("link", "Link", "text", 15),
     Column("flop_per_s", "FLOP/s", "count", 14),
     Column("utilisation", "Of peak", "percent", 9),
     Column("bound", "Bound by", "text", 10),
@@ -63,7 +65,7 @@ _PLANS = (
 )
 
 # Columns that only several devices fill.
-_PARALLEL = ("scaling", "communication_s", "exposed_s", "devices")
+_PARALLEL = ("scaling", "communication_s", "exposed_s", "devices", "link")
 
 _PLAN_NAMES = {"data": "All layers data parallel", "model": "All model parallel", "mixed": "The cheaper for each layer"}
 
@@ -73,11 +75,11 @@ _FITTED_BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """What a prediction assumes about a device: its efficiency, and its rate of sending to others."""
+    """What a prediction assumes about a device: its efficiency, and its links to others."""
 
     device: Device
     efficiency: Efficiency
-    link_bytes_per_s: float
+    links: Links
 
 
 def estimates_table(
@@ -107,11 +109,12 @@ def _assumption_notes(rows: Sequence[EstimateRow], assumptions: Sequence[Assumpt
     outside = domain_note(mode=first.mode, batch=smallest, dtype=first.dtype, kind=kind)
     if outside is not None:
         yield outside
-    if any(row.devices > 1 for row in rows):
-        for assumed in assumptions:
-            device = f"{assumed.device.name}: each" if len(assumptions) > 1 else "Each"
-            link = format_rate(assumed.link_bytes_per_s)
-            yield f"{device} device sends {link} to others, also across hosts, unless another interconnect is given."
+    largest = max(row.devices for row in rows)
+    if largest > 1:
+        links = {assumed.device.name: assumed.links.describe(largest) for assumed in assumptions}
+        texts = set(links.values())
+        named = texts if len(texts) == 1 else [f"{name} {text}" for name, text in links.items()]
+        yield f"Links: {'; '.join(named)}."
 
 
 def _scaling_notes(rows: Sequence[EstimateRow]) -> Iterator[str]:
