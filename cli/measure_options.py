@@ -88,10 +88,19 @@ StoredDtype = Annotated[
 StoredBatch = Annotated[
     int | None, typer.Option("--batch", metavar="N", help="Only this batch size.", parser=parse_batch_size)
 ]
-Limit = Annotated[int | None, typer.Option("--limit", metavar="N", parser=parse_limit, help="Only the newest N.")]
-Import = Annotated[
-    Path | None, typer.Option("--import", metavar="PATH", help="First copy the results of another store.")
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", metavar="N", parser=parse_limit, help="Only the newest N."),
 ]
+Import = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--import",
+        metavar="PATH|timm:FILE.csv",
+        help="First copy another store, or a result file of timm. Repeatable.",
+    ),
+]
+Published = Annotated[bool, typer.Option("--published", help="List imported published results instead.")]
 Raw = Annotated[bool, typer.Option("--raw", help="With --format json: also samples, environment, flags and reason.")]
 FirstRun = Annotated[str, typer.Argument(metavar="RUN1", help="A run id; its beginning is enough.")]
 SecondRun = Annotated[str, typer.Argument(metavar="RUN2", help="The run to compare with.")]

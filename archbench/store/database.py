@@ -8,15 +8,15 @@ with Store() as store:
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from archbench.errors import StoreError, UsageError, nearest
+from archbench.errors import UsageError, nearest
 from archbench.store import results, trainings
-from archbench.store.file import StoreFile
+from archbench.store.published import Figure
+from archbench.store.published_tables import PublishedTables
 from archbench.store.records import Configuration, Result
 from archbench.store.rows import plain, to_row
 from archbench.store.trainings import TrainingResult
@@ -31,7 +31,7 @@ _NEWEST = "ORDER BY started_at DESC, id DESC"
 Value = str | int | float | bool | None
 
 
-class Store(StoreFile):
+class Store(PublishedTables):
     """A store of results, open within a `with` block; by default the user's own.
 
     A store that does not exist is created, one of an earlier version upgraded. `for_reading` requires an existing store
@@ -84,8 +84,10 @@ class Store(StoreFile):
         """Return the results that match, fastest first, newest first among equals."""
         return self._select(wanted, "ORDER BY images_per_s DESC, started_at DESC", limit=-1)
 
-    def add_new(self, measured: Sequence[Result], trained: Sequence[TrainingResult]) -> tuple[int, int]:
-        """Add what the store does not have yet, both newest first; return how many results and trainings were added."""
+    def add_new(
+        self, measured: Sequence[Result], trained: Sequence[TrainingResult], published: Sequence[Figure] = ()
+    ) -> tuple[int, int]:
+        """Add what the store does not have yet, newest first; return how many results and trainings were added."""
         with self.translated("write to"), self.transaction():
             before = self.connection.total_changes
             # Oldest first, so that results of the same second keep their order.
@@ -94,7 +96,9 @@ class Store(StoreFile):
             )
             between = self.connection.total_changes
             self.connection.executemany(trainings.ADD_NEW, map(to_row, reversed(trained)))
-            return between - before, self.connection.total_changes - between
+            after = self.connection.total_changes
+            self.insert_new_published(published)
+            return between - before, after - between
 
     def add_trainings(self, trained: Sequence[TrainingResult]) -> None:
         """Add the outcomes of a run's models, replacing earlier ones of the same run."""
@@ -110,7 +114,7 @@ class Store(StoreFile):
                 return []
             query = f"{trainings.SELECT} WHERE {where} {_NEWEST} LIMIT ?"
             rows = self.connection.execute(query, values).fetchall()
-        with self._damage_reported():
+        with self.damage_reported("a training"):
             return [trainings.from_columns(dict(row)) for row in rows]
 
     def _select(self, wanted: Mapping[str, Value], order: str, *, limit: int) -> list[Result]:
@@ -123,28 +127,21 @@ class Store(StoreFile):
         return [self._result(row) for row in rows]
 
     def _result(self, row: sqlite3.Row) -> Result:
-        with self._damage_reported(f"result '{row['run_id']}'"):
+        with self.damage_reported(f"result '{row['run_id']}'"):
             return results.result_from_row(dict(row))
-
-    @contextmanager
-    def _damage_reported(self, what: str = "a training") -> Iterator[None]:
-        """Raise StoreError for a row with values that no version of archbench writes."""
-        try:
-            yield
-        except (ValueError, TypeError, RecursionError) as error:
-            raise StoreError(f"the store '{self.path}' is damaged: {what} cannot be read") from error
 
 
 def import_store(source: str | Path, target: str | Path | None = None) -> tuple[int, int]:
     """Copy everything from one store to another, or nothing if the source is damaged.
 
-    Returns how many results and how many trainings were new; rows that the target already has stay unchanged. The
-    target is created if needed, after the source is read. Raises StoreError.
+    Returns how many results and how many trainings were new; rows that the target already has stay unchanged, and so do
+    published figures of a file that it has. The target is created if needed, after the source is read. Raises
+    StoreError.
     """
     with Store(source, for_reading=True) as other:
-        measured, trained = other.results(), other.trainings()
+        measured, trained, published = other.results(), other.trainings(), other.published()
     with Store(target) as own:
-        return own.add_new(measured, trained)
+        return own.add_new(measured, trained, published)
 
 
 def _condition(wanted: Mapping[str, Value]) -> tuple[str, dict[str, Any]]:

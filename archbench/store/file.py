@@ -13,13 +13,14 @@ from typing import Self
 
 from archbench.errors import ArchbenchError, StoreError
 from archbench.files import data_directory
-from archbench.store import results, trainings
+from archbench.store import published, results, trainings
 from archbench.store.results import VERSION
 
 # Identifies the file in its header: "arch" as bytes.
 _APPLICATION = int.from_bytes(b"arch", "big")
 # A write takes milliseconds; after this long the process that holds the lock is taken to hang.
 _BUSY_S = 30.0
+_TABLES_SINCE = {trainings.SINCE: trainings.SCHEMA, published.SINCE: published.SCHEMA}
 
 
 def default_path() -> Path:
@@ -140,11 +141,11 @@ class StoreFile:
         self.connection.execute("PRAGMA user_version = 1")
 
     def _upgrade(self) -> None:
-        """Add the columns and the table of later versions. Does nothing if another process was faster."""
+        """Add the columns and tables of later versions. Does nothing if another process was faster."""
         for version in range(self.pragma("user_version") + 1, VERSION + 1):
             for name, kind in results.ADDED[version].items():
                 self.connection.execute(f"ALTER TABLE results ADD COLUMN {name} {kind}")
-            for statement in trainings.SCHEMA if version == trainings.SINCE else ():
+            for statement in _TABLES_SINCE.get(version, ()):
                 self.connection.execute(statement)
             self.connection.execute(f"PRAGMA user_version = {version}")
 
@@ -177,6 +178,14 @@ class StoreFile:
             raise StoreError(f"cannot {what} the store '{self.path}': it has that result already") from error
         except (sqlite3.Error, OSError, UnicodeDecodeError, OverflowError) as error:
             raise StoreError(f"cannot {what} the store '{self.path}': {_reason(error)}") from error
+
+    @contextmanager
+    def damage_reported(self, what: str) -> Iterator[None]:
+        """Raise StoreError for a row with values that no version of archbench writes."""
+        try:
+            yield
+        except (ValueError, TypeError, RecursionError) as error:
+            raise StoreError(f"the store '{self.path}' is damaged: {what} cannot be read") from error
 
 
 def _reason(error: Exception) -> str:

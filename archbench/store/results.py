@@ -61,6 +61,7 @@ ADDED = {
         "phases_s": "TEXT NOT NULL DEFAULT '{}'",
     },
     3: {},  # the table of archbench.store.trainings
+    4: {},  # the tables of archbench.store.published
 }
 VERSION = max(ADDED)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 import archbench
@@ -26,6 +28,7 @@ def list_results(
     batch: options.StoredBatch = None,
     limit: options.Limit = None,
     import_: options.Import = None,
+    published: options.Published = False,
     raw: options.Raw = False,
     *,
     target: Destination,
@@ -33,7 +36,7 @@ def list_results(
     """List the results that 'archbench bench' stored, newest first.
 
     Failed and flagged configurations are stored too. Tables hide implausible rates; CSV and JSON have them beside the
-    status.
+    status. Published results, which '--import timm:FILE.csv' reads, are listed only by --published.
 
     Example: archbench results --model vgg16 --status ok --csv vgg16.csv
     """
@@ -42,15 +45,23 @@ def list_results(
         return
     if raw and target.format != "json":
         raise UsageError("--raw adds what no table has room for; it goes with --format json")
-    if import_ is not None:
-        from archbench.api.results import import_results
+    if published and (status or raw):
+        raise UsageError("--published lists no measurements; leave --status and --raw out")
+    from archbench.api.published import import_sources, published_results
 
-        import_results(import_, store=store)
-    stored = archbench.results(
-        model=model, status=status, mode=mode, device=device, dtype=dtype, batch=batch, limit=limit, raw=raw,
-        store=store,
-    )  # fmt: skip
-    target.deliver(stored)
+    import_sources(import_ or (), store=store)
+    wanted: dict[str, Any] = {
+        "model": model,
+        "mode": mode,
+        "device": device,
+        "dtype": dtype,
+        "batch": batch,
+        "limit": limit,
+    }
+    if published:
+        target.deliver(published_results(**wanted, store=store))
+    else:
+        target.deliver(archbench.results(**wanted, status=status, raw=raw, store=store))
 
 
 @results.command()
