@@ -1,7 +1,8 @@
-"""Measure the ceilings of this machine's devices: a large copy, and a large matrix product in each dtype.
+"""Measure the ceilings of this machine's devices: a large copy, and a matrix product and convolutions in each dtype.
 
-Random values, a warm-up call, blocks of calls long enough for the clock, and their median. A training step or a forward
-pass stays below these ceilings.
+A convolution has ceilings of its own: a CPU's library may run it faster than a matrix product. Random values, a warm-up
+call, blocks of calls long enough for the clock, and their median. A training step or a forward pass stays below these
+ceilings.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 import torch
+from torch.nn.functional import conv2d
 
 from archbench.hardware.catalogue import published_device
 from archbench.hardware.device import Device
@@ -29,6 +34,30 @@ _BLOCK_S = {"cpu": 0.1, "cuda": 0.05, "mps": 0.05}
 _DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 DeviceType = Literal["cpu", "cuda", "mps"]
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Convolution:
+    """A 3x3 convolution that keeps channels and resolution; batches are doubled as sizes of matrices are."""
+
+    channels: int
+    resolution: int
+    groups: int
+    batches: Mapping[str, tuple[int, int]]
+
+    @property
+    def flop_per_image(self) -> int:
+        return 2 * 9 * self.channels**2 // self.groups * self.resolution**2
+
+    def __str__(self) -> str:
+        groups = f" in {self.groups} groups" if self.groups > 1 else ""
+        return f"3x3 convolution of {self.channels} channels{groups} at {self.resolution}x{self.resolution}"
+
+
+# As in the middle of a network.
+_DENSE = _Convolution(256, 14, 1, {"cpu": (1, 64), "cuda": (64, 2048), "mps": (16, 512)})
+_DEPTHWISE = _Convolution(128, 56, 128, {"cpu": (1, 32), "cuda": (16, 256), "mps": (4, 64)})
 
 
 def measure_devices(threads: int) -> Iterator[Device]:
@@ -44,9 +73,13 @@ def measure_devices(threads: int) -> Iterator[Device]:
         torch.set_num_threads(previous)
     yield cpu
     if torch.cuda.is_available():
-        yield _measure("cuda")
+        device = _measure("cuda")
+        torch.cuda.empty_cache()  # other processes can have the memory
+        yield device
     if torch.backends.mps.is_available():
-        yield _measure("mps")
+        device = _measure("mps")
+        torch.mps.empty_cache()
+        yield device
 
 
 def title_here(device_type: str) -> str:
@@ -82,7 +115,11 @@ def _measure(device_type: DeviceType) -> Device:
         sources={
             "bandwidth_gb_per_s": f"copy of {copy_bytes} bytes, {origin}",
             "peak_tflop_per_s": f"product of square matrices of up to {_PRODUCT_SIZES[device_type][1]}, {origin}",
+            "convolution_tflop_per_s": f"{_DENSE}, {origin}",
+            "depthwise_tflop_per_s": f"{_DEPTHWISE}, {origin}",
         },
+        convolution_flop_per_s={name: _convolution_rate(device_type, name, _DENSE) for name in dtypes},
+        depthwise_flop_per_s={name: _convolution_rate(device_type, name, _DEPTHWISE) for name in dtypes},
     )
 
 
@@ -95,35 +132,77 @@ def _copy_rate(device_type: DeviceType, size_bytes: int) -> float:
 
 def _product_rate(device_type: DeviceType, name: str) -> float:
     """Return FLOPs per second, 2 per MAC."""
-    allowed = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
-    size, largest = _PRODUCT_SIZES[device_type]
-    try:
-        product = _product(device_type, size, name)
-        while size < largest and _block_s(device_type, product, 1) < _BLOCK_S[device_type]:
-            size *= 2
-            product = _product(device_type, size, name)
+    with _tf32(name == "tf32"):
+        size, product = _grown(device_type, _PRODUCT_SIZES[device_type], partial(_product, device_type, name))
         return 2 * size**3 / _time_s(device_type, product)
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
-def _product(device_type: DeviceType, size: int, name: str) -> Callable[[], object]:
-    """Return a call that multiplies random matrices, after running it once."""
+def _product(device_type: DeviceType, name: str, size: int) -> Call:
+    """Return a call that multiplies random matrices."""
     a, b = (torch.randn(size, size, device=device_type).to(_DTYPES[name]) for _ in range(2))
     out = torch.empty_like(a)
-    torch.mm(a, b, out=out)
     return lambda: torch.mm(a, b, out=out)
 
 
-def _time_s(device_type: DeviceType, function: Callable[[], object]) -> float:
+def _convolution_rate(device_type: DeviceType, name: str, kind: _Convolution) -> float:
+    """Return FLOPs per second, 2 per MAC, in the faster of both layouts, which a single block decides."""
+
+    def grown(layout: torch.memory_format) -> tuple[int, Call]:
+        make = partial(_convolution, device_type, name, kind, layout)
+        return _grown(device_type, kind.batches[device_type], make)
+
+    with _tf32(name == "tf32"):
+        candidates = [grown(layout) for layout in (torch.contiguous_format, torch.channels_last)]
+        batch, call = max(candidates, key=lambda each: each[0] / _block_s(device_type, each[1], 1))
+        return kind.flop_per_image * batch / _time_s(device_type, call)
+
+
+def _convolution(
+    device_type: DeviceType, name: str, kind: _Convolution, layout: torch.memory_format, batch: int
+) -> Call:
+    """Return a call that convolves random images."""
+
+    def random(*sizes: int) -> torch.Tensor:
+        return torch.randn(sizes, device=device_type).to(_DTYPES[name], memory_format=layout)
+
+    images = random(batch, kind.channels, kind.resolution, kind.resolution)
+    weights = random(kind.channels, kind.channels // kind.groups, 3, 3)
+    return lambda: conv2d(images, weights, padding=1, groups=kind.groups)
+
+
+@contextmanager
+def _tf32(is_allowed: bool) -> Iterator[None]:
+    """Allow TF32 or not within a block, where cuDNN also searches for the fastest algorithm."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
+    matmul.allow_tf32 = cudnn.allow_tf32 = is_allowed
+    cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
+
+
+def _grown(device_type: DeviceType, sizes: tuple[int, int], make: Callable[[int], Call]) -> tuple[int, Call]:
+    """Return a size, doubled from the first until one call takes as long as a block or it is the last, and its call."""
+    size, largest = sizes
+    call = make(size)
+    call()
+    while size < largest and _block_s(device_type, call, 1) < _BLOCK_S[device_type]:
+        size *= 2
+        call = make(size)
+        call()
+    return size, call
+
+
+def _time_s(device_type: DeviceType, function: Call) -> float:
     """Return the median time of one call, over blocks of as many calls as the clock needs."""
     function()
     calls = max(1, round(_BLOCK_S[device_type] / _block_s(device_type, function, 1)))
     return statistics.median(_block_s(device_type, function, calls) for _ in range(_BLOCKS)) / calls
 
 
-def _block_s(device_type: DeviceType, function: Callable[[], object], calls: int) -> float:
+def _block_s(device_type: DeviceType, function: Call, calls: int) -> float:
     _wait(device_type)
     start = time.perf_counter_ns()
     for _ in range(calls):

@@ -9,7 +9,7 @@ import typer
 import archbench
 from cli.output import Destination, output_options
 
-Measure = Annotated[bool, typer.Option("--measure", help="Measure this machine's ceilings and store them.")]
+Measure = Annotated[bool, typer.Option("--measure", help="Measure and store this machine's ceilings and three models.")]
 
 
 @output_options

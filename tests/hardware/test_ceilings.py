@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+import torch
+
 from archbench.hardware import ceilings
 
 
@@ -18,9 +21,53 @@ def test_a_ceiling_is_work_over_the_median_block(monkeypatch):
     assert len(calls) == 2 + 7 * 10
 
 
+# Channels, resolution and groups; MACs are 9 * 8 * 8 * 4 * 4 = 9,216 and 9 * 8 * 4 * 4 = 1,152.
+DENSE = ceilings._Convolution(8, 4, 1, {"cpu": (1, 4)})
+DEPTHWISE = ceilings._Convolution(8, 4, 8, {"cpu": (1, 4)})
+
+
+@pytest.mark.parametrize(("kind", "macs"), [(DENSE, 9216), (DEPTHWISE, 1152)])
+def test_a_convolution_s_rate_is_that_of_the_faster_layout(monkeypatch, kind, macs):
+    # A clock by which a convolution takes 0.2 s, channels last 0.1 s, for whatever batch: none is doubled.
+    now = {"ns": 0}
+    flags = set()
+
+    def conv2d(images, weights, padding, groups):
+        assert (tuple(weights.shape), padding) == ((8, 8 // groups, 3, 3), 1)
+        is_last = images.is_contiguous(memory_format=torch.channels_last)
+        now["ns"] += 100_000_000 if is_last else 200_000_000
+        flags.add((torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark))
+
+    monkeypatch.setattr(ceilings, "conv2d", conv2d)
+    monkeypatch.setattr(ceilings.time, "perf_counter_ns", lambda: now["ns"])
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    # One image in 0.1 s, 2 FLOPs per MAC.
+    assert ceilings._convolution_rate("cpu", "fp32", kind) == pytest.approx(2 * macs / 0.1)
+    assert flags == {(False, True)}
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark) == (True, False)
+
+
+def test_a_size_is_doubled_until_a_call_takes_as_long_as_a_block(monkeypatch):
+    # A clock by which size n takes n hundredths of a second: 16 is the first with 0.1 s.
+    now = {"ns": 0}
+
+    def make(size):
+        def call():
+            now["ns"] += size * 10_000_000
+
+        return call
+
+    monkeypatch.setattr(ceilings.time, "perf_counter_ns", lambda: now["ns"])
+    assert ceilings._grown("cpu", (1, 1024), make)[0] == 16
+    assert ceilings._grown("cpu", (1, 4), make)[0] == 4
+
+
 def test_this_machine_is_measured(monkeypatch):
     monkeypatch.setattr(ceilings, "_COPY_BYTES", {"cpu": 2**20})
     monkeypatch.setattr(ceilings, "_PRODUCT_SIZES", {"cpu": (32, 64)})
+    monkeypatch.setattr(ceilings, "_DENSE", DENSE)
+    monkeypatch.setattr(ceilings, "_DEPTHWISE", DEPTHWISE)
     monkeypatch.setattr(ceilings, "_BLOCK_S", {"cpu": 0.001})
     monkeypatch.setattr(ceilings.torch.cuda, "is_available", lambda: False)
     before = ceilings.torch.get_num_threads()
@@ -30,5 +77,10 @@ def test_this_machine_is_measured(monkeypatch):
     assert ceilings.torch.get_num_threads() == before
     assert set(device.peak_flop_per_s) == {"fp32", "bf16", "fp16"}
     assert min(device.peak_flop_per_s.values()) > 0
+    for rates in (device.convolution_flop_per_s, device.depthwise_flop_per_s):
+        assert set(rates) == {"fp32", "bf16", "fp16"}
+        assert min(rates.values()) > 0
+    assert device.sources["depthwise_tflop_per_s"].startswith("3x3 convolution of 8 channels in 8 groups at 4x4, ")
+    assert device.measured_rates == ()  # models are timed by what knows them
     assert device.bandwidth_bytes_per_s > 0
     assert device.memory_bytes > 2**28

@@ -46,6 +46,15 @@ class Constant(Net):
     def forward(self, x):
         return 0.0 * super().forward(x)
 
+class ZeroHead(Net):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(2, 2)
+        nn.init.zeros_(self.head.weight)
+
+    def forward(self, x):
+        return self.head(super().forward(x)) - self.head.bias
+
 def example_inputs(batch):
     return torch.randn(batch, 4)
 """
@@ -101,6 +110,10 @@ def test_a_training_step_under_autocast_is_measured():
 
 def test_a_users_example_is_run_in_the_dtype_of_the_configuration(net):
     assert "answer" in dict(events("measure", net("Net", "example", dtype="bf16")))
+
+
+def test_a_head_of_zeros_gets_weights_as_a_trained_one_has(net):
+    assert dict(events("serve", net("ZeroHead"), lines=["block"]))["block"]["step_s"] > 0
 
 
 def test_a_served_step_runs_a_block_per_line():
