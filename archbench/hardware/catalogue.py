@@ -21,6 +21,11 @@ def published_devices() -> dict[str, Device]:
     return {device.name: device for device in sorted(devices, key=lambda device: (device.year, device.name))}
 
 
+def published_aliases() -> dict[str, str]:
+    """Return the other names of devices, each with the name in the catalogue."""
+    return {alias: name for name, entry in _catalogue().items() for alias in entry.get("aliases", ())}
+
+
 def published_device(driver_name: str) -> Device | None:
     """Return the published device with this driver name, such as `NVIDIA A100-SXM4-80GB`, or None.
 

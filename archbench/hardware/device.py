@@ -34,7 +34,7 @@ class Device:
     one direction of the fastest link to the other devices of a host, or None; `interconnect` is its name. A host holds
     up to `host_devices`. `network_bytes_per_s` is one direction of the InfiniBand adapter that each device has in the
     maker's systems, None without one. `sources` maps each figure to its source.
-    `is_data_center` marks cards with HBM, or with full-rate 32-bit accumulation and a server's cooling.
+    `is_data_center` marks cards made for servers: with HBM, or cooled by the server.
     `is_measured` marks ceilings reached on this machine rather than published ones; a CPU's were reached with
     `threads` threads (None: not recorded, all cores).
 
@@ -71,9 +71,10 @@ class Device:
     def peak(self, dtype: str) -> float:
         """Return the peak rate in FLOP/s. Raises DeviceError for a dtype without a known rate."""
         if dtype not in self.peak_flop_per_s:
-            known = ", ".join(self.peak_flop_per_s)
-            hint = "" if dtype == "fp64" else nearest(dtype, self.peak_flop_per_s)
-            raise DeviceError(f"no {dtype} rate is known for {self.name}; known are {known}{hint}")
+            # Models do not run in 8 bits here; those rates are for the reader.
+            known = [name for name in self.peak_flop_per_s if name not in ("fp8", "int8")]
+            hint = "" if dtype == "fp64" else nearest(dtype, known)
+            raise DeviceError(f"no {dtype} rate is known for {self.name}; known are {', '.join(known)}{hint}")
         return self.peak_flop_per_s[dtype]
 
     def ridge(self, dtype: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archbench.errors import DeviceError, nearest
-from archbench.hardware.catalogue import published_devices
+from archbench.hardware.catalogue import published_aliases, published_device, published_devices
 from archbench.hardware.device import Device
 from archbench.hardware.measured import measured_devices
 
@@ -14,13 +14,21 @@ def all_devices() -> dict[str, Device]:
 
 
 def find_device(name: str) -> Device:
-    """Return the device with this name, in any case, with `-` or a space for `_`.
+    """Return the device with this name, in any case and with any separators, or with this name of its driver.
 
     Raises DeviceError, naming the nearest, for an unknown name.
     """
     devices = all_devices()
-    key = name.lower().replace("-", "_").replace(" ", "_")
-    if key not in devices:
-        hint = nearest(key, devices) or f"; choose from {', '.join(devices)}"
-        raise DeviceError(f"unknown device '{name}'{hint}")
-    return devices[key]
+    names = {_letters(alias): own for alias, own in published_aliases().items()} | {
+        _letters(own): own for own in devices
+    }
+    if _letters(name) in names:
+        return devices[names[_letters(name)]]
+    if (published := published_device(name)) is not None:
+        return published
+    hint = nearest(name.lower().replace("-", "_").replace(" ", "_"), devices) or f"; choose from {', '.join(devices)}"
+    raise DeviceError(f"unknown device '{name}'{hint}")
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))

@@ -121,7 +121,7 @@ def test_an_estimate_may_ignore_memory():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"devices": "h20"}, DeviceError, r"unknown device 'h20'; did you mean 'h200'\?"),
+        ({"devices": "b20"}, DeviceError, r"unknown device 'b20'; did you mean 'b200'\?"),
         ({"devices": []}, UsageError, "devices is empty"),
         ({"devices": "t4", "dtype": "bf16"}, DeviceError, "no bf16 rate is known for t4"),
         ({"count": 0}, UsageError, "count=0 is not a whole number from 1"),

@@ -83,7 +83,7 @@ def test_memory_finds_the_largest_batch_that_fits():
         ({"optimizer_form": "for"}, UsageError, r"optimizer_form='for' is not one of foreach, fused, loop"),
         ({"layout": "nhcw"}, UsageError, r"layout='nhcw' is not one of nchw, nhwc; did you mean 'nhwc'\?"),
         ({"checkpoint": "2"}, UsageError, r"checkpoint='2' requires mode='train'"),
-        ({"device": "h20"}, DeviceError, r"unknown device 'h20'; did you mean 'h200'\?"),
+        ({"device": "b20"}, DeviceError, r"unknown device 'b20'; did you mean 'b200'\?"),
         ({"batch": 0}, UsageError, r"batch=0 is not a whole number from 1"),
         ({"mode": "train", "weight_decay": -1}, UsageError, "weight_decay=-1 is not a number from 0"),
         ({"batch": []}, UsageError, r"batch=\[\] is not a whole number from 1"),

@@ -244,7 +244,7 @@ def test_devices_are_listed_with_sources(archbench):
         (["memory", "alexnet", "--optimizer", "adm"], "'adm'"),
         (["memory", "alexnet", "--weight-decay", "-1"], "-1"),
         (["estimate", "alexnet"], "--device"),
-        (["estimate", "alexnet", "--device", "h20"], "did you mean 'h200'?"),
+        (["estimate", "alexnet", "--device", "b20"], "did you mean 'b200'?"),
         (["estimate", "alexnet", "--device", "t4", "--dtype", "bf16"], "no bf16 rate is known for t4"),
         (["estimate", "vgg16", "--device", "t4", "--batch", "4096", "--mode", "train"], "batch 189 fits"),
         (["estimate", "alexnet", "--device", "m1", "--devices", "2"], "m1 has no published interconnect"),
