@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from archbench.api.measuring import warn_of_load
 from archbench.errors import MeasurementError
 from archbench.hardware.device import Device, MeasuredRate
 from archbench.hardware.find import all_devices
@@ -35,8 +34,8 @@ def devices(measure: bool = False) -> Devices:
     """Return the published devices and those measured on this machine.
 
     Args:
-        measure: Measure this machine's ceilings and the rates of three models of torchvision, which takes about a
-            minute, store them for later predictions, and return only these devices: `this_cpu`, and `this_cuda` or
+        measure: Measure this machine's ceilings and the rates of three models of torchvision, which takes about half
+            a minute per device, store them for later predictions, and return only these: `this_cpu`, and `this_cuda` or
             `this_mps` if there is one. A device is stored once all of it is measured.
 
     Raises DeviceError if the stored devices are damaged, OutputError if measured ones cannot be stored.
@@ -46,12 +45,13 @@ def devices(measure: bool = False) -> Devices:
 
 
 def _measured() -> Iterator[Device]:
+    from archbench.api.measuring import warn_of_load
     from archbench.hardware.ceilings import measure_devices
     from archbench.host.machine import usable_cores
 
     create_data_folder()
     warn_of_load()
-    _LOG.info("measuring a copy, matrix products, convolutions and models; leave the machine alone for about a minute")
+    _LOG.info("measuring ceilings and models; leave the machine alone for about half a minute per device")
     for ceilings in measure_devices(usable_cores()):
         device = replace(ceilings, measured_rates=tuple(_rates(ceilings)))
         path = store_devices([device])
