@@ -117,8 +117,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
                 out = self._with_values(func, operator, args, kwargs, out)
         outputs = [out] if isinstance(out, Tensor) else list(tensors_in(out))
         step = self.next_step()
-        weights = self._track_contents(step, operator, numbers, outputs)
-        self._record(step, origin, operator, args, kwargs, inputs, weights, out, outputs)
+        weights, written = self._track_contents(step, operator, numbers, outputs)
+        self._record(step, origin, operator, args, kwargs, inputs, weights, out, outputs, (tuple(numbers), written))
         if self._is_training and operator.mutates:
             self.nodes.expect(origin)
         if out is NOTHING:
@@ -178,6 +178,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         weights: tuple[int, ...],
         out: Any,
         outputs: list[Tensor],
+        storages: tuple[tuple[int, ...], tuple[int, ...]],
     ) -> None:
         read = tuple(map(tensor_info, inputs))
         written = tuple(map(tensor_info, outputs))
@@ -216,6 +217,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
                 read_bytes=read_bytes,
                 written_bytes=written_bytes,
                 recomputed_macs=recomputed_macs,
+                input_storages=storages[0],
+                output_storages=storages[1],
             )
         )
 
@@ -263,8 +266,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
 
     def _track_contents(
         self, step: int, operator: Operator, numbers: list[int], outputs: list[Tensor]
-    ) -> tuple[int, ...]:
-        """Return the storage number of each input that is a weight, 0 for the others; these numbers start at 1.
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the storage number of each input that is a weight, else 0, and of each output; the former start at 1.
 
         A tensor computed from weights alone is a weight too; a weight that data is written to no longer is one.
         A tensor computed without inputs, or from such tensors alone, is generated.
@@ -275,13 +278,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch typ
         is_generated = operator.is_generator or all(map(storages.is_generated, numbers))
         if is_generated:
             storages.readers[step] = None
-        for tensor in outputs:
-            number = storages.see(tensor, "activation")
+        written = tuple(storages.see(tensor, "activation") for tensor in outputs)
+        for number in written:
             if not operator.is_free:
                 storages.write(number, step, numbers if from_weights_alone else [], is_generated=is_generated)
             elif from_weights_alone or is_generated:
                 storages.mark(number, is_weight=from_weights_alone, is_generated=is_generated)
-        return weights
+        return weights, written
 
 
 _CPU, _META = torch.device("cpu"), torch.device("meta")

@@ -14,11 +14,15 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """The shape, dtype and size of a tensor. Elements that an expanded tensor repeats are counted once."""
+    """The shape, dtype and size of a tensor. Elements that an expanded tensor repeats are counted once.
+
+    `strides` are in elements; None for a contiguous tensor, of which they follow from the shape.
+    """
 
     shape: tuple[int, ...]
     dtype: torch.dtype
     size_bytes: int
+    strides: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,8 @@ class Operation:
     True for views and allocations, which neither compute nor move data. `counted` is False if the operator has no cost
     formula; `macs` and `flops` are then 0. `recomputed_macs`, not part of `macs`, are those of products that a kernel
     computes again. `weights` has an entry for each of `inputs`: the number of the storage if it holds a parameter or
-    buffer of the model, or a tensor computed from those alone, 0 for data.
+    buffer of the model, or a tensor computed from those alone, 0 for data. `input_storages` and `output_storages` are
+    the numbers of the storages of `inputs` and `outputs`: views of one tensor have the same.
     """
 
     name: str
@@ -67,6 +72,8 @@ class Operation:
     read_bytes: int
     written_bytes: int
     recomputed_macs: int = 0
+    input_storages: tuple[int, ...] = ()
+    output_storages: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

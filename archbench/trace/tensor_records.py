@@ -27,11 +27,12 @@ def tensor_info(tensor: Tensor) -> TensorInfo:
             raise
         message = "a nested tensor of the strided layout cannot be traced; make it with layout=torch.jagged"
         raise UsageError(message) from error
-    elements = tensor.numel()
-    if not tensor.is_contiguous():
-        # A dimension of stride 0 is expanded: its elements are stored once.
-        elements = prod(n for n, stride in zip(shape, tensor.stride(), strict=True) if stride)
-    return TensorInfo(shape, tensor.dtype, elements * tensor.element_size())
+    if tensor.is_contiguous():
+        return TensorInfo(shape, tensor.dtype, tensor.numel() * tensor.element_size())
+    strides = tensor.stride()
+    # A dimension of stride 0 is expanded: its elements are stored once.
+    elements = prod(n for n, stride in zip(shape, strides, strict=True) if stride)
+    return TensorInfo(shape, tensor.dtype, elements * tensor.element_size(), strides)
 
 
 def _sparse_info(tensor: Tensor) -> TensorInfo:

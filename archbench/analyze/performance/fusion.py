@@ -1,0 +1,92 @@
+"""The kernels of a compiled run: what torch.compile leaves of the operators between products.
+
+Products stay library kernels. All other operators that run between two of them become one kernel, which reads what
+comes from outside and writes what is used later; what only they exchange stays in registers. Tensors are told apart by
+their storage. A bias is added where the result is read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from archbench.analyze.performance.kernels import Kernel, MemoryKind, operator_kernel
+from archbench.trace.records import Operation, Trace
+
+_REDUCTIONS = frozenset(("aten.mean", "aten.sum", "aten._adaptive_avg_pool2d", "aten.amax"))
+_GATES = frozenset(f"aten.{name}" for name in ("hardsigmoid", "hardswish", "mish", "sigmoid", "silu"))
+
+
+def compiled_kernels(trace: Trace) -> Iterator[Kernel]:
+    """Yield the kernels of a compiled run, one for each operator, of which the first of a group is launched."""
+    operations = [op for op in (*trace.operations, *trace.update) if not op.is_free]
+    last_read = {number: i for i, op in enumerate(operations) for number in op.input_storages}
+    sizes = _sizes(operations)
+    group: list[Operation] = []
+    for i, operation in enumerate(operations):
+        if not operation.macs:
+            group.append(operation)
+            continue
+        yield from _group_kernels(group, last_read, i, sizes)
+        group = []
+        # The batch's layout is changed once for the whole model, so groups are even for convolutions.
+        yield operator_kernel(operation, "nchw")
+    yield from _group_kernels(group, last_read, len(operations), sizes)
+
+
+def _sizes(operations: Sequence[Operation]) -> dict[int, int]:
+    """Return the bytes of each storage that an operator wrote."""
+    sizes: dict[int, int] = defaultdict(int)
+    for operation in operations:
+        for info, number in zip(operation.outputs, operation.output_storages, strict=True):
+            sizes[number] = max(sizes[number], info.size_bytes)
+    return sizes
+
+
+@dataclass(slots=True)
+class _Outside:
+    """What a group has read so far from outside, by storage, and what it has made."""
+
+    sizes: dict[int, int]
+    read: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    made: set[int] = field(default_factory=set)
+    views: set[tuple[object, ...]] = field(default_factory=set)
+
+    def reads(self, operation: Operation) -> Iterator[int]:
+        """Yield the bytes of each input that is not in registers yet."""
+        for place, (info, number) in enumerate(zip(operation.inputs, operation.input_storages, strict=True)):
+            view = (number, info.shape, info.strides, place)
+            if number in self.made or view in self.views:
+                continue
+            self.views.add(view)
+            size = min(info.size_bytes, self.sizes.get(number, info.size_bytes) - self.read[number])
+            if number not in self.sizes and self.read[number]:
+                size = 0
+            self.read[number] += size
+            if size > 0:
+                yield size
+
+
+def _group_kernels(
+    group: Sequence[Operation], last_read: dict[int, int], end: int, sizes: dict[int, int]
+) -> Iterator[Kernel]:
+    """Yield the kernel of a group, as one entry for each operator with its share of the traffic."""
+    outside, launches = _Outside(sizes), 1
+    kind = _group_kind(group)
+    for operation in group:
+        moved = list(outside.reads(operation))
+        for info, number in zip(operation.outputs, operation.output_storages, strict=True):
+            if last_read.get(number, -1) >= end and number not in outside.made:
+                moved.append(info.size_bytes)
+            outside.made.add(number)
+        yield Kernel(operation, None, 0, kind, tuple(moved), launches=launches)
+        launches = 0
+
+
+def _group_kind(group: Sequence[Operation]) -> MemoryKind:
+    """Return how a group accesses memory: a reduction beside a costly activation recomputes it."""
+    names = {operation.name.removesuffix("_") for operation in group}
+    return "reduction" if names & _REDUCTIONS and names & _GATES else "pointwise"
+
+
