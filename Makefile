@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: compare test test-fast lint results results-cpu results-gpu docs site benchmark agreement clean
+.PHONY: compare test test-fast lint fit features results results-cpu results-gpu docs site benchmark agreement clean
 
 compare: $(VENV)/installed
 	$(BIN)/archbench compare alexnet zfnet vgg16
@@ -25,7 +25,16 @@ lint: $(VENV)/installed-test
 
 results: $(VENV)/installed
 	$(BIN)/python results/make_zoo_tables.py
-	$(BIN)/python results/fit_efficiency.py
+
+# The coefficients of the predicted rates, in half a minute from the packed kernels of the models with published rates.
+fit: $(VENV)/installed
+	$(BIN)/python results/fit_rates.py
+	$(BIN)/python results/make_rates_page.py
+
+# Trace these models and pack their kernels: an hour.
+features: $(VENV)/installed
+	$(PIP) --editable ".[timm]"
+	$(BIN)/python results/make_features.py
 
 # On a machine with a GPU what only one can show, nine minutes a call: the same command goes on. By a python of that
 # machine, for its torch must be one that the driver supports; first: python3 -m pip install --no-deps --no-build-isolation .

@@ -34,7 +34,10 @@ Fused = Annotated[bool, typer.Option("--fused", hidden=True)]
 Efficiency = Annotated[
     float | None,
     typer.Option(
-        "--efficiency", metavar="X", help="Fraction of the peak reached; default: fitted.", parser=parse_amount
+        "--efficiency",
+        metavar="X",
+        help="Predict by the plain roofline at this fraction of the peak.",
+        parser=parse_amount,
     ),
 ]
 Count = Annotated[

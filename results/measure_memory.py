@@ -29,7 +29,7 @@ import torch
 
 import archbench
 from archbench.analyze.memory.footprint import Footprint
-from archbench.analyze.performance.roofline import Layout
+from archbench.analyze.performance.kernels import Layout
 from archbench.errors import DeviceError
 from archbench.files import write_whole
 from archbench.hardware.device import Device

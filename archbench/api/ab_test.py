@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from archbench.analyze.performance.roofline import Layout
+from archbench.analyze.performance.kernels import Layout
 from archbench.api.measuring import batch_sizes, configurations_here, require_address, require_positive, warn_of_load
 from archbench.host.machine import Kind
 from archbench.measure.bench.ab_test import ABSamples, run_ab_test

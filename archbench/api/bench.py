@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from archbench.analyze.performance.roofline import Layout
+from archbench.analyze.performance.kernels import Layout
 from archbench.api.measuring import (
     as_list,
     batch_sizes,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archbench.analyze.performance.estimate import EstimateRow, RooflineRow, Workload, estimate_row, roofline_rows
+from archbench.analyze.performance.kernels import Layout
 from archbench.analyze.performance.parallelism import LayerTraffic, data_parallel, layer_traffic, plan_steps
-from archbench.analyze.performance.roofline import Conditions, Layout, time_s
+from archbench.analyze.performance.roofline import Conditions, time_s
 from archbench.api.estimate_assumptions import assumptions_for, device_counts, workload_of
 from archbench.api.names import named_models
 from archbench.api.prediction import SimulatedRun, devices_of, numbers_of, simulated_run
@@ -47,10 +48,10 @@ class Estimate(RecordTable[EstimateRow]):
     def layers(self) -> RecordTable[RooflineRow]:
         """Each layer under the roofline, on one device. Raises UsageError for several rows."""
         prediction = self._single("layers")
-        row, efficiency = prediction.row, prediction.assumed.efficiency
+        row, basis = prediction.row, prediction.assumed.basis
         title = f"{row.model}, {row.mode}, batch {row.batch}, {row.dtype} on {row.device}"
         rows = tuple(roofline_rows(prediction.trace, prediction.conditions))
-        return RecordTable(rows, roofline_table(rows, title=title, efficiency=efficiency, caveats=self.caveats))
+        return RecordTable(rows, roofline_table(rows, title=title, basis=basis, caveats=self.caveats))
 
     @property
     def plans(self) -> RecordTable[LayerTraffic]:
@@ -68,7 +69,7 @@ class Estimate(RecordTable[EstimateRow]):
             steps,
             images=row.devices * row.batch,
             title=title,
-            efficiency=assumed.efficiency,
+            basis=assumed.basis,
             caveats=self.caveats,
         )
         return RecordTable(rows, table)
@@ -107,7 +108,7 @@ def estimate(
     attention: Attention = "auto",
     require_fit: bool = True,
 ) -> Estimate:
-    """Return the predicted throughput of models on devices by the roofline, one row per model, device, batch and count.
+    """Return the predicted throughput of models on devices, one row per model, device, batch and count.
 
     Args:
         models: A module or an address, a sequence of those, or a mapping from the names of rows to those.
@@ -126,7 +127,7 @@ def estimate(
         dataset: `"imagenet"`, `"cifar10"` or a number of images: adds hours and energy of the training.
         epochs: Passes over the dataset; 1 by default.
         price: The price per device-hour: adds the price of the training.
-        efficiency: The fraction of the peak that products reach, instead of the fitted one.
+        efficiency: A fraction of the peak: predict by the plain roofline, in which every product reaches it.
         optimizer: As for `archbench.memory`.
         optimizer_form: As for `archbench.memory`.
         checkpoint: As for `archbench.memory`.
@@ -143,7 +144,10 @@ def estimate(
     if mode == "eval" and counts != [1]:
         raise UsageError("{count} requires {mode}", count=count, mode="train")
     assumptions = [
-        assumptions_for(device, efficiency, interconnect, counts, compile=compile) for device in devices_of(devices)
+        assumptions_for(
+            device, efficiency, interconnect, counts, mode=mode, dtype=dtype, layout=layout, compile=compile
+        )
+        for device in devices_of(devices)
     ]
     predictions: list[Prediction] = []
     for (name, model), assumed in itertools.product(named_models(models), assumptions):
@@ -156,7 +160,7 @@ def estimate(
             device=assumed.device,
             layout=layout,
             compile=compile,
-            efficiency=assumed.efficiency.value,
+            coefficients=assumed.basis.coefficients,
             optimizer=optimizer,
             optimizer_form=optimizer_form,
             checkpoint=checkpoint,
@@ -166,7 +170,20 @@ def estimate(
             predictions += _predictions(run, assumed, size, counts, global_batch is not None, workload, require_fit)
     rows = tuple(prediction.row for prediction in predictions)
     caveats = dict.fromkeys(caveat for prediction in predictions for caveat in prediction.caveats)
-    return Estimate(rows, estimates_table(rows, assumptions=assumptions, caveats=caveats), tuple(predictions))
+    table = estimates_table(
+        rows, assumptions=assumptions, tf32_rate=_tf32_rate(predictions[0], efficiency), caveats=caveats
+    )
+    return Estimate(rows, table, tuple(predictions))
+
+
+def _tf32_rate(prediction: Prediction, efficiency: float | None) -> float | None:
+    """Return the rate of one device as torch runs fp32 by default, where a device with TF32 is predicted in fp32."""
+    conditions = prediction.conditions
+    has_tf32 = conditions.device.kind == "gpu" and "tf32" in conditions.device.peak_flop_per_s
+    if conditions.precision.name != "fp32" or not has_tf32 or efficiency is not None:
+        return None
+    trace = prediction.trace
+    return trace.batch / time_s(trace, replace(conditions, has_tf32_convolutions=True))
 
 
 def _predictions(
@@ -197,7 +214,7 @@ def _predictions(
             run.loaded.name,
             trace,
             run.conditions,
-            assumed.efficiency,
+            assumed.basis,
             step=data_parallel(trace, run.conditions, count, assumed.links.ring_bytes_per_s(count), images),
             link=None if count == 1 else assumed.links.describe(count),
             reference_images_per_s=reference.batch / reference_s,

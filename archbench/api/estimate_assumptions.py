@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archbench.analyze.performance.efficiency import Efficiency, stated_efficiency
+from archbench.analyze.performance.bias import measured_bias
 from archbench.analyze.performance.estimate import DATASETS, Workload
+from archbench.analyze.performance.kernels import Layout
 from archbench.analyze.performance.links import Links, published_links
-from archbench.api.prediction import numbers_of, require_not_negative
+from archbench.analyze.performance.rate_basis import RateBasis, corrected, given_basis, rate_basis
+from archbench.analyze.performance.roofline import time_s
+from archbench.api.prediction import numbers_of, require_not_negative, simulated_run
 from archbench.errors import DeviceError, UsageError, nearest
-from archbench.hardware.device import Device
+from archbench.hardware.device import Device, MeasuredRate
 from archbench.reporting.tables.estimate import Assumptions
+from archbench.trace.tracer import Mode
 from archbench.units import parse_bytes, parse_count
 
 _MAX_DEVICES = 2**20
@@ -52,16 +56,53 @@ def _images_in(dataset: int | str) -> int:
 
 
 def assumptions_for(
-    device: Device, efficiency: float | None, interconnect: float | str | None, counts: Sequence[int], *, compile: bool
+    device: Device,
+    efficiency: float | None,
+    interconnect: float | str | None,
+    counts: Sequence[int],
+    *,
+    mode: Mode,
+    dtype: str,
+    layout: Layout,
+    compile: bool,
 ) -> Assumptions:
-    """Return what is assumed about a device: given values, or the fitted efficiency and the published link."""
+    """Return what is assumed about a device: a given efficiency, or fitted coefficients, and the published link."""
+    basis = _given(efficiency)
+    if basis is None:
+        basis = rate_basis(device, mode=mode, dtype=dtype, layout=layout, is_compiled=compile)
+        basis = _corrected(device, basis)
+    return Assumptions(device, basis, _links(device, interconnect, counts))
+
+
+def _corrected(device: Device, basis: RateBasis) -> RateBasis:
+    """Return the basis corrected by the rates of models that were measured on the device, single samples left out."""
+    measured = [rate for rate in device.measured_rates if rate.batch > 1]
+    pairs = [(rate.images_per_s, _predicted(device, rate)) for rate in measured]
+    return corrected(basis, measured_bias(pairs), len(pairs)) if pairs else basis
+
+
+def _predicted(device: Device, rate: MeasuredRate) -> float:
+    """Return the predicted rate of a model that was measured, in images per second."""
+    basis = rate_basis(device, mode=rate.mode, dtype=rate.dtype, layout=rate.layout, is_compiled=False)
+    run = simulated_run(
+        rate.model,
+        None,
+        mode=rate.mode,
+        dtype=rate.dtype,
+        device=device,
+        layout=rate.layout,
+        coefficients=basis.coefficients,
+    )
+    assert run.conditions is not None, "a device was given"
+    return rate.batch / time_s(run.trace(rate.batch), run.conditions)
+
+
+def _given(efficiency: float | None) -> RateBasis | None:
     if efficiency is None:
-        assumed = stated_efficiency(device, is_fused=compile)
-    elif 0 < efficiency <= 2:
-        assumed = Efficiency(efficiency, efficiency, efficiency, 0.0, "as given")
-    else:
+        return None
+    if not 0 < efficiency <= 2:
         raise UsageError("{efficiency} is not a fraction of the peak such as 0.8", efficiency=efficiency)
-    return Assumptions(device, assumed, _links(device, interconnect, counts))
+    return given_basis(efficiency)
 
 
 def _links(device: Device, interconnect: float | str | None, counts: Sequence[int]) -> Links:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archbench.analyze.performance.roofline import Layout
+from archbench.analyze.performance.kernels import Layout
 from archbench.api.prediction import device_of, memory_limit, simulated_run
 from archbench.hardware.device import Device
 from archbench.models.loaded import Inputs, Model

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from archbench.analyze.memory.footprint import Footprint
 from archbench.analyze.memory.layers import LayerMemory, layer_memory
 from archbench.analyze.memory.timeline import Moment, timeline
-from archbench.analyze.performance.roofline import Layout
+from archbench.analyze.performance.kernels import Layout
 from archbench.api.names import named_models
 from archbench.api.prediction import SimulatedRun, device_of, memory_limit, numbers_of, simulated_run
 from archbench.errors import UsageError

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from archbench.analyze.memory.timeline import timeline
-from archbench.analyze.performance.efficiency import stated_efficiency
 from archbench.analyze.performance.estimate import roofline_rows
+from archbench.analyze.performance.rate_basis import rate_basis
 from archbench.api.names import unique_name
 from archbench.api.prediction import SimulatedRun, simulated_run
 from archbench.api.summary import summary_of
@@ -80,8 +80,8 @@ def roofline(
     if device is None:
         raise UsageError("plot roofline requires {device}, such as h200; 'archbench devices' lists them", device=...)
     place = find_device(device)
-    efficiency = stated_efficiency(place, is_fused=False).value
-    run = simulated_run(model, inputs, mode=mode, dtype=dtype, device=place, efficiency=efficiency)
+    basis = rate_basis(place, mode=mode, dtype=dtype, layout="nchw", is_compiled=False)
+    run = simulated_run(model, inputs, mode=mode, dtype=dtype, device=place, coefficients=basis.coefficients)
     assert run.conditions is not None, "a device was given"
     trace = run.trace(batch)
     rows = roofline_rows(trace, run.conditions)

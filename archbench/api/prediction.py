@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Literal, get_args
 
 from archbench.analyze.layers import layer_table
 from archbench.analyze.memory.footprint import Footprint, footprint, largest_batch
-from archbench.analyze.performance.roofline import Conditions, Layout
+from archbench.analyze.performance.kernels import Layout
+from archbench.analyze.performance.roofline import Conditions
 from archbench.errors import DeviceError, ForwardError, InputError, UsageError, choose
 from archbench.hardware.device import Device
 from archbench.hardware.find import find_device
+from archbench.hardware.fit.coefficients import plain_coefficients
 from archbench.models.loaded import Inputs, LoadedModel, Model, load_model
 from archbench.reporting.tables.model import caveats
 from archbench.trace.attention import Attention, DeviceKind
@@ -96,7 +98,7 @@ def simulated_run(
     device: Device | None = None,
     layout: Layout = "nchw",
     compile: bool = False,
-    efficiency: float = 1.0,
+    coefficients: Mapping[str, float] | None = None,
     optimizer: str = "momentum",
     optimizer_form: str = "foreach",
     weight_decay: float = 0.0,
@@ -117,7 +119,7 @@ def simulated_run(
     conditions = None
     if device is not None:
         device.peak(loaded.precision.product_dtype)
-        conditions = Conditions(device, loaded.precision, efficiency, layout, compile)
+        conditions = Conditions(device, loaded.precision, coefficients or plain_coefficients(1.0), layout, compile)
     return SimulatedRun(loaded if name is None else replace(loaded, name=name), mode, updated_by, conditions)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from archbench.analyze.layers import layer_table
+from archbench.analyze.performance.kernels import Layout
 from archbench.analyze.performance.layer_times import ProfileRow, top_rows
-from archbench.analyze.performance.roofline import Layout
 from archbench.api.measuring import batch_sizes, configurations_here, require_address, require_positive, warn_of_load
 from archbench.errors import OutputError, UsageError
 from archbench.files import write_whole

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from archbench.analyze.claims import models_of
-from archbench.analyze.performance.efficiency import stated_efficiency
 from archbench.analyze.performance.estimate import roofline_rows
+from archbench.analyze.performance.rate_basis import rate_basis
 from archbench.analyze.performance.roofline import Conditions
 from archbench.api.claims import judge_claims, load_claims
 from archbench.api.names import unique_name
@@ -134,8 +134,8 @@ def _counted(name: str, loaded: LoadedModel, shapes: Sequence[str], place: Devic
     trace = loaded.trace(optimizer=None)
     rows = None
     if place is not None:
-        efficiency = stated_efficiency(place, is_fused=False).value
-        rows = roofline_rows(trace, Conditions(place, loaded.precision, efficiency))
+        basis = rate_basis(place, mode="eval", dtype="fp32", layout="nchw", is_compiled=False)
+        rows = roofline_rows(trace, Conditions(place, loaded.precision, basis.coefficients))
     source = loaded.source
     stored = ("", "") if source is None else (resolved(source.address), input_shape(source, shapes))
     return ReportModel(name, *stored, loaded.card, trace, rows)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
-    from archbench.analyze.performance.roofline import Layout
+    from archbench.analyze.performance.kernels import Layout
     from archbench.host.machine import Kind
     from archbench.precision import PrecisionName
     from archbench.trace.tracer import Mode

@@ -10,7 +10,8 @@
 from __future__ import annotations
 
 from archbench.analyze.memory.timeline import peak_moment
-from archbench.analyze.performance.roofline import Conditions, copies_to_channels_last
+from archbench.analyze.performance.kernels import copies_to_channels_last
+from archbench.analyze.performance.roofline import Conditions
 from archbench.trace.records import Trace
 
 _BLOCK = 512
@@ -35,6 +36,6 @@ def workspace_bytes(trace: Trace, conditions: Conditions) -> int:
     copies = (
         sum(info.size_bytes for info in (*op.inputs, *op.outputs))
         for op in trace.operations
-        if copies_to_channels_last(op, conditions)
+        if not conditions.is_compiled and copies_to_channels_last(op, conditions.layout)
     )
     return len(threads) * workspace + max(copies, default=0)

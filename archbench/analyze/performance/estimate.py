@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from archbench.analyze.layers import layer_table
-from archbench.analyze.performance.efficiency import Efficiency
 from archbench.analyze.performance.parallelism import ParallelStep
-from archbench.analyze.performance.roofline import Bound, Conditions, Kernel, kernels, time_s
+from archbench.analyze.performance.rate_basis import RateBasis
+from archbench.analyze.performance.roofline import Bound, Conditions, TimedKernel, timed_kernels
 from archbench.trace.records import Trace
+
+# From Python, torch issues an operator in 5 to 10 µs; a GPU that is faster waits.
+_HOST_LAUNCH_S = 10e-6
 
 # Images per epoch: the training sets of CIFAR-10 and of ILSVRC 2012.
 DATASETS = {"cifar10": 50_000, "imagenet": 1_281_167}
@@ -18,7 +21,7 @@ DATASETS = {"cifar10": 50_000, "imagenet": 1_281_167}
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The time of a step, images per second with their error band, and what bounds them.
+    """The time of a step, images per second with their 90% interval, and what bounds them.
 
     `utilisation` is FLOP/s over the peak of the dtype of most products.
     """
@@ -88,21 +91,23 @@ class EstimateRow(Rate):
     price: float | None
 
 
-def rate(trace: Trace, conditions: Conditions, efficiency: Efficiency) -> Rate:
-    """Return the rate of one device; its band combines the efficiency's range and the error of its fit."""
-    run = list(kernels(trace, conditions))
+def rate(trace: Trace, conditions: Conditions, basis: RateBasis) -> Rate:
+    """Return the rate of one device.
+
+    The interval's low end allows for a host that needs 10 µs to launch each kernel, which bounds small batches.
+    """
+    run = timed_kernels(trace, conditions)
     step_s = sum(kernel.time_s for kernel in run)
     flops = sum(kernel.flops for kernel in run)
-    slow, fast = (
-        trace.batch / time_s(trace, replace(conditions, efficiency=bound))
-        for bound in (efficiency.low, efficiency.high)
-    )
+    slow_s = step_s * basis.factor
+    if basis.factor > 1 and conditions.device.kind == "gpu":
+        slow_s = max(slow_s, _HOST_LAUNCH_S * sum(kernel.launches for kernel in run))
     peak = conditions.device.peak(conditions.precision.product_dtype)
     return Rate(
         step_s=step_s,
         images_per_s=trace.batch / step_s,
-        images_per_s_low=slow * (1 - efficiency.error),
-        images_per_s_high=fast * (1 + efficiency.error),
+        images_per_s_low=trace.batch / slow_s,
+        images_per_s_high=trace.batch / step_s * basis.factor,
         flop_per_s=flops / step_s,
         utilisation=flops / step_s / peak,
         bound=_bound(run),
@@ -111,9 +116,9 @@ def rate(trace: Trace, conditions: Conditions, efficiency: Efficiency) -> Rate:
 
 def roofline_rows(trace: Trace, conditions: Conditions) -> list[RooflineRow]:
     """Return one row per layer, in the order of the layer table, and one for the update if there is one."""
-    by_row: defaultdict[str, list[Kernel]] = defaultdict(list)
+    by_row: defaultdict[str, list[TimedKernel]] = defaultdict(list)
     updates = {id(operation) for operation in trace.update}
-    for kernel in kernels(trace, conditions):
+    for kernel in timed_kernels(trace, conditions):
         operation = kernel.operation
         by_row["" if id(operation) in updates else trace.row_of(operation)].append(kernel)
     total_s = sum(kernel.time_s for row in by_row.values() for kernel in row)
@@ -124,7 +129,7 @@ def roofline_rows(trace: Trace, conditions: Conditions) -> list[RooflineRow]:
     return [_row(index, *entry, total_s, ridge) for index, entry in enumerate(named)]
 
 
-def _row(index: int, name: str, type: str, run: list[Kernel], total_s: float, ridge: float) -> RooflineRow:
+def _row(index: int, name: str, type: str, run: list[TimedKernel], total_s: float, ridge: float) -> RooflineRow:
     flops = sum(kernel.flops for kernel in run)
     moved = sum(kernel.moved_bytes for kernel in run)
     time = sum(kernel.time_s for kernel in run)
@@ -143,12 +148,11 @@ def _row(index: int, name: str, type: str, run: list[Kernel], total_s: float, ri
     )
 
 
-def _bound(run: Iterable[Kernel]) -> Bound:
+def _bound(run: Iterable[TimedKernel]) -> Bound:
     """Return what most of the time is spent on: kernels bound by arithmetic, kernels bound by memory, or launches."""
     spent: dict[Bound, float] = {"compute": 0.0, "memory": 0.0, "launch": 0.0}
     for kernel in run:
         spent["compute" if kernel.compute_s > kernel.memory_s else "memory"] += max(kernel.compute_s, kernel.memory_s)
-        spent["memory"] += kernel.helper_s
         spent["launch"] += kernel.launch_s
     return max(spent, key=lambda bound: spent[bound])
 
@@ -157,7 +161,7 @@ def estimate_row(
     model: str,
     trace: Trace,
     conditions: Conditions,
-    efficiency: Efficiency,
+    basis: RateBasis,
     *,
     step: ParallelStep,
     link: str | None,
@@ -169,7 +173,7 @@ def estimate_row(
 
     `reference_images_per_s` is the rate of one device alone with the reference batch.
     """
-    single, device = rate(trace, conditions, efficiency), conditions.device
+    single, device = rate(trace, conditions, basis), conditions.device
     images_per_s = step.images / step.step_s
     speedup = images_per_s / single.images_per_s
     hours = None if workload.images is None else workload.images * workload.epochs / images_per_s / 3600
@@ -183,7 +187,7 @@ def estimate_row(
         batch=trace.batch,
         dtype=conditions.precision.name,
         layout=conditions.layout,
-        is_fused=conditions.is_fused,
+        is_fused=conditions.is_compiled,
         images_per_s=images_per_s,
         images_per_s_low=single.images_per_s_low * speedup,
         images_per_s_high=single.images_per_s_high * speedup,

@@ -12,9 +12,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from archbench.analyze.performance.kernels import Kernel, MemoryKind, operator_kernel
+from archbench.trace.costs import find_rule
 from archbench.trace.records import Operation, Trace
 
 _REDUCTIONS = frozenset(("aten.mean", "aten.sum", "aten._adaptive_avg_pool2d", "aten.amax"))
+# Normalisations over more elements than a block of threads holds read their input twice.
+_TWICE = frozenset(("aten.native_group_norm",))
+_WINDOWS = frozenset(("aten.avg_pool2d", "aten.max_pool2d_with_indices", "aten._adaptive_avg_pool2d", "aten.im2col"))
+# torch's `max_pointwise_cat_inputs`.
+_MAX_FUSED_PARTS = 8
 _GATES = frozenset(f"aten.{name}" for name in ("hardsigmoid", "hardswish", "mish", "sigmoid", "silu"))
 
 
@@ -73,20 +79,46 @@ def _group_kernels(
 ) -> Iterator[Kernel]:
     """Yield the kernel of a group, as one entry for each operator with its share of the traffic."""
     outside, launches = _Outside(sizes), 1
-    kind = _group_kind(group)
+    kind, exchanged = _group_kind(group), _exchanged(group)
     for operation in group:
         moved = list(outside.reads(operation))
         for info, number in zip(operation.outputs, operation.output_storages, strict=True):
-            if last_read.get(number, -1) >= end and number not in outside.made:
-                moved.append(info.size_bytes)
+            if number not in outside.made:
+                is_written = last_read.get(number, -1) >= end
+                moved += [info.size_bytes] * (is_written or number in exchanged)
+                moved += [info.size_bytes] * (number in exchanged)
             outside.made.add(number)
+        if operation.name in _TWICE:
+            moved.append(operation.inputs[0].size_bytes)
         yield Kernel(operation, None, 0, kind, tuple(moved), launches=launches)
         launches = 0
+
+
+def _exchanged(group: Sequence[Operation]) -> set[int]:
+    """Return the storages that are written and read again within a group.
+
+    These are the inputs of pooling, which reads an element several times, and concatenations of many tensors, or of
+    those that an operator other than an elementwise one reads.
+    """
+    exchanged: set[int] = set()
+    concatenated: set[int] = set()
+    for operation in group:
+        if operation.name in _WINDOWS:
+            exchanged.add(operation.input_storages[0])
+        if operation.name == "aten.cat":
+            (exchanged if len(operation.inputs) > _MAX_FUSED_PARTS else concatenated).add(operation.output_storages[0])
+        elif not is_elementwise(operation):
+            exchanged |= concatenated & set(operation.input_storages)
+    return exchanged
+
+
+def is_elementwise(operation: Operation) -> bool:
+    """Return whether each element of an operation's result depends on one element of each input in inference."""
+    rule = find_rule(operation.name)
+    return operation.name == "aten.native_batch_norm" or (rule is not None and rule.is_elementwise)
 
 
 def _group_kind(group: Sequence[Operation]) -> MemoryKind:
     """Return how a group accesses memory: a reduction beside a costly activation recomputes it."""
     names = {operation.name.removesuffix("_") for operation in group}
     return "reduction" if names & _REDUCTIONS and names & _GATES else "pointwise"
-
-

@@ -48,7 +48,7 @@ class Kernel:
 
     `product` is what it multiplies, None for kernels that only move data; `flops` are those of the product. `moved` are
     the bytes of the tensors that it reads and writes, without the weights, which are `weight_bytes`. `launches` is 0
-    for an operator that runs in the kernel of another.
+    for an operator that runs in the kernel of another. `is_main` is False for further kernels of an operation.
     """
 
     operation: Operation
@@ -58,6 +58,7 @@ class Kernel:
     moved: tuple[int, ...]
     weight_bytes: int = 0
     launches: int = 1
+    is_main: bool = True
 
     @property
     def moved_bytes(self) -> int:
@@ -79,10 +80,10 @@ def _operator_kernels(operation: Operation, layout: Layout, *, is_gpu: bool) -> 
         copies += _copied_tensors(operation)
     for size in copies:
         kind: MemoryKind = "layout" if is_convolution(operation) else "copy"
-        yield Kernel(operation, None, 0, kind, (size,))
+        yield Kernel(operation, None, 0, kind, (size,), is_main=False)
     yield operator_kernel(operation, layout)
     if is_gpu and operation.name == "aten.convolution" and len(operation.inputs) > 2:
-        yield Kernel(operation, None, 0, "pointwise", (2 * operation.outputs[0].size_bytes,))
+        yield Kernel(operation, None, 0, "pointwise", (2 * operation.outputs[0].size_bytes,), is_main=False)
 
 
 def operator_kernel(operation: Operation, layout: Layout) -> Kernel:

@@ -18,7 +18,7 @@ from math import log2
 from typing import Literal
 
 from archbench.analyze.layers import layer_table
-from archbench.analyze.performance.roofline import Conditions, kernels
+from archbench.analyze.performance.roofline import Conditions, timed_kernels
 from archbench.trace.records import Operation, Trace
 
 STAGE_DELAY_S = 5e-6
@@ -80,7 +80,7 @@ def data_parallel(
     clock_s, at_step = 0.0, {}
     backward_end_s = None
     updates = {id(operation) for operation in trace.update}
-    for kernel in kernels(trace, conditions):
+    for kernel in timed_kernels(trace, conditions):
         if id(kernel.operation) in updates and backward_end_s is None:
             backward_end_s = clock_s
         clock_s += kernel.time_s

@@ -22,6 +22,8 @@ ProductKind = Literal[
 # Tensor cores load 16 bytes at once, 8 values of 16 bits.
 _ALIGNMENT = 8
 _STEM_CHANNELS = 4
+# Channels last, libraries have fast kernels for narrow groups of a power of two of channels only.
+_WIDE_GROUP = 96
 _SUMS = frozenset(f"aten.{name}" for name in ("_addmm_activation", "addbmm", "addmm", "addmv", "baddbmm"))
 
 
@@ -78,7 +80,8 @@ def _convolution_kind(channels: int, groups: int, size: int) -> ProductKind:
     if groups > 1 and channels == 1:
         return "depthwise"
     if groups > 1:
-        return "odd_grouped" if channels & (channels - 1) else "grouped"
+        is_odd = channels & (channels - 1) and channels < _WIDE_GROUP
+        return "odd_grouped" if is_odd else "grouped"
     if channels <= _STEM_CHANNELS:
         return "stem"
     return "product" if size == 1 else "convolution"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archbench.analyze.memory.footprint import footprint
-from archbench.analyze.performance.efficiency import stated_efficiency
+from archbench.analyze.performance.rate_basis import rate_basis
 from archbench.analyze.performance.roofline import Conditions, time_s
 from archbench.errors import DeviceError
 from archbench.hardware.catalogue import published_device
@@ -85,8 +85,14 @@ def _conditions(configuration: Configuration, device: Device | None, precision: 
     """Return the conditions of the roofline, None if the device's peak is unknown."""
     if device is None or _peak(device, precision) is None:
         return None
-    efficiency = stated_efficiency(device, is_fused=configuration.compiled)
-    return Conditions(device, precision, efficiency.value, configuration.layout, configuration.compiled)
+    basis = rate_basis(
+        device,
+        mode=configuration.mode,
+        dtype=precision.name,
+        layout=configuration.layout,
+        is_compiled=configuration.compiled,
+    )
+    return Conditions(device, precision, basis.coefficients, configuration.layout, configuration.compiled)
 
 
 def _peak(device: Device | None, precision: Precision) -> float | None:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
-from archbench.analyze.performance.roofline import Layout
+from archbench.analyze.performance.kernels import Layout
 from archbench.host.machine import Kind
 from archbench.measure.worker.request import RunOptions
 from archbench.models.address import Source, find

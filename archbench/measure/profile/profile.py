@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from archbench.analyze.performance.efficiency import stated_efficiency
 from archbench.analyze.performance.layer_times import PassTimes, ProfileRow, Times, profile_rows
+from archbench.analyze.performance.rate_basis import rate_basis
 from archbench.analyze.performance.roofline import Conditions
 from archbench.errors import DeviceError, InputError, MeasurementError
 from archbench.measure.bench.expectation import device_here
@@ -55,7 +55,10 @@ def conditions_here(configuration: Configuration) -> Conditions | None:
         device.peak(precision.product_dtype)
     except DeviceError:
         return None
-    return Conditions(device, precision, stated_efficiency(device, is_fused=False).value, configuration.layout)
+    basis = rate_basis(
+        device, mode=configuration.mode, dtype=precision.name, layout=configuration.layout, is_compiled=False
+    )
+    return Conditions(device, precision, basis.coefficients, configuration.layout)
 
 
 def profile_layers(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from archbench.analyze.performance.efficiency import Efficiency
 from archbench.analyze.performance.estimate import EstimateRow, RooflineRow
 from archbench.analyze.performance.links import Links
 from archbench.analyze.performance.parallelism import LayerTraffic, PlanStep
+from archbench.analyze.performance.rate_basis import RateBasis
 from archbench.hardware.device import Device
 from archbench.reporting.table import Column, Table
-from archbench.units import format_bytes, format_measure, format_percent, format_time
+from archbench.units import format_bytes, format_measure, format_time
 
 _ESTIMATES = (
     Column("model", "Model", "text", 0),
@@ -69,32 +69,36 @@ _PARALLEL = ("scaling", "communication_s", "exposed_s", "devices", "link")
 
 _PLAN_NAMES = {"data": "All layers data parallel", "model": "All model parallel", "mixed": "The cheaper for each layer"}
 
-# Published rates are those of inference in half precision, with batches of 512 and 1024.
-_FITTED_BATCH = 64
-
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """What a prediction assumes about a device: its efficiency, and its links to others."""
+    """What a prediction assumes about a device: how fast it runs kernels, and its links to others."""
 
     device: Device
-    efficiency: Efficiency
+    basis: RateBasis
     links: Links
 
 
 def estimates_table(
-    rows: Sequence[EstimateRow], *, assumptions: Sequence[Assumptions], caveats: Iterable[str] = ()
+    rows: Sequence[EstimateRow],
+    *,
+    assumptions: Sequence[Assumptions],
+    tf32_rate: float | None = None,
+    caveats: Iterable[str] = (),
 ) -> Table:
-    """Return one row per model, device, batch and number of devices; `assumptions` has one entry per device."""
+    """Return one row per model, device, batch and number of devices; `assumptions` has one entry per device.
+
+    `tf32_rate` is the rate of the first row where convolutions run in TF32, None where that is not to be mentioned.
+    """
     first = rows[0]
-    fused = "fused" if first.is_fused else "eager"
+    compiled = "compiled" if first.is_fused else "eager"
     is_parallel = any(row.devices > 1 for row in rows)
     hidden = () if is_parallel else _PARALLEL
     return Table(
         columns=tuple(replace(column, priority=None) if column.field in hidden else column for column in _ESTIMATES),
         rows=[asdict(row) for row in rows],
-        title=", ".join(filter(None, (first.mode, first.dtype, first.layout, fused, _batch(rows)))),
-        notes=(*_assumption_notes(rows, assumptions), *_scaling_notes(rows)),
+        title=", ".join(filter(None, (first.mode, first.dtype, first.layout, compiled, _batch(rows)))),
+        notes=(*_assumption_notes(rows, assumptions), *_tf32_note(first, tf32_rate), *_scaling_notes(rows)),
         caveats=tuple(caveats),
     )
 
@@ -102,19 +106,21 @@ def estimates_table(
 def _assumption_notes(rows: Sequence[EstimateRow], assumptions: Sequence[Assumptions]) -> Iterator[str]:
     by_note: dict[str, list[str]] = {}
     for assumed in assumptions:
-        by_note.setdefault(efficiency_note(assumed.efficiency), []).append(assumed.device.name)
-    yield from (f"{', '.join(names)}: {note}" if len(by_note) > 1 else note for note, names in by_note.items())
-    first, smallest = rows[0], min(row.batch for row in rows)
-    kind = "cpu" if any(assumed.device.kind == "cpu" for assumed in assumptions) else "gpu"
-    outside = domain_note(mode=first.mode, batch=smallest, dtype=first.dtype, kind=kind)
-    if outside is not None:
-        yield outside
+        by_note.setdefault(f"{assumed.basis.source}.", []).append(assumed.device.name)
+    for note, names in by_note.items():
+        yield f"{', '.join(names)}: {note}" if len(by_note) > 1 else note[0].upper() + note[1:]
     largest = max(row.devices for row in rows)
     if largest > 1:
         links = {assumed.device.name: assumed.links.describe(largest) for assumed in assumptions}
         texts = set(links.values())
         named = texts if len(texts) == 1 else [f"{name} {text}" for name, text in links.items()]
         yield f"Links: {'; '.join(named)}."
+
+
+def _tf32_note(row: EstimateRow, tf32_rate: float | None) -> Iterator[str]:
+    if tf32_rate is not None:
+        run = f"{row.model} on one {row.device}: {format_measure(tf32_rate)} images/s"
+        yield f"By default torch runs convolutions in TF32, products in fp32: {run}."
 
 
 def _scaling_notes(rows: Sequence[EstimateRow]) -> Iterator[str]:
@@ -139,31 +145,7 @@ def _batch(rows: Sequence[EstimateRow]) -> str:
     return f"batch {first.batch}" + (" on each device" if rows[-1].devices > 1 else "")
 
 
-def domain_note(*, mode: str, batch: int, dtype: str, kind: str) -> str | None:
-    """Return how a prediction differs from the published rates that efficiencies are fitted on, None if it does not."""
-    outside = []
-    if mode == "train":
-        outside.append("training")
-    if batch < _FITTED_BATCH:
-        outside.append(f"batches below {_FITTED_BATCH} (Python may limit the rate)")
-    if dtype in ("fp32", "tf32"):
-        outside.append("32-bit products")
-    if kind == "cpu":
-        outside.append("CPUs")
-    return f"No published rates to compare with for {', '.join(outside)}: the error is unknown." if outside else None
-
-
-def efficiency_note(efficiency: Efficiency) -> str:
-    """Return the assumed efficiency in words, with the error of predictions made with it."""
-    low, high, error = map(format_percent, (efficiency.low, efficiency.high, efficiency.error))
-    spread = "" if low == high else f" ({low} to {high})"
-    known = f"; error on held-out models up to {error}" if efficiency.error else ""
-    return f"Efficiency: {format_percent(efficiency.value)} of the peak{spread}, {efficiency.basis}{known}."
-
-
-def roofline_table(
-    rows: Sequence[RooflineRow], *, title: str, efficiency: Efficiency, caveats: Iterable[str] = ()
-) -> Table:
+def roofline_table(rows: Sequence[RooflineRow], *, title: str, basis: RateBasis, caveats: Iterable[str] = ()) -> Table:
     """Return one row per layer, and their sum."""
     flops, moved, time = (sum(getattr(row, field) for row in rows) for field in ("flops", "moved_bytes", "time_s"))
     totals = {"name": "total", "flops": flops, "moved_bytes": moved, "time_s": time, "flop_per_s": flops / time}
@@ -173,7 +155,7 @@ def roofline_table(
         rows=[asdict(row) for row in rows],
         title=title,
         totals={**totals, "share": 1.0, "intensity": flops / moved},
-        notes=(ridge, efficiency_note(efficiency)),
+        notes=(ridge, f"{basis.source}."),
         caveats=tuple(caveats),
     )
 
@@ -184,7 +166,7 @@ def plans_table(
     *,
     images: int,
     title: str,
-    efficiency: Efficiency,
+    basis: RateBasis,
     caveats: Iterable[str] = (),
 ) -> Table:
     """Return what a device sends for each layer, and below it each plan as a whole; `images` is the number per step."""
@@ -203,6 +185,6 @@ def plans_table(
             "data_parallel_bytes": totals["data"],
             "model_parallel_bytes": totals["model"],
         },
-        notes=(*summaries, efficiency_note(efficiency)),
+        notes=(*summaries, f"{basis.source}."),
         caveats=tuple(caveats),
     )

@@ -1,0 +1,141 @@
+"""What a predicted rate rests on: coefficients, the factor of its 90% interval, and how that is known.
+
+A device with published rates has coefficients and an interval of its own, those of the most similar table. Another one
+gets the geometric means over the devices that have some, and the interval of devices left out of the fit. The interval
+is wider where there are no rates of the mode, dtype or form of a run: the logarithms of independent factors add as
+squares. Those in `_ASSUMED` are assumed, all others were found on published rates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, hypot, log
+from typing import Literal
+
+from archbench.analyze.performance.kernels import Layout
+from archbench.hardware.device import Device
+from archbench.hardware.fit.coefficients import completed, mean_coefficients, plain_coefficients
+from archbench.hardware.fit.tables import RateTable, fitted_coefficients, intervals, rate_tables
+
+_ASSUMED = {"mode": 1.25, "dtype": 1.2, "cpu": 1.4, "layout": 1.1}
+_DATA_CENTER = 1.5
+# Tensor cores of cards other than GeForce add at full rate, so power limits them before their peak does: on an H200 a
+# large product of random bf16 matrices reached 790 of 989 TFLOP/s. GeForce cards add at half rate, and reach their peak.
+_FULL_RATE = 790 / 989
+_HALF_PRECISION = ("amp", "amp-fp16", "bf16", "fp16")
+
+
+@dataclass(frozen=True, slots=True)
+class RateBasis:
+    """Coefficients of a prediction, the factor between it and the ends of its 90% interval, and how that is known."""
+
+    coefficients: Mapping[str, float]
+    factor: float
+    source: str
+
+
+def given_basis(efficiency: float) -> RateBasis:
+    """Return the basis of a plain roofline in which all products reach a given part of the peak; without interval."""
+    return RateBasis(plain_coefficients(efficiency), 1.0, f"efficiency {efficiency:g} as given, without an interval")
+
+
+def rate_basis(
+    device: Device, *, mode: Literal["eval", "train"] | str, dtype: str, layout: Layout, is_compiled: bool
+) -> RateBasis:
+    """Return what a prediction for a device rests on.
+
+    `mode` is `eval` or `train`, `dtype` the name of a precision, as in `archbench.precision`.
+    """
+    tables = [table for table in rate_tables() if (table.device == "i9_10940x") == (device.kind == "cpu")]
+    tables = [table for table in tables if table.mode == mode] or tables
+    wider = _differences(tables, mode=mode, dtype=dtype, is_compiled=is_compiled, is_cpu=device.kind == "cpu")
+    similar = _most_similar(tables, layout=layout, is_compiled=is_compiled)
+    own = [table for table in similar if table.device == device.name]
+    if own:
+        table = own[-1]
+        known = intervals()[table.name]
+        source = f"90% interval from {known.models:,} models of {known.families} families on this device"
+        return RateBasis(completed(fitted_coefficients()[table.name]), *_widened(known.factor, source, wider))
+    newest = {table.device: fitted_coefficients()[table.name] for table in similar}
+    coefficients = _on(device, mean_coefficients(newest.values()), dtype)
+    return RateBasis(coefficients, *_widened(*_of_other_devices(device, similar), wider))
+
+
+def _most_similar(tables: Sequence[RateTable], *, layout: Layout, is_compiled: bool) -> list[RateTable]:
+    """Return the tables of the same form; compiled, the layout is changed once for the whole model."""
+    form = [table for table in tables if table.is_compiled == is_compiled] or list(tables)
+    return [table for table in form if table.is_compiled or table.layout == layout] or form
+
+
+def _differences(
+    tables: Sequence[RateTable], *, mode: str, dtype: str, is_compiled: bool, is_cpu: bool
+) -> dict[str, float]:
+    """Return what no table has of the run, with the factors that widen its interval."""
+    different = {}
+    if mode not in {table.mode for table in tables}:
+        different[f"mode {mode}"] = _ASSUMED["mode"]
+    if is_compiled not in {table.is_compiled for table in tables}:
+        different["compiled runs" if is_compiled else "eager runs"] = _ASSUMED["mode"]
+    known = ("fp32",) if is_cpu else _HALF_PRECISION
+    if dtype not in known:
+        different[dtype] = _ASSUMED["dtype"]
+    return different
+
+
+def _of_other_devices(device: Device, tables: Sequence[RateTable]) -> tuple[float, str]:
+    """Return the factor for a device without rates of its own, and how it is known."""
+    if device.kind == "cpu":
+        known = intervals()[tables[-1].name]
+        return joined(known.factor, _ASSUMED["cpu"]), "no rates of this CPU: interval from another one"
+    factor = max(intervals()[table.name].factor for table in tables)
+    others = intervals()["other devices"].factor
+    factor = max(others, joined(factor, others) if tables[0].mode == "train" else factor)
+    source = "no rates of this device: 90% interval from other devices"
+    if device.is_data_center:
+        return max(_DATA_CENTER, factor), f"{source}, widened for a data-center card"
+    return factor, source
+
+
+def _on(device: Device, coefficients: Mapping[str, float], dtype: str) -> dict[str, float]:
+    """Return mean coefficients as they hold for a device without rates of its own."""
+    if device.is_measured:
+        # Measured ceilings are what large products and copies reach.
+        return _relative(coefficients)
+    if device.kind == "gpu" and dtype != "fp32" and "GeForce" not in device.title:
+        return _scaled(coefficients, _FULL_RATE)
+    return dict(coefficients)
+
+
+def corrected(basis: RateBasis, ratio: float, models: int) -> RateBasis:
+    """Return a basis for a device on which models ran at `ratio` times the predicted rate."""
+    slower = _scaled(basis.coefficients, ratio)
+    bandwidths = {name: value * ratio for name, value in basis.coefficients.items() if name.endswith("_bytes")}
+    coefficients = {**slower, **bandwidths, "launch_s": basis.coefficients["launch_s"] / ratio}
+    return RateBasis(coefficients, basis.factor, f"{basis.source}; corrected by {models} rates measured here")
+
+
+def _relative(coefficients: Mapping[str, float]) -> dict[str, float]:
+    product, bandwidth = coefficients["product"], coefficients["pointwise_bytes"]
+    relative = _scaled(coefficients, 1 / product)
+    return relative | {name: value / bandwidth for name, value in coefficients.items() if name.endswith("_bytes")}
+
+
+def _scaled(coefficients: Mapping[str, float], factor: float) -> dict[str, float]:
+    """Return coefficients with the efficiencies of all products multiplied by a factor."""
+    kept = ("half_", "unaligned", "launch_s", "sharpness")
+    return {
+        name: value if name.startswith(kept) or name.endswith("_bytes") else value * factor
+        for name, value in coefficients.items()
+    }
+
+
+def joined(*factors: float) -> float:
+    """Return the factor of several independent errors: the logarithms add as squares."""
+    return exp(hypot(*map(log, factors)))
+
+
+def _widened(factor: float, source: str, wider: Mapping[str, float]) -> tuple[float, str]:
+    if not wider:
+        return factor, source
+    return joined(factor, *wider.values()), f"{source}; wider: no rates of {' and '.join(wider)}"

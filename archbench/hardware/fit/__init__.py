@@ -1,0 +1,1 @@
+"""What fits to published rates found: coefficients of devices, and how far predictions were off."""
