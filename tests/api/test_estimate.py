@@ -15,9 +15,10 @@ TOY = Device("toy", "Toy", 2026, 2**30, 1e12, {"fp32": 1e12}, power_w=100.0, int
 
 
 def test_estimate_of_a_linear_layer_by_hand():
-    # 4 * (1024 * 1024 + 1024 + 2 * 1024) bytes at 90% of the bandwidth and one launch; the arithmetic, 2 MFLOP, hides.
-    (row,) = archbench.estimate(nn.Linear(1024, 1024), TOY, inputs="1024").rows
-    assert row.step_s == pytest.approx(4 * (1024**2 + 3 * 1024) / 0.9e12 + 2.5e-6)
+    # 4 * (1024 * 1024 + 1024 + 2 * 1024) bytes at 90% of the bandwidth and one launch; the arithmetic, 2 MFLOP at half
+    # of the peak, hides up to the rounding of a smooth maximum.
+    (row,) = archbench.estimate(nn.Linear(1024, 1024), TOY, inputs="1024", efficiency=0.5).rows
+    assert row.step_s == pytest.approx(4 * (1024**2 + 3 * 1024) / 0.9e12 + 2.5e-6, rel=0.01)
     assert (row.model, row.device, row.mode, row.batch, row.bound) == ("Linear", "toy", "eval", 1, "memory")
     assert row.images_per_s == 1 / row.step_s
     assert (row.hours, row.energy_kwh, row.price) == (None, None, None)

@@ -9,7 +9,6 @@ import shlex
 import pytest
 
 from archbench.trace.costs import registry
-from results.fit_efficiency import fits
 from tools import run_docs
 from tools.docs_options import find_command
 from tools.docs_shapes import is_alike
@@ -113,14 +112,6 @@ def test_blocks_that_name_a_file_are_there_for_the_page_s_commands():
     page = "```python\n# net.py\nfrom torch.nn import Linear\n```\n\n```\n$ archbench summary net.py:Linear?%s\n```\n"
     today = run_docs.refreshed(page % "in_features=3&out_features=5 --input 3")
     assert "20" in today
-
-
-@pytest.mark.slow
-def test_the_fits_that_are_shown_are_those_of_today():
-    page = (run_docs.ROOT / "docs" / "predicting.md").read_text(encoding="utf-8")
-    for fit, held_out in fits():
-        unseen = ", ".join(f"{model.removeprefix('torchvision:')} {error:+.1%}" for model, error in held_out.items())
-        assert f"| {fit.source} | {fit.efficiency:.1%} | {unseen} |" in page
 
 
 def test_the_readme_and_the_chapters_show_commands():

@@ -21,7 +21,7 @@ from archbench.hardware.fit.tables import RateTable, fitted_coefficients, interv
 _ASSUMED = {"mode": 1.25, "dtype": 1.2, "cpu": 1.4, "layout": 1.1}
 _DATA_CENTER = 1.5
 # Tensor cores of cards other than GeForce add at full rate, so power limits them before their peak does: on an H200 a
-# large product of random bf16 matrices reached 790 of 989 TFLOP/s. GeForce cards add at half rate, and reach their peak.
+# large product of random bf16 matrices reached 790 of 989 TFLOP/s. GeForce cards add at half rate and reach theirs.
 _FULL_RATE = 790 / 989
 _HALF_PRECISION = ("amp", "amp-fp16", "bf16", "fp16")
 

@@ -15,10 +15,11 @@ from archbench.analyze.performance.parallelism import (
 )
 from archbench.analyze.performance.roofline import Conditions, time_s
 from archbench.hardware.find import find_device
+from archbench.hardware.fit.coefficients import plain_coefficients
 from archbench.precision import PRECISIONS
 from archbench.trace.tracer import trace
 
-CONDITIONS = Conditions(find_device("a100"), PRECISIONS["fp32"], 0.8)
+CONDITIONS = Conditions(find_device("a100"), PRECISIONS["fp32"], plain_coefficients(0.8))
 
 
 def test_a_ring_sends_almost_everything_twice():
@@ -83,5 +84,5 @@ def test_a_stated_link_decides(zoo_trace):
     record = zoo_trace("alexnet", 32, "train")
     steps = [data_parallel(record, CONDITIONS, 8, link).step_s for link in (1e9, 1e10, 1e11)]
     assert steps == sorted(steps, reverse=True)
-    slower = replace(CONDITIONS, efficiency=0.4)
+    slower = replace(CONDITIONS, coefficients=plain_coefficients(0.4))
     assert data_parallel(record, slower, 8, 1e10).exposed_s <= data_parallel(record, CONDITIONS, 8, 1e10).exposed_s

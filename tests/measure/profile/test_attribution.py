@@ -16,6 +16,7 @@ from archbench.analyze.performance.layer_times import PassTimes, Times, profile_
 from archbench.analyze.performance.roofline import Conditions
 from archbench.errors import MeasurementError
 from archbench.hardware.device import Device
+from archbench.hardware.fit.coefficients import plain_coefficients
 from archbench.measure.profile import profile as profiling
 from archbench.measure.profile.annotate import annotated
 from archbench.measure.profile.attribution import attribute, places_of
@@ -377,7 +378,7 @@ def test_without_ceilings_there_is_no_roofline_and_with_them_its_times_are_those
     record = traced("train")
     assert {row.predicted_s for row in profile_rows(TIMES, record, None)} == {None}
     device = Device("slow", "slow", 2026, 2**30, bandwidth_bytes_per_s=1e15, peak_flop_per_s={"fp32": 1e3}, kind="cpu")
-    rows = profile_rows(TIMES, record, Conditions(device, find_precision("fp32"), efficiency=0.5))
+    rows = profile_rows(TIMES, record, Conditions(device, find_precision("fp32"), plain_coefficients(0.5)))
     conv = next(row for row in rows if row.name == "conv")
     # Half of 1000 FLOP/s; launches of 2.5 µs do not show beside that.
     assert conv.predicted_s == pytest.approx(conv.flops / 500, rel=1e-6)
