@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import altair as alt
 import numpy as np
 import pandas as pd
 
@@ -16,6 +17,7 @@ from archbench.hardware.fit.tables import RateTable, intervals, rate_tables
 from results.rate_features import FOLDER
 
 TARGET = Path(__file__).parent.parent / "docs" / "published_rates.md"
+PICTURES = TARGET.parent / "pictures"
 
 INTRODUCTION = """# Published and predicted rates
 
@@ -29,6 +31,17 @@ the published rates within it. Beside it the median error on `judge` of two simp
 """
 
 
+CHARTS = """
+Each point is a model at an image size; the shaded band is the 90% interval, the line where both are equal:
+
+![Predicted against published samples per second for each table](pictures/published_rates.png)
+
+The median of predicted / published for each family, on a logarithmic axis, with the interval shaded:
+
+![Residuals of each family for each table](pictures/published_rates_families.png)
+"""
+
+
 def main() -> None:
     """Write the page."""
     predictions = pd.read_csv(FOLDER / "predictions.csv.xz")
@@ -36,9 +49,66 @@ def main() -> None:
     published = pd.read_csv(FOLDER / "published.csv.xz")
     keys = ["source", "model", "img_size"]
     rows = predictions.merge(published[[*keys, "gmacs", "macts"]], on=keys)
-    parts = [INTRODUCTION, *_errors(rows), *_worst(rows), *_anomalies()]
+    _scatter(rows).save(PICTURES / "published_rates.png", scale_factor=1)
+    _residuals(rows).save(PICTURES / "published_rates_families.png", scale_factor=1)
+    parts = [INTRODUCTION, *_errors(rows), CHARTS, *_worst(rows), *_anomalies()]
     write_whole(TARGET, "\n".join(parts) + "\n")
     print(f"wrote {TARGET}")
+
+
+def _scatter(rows: pd.DataFrame) -> alt.VConcatChart:
+    """Return predicted against published rates, one panel a table, with the interval as a band."""
+    panels = []
+    for table in rate_tables():
+        own, factor = rows[rows.source == table.name], intervals()[table.name].factor
+        ends = pd.DataFrame({"samples_per_s": [own.samples_per_s.min(), own.samples_per_s.max()]})
+        ends = ends.assign(low=ends.samples_per_s / factor, high=ends.samples_per_s * factor)
+        x = alt.X("samples_per_s:Q", scale=_LOG, title="published samples/s", axis=alt.Axis(grid=False, tickCount=4))
+        band = (
+            alt.Chart(ends)
+            .mark_area(opacity=0.25, color="gray")
+            .encode(x, alt.Y("low:Q", scale=_LOG), alt.Y2("high:Q"))
+        )
+        line = alt.Chart(ends).mark_line(color="gray", strokeWidth=1).encode(x, alt.Y("samples_per_s:Q", scale=_LOG))
+        points = alt.Chart(own).mark_circle(size=6, opacity=0.6)
+        shown = points.encode(
+            x, alt.Y("predicted:Q", scale=_LOG, title="predicted", axis=alt.Axis(grid=False, tickCount=4)), _SPLITS
+        )
+        panels.append((band + line + shown).properties(width=220, height=180, title=_short(table)))
+    return _grid(panels)
+
+
+def _residuals(rows: pd.DataFrame) -> alt.VConcatChart:
+    """Return the median residual of each family, one panel a table, sorted by its size."""
+    panels = []
+    for table in rate_tables():
+        own, factor = rows[rows.source == table.name], intervals()[table.name].factor
+        median = own.groupby(["family", "split"]).error.median().reset_index().sort_values("error")
+        median = median.assign(ratio=np.exp(median.error), place=range(len(median)))
+        y = alt.Y("ratio:Q", scale=_RATIOS, title="predicted / published")
+        limits = pd.DataFrame({"low": [1 / factor], "high": [factor]})
+        band = (
+            alt.Chart(limits)
+            .mark_rect(opacity=0.25, color="gray")
+            .encode(alt.Y("low:Q", scale=_RATIOS), alt.Y2("high:Q"))
+        )
+        x = alt.X("place:Q", axis=None)
+        dots = alt.Chart(median).mark_circle(size=25).encode(x, y, _SPLITS)
+        panels.append((band + dots).properties(width=220, height=180, title=_short(table)))
+    return _grid(panels)
+
+
+_LOG = alt.Scale(type="log", nice=False)
+_RATIOS = alt.Scale(type="log", domain=[0.5, 3])
+_SPLITS = alt.Color("split:N", title="families")
+
+
+def _grid(panels: list[alt.LayerChart]) -> alt.VConcatChart:
+    return alt.vconcat(*(alt.hconcat(*panels[i : i + 3]) for i in range(0, len(panels), 3)))
+
+
+def _short(table: RateTable) -> str:
+    return f"{table.device} {table.mode} {'compiled' if table.is_compiled else table.layout}, torch {table.torch}"
 
 
 def _title(table: RateTable) -> str:

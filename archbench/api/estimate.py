@@ -23,6 +23,9 @@ from archbench.trace.records import Trace
 from archbench.trace.tracer import Mode
 from archbench.units import format_measure
 
+# Of published batches that really ran, a few are predicted to need up to 6% more than the device has.
+_FIT_TOLERANCE = 1.1
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -207,7 +210,7 @@ def _predictions(
         size = -(-batch // count) if is_global else batch
         trace = reference if size == batch else run.trace(size)
         footprint = run.footprint(trace)
-        if require_fit:
+        if require_fit and footprint.needed_bytes > _FIT_TOLERANCE * device.free_bytes:
             run.require_fit(footprint, device.free_bytes, f"the {device.name} has")
         images = batch if is_global else count * size
         row = estimate_row(
