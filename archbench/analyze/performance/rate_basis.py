@@ -56,6 +56,7 @@ def rate_basis(
         table = own[-1]
         known = intervals()[table.name]
         source = f"90% interval from {known.models:,} models of {known.families} families on this device"
+        source += f", torch {table.torch}" if mode == "train" else ""
         return RateBasis(completed(fitted_coefficients()[table.name]), *_widened(known.factor, source, wider))
     newest = {table.device: fitted_coefficients()[table.name] for table in similar}
     coefficients = _on(device, mean_coefficients(newest.values()), dtype)
