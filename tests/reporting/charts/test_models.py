@@ -8,6 +8,7 @@ from archbench.analyze.memory.timeline import Moment, peak_moment, timeline
 from archbench.analyze.performance.estimate import roofline_rows
 from archbench.analyze.performance.roofline import Conditions
 from archbench.hardware.find import find_device
+from archbench.hardware.fit.coefficients import plain_coefficients
 from archbench.models.address import find
 from archbench.precision import find_precision
 from archbench.reporting.charts.label_placement import Label, place_labels
@@ -131,7 +132,7 @@ def test_memory_is_in_the_binary_unit_of_its_peak():
 @pytest.fixture(scope="module")
 def alexnet_roofline(zoo_trace):
     place, precision = find_device("t4"), find_precision("fp32")
-    rows = roofline_rows(zoo_trace("alexnet", 16, "eval"), Conditions(place, precision, 0.8))
+    rows = roofline_rows(zoo_trace("alexnet", 16, "eval"), Conditions(place, precision, plain_coefficients(0.8)))
     return rows, place, roofline_chart(rows, place, "fp32", title="alexnet").to_dict()
 
 
@@ -158,7 +159,9 @@ def test_the_ceilings_are_the_devices(alexnet_roofline):
 
 def test_half_precision_has_the_roof_of_other_arithmetic_too(zoo_trace):
     place = find_device("h200")
-    rows = roofline_rows(zoo_trace("alexnet", 16, "eval"), Conditions(place, find_precision("fp32"), 0.8))
+    rows = roofline_rows(
+        zoo_trace("alexnet", 16, "eval"), Conditions(place, find_precision("fp32"), plain_coefficients(0.8))
+    )
     spec = roofline_chart(rows, place, "bf16", title="alexnet").to_dict()
     assert {corner["ceiling"] for corner in records(spec, "ceiling")} == {"bf16", "fp32"}
 
