@@ -31,7 +31,7 @@ fit: $(VENV)/installed
 	$(BIN)/python results/fit_rates.py
 	$(BIN)/python results/make_rates_page.py
 
-# Trace these models and pack their kernels: an hour.
+# Trace these models and pack their kernels; takes long.
 features: $(VENV)/installed
 	$(PIP) --editable ".[timm]"
 	$(BIN)/python results/make_features.py

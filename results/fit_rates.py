@@ -42,7 +42,7 @@ _SCALE = {"eval": 0.06, "train": 0.12, "cpu": 0.12}
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """Published rates that contradict themselves: of a model, in the table whose name ends so, or in all."""
+    """Published rates that are left out: those of a model in tables whose names end so."""
 
     model: str
     table: str
@@ -74,7 +74,7 @@ class Problem:
 
 
 def published_rates() -> pd.DataFrame:
-    """Return the published rates with the family of each model, without those that contradict themselves."""
+    """Return the published rates with the family of each model, without those that are left out."""
     rates: pd.DataFrame = pd.read_csv(FOLDER / "published.csv.xz")
     rates["family"] = rates.model.map(pd.read_csv(FOLDER / "models.csv").set_index("model").module)
     contradictory = _anomalous(rates)

@@ -2,7 +2,7 @@
 
     python results/make_features.py
 
-Requires timm. Takes about an hour; each trace is made under the conditions of the tables in `archbench/hardware/fit`:
+Requires timm, and takes long; each trace is made under the conditions of the tables in `archbench/hardware/fit`:
 `plain` or with `fast` normalisation, branches merged (`rep`), attention that is not fused in half precision (`half`),
 `train` with attention as separate products, and `cpu` in float32.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -24,8 +24,10 @@ from torch import Tensor, nn
 from archbench.analyze.performance.fusion import compiled_kernels
 from archbench.analyze.performance.kernels import eager_kernels
 from archbench.errors import ArchbenchError
+from archbench.hardware.fit.tables import RateTable, rate_tables
 from archbench.trace.records import Trace
 from archbench.trace.tracer import trace
+from results.fit_rates import trace_names
 from results.rate_features import BATCH, FEATURES, FOLDER, feature_rows, pack
 
 
@@ -100,6 +102,10 @@ def _forms(variant: str, record: Trace) -> Iterator[tuple[str, list[tuple[int, .
         yield "compiled", feature_rows(compiled_kernels(record))
 
 
+def _names(table: RateTable, published: pd.DataFrame, features: Iterable[str]) -> list[str | None]:
+    return trace_names(table, published[published.source == table.name], features)
+
+
 def main() -> None:
     """Trace all models and write the packed features, with the number of parameters of each trace."""
     published = pd.read_csv(FOLDER / "published.csv.xz")
@@ -116,7 +122,8 @@ def main() -> None:
                 continue
             params[name] = sum(parameter.numel for layer in record.layers for parameter in layer.parameters)
             features |= {f"{name}@{form}": rows for form, rows in _forms(variant, record)}
-    FEATURES.write_bytes(pack(features))
+    needed = {name for table in rate_tables() for name in _names(table, published, features)}
+    FEATURES.write_bytes(pack({name: rows for name, rows in features.items() if name in needed}))
     with (FOLDER / "params.csv").open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("trace", "params"), *sorted(params.items())])
 

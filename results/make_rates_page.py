@@ -24,9 +24,9 @@ INTRODUCTION = """# Published and predicted rates
 The timm project publishes the throughput of about 1,000 models. Here each is predicted by a fit that did not see the
 model's family: `judge` families are never fitted to, a fifth of the others at a time is left out of the fit. Errors are
 |predicted / published - 1|, median and 90th percentile. The factor is that of the 90% interval, *inside* the part of
-the published rates within it. Beside it the median error on `judge` of two simpler predictions, fitted to the same
-`fit` rates: by MACs alone, and by MACs and activations (where timm publishes them). `make fit` and
-`results/make_rates_page.py` make this page.
+the published rates within it; the factor is set by these same errors, so only other families can test it. Beside it the
+median error on `judge` of two simpler predictions, fitted to the same `fit` rates: by MACs alone, and by MACs and
+activations (where timm publishes them). `make fit` makes this page.
 
 """
 
@@ -159,7 +159,7 @@ def _worst(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _anomalies() -> Iterator[str]:
-    yield "\n## Rates that contradict themselves\n\nThey are not fitted and not judged.\n"
+    yield "\n## Rates that are left out\n\nThey are not fitted and not judged.\n"
     yield "| model | table | reason |"
     yield "|---|---|---|"
     for entry in pd.read_csv(FOLDER / "anomalies.csv").fillna("all").itertuples():

@@ -1,9 +1,10 @@
 """What a predicted rate rests on: coefficients, the factor of its 90% interval, and how that is known.
 
-A device with published rates has coefficients and an interval of its own, those of the most similar table. Another one
-gets the geometric means over the devices that have some, and the interval of devices left out of the fit. The interval
-is wider where there are no rates of the mode, dtype or form of a run: the logarithms of independent factors add as
-squares. Those in `_ASSUMED` are assumed, all others were found on published rates.
+A device with a table of published rates for the mode, form (eager or compiled) and layout of a run has coefficients and
+an interval of its own. Another one gets the geometric means over the devices with such a table, and the interval of
+devices left out of the fit. If no device has rates for the mode, dtype or form, the interval is widened: the squares of
+the logarithms of the factors are added, as for independent errors. The factors in `_ASSUMED` and `_DATA_CENTER` are
+assumptions; the others were found on published rates.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, hypot, log
-from typing import Literal
 
 from archbench.analyze.performance.kernels import Layout
 from archbench.hardware.device import Device
 from archbench.hardware.fit.coefficients import completed, mean_coefficients, plain_coefficients
 from archbench.hardware.fit.tables import RateTable, fitted_coefficients, intervals, rate_tables
 
-_ASSUMED = {"mode": 1.25, "dtype": 1.2, "cpu": 1.4, "layout": 1.1}
+_ASSUMED = {"mode": 1.25, "dtype": 1.2, "cpu": 1.4}
 _DATA_CENTER = 1.5
 # Tensor cores of cards other than GeForce add at full rate, so power limits them before their peak does: on an H200 a
 # large product of random bf16 matrices reached 790 of 989 TFLOP/s. GeForce cards add at half rate and reach theirs.
@@ -40,12 +40,10 @@ def given_basis(efficiency: float) -> RateBasis:
     return RateBasis(plain_coefficients(efficiency), 1.0, f"efficiency {efficiency:g} as given, without an interval")
 
 
-def rate_basis(
-    device: Device, *, mode: Literal["eval", "train"] | str, dtype: str, layout: Layout, is_compiled: bool
-) -> RateBasis:
+def rate_basis(device: Device, *, mode: str, dtype: str, layout: Layout, is_compiled: bool) -> RateBasis:
     """Return what a prediction for a device rests on.
 
-    `mode` is `eval` or `train`, `dtype` the name of a precision, as in `archbench.precision`.
+    `mode` is `"eval"` or `"train"`, `dtype` the name of a precision in `archbench.precision`.
     """
     tables = [table for table in rate_tables() if (table.device == "i9_10940x") == (device.kind == "cpu")]
     tables = [table for table in tables if table.mode == mode] or tables

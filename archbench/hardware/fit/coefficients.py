@@ -1,7 +1,7 @@
 """The coefficients of the prediction of rates: what each means, and where a plausible value lies.
 
-The plausible ranges hold back a fit whose rates hardly depend on a coefficient, and a test holds the fitted values to
-them: a bandwidth above the published one shows that bytes are counted wrongly.
+A fit stays within the plausible ranges, and a test refuses a GPU's bandwidth at the end of its range: it would show
+that bytes are counted wrongly.
 """
 
 from __future__ import annotations
