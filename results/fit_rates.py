@@ -30,6 +30,7 @@ from archbench.files import records_from_csv, write_whole
 from archbench.hardware.find import find_device
 from archbench.hardware.fit.coefficients import COEFFICIENTS, completed, mean_coefficients
 from archbench.hardware.fit.tables import Interval, RateTable, rate_tables
+from archbench.hardware.fit.transfer import table_of_another_form, transferred
 from results.rate_features import FOLDER, kernel_tables, unpack
 
 Floats = NDArray[np.float64]
@@ -237,7 +238,7 @@ def main() -> None:
         factor = conformal_factor(rows.error.to_numpy(), rows.family)
         found.append(Interval(name, round(factor, 3), rows.model.nunique(), rows.family.nunique()))
         _print(name, rows, factor)
-    found.append(_other_devices(problems, fitted))
+    found += [_other_devices(problems, fitted), _other_forms(problems, fitted)]
     _write("coefficients.csv", ["table", "coefficient", "value"], _values(fitted))
     _write("intervals.csv", [field.name for field in fields(Interval)], [asdict(entry).values() for entry in found])
     columns = ["source", "model", "family", "split", "img_size", "batch", "samples_per_s", "predicted"]
@@ -249,12 +250,10 @@ def _other_devices(problems: Sequence[Problem], fitted: Mapping[str, Mapping[str
     """Return the interval of rates predicted by the mean coefficients of other devices' tables of the same form."""
     errors = []
     for given in problems:
-        form = (given.table.mode, given.table.layout, given.table.is_compiled, given.table.dtype)
         others = [
             fitted[other.table.name]
             for other in problems
-            if other.table.device != given.table.device
-            and (other.table.mode, other.table.layout, other.table.is_compiled, other.table.dtype) == form
+            if other.table.device != given.table.device and _is_of_form(other.table, given.table)
         ]
         if others:
             predicted = given.predicted(mean_coefficients(others))
@@ -264,6 +263,29 @@ def _other_devices(problems: Sequence[Problem], fitted: Mapping[str, Mapping[str
     factor = conformal_factor(rows.error.to_numpy(), rows.family)
     print(f"other devices: factor {factor:.2f}; joined with itself {joined(factor, factor):.2f}")
     return Interval("other devices", round(factor, 3), rows.model.nunique(), rows.family.nunique())
+
+
+def _is_of_form(one: RateTable, other: RateTable) -> bool:
+    form = (one.mode, one.layout, one.is_compiled, one.dtype)
+    return form == (other.mode, other.layout, other.is_compiled, other.dtype)
+
+
+def _other_forms(problems: Sequence[Problem], fitted: Mapping[str, Mapping[str, float]]) -> Interval:
+    """Return the interval of rates predicted from other devices' tables and the device's own ones of another form."""
+    inferences = [given for given in problems if given.table.mode == "eval" and given.table.dtype != "fp32"]
+    tables, errors = [given.table for given in inferences], []
+    for given in inferences:
+        others = [table for table in tables if not _is_of_form(table, given.table)]
+        similar = [table for table in tables if table not in others and table.device != given.table.device]
+        own = table_of_another_form(given.table.device, others, similar)
+        if own is not None:
+            error = np.log(given.predicted(transferred(similar, own, others, fitted)) / given.published)
+            errors.append(given.rows.assign(error=error))
+            _print(f"by {own.name}: {given.table.name}", errors[-1], float("nan"))
+    rows = pd.concat(errors)
+    factor = conformal_factor(rows.error.to_numpy(), rows.family)
+    print(f"other forms: factor {factor:.2f}")
+    return Interval("other forms", round(factor, 3), rows.model.nunique(), rows.family.nunique())
 
 
 def _print(name: str, rows: pd.DataFrame, factor: float) -> None:

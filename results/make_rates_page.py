@@ -130,6 +130,8 @@ def _errors(rows: pd.DataFrame) -> Iterator[str]:
         yield f"| {_title(table)} | {len(own):,} | {errors} | {factor:.2f} | {held} | {simple} |"
     other = intervals()["other devices"]
     yield f"\nA device left out of the fit, predicted by the others' mean coefficients: factor {other.factor:.2f}."
+    forms = intervals()["other forms"].factor
+    yield f"\nA layout or form left out, predicted from other devices and the device's other rates: factor {forms:.2f}."
 
 
 def _error(errors: pd.Series[float]) -> str:

@@ -39,8 +39,9 @@ Call = Callable[[], object]
 
 @dataclass(frozen=True, slots=True)
 class _Convolution:
-    """A 3x3 convolution that keeps channels and resolution; batches are doubled as sizes of matrices are."""
+    """A convolution that keeps channels and resolution; batches are doubled as sizes of matrices are."""
 
+    size: int
     channels: int
     resolution: int
     groups: int
@@ -48,16 +49,17 @@ class _Convolution:
 
     @property
     def flop_per_image(self) -> int:
-        return 2 * 9 * self.channels**2 // self.groups * self.resolution**2
+        return 2 * self.size**2 * self.channels**2 // self.groups * self.resolution**2
 
     def __str__(self) -> str:
         groups = f" in {self.groups} groups" if self.groups > 1 else ""
-        return f"3x3 convolution of {self.channels} channels{groups} at {self.resolution}x{self.resolution}"
+        size, resolution = (f"{length}x{length}" for length in (self.size, self.resolution))
+        return f"{size} convolution of {self.channels} channels{groups} at {resolution}"
 
 
-# As in the middle of a network.
-_DENSE = _Convolution(256, 14, 1, {"cpu": (1, 64), "cuda": (64, 2048), "mps": (16, 512)})
-_DEPTHWISE = _Convolution(128, 56, 128, {"cpu": (1, 32), "cuda": (16, 256), "mps": (4, 64)})
+# As in the middle of ResNet-18 and of ConvNeXt; a depthwise convolution of 3x3 would be limited by memory.
+_DENSE = _Convolution(3, 256, 14, 1, {"cpu": (1, 64), "cuda": (64, 2048), "mps": (16, 512)})
+_DEPTHWISE = _Convolution(7, 128, 56, 128, {"cpu": (1, 8), "cuda": (16, 256), "mps": (4, 64)})
 
 
 def measure_devices(threads: int) -> Iterator[Device]:
@@ -166,8 +168,8 @@ def _convolution(
         return torch.randn(sizes, device=device_type).to(_DTYPES[name], memory_format=layout)
 
     images = random(batch, kind.channels, kind.resolution, kind.resolution)
-    weights = random(kind.channels, kind.channels // kind.groups, 3, 3)
-    return lambda: conv2d(images, weights, padding=1, groups=kind.groups)
+    weights = random(kind.channels, kind.channels // kind.groups, kind.size, kind.size)
+    return lambda: conv2d(images, weights, padding=kind.size // 2, groups=kind.groups)
 
 
 @contextmanager

@@ -38,8 +38,8 @@ class Device:
     `is_measured` marks ceilings reached on this machine rather than published ones; a CPU's were reached with
     `threads` threads (None: not recorded, all cores).
 
-    `convolution_flop_per_s` and `depthwise_flop_per_s` map a dtype to the rate of large 3x3 convolutions, dense and
-    depthwise, 2 FLOPs per MAC. They and `measured_rates`, rates of whole models, are empty unless measured.
+    `convolution_flop_per_s` and `depthwise_flop_per_s` map a dtype to the rate of large convolutions, dense 3x3 and
+    depthwise 7x7, 2 FLOPs per MAC. They and `measured_rates`, rates of whole models, are empty unless measured.
     """
 
     name: str

@@ -21,19 +21,19 @@ def test_a_ceiling_is_work_over_the_median_block(monkeypatch):
     assert len(calls) == 2 + 7 * 10
 
 
-# Channels, resolution and groups; MACs are 9 * 8 * 8 * 4 * 4 = 9,216 and 9 * 8 * 4 * 4 = 1,152.
-DENSE = ceilings._Convolution(8, 4, 1, {"cpu": (1, 4)})
-DEPTHWISE = ceilings._Convolution(8, 4, 8, {"cpu": (1, 4)})
+# Size, channels, resolution and groups; MACs are 9 * 8 * 8 * 4 * 4 = 9,216 and 49 * 8 * 4 * 4 = 6,272.
+DENSE = ceilings._Convolution(3, 8, 4, 1, {"cpu": (1, 4)})
+DEPTHWISE = ceilings._Convolution(7, 8, 4, 8, {"cpu": (1, 4)})
 
 
-@pytest.mark.parametrize(("kind", "macs"), [(DENSE, 9216), (DEPTHWISE, 1152)])
+@pytest.mark.parametrize(("kind", "macs"), [(DENSE, 9216), (DEPTHWISE, 6272)])
 def test_a_convolution_s_rate_is_that_of_the_faster_layout(monkeypatch, kind, macs):
     # A clock by which a convolution takes 0.2 s, channels last 0.1 s, for whatever batch: none is doubled.
     now = {"ns": 0}
     flags = set()
 
     def conv2d(images, weights, padding, groups):
-        assert (tuple(weights.shape), padding) == ((8, 8 // groups, 3, 3), 1)
+        assert (tuple(weights.shape), padding) == ((8, 8 // groups, kind.size, kind.size), kind.size // 2)
         is_last = images.is_contiguous(memory_format=torch.channels_last)
         now["ns"] += 100_000_000 if is_last else 200_000_000
         flags.add((torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark))
@@ -80,7 +80,7 @@ def test_this_machine_is_measured(monkeypatch):
     for rates in (device.convolution_flop_per_s, device.depthwise_flop_per_s):
         assert set(rates) == {"fp32", "bf16", "fp16"}
         assert min(rates.values()) > 0
-    assert device.sources["depthwise_tflop_per_s"].startswith("3x3 convolution of 8 channels in 8 groups at 4x4, ")
+    assert device.sources["depthwise_tflop_per_s"].startswith("7x7 convolution of 8 channels in 8 groups at 4x4, ")
     assert device.measured_rates == ()  # models are timed by what knows them
     assert device.bandwidth_bytes_per_s > 0
     assert device.memory_bytes > 2**28

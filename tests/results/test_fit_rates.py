@@ -45,14 +45,26 @@ def test_every_table_beats_a_roofline_of_two_coefficients(problems):
         assert np.median(fitted) < np.median(simple), problem.table.name
 
 
-def test_every_coefficient_is_plausible():
+# The coefficients that a fit would move out of their plausible range: what they stand for is not resolved in the table.
+AT_A_LIMIT = {
+    ("benchmark-infer-amp-nhwc-pt240-cu124-rtx3090", "unaligned"),  # odd sizes cost nothing here
+    ("benchmark-infer-amp-nhwc-pt240-cu124-rtx4090", "unaligned"),
+    ("benchmark-infer-amp-nchw-pt291-cu130-5090-dynamo", "half_depth"),
+    ("benchmark-train-amp-nchw-pt112-cu113-rtx3090", "convolution_backward"),  # faster than forward, which is 0.63
+    ("benchmark-infer-fp32-nchw-pt240-cpu-i9_10940x-dynamo", "product_bytes"),  # a sample's tensors stay in the caches
+}
+
+
+def test_every_coefficient_is_plausible_and_those_at_a_limit_are_known():
+    # A fit is held within the plausible ranges, so an impossible value shows as one at the end of its range.
+    at_a_limit = set()
     for table, coefficients in fitted_coefficients().items():
         for name, value in coefficients.items():
             known = COEFFICIENTS[name]
             assert known.low <= value <= known.high, (table, name, value)
-            # A GPU's bandwidth at its limit shows that bytes are counted wrongly; a CPU's caches hold a sample's.
-            is_bandwidth = name.endswith("_bytes") and "cpu" not in table
-            assert value < 0.995 * known.high or not is_bandwidth, (table, name, value)
+            if not 1.005 * known.low < value < 0.995 * known.high:
+                at_a_limit.add((table, name))
+    assert at_a_limit == AT_A_LIMIT
     assert set(fitted_coefficients()) == {table.name for table in rate_tables()}
     assert all(len(coefficients) <= 21 for coefficients in fitted_coefficients().values())
 
@@ -64,6 +76,7 @@ def test_intervals_are_as_wide_as_stated():
         assert 1.05 < known[table.name].factor <= limit, table.name
         assert known[table.name].families >= 40
     assert 1.05 < known["other devices"].factor <= 1.3
+    assert 1.05 < known["other forms"].factor <= 1.3
 
 
 def test_the_packed_kernels_are_small():

@@ -19,6 +19,8 @@ ProductKind = Literal[
     "convolution_backward", "depthwise_backward", "grouped_backward", "odd_grouped_backward",
 ]  # fmt: skip
 
+MeasuredKind = Literal["product", "convolution", "depthwise"]
+
 # Tensor cores load 16 bytes at once, 8 values of 16 bits.
 _ALIGNMENT = 8
 _STEM_CHANNELS = 4
@@ -85,6 +87,13 @@ def _convolution_kind(channels: int, groups: int, size: int) -> ProductKind:
     if channels <= _STEM_CHANNELS:
         return "stem"
     return "product" if size == 1 else "convolution"
+
+
+def measured_kind(kind: ProductKind) -> MeasuredKind:
+    """Return the kind of product, of those whose ceiling can be measured, that a kind's library code resembles most."""
+    if kind in ("product", "attention", "masked_attention"):
+        return "product"
+    return "depthwise" if kind.startswith("depthwise") else "convolution"
 
 
 _BACKWARD: dict[ProductKind, ProductKind] = {

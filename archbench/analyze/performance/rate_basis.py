@@ -2,9 +2,11 @@
 
 A device with a table of published rates for the mode, form (eager or compiled) and layout of a run has coefficients and
 an interval of its own. Another one gets the geometric means over the devices with such a table, and the interval of
-devices left out of the fit. If no device has rates for the mode, dtype or form, the interval is widened: the squares of
-the logarithms of the factors are added, as for independent errors. The factors in `_ASSUMED` and `_DATA_CENTER` are
-assumptions; the others were found on published rates.
+devices left out of the fit. If it has rates of another form or layout, the means are multiplied by how much its
+coefficients differ there from those of the same devices, and the interval is that of such predictions. If no device has
+rates for the mode, dtype or form, the interval is widened: the squares of the logarithms of the factors are added, as
+for independent errors. The factors in `_ASSUMED` and `_DATA_CENTER` are assumptions; the others were found on published
+rates.
 """
 
 from __future__ import annotations
@@ -13,10 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, hypot, log
 
+from archbench.analyze.performance.kernel_table import PRODUCT_KINDS
 from archbench.analyze.performance.kernels import Layout
+from archbench.analyze.performance.products import measured_kind
+from archbench.hardware.catalogue import published_devices
 from archbench.hardware.device import Device
-from archbench.hardware.fit.coefficients import completed, mean_coefficients, plain_coefficients
+from archbench.hardware.fit.coefficients import completed, plain_coefficients
 from archbench.hardware.fit.tables import RateTable, fitted_coefficients, intervals, rate_tables
+from archbench.hardware.fit.transfer import mean_over_devices, table_of_another_form, transferred
 
 _ASSUMED = {"mode": 1.25, "dtype": 1.2, "cpu": 1.4}
 _DATA_CENTER = 1.5
@@ -45,7 +51,7 @@ def rate_basis(device: Device, *, mode: str, dtype: str, layout: Layout, is_comp
 
     `mode` is `"eval"` or `"train"`, `dtype` the name of a precision in `archbench.precision`.
     """
-    tables = [table for table in rate_tables() if (table.device == "i9_10940x") == (device.kind == "cpu")]
+    tables = [table for table in rate_tables() if published_devices()[table.device].kind == device.kind]
     tables = [table for table in tables if table.mode == mode] or tables
     wider = _differences(tables, mode=mode, dtype=dtype, is_compiled=is_compiled, is_cpu=device.kind == "cpu")
     similar = _most_similar(tables, layout=layout, is_compiled=is_compiled)
@@ -56,9 +62,14 @@ def rate_basis(device: Device, *, mode: str, dtype: str, layout: Layout, is_comp
         source = f"90% interval from {known.models:,} models of {known.families} families on this device"
         source += f", torch {table.torch}" if mode == "train" else ""
         return RateBasis(completed(fitted_coefficients()[table.name]), *_widened(known.factor, source, wider))
-    newest = {table.device: fitted_coefficients()[table.name] for table in similar}
-    coefficients = _on(device, mean_coefficients(newest.values()), dtype)
-    return RateBasis(coefficients, *_widened(*_of_other_devices(device, similar), wider))
+    other = table_of_another_form(device.name, tables, similar)
+    if other is not None:
+        coefficients = transferred(similar, other, tables, fitted_coefficients())
+        run = "compiled" if is_compiled else layout
+        source = f"no {run} rates of this device: 90% interval from other devices and its {other.layout} rates"
+        return RateBasis(coefficients, *_widened(intervals()["other forms"].factor, source, wider))
+    coefficients = _on(device, mean_over_devices(similar, fitted_coefficients()), dtype)
+    return RateBasis(coefficients, *_widened(*_of_other_devices(device, similar, mode), wider))
 
 
 def _most_similar(tables: Sequence[RateTable], *, layout: Layout, is_compiled: bool) -> list[RateTable]:
@@ -82,7 +93,7 @@ def _differences(
     return different
 
 
-def _of_other_devices(device: Device, tables: Sequence[RateTable]) -> tuple[float, str]:
+def _of_other_devices(device: Device, tables: Sequence[RateTable], mode: str) -> tuple[float, str]:
     """Return the factor for a device without rates of its own, and how it is known."""
     if device.kind == "cpu":
         known = intervals()[tables[-1].name]
@@ -90,7 +101,9 @@ def _of_other_devices(device: Device, tables: Sequence[RateTable]) -> tuple[floa
     factor = max(intervals()[table.name].factor for table in tables)
     others = intervals()["other devices"].factor
     factor = max(others, joined(factor, others) if tables[0].mode == "train" else factor)
-    source = "no rates of this device: 90% interval from other devices"
+    has_rates = any(table.device == device.name for table in rate_tables())
+    rates = "training rates" if has_rates and mode == "train" else "rates"
+    source = f"no {rates} of this device: 90% interval from other devices"
     if device.is_data_center:
         return max(_DATA_CENTER, factor), f"{source}, widened for a data-center card"
     return factor, source
@@ -99,8 +112,7 @@ def _of_other_devices(device: Device, tables: Sequence[RateTable]) -> tuple[floa
 def _on(device: Device, coefficients: Mapping[str, float], dtype: str) -> dict[str, float]:
     """Return mean coefficients as they hold for a device without rates of its own."""
     if device.is_measured:
-        # Measured ceilings are what large products and copies reach.
-        return _relative(coefficients)
+        return _relative(device, coefficients)
     if device.kind == "gpu" and dtype != "fp32" and "GeForce" not in device.title:
         return _scaled(coefficients, _FULL_RATE)
     return dict(coefficients)
@@ -114,9 +126,17 @@ def corrected(basis: RateBasis, ratio: float, models: int) -> RateBasis:
     return RateBasis(coefficients, basis.factor, f"{basis.source}; corrected by {models} rates measured here")
 
 
-def _relative(coefficients: Mapping[str, float]) -> dict[str, float]:
-    product, bandwidth = coefficients["product"], coefficients["pointwise_bytes"]
-    relative = _scaled(coefficients, 1 / product)
+def _relative(device: Device, coefficients: Mapping[str, float]) -> dict[str, float]:
+    """Return coefficients relative to what was measured: large products and copies, and convolutions where they were.
+
+    The peak of a kind is then the measured rate that `archbench.analyze.performance.roofline` takes for it.
+    """
+    measured = {"product": True, "convolution": device.convolution_flop_per_s, "depthwise": device.depthwise_flop_per_s}
+    relative = dict(coefficients)
+    for kind in PRODUCT_KINDS:
+        reference = measured_kind(kind)
+        relative[kind] /= coefficients[reference if measured[reference] else "product"]
+    bandwidth = coefficients["pointwise_bytes"]
     return relative | {name: value / bandwidth for name, value in coefficients.items() if name.endswith("_bytes")}
 
 

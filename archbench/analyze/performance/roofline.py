@@ -14,7 +14,7 @@ import torch
 from archbench.analyze.performance.fusion import compiled_kernels
 from archbench.analyze.performance.kernel_table import KernelTable, kernel_table, kernel_times
 from archbench.analyze.performance.kernels import Kernel, Layout, eager_kernels
-from archbench.analyze.performance.products import is_convolution
+from archbench.analyze.performance.products import is_convolution, measured_kind
 from archbench.hardware.device import Device
 from archbench.precision import Precision
 from archbench.trace.records import Operation, Trace
@@ -99,4 +99,4 @@ def _peak(kernel: Kernel, conditions: Conditions) -> float:
     is_tf32 = conditions.precision.tf32 or (conditions.has_tf32_convolutions and is_convolution(kernel.operation))
     dtype = "tf32" if dtype == "fp32" and is_tf32 else dtype
     measured = {"convolution": device.convolution_flop_per_s, "depthwise": device.depthwise_flop_per_s}
-    return measured.get(kernel.product.kind, {}).get(dtype) or device.peak(dtype)
+    return measured.get(measured_kind(kernel.product.kind), {}).get(dtype) or device.peak(dtype)

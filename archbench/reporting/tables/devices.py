@@ -49,7 +49,7 @@ def devices_table(devices: Iterable[Device]) -> Table:
 
 def _measured_text(device: Device) -> str:
     """Return what was measured beside the figures of the table, for people."""
-    kinds = {"3x3 convolution": device.convolution_flop_per_s, "depthwise": device.depthwise_flop_per_s}
+    kinds = {"3x3 convolution": device.convolution_flop_per_s, "7x7 depthwise": device.depthwise_flop_per_s}
     convolutions = [f"{name} {format_count(rates['fp32'])} FLOP/s" for name, rates in kinds.items() if rates]
     return "; ".join([*convolutions, *(format_rate(rate) for rate in device.measured_rates)])
 

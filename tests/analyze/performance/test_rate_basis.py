@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from math import exp, hypot, log
+
+import pytest
+
+from archbench.analyze.performance.kernel_table import PRODUCT_KINDS
+from archbench.analyze.performance.rate_basis import RateBasis, corrected, joined, rate_basis
+from archbench.analyze.performance.roofline import Conditions, time_s
+from archbench.hardware.catalogue import published_devices
+from archbench.hardware.device import Device
+from archbench.hardware.fit.coefficients import completed
+from archbench.hardware.fit.tables import fitted_coefficients, intervals, rate_tables
+from archbench.precision import find_precision
+
+DEVICES = published_devices()
+INFERENCE = {"mode": "eval", "dtype": "amp-fp16", "layout": "nhwc", "is_compiled": False}
+
+
+def basis(name: str, **changes: object) -> RateBasis:
+    return rate_basis(DEVICES[name], **(INFERENCE | changes))
+
+
+def fitted(ending: str) -> dict[str, float]:
+    (name,) = [table.name for table in rate_tables() if table.name.endswith(ending)]
+    return completed(fitted_coefficients()[name])
+
+
+def test_a_device_with_rates_of_the_run_has_its_own_coefficients_and_interval():
+    own = basis("rtx4090")
+    (table,) = [table for table in rate_tables() if table.name.endswith("nhwc-pt240-cu124-rtx4090")]
+    assert own.coefficients == completed(fitted_coefficients()[table.name])
+    assert own.factor == intervals()[table.name].factor
+    assert own.source == "90% interval from 875 models of 54 families on this device"
+
+
+def test_the_newest_of_a_device_s_tables_counts():
+    assert basis("rtx4090", layout="nchw").coefficients == fitted("nchw-pt291-cu128-4090")
+
+
+def test_another_device_gets_the_geometric_means_over_devices():
+    # An RTX 4080 has no rates; of RTX 3090 and 4090 each coefficient is the root of the product.
+    first, second = fitted("nhwc-pt240-cu124-rtx3090"), fitted("nhwc-pt240-cu124-rtx4090")
+    found = basis("rtx4080")
+    assert found.coefficients == pytest.approx({name: (first[name] * second[name]) ** 0.5 for name in first})
+    assert found.source == "no rates of this device: 90% interval from other devices"
+    assert found.factor >= intervals()["other devices"].factor
+
+
+def test_rates_of_another_layout_on_the_device_count():
+    # An RTX 5090 has no nhwc rates. How it differs in nchw from RTX 3090 and 4090 (newest tables) it keeps in nhwc.
+    own = fitted("nchw-pt291-cu130-5090")
+    nchw = [fitted("nchw-pt240-cu124-rtx3090"), fitted("nchw-pt291-cu128-4090")]
+    nhwc = [fitted("nhwc-pt240-cu124-rtx3090"), fitted("nhwc-pt240-cu124-rtx4090")]
+    found = basis("rtx5090")
+    expected = {
+        name: own[name] * (nhwc[0][name] * nhwc[1][name] / (nchw[0][name] * nchw[1][name])) ** 0.5 for name in own
+    }
+    assert found.coefficients == pytest.approx(expected)
+    assert found.factor == intervals()["other forms"].factor
+    assert found.source == "no nhwc rates of this device: 90% interval from other devices and its nchw rates"
+
+
+def test_eager_rates_of_a_device_count_for_compiled_runs():
+    found = basis("rtx3090", is_compiled=True)
+    assert found.source == "no compiled rates of this device: 90% interval from other devices and its nhwc rates"
+
+
+def test_a_card_with_rates_of_inference_alone_is_said_to_have_no_training_rates():
+    found = basis("rtx4090", mode="train")
+    assert found.source.startswith("no training rates of this device: 90% interval from other devices")
+    assert found.factor > basis("rtx3090", mode="train").factor
+
+
+@pytest.mark.parametrize(
+    ("changes", "assumed", "phrase"),
+    [
+        ({"dtype": "fp32"}, [1.2], "no rates of fp32"),
+        ({"mode": "train", "is_compiled": True}, [1.25], "no rates of compiled runs"),
+        ({"mode": "train", "is_compiled": True, "dtype": "fp32"}, [1.25, 1.2], "no rates of compiled runs and fp32"),
+    ],
+)
+def test_a_run_that_no_table_has_widens_the_interval(changes, assumed, phrase):
+    # Independent errors: the squares of the logarithms of the factors add up.
+    known, wider = basis("rtx3090", mode=changes.get("mode", "eval")), basis("rtx3090", **changes)
+    assert log(wider.factor) == pytest.approx(hypot(log(known.factor), *map(log, assumed)))
+    assert wider.source.endswith(f"; wider: {phrase}")
+
+
+def test_a_data_center_card_has_an_interval_of_at_least_one_and_a_half():
+    assert basis("h200").factor == 1.5
+    assert basis("h200").source.endswith("widened for a data-center card")
+
+
+def test_another_cpu_has_a_wider_interval_than_the_fitted_one():
+    settings = {"dtype": "fp32", "layout": "nchw", "is_compiled": True}
+    own, other = basis("i9_10940x", **settings), basis("cpu", **settings)
+    assert other.factor == pytest.approx(joined(own.factor, 1.4))
+    assert other.source == "no rates of this CPU: interval from another one"
+
+
+def measured(**rates: dict[str, float]) -> Device:
+    # No published card, so its ceilings stand for themselves.
+    return replace(DEVICES["rtx4080"], name="this_cuda", title="A card", is_measured=True, **rates)
+
+
+CONVOLUTIONS = {"convolution_flop_per_s": {"fp32": 8e12}, "depthwise_flop_per_s": {"fp32": 1e12}}
+
+
+def test_what_was_measured_on_a_device_is_what_large_products_and_copies_reach():
+    found = rate_basis(measured(**CONVOLUTIONS), **INFERENCE).coefficients
+    usual = basis("rtx4080").coefficients
+    assert [found[name] for name in ("product", "convolution", "depthwise", "pointwise_bytes")] == [1, 1, 1, 1]
+    # What was not measured keeps its ratio to what resembles it most.
+    assert found["grouped"] == pytest.approx(usual["grouped"] / usual["convolution"])
+    assert found["attention"] == pytest.approx(usual["attention"] / usual["product"])
+    assert found["copy_bytes"] == pytest.approx(usual["copy_bytes"] / usual["pointwise_bytes"])
+    assert found["launch_s"] == usual["launch_s"]
+
+
+def test_a_device_measured_without_convolutions_has_all_relative_to_products():
+    found, usual = rate_basis(measured(), **INFERENCE).coefficients, basis("rtx4080").coefficients
+    assert all(found[kind] == pytest.approx(usual[kind] / usual["product"]) for kind in PRODUCT_KINDS)
+
+
+def test_a_large_measured_convolution_is_predicted_at_its_measured_rate(zoo_trace):
+    # Without the terms of size, and with memory and launches taking no time.
+    device = measured(**CONVOLUTIONS)
+    coefficients = dict(rate_basis(device, **INFERENCE).coefficients) | {"half_depth": 0.0, "half_columns": 0.0}
+    coefficients |= {name: 1e9 for name in coefficients if name.endswith("_bytes")} | {"launch_s": 0.0}
+    trace = zoo_trace("vgg11", 8, "eval")
+    slow = time_s(trace, Conditions(device, find_precision("fp32"), coefficients, "nhwc"))
+    twice = replace(device, convolution_flop_per_s={"fp32": 16e12})
+    fast = time_s(trace, Conditions(twice, find_precision("fp32"), coefficients, "nhwc"))
+    # MACs of vgg11's convolutions from its table, the first being a stem; 2 FLOPs per MAC, biases add less than 0.1%.
+    sizes = [(3, 64, 224), (64, 128, 112), (128, 256, 56), (256, 256, 56), (256, 512, 28), (512, 512, 28)]
+    sizes += [(512, 512, 14)] * 2
+    weights = [9 * inputs * outputs * side**2 for inputs, outputs, side in sizes]
+    stem = coefficients["stem"]
+    expected = 2 * 8 * (sum(weights[1:]) + weights[0] / stem) * (1 / 8e12 - 1 / 16e12)
+    assert slow - fast == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_correction_scales_the_predicted_time_of_every_kernel(zoo_trace):
+    trace, known = zoo_trace("vgg11", 8, "eval"), basis("rtx4090")
+    slower = corrected(known, 0.8, 3)
+    times = [
+        time_s(trace, Conditions(DEVICES["rtx4090"], find_precision("fp32"), each.coefficients, "nhwc"))
+        for each in (known, slower)
+    ]
+    assert times[1] == pytest.approx(times[0] / 0.8)
+    assert slower.factor == known.factor
+    assert slower.source.endswith("; corrected by 3 rates measured here")
+
+
+def test_factors_of_independent_errors_join_by_the_squares_of_their_logarithms():
+    assert joined(exp(0.3), exp(0.4)) == pytest.approx(exp(0.5))
