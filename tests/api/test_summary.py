@@ -34,6 +34,16 @@ def test_a_first_trace_loads_no_heavy_modules(new_interpreters):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
+def test_the_command_loads_no_library_that_charts_pages_and_data_need(new_interpreters):
+    code = (
+        "import sys; from cli.main import run; assert run(['summary', 'vgg16']) == 0\n"
+        "heavy = {'altair', 'fvcore', 'jinja2', 'pandas', 'scipy', 'sklearn', 'torchvision', 'vl_convert'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
 def test_a_summary_has_totals_and_a_data_frame():
     summary = archbench.summarize(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), torch.empty(2, 3))
     assert summary.totals.macs == 2 * 3 * 4
