@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from archbench.errors import ArchbenchError, nearest
+from cli.option_names import options_of
 
 # Options and arguments that are not named as in Python; a command may have its own name for one.
 _NAMES = {"inputs": "--input", "model": "MODEL", "models": "MODEL"}
@@ -21,6 +22,15 @@ _NAMES_IN = {
 def message(error: ArchbenchError, command: str) -> str:
     """Return an error's message with each Python argument as the option of a command."""
     return error.render(partial(_option, command))
+
+
+def command_line_message(error: Any) -> str:
+    """Return the message of a command line that typer refuses, with the nearest valid choice."""
+    unknown = getattr(error, "option_name", None)
+    if unknown is None or error.ctx is None or not hasattr(error, "possibilities"):
+        return with_nearest(error.format_message())
+    hint = nearest(unknown, options_of(error.ctx.command), cutoff=0.6)
+    return f"there is no option '{unknown}'" + (hint or f"; '{error.ctx.command_path} --help' lists the options")
 
 
 def with_nearest(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import io
 import logging
@@ -41,7 +42,8 @@ from cli.commands.results import results
 from cli.commands.summary import summary
 from cli.commands.train import train
 from cli.commands.verify import verify
-from cli.errors import message, with_nearest
+from cli.errors import command_line_message, message
+from cli.option_names import add_short_forms, without_aliases
 from cli.output import ReaderLeftError, be_quiet, emit, note, results_apart, warn
 
 # The base of all errors in a command line; typer has no public name for it.
@@ -49,7 +51,7 @@ _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 class _Commands(TyperGroup):
-    """Commands that each accept the group's --quiet and --help after their names, too.
+    """Commands that each accept the group's --quiet, --help and --version after their names, too.
 
     While a command runs, what a model prints goes to standard error.
     """
@@ -57,10 +59,19 @@ class _Commands(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         shared = [option for option in self.params if option.opts[0] in ("--quiet", "--help")]
+        version: Any = copy.copy(next(option for option in self.params if option.opts[0] == "--version"))
+        version.hidden = True
         commands = list(self.commands.values())
         for command in commands:
-            command.params += shared
+            command.params += [*shared, version]
+            add_short_forms(command)
             commands += getattr(command, "commands", {}).values()
+        add_short_forms(self)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the arguments name, and its own arguments."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command, without_aliases(rest, command)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -90,6 +101,14 @@ def _show_help(context: typer.Context, is_wanted: bool) -> None:
         raise typer.Exit
 
 
+def _show_version(context: typer.Context, is_wanted: bool) -> None:
+    if is_wanted and not context.resilient_parsing:
+        from importlib.metadata import version
+
+        emit(f"archbench {version('archbench')}\n")
+        raise typer.Exit
+
+
 Quiet = Annotated[
     bool,
     typer.Option(
@@ -100,20 +119,20 @@ Help = Annotated[
     bool,
     typer.Option("--help", help="Show this message and exit.", callback=_show_help, is_eager=True, expose_value=False),
 ]
+Version = Annotated[
+    bool,
+    typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True, expose_value=False),
+]
 
 
 @app.callback()
 def _options(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    _version: Version = False,
     _quiet: Quiet = False,
     _help: Help = False,
 ) -> None:
-    if version:
-        from importlib.metadata import version as installed
-
-        emit(f"archbench {installed('archbench')}\n")
-    elif context.invoked_subcommand is None:
+    if context.invoked_subcommand is None:
         emit(f"{context.get_help()}\n")
 
 
@@ -164,6 +183,8 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=ASCII_FALLBACKS)
     be_quiet(False)
+    if arguments and arguments[0] == "help":
+        arguments = [*arguments[1:], "--help"]
     command = next((argument for argument in arguments if not argument.startswith("-")), "")
     try:
         with _termination_raised(), _notes_printed():
@@ -176,7 +197,7 @@ def run(arguments: Sequence[str]) -> int:
             warn(line)
         return _complain(message(error, command), error.exit_code)
     except _CommandLineError as error:
-        return _complain(with_nearest(error.format_message()), 2)  # type: ignore[attr-defined]  # has it, see its name above
+        return _complain(command_line_message(error), 2)
     except (typer.Abort, KeyboardInterrupt):
         return _complain("interrupted", 130)
     except TerminatedError:
