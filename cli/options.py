@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,6 +29,17 @@ def parse_batch_size(text: str | int) -> int:
     if not is_whole_number(str(text)):
         raise typer.BadParameter(f"'{text}' is not a valid batch size; give a whole number from 1")
     return int(text)
+
+
+def whole_number(least: int) -> Callable[[str | int], int]:
+    """Return a parser of whole numbers from `least` on."""
+
+    def parse(text: str | int) -> int:
+        if not (str(text).isascii() and str(text).isdigit()) or int(text) < least:
+            raise typer.BadParameter(f"'{text}' is not a valid number; give a whole number from {least}")
+        return int(text)
+
+    return parse
 
 
 def complete_device(incomplete: str) -> list[str]:
@@ -76,6 +88,24 @@ StorePath = Annotated[
     Path | None,
     typer.Option("--store", metavar="PATH", help="Store of results; default: in the user's data directory."),
 ]
+Depth = Annotated[
+    int | None,
+    typer.Option(
+        "--depth",
+        metavar="N",
+        help="Rows down to depth N; what is deeper is summed in its module.",
+        parser=whole_number(0),
+    ),
+]
+Top = Annotated[
+    int | None,
+    typer.Option("--top", metavar="N", help="The N largest rows, by MACs or --sort.", parser=whole_number(1)),
+]
+Sort = Annotated[str | None, typer.Option("--sort", metavar="COLUMN", help="Largest first; text from A to Z.")]
+Columns = Annotated[
+    str | None, typer.Option("--columns", metavar="A,B,…", help="Only these, as CSV names them: params,macs.")
+]
+Percent = Annotated[bool, typer.Option("--percent", help="Add shares of the total parameters and MACs.")]
 Batches = Annotated[str, typer.Option("--batch", metavar="N", help="Samples: 32, or several: 1,8,32 or 1..512.")]
 OptionalBatches = Annotated[
     str | None, typer.Option("--batch", metavar="N", help="Samples: 32, or several: 1,8,32 or 1..512; default: 1.")

@@ -11,7 +11,7 @@ import archbench
 from archbench.files import write_whole
 from archbench.models.address import find
 from archbench.reporting.export.csv import to_csv
-from archbench.reporting.tables.model import summaries_table
+from archbench.reporting.tables.summary import summaries_table
 
 FOLDER = Path(__file__).parent
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from archbench.analyze.experts.active import ActiveParams, active_params
 from archbench.analyze.layer_drafts import Draft, drafts
 from archbench.analyze.other_weights import OtherWeights, other_weights
+from archbench.analyze.parent_modules import ParentModule, parent_modules
 from archbench.analyze.peak_memory import peak_bytes
 from archbench.analyze.value_use import ValueUse, value_use
 from archbench.trace.records import Operation, Trace, Window
@@ -120,7 +121,7 @@ class LayerTable:
 
     `uncounted` are the calls of operators without a cost formula, `unread` the modules of which no operator read
     a parameter. `doubts` are circumstances under which figures differ from those of a real device; `report` says how.
-    `parent_types` are the types of the modules with children, by path; empty in a table that was read from a file.
+    `parents` are the modules with children, by path; empty in a table that was read from a file.
     `active` and `other_weights` are None there, without experts, and without weights that are not parameters.
     `attention_kernels` are the fused kernels that ran, `unfused_attention` why other attention was separate products.
     `values` states how the counts depend on values.
@@ -131,7 +132,7 @@ class LayerTable:
     uncounted: dict[str, int]
     unread: tuple[str, ...]
     doubts: frozenset[Doubt]
-    parent_types: Mapping[str, str] = field(default_factory=dict, repr=False)
+    parents: Mapping[str, ParentModule] = field(default_factory=dict, repr=False)
     active: ActiveParams | None = None
     other_weights: OtherWeights | None = None
     attention_kernels: tuple[str, ...] = ()
@@ -171,7 +172,7 @@ def layer_table(trace: Trace) -> LayerTable:
             if layer.parameters and not any(parameter.was_read for parameter in layer.parameters)
         ),
         doubts=frozenset(_doubts(trace)),
-        parent_types={layer.path: layer.type for layer in trace.layers if not layer.is_leaf},
+        parents=parent_modules(trace),
         active=active,
         other_weights=other_weights(trace),
         attention_kernels=trace.attention_kernels,

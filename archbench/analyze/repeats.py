@@ -16,7 +16,8 @@ from typing import Any
 from archbench.analyze.layers import LayerRow
 
 _COMPARED = tuple(field.name for field in fields(LayerRow) if field.name not in ("index", "name"))
-_SUMMED = (
+# The fields of a row that add up over rows.
+SUMMED = (
     "params", "trainable_params", "neurons", "macs", "flops", "param_bytes", "output_bytes", "read_bytes",
     "written_bytes", "backward_macs", "backward_flops",
 )  # fmt: skip
@@ -67,7 +68,7 @@ def listed(items: Sequence[int | Repeat], rows: Sequence[LayerRow]) -> list[tupl
 def sums(repeat: Repeat, rows: Sequence[LayerRow]) -> dict[str, int]:
     """Return by field the sums over the rows of all blocks; fields without a value are left out."""
     block = [rows[position] for position in repeat.rows]
-    known = [name for name in _SUMMED if getattr(block[0], name) is not None]
+    known = [name for name in SUMMED if getattr(block[0], name) is not None]
     return {name: repeat.times * sum(getattr(row, name) for row in block) for name in known}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archbench.analyze.compare import ModelRow, comparison_row
+from archbench.analyze.depth import to_depth
 from archbench.api.names import named_models
 from archbench.api.summary import Summary, summary_of
 from archbench.errors import UsageError, nearest
@@ -16,9 +17,11 @@ from archbench.models.address import Source
 from archbench.models.card import reported_error
 from archbench.models.identity import resolved
 from archbench.models.loaded import Inputs, LoadedModel, Model, input_texts, load_model
-from archbench.reporting.result import TableResult
+from archbench.reporting.arrangement import Arrangement, column_names
+from archbench.reporting.result import TableResult, View
 from archbench.reporting.table import Table
 from archbench.reporting.tables.model import comparison_table
+from archbench.reporting.tables.modules import modules_table
 from archbench.trace.attention import Attention
 from archbench.trace.tracer import Mode
 
@@ -54,6 +57,42 @@ class Comparison(TableResult):
             caveats=[caveat for summary in self.summaries for caveat in summary.caveats],
             measured=self.measured,
             trained=self.trained,
+        )
+
+    def view(
+        self,
+        *,
+        depth: int | None = None,
+        top: int | None = None,
+        sort: str | None = None,
+        columns: str | Sequence[str] | None = None,
+        percent: bool = False,
+    ) -> TableResult:
+        """Return the same result with its table arranged otherwise.
+
+        Args:
+            depth: Show the modules of each model down to this depth; their rows sum to the model's.
+            top: The number of rows with the largest values of `sort`, by default of MACs.
+            sort: The column to sort by: numbers from the largest, text from A to Z.
+            columns: The columns to keep, as `"params,macs"` or a list; the name is always the first.
+            percent: With `depth`, add `params_percent` and `macs_percent`, each module's share of its model.
+
+        Raises UsageError for a column that the table does not have, or a depth or number that is not one.
+        """
+        arrangement = Arrangement(top, sort, column_names(columns), percent and depth is None)
+        return View(self, arrangement.apply(self.to_table() if depth is None else self._modules(depth, percent)))
+
+    def _modules(self, depth: int, percent: bool) -> Table:
+        first = self.summaries[0]
+        return modules_table(
+            [
+                (row.model, to_depth(summary.table, depth))
+                for row, summary in zip(self.rows, self.summaries, strict=True)
+            ],
+            batch=first.batch,
+            mode=first.mode,
+            percent=percent,
+            caveats=self.caveats,
         )
 
     def __repr__(self) -> str:

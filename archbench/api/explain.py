@@ -16,7 +16,7 @@ from archbench.reporting.export.latex import to_equations, to_latex
 from archbench.reporting.result import TableResult
 from archbench.reporting.table import Table
 from archbench.reporting.tables import explain as derivations
-from archbench.reporting.tables.model import caveats
+from archbench.reporting.tables.model_caveats import caveats
 from archbench.units import printable
 
 

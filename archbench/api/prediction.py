@@ -16,7 +16,7 @@ from archbench.hardware.device import Device
 from archbench.hardware.find import find_device
 from archbench.hardware.fit.coefficients import plain_coefficients
 from archbench.models.loaded import Inputs, LoadedModel, Model, load_model
-from archbench.reporting.tables.model import caveats
+from archbench.reporting.tables.model_caveats import caveats
 from archbench.trace.attention import Attention, DeviceKind
 from archbench.trace.optimizer_step import FORMS, STATES, Algorithm, Optimizer
 from archbench.trace.records import Trace

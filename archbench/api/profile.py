@@ -20,7 +20,7 @@ from archbench.precision import PrecisionName
 from archbench.progress import Progress
 from archbench.reporting.result import TableResult
 from archbench.reporting.table import Table
-from archbench.reporting.tables.model import caveats
+from archbench.reporting.tables.model_caveats import caveats
 from archbench.reporting.tables.profile import ProfiledModel, profile_document, profile_table
 from archbench.trace.optimizer_step import Optimizer
 from archbench.trace.tracer import Mode

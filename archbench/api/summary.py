@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from archbench.analyze.depth import to_depth
 from archbench.analyze.layers import LayerRow, LayerTable, Totals, as_record, layer_table
 from archbench.api.saved_summary import read_fields
 from archbench.models.loaded import Inputs, LoadedModel, Model, load_model
-from archbench.reporting.result import TableResult
+from archbench.reporting.arrangement import Arrangement, column_names
+from archbench.reporting.result import TableResult, View
 from archbench.reporting.table import Table
-from archbench.reporting.tables.model import caveats, summary_table
+from archbench.reporting.tables.model_caveats import caveats
+from archbench.reporting.tables.summary import summary_table
 from archbench.trace.attention import Attention
 from archbench.trace.tracer import Mode
 
@@ -109,8 +113,35 @@ class Summary(TableResult):
 
     def to_table(self) -> Table:
         """Return the layer table as it is reported."""
+        return self._reported(self.table)
+
+    def view(
+        self,
+        *,
+        depth: int | None = None,
+        top: int | None = None,
+        sort: str | None = None,
+        columns: str | Sequence[str] | None = None,
+        percent: bool = False,
+    ) -> TableResult:
+        """Return the same result with its table arranged otherwise.
+
+        Args:
+            depth: Fold the rows below this depth into their module; 0 is the whole model. Rows still sum to totals.
+            top: The number of rows with the largest values of `sort`, by default of MACs; the total stays that of all.
+            sort: The column to sort by: numbers from the largest, text from A to Z.
+            columns: The columns to keep, as `"params,macs"` or a list; the name is always the first.
+            percent: Add `params_percent` and `macs_percent`, each row's share of the total.
+
+        Raises UsageError for a column that the table does not have, or a depth or number that is not one.
+        """
+        arrangement = Arrangement(top, sort, column_names(columns), percent)
+        table = self.table if depth is None else to_depth(self.table, depth)
+        return View(self, arrangement.apply(self._reported(table)))
+
+    def _reported(self, table: LayerTable) -> Table:
         return summary_table(
-            self.table, model=self.model, batch=self.batch, mode=self.mode, real_data_reason=self.real_data_reason
+            table, model=self.model, batch=self.batch, mode=self.mode, real_data_reason=self.real_data_reason
         )
 
     def __repr__(self) -> str:

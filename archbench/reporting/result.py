@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -86,3 +86,20 @@ class TableResult(ABC):
 
     def _repr_markdown_(self) -> str:
         return to_markdown(self.to_table())
+
+
+@dataclass(frozen=True, repr=False)
+class View(TableResult):
+    """A result with its table arranged otherwise; what `view` returns."""
+
+    result: TableResult
+    table: Table
+
+    def to_table(self) -> Table:
+        """Return the arranged table."""
+        return self.table
+
+    def to_dict(self) -> Any:
+        """Return the rows and columns of the arranged table, in the form of the result."""
+        rows, whole = super().to_dict(), self.result.to_dict()
+        return {**whole, "layers": rows} if isinstance(whole, dict) else rows

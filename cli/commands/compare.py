@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 import archbench
-from cli.options import AttentionOption, Batch, Inputs, Models, ModeOption, StorePath
+from cli.options import (
+    AttentionOption,
+    Batch,
+    Columns,
+    Depth,
+    Inputs,
+    Models,
+    ModeOption,
+    Percent,
+    Sort,
+    StorePath,
+    Top,
+)
 from cli.output import Destination, output_options
 
 Measured = Annotated[bool, typer.Option("--measured", help="Add the best rate measured on this machine.")]
@@ -26,6 +38,11 @@ def compare(
     measured: Measured = False,
     trained: Trained = False,
     store: StorePath = None,
+    depth: Depth = None,
+    top: Top = None,
+    sort: Sort = None,
+    columns: Columns = None,
+    percent: Percent = False,
     *,
     target: Destination,
 ) -> None:
@@ -46,4 +63,4 @@ def compare(
         trained=trained,
         store=store,
     )
-    target.deliver(comparison)
+    target.deliver(comparison.view(depth=depth, top=top, sort=sort, columns=columns, percent=percent))

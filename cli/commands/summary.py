@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import archbench
-from cli.options import AttentionOption, Batch, Inputs, Model, ModeOption
+from cli.options import AttentionOption, Batch, Columns, Depth, Inputs, Model, ModeOption, Percent, Sort, Top
 from cli.output import Destination, output_options
 
 
@@ -14,6 +14,11 @@ def summary(
     batch: Batch = 1,
     mode: ModeOption = "eval",
     attention: AttentionOption = "auto",
+    depth: Depth = None,
+    top: Top = None,
+    sort: Sort = None,
+    columns: Columns = None,
+    percent: Percent = False,
     *,
     target: Destination,
 ) -> None:
@@ -23,4 +28,5 @@ def summary(
 
     Example: archbench summary alexnet --csv alexnet.csv
     """
-    target.deliver(archbench.summarize(model, input, batch=batch, mode=mode, attention=attention))
+    summarized = archbench.summarize(model, input, batch=batch, mode=mode, attention=attention)
+    target.deliver(summarized.view(depth=depth, top=top, sort=sort, columns=columns, percent=percent))

@@ -27,10 +27,11 @@ def with_repeats_once(layers: Sequence[LayerExplanation], table: LayerTable) -> 
 def _of_blocks(repeat: Repeat, table: LayerTable) -> LayerExplanation:
     """Return the sums over equal blocks as the derivations of a row that has no shapes."""
     totals: dict[str, Any] = sums(repeat, table.rows)
+    module = table.parents.get(repeat.path)
     row = replace(
         table.rows[repeat.rows[0]],
         name=repeat.name,
-        type=table.parent_types.get(repeat.path, ""),
+        type=module.type if module else "",
         input_shape=None,
         output_shape=None,
         **totals,

@@ -21,7 +21,8 @@ from archbench.reporting.page.repeated_rows import folded_lines
 from archbench.reporting.page.workings import workings
 from archbench.reporting.table import Table
 from archbench.reporting.tables.explain import gap_sentence
-from archbench.reporting.tables.model import caveats, summary_table
+from archbench.reporting.tables.model_caveats import caveats
+from archbench.reporting.tables.summary import summary_table
 from archbench.units import format_bytes, format_count, format_dimensions, format_integer
 
 if TYPE_CHECKING:

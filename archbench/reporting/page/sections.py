@@ -12,7 +12,8 @@ from archbench.reporting.page.contents import ReportContents, ReportModel
 from archbench.reporting.page.payload import PageData
 from archbench.reporting.table import Column, Table
 from archbench.reporting.tables.bench import bench_table
-from archbench.reporting.tables.model import caveats, comparison_table
+from archbench.reporting.tables.model import comparison_table
+from archbench.reporting.tables.model_caveats import caveats
 from archbench.reporting.tables.published import claims_table
 from archbench.reporting.tables.train import accuracy_table, metrics_table
 from archbench.units import format_bytes, format_figure

@@ -1,55 +1,22 @@
-"""The tables of models: layers, comparison, installed models, cost rules."""
+"""The tables of models: comparison, installed models, cost rules."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from archbench.analyze.compare import ModelRow
-from archbench.analyze.layers import Doubt, LayerTable, Totals, as_record
-from archbench.analyze.value_use import ValueUse
+from archbench.analyze.layers import as_record
 from archbench.reporting.table import Column, Table
-from archbench.reporting.tables.repeated_blocks import REPEATS, folded_rows
-from archbench.reporting.tables.wording import listed
 from archbench.store.records import Result
 from archbench.store.trainings import TrainingResult
-from archbench.units import format_bytes, format_count
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 CONVENTION = (
     "MAC: one multiply-accumulate of a convolution or matrix product. FLOP: every operation; see 'archbench costs'."
-)
-
-_SUMMARY = (
-    Column("index", "#", "plain"),
-    Column("name", "Layer", "text", 0),
-    Column("type", "Type", "text", 6),
-    Column("depth", "Depth", "plain"),
-    Column("calls", "Calls", "plain", 13),
-    Column("input_shape", "Input", "shape", 8),
-    Column("output_shape", "Output", "shape", 1),
-    Column("kernel", "Kernel", "window", 4),
-    Column("stride", "Stride", "step", 5),
-    Column("padding", "Pad", "step", 7),
-    Column("groups", "Groups", "plain", 9),
-    Column("params", "Params", "integer", 2),
-    Column("trainable_params", "Trainable", "integer"),
-    Column("neurons", "Neurons", "integer", 12),
-    Column("macs", "MACs", "integer", 3),
-    Column("flops", "FLOPs", "count", 10),
-    Column("param_bytes", "Param bytes", "bytes"),
-    Column("output_bytes", "Output bytes", "bytes"),
-    Column("read_bytes", "Read", "bytes", 14),
-    Column("written_bytes", "Written", "bytes", 15),
-    Column("intensity", "FLOP/B", "float", 11),
-)
-
-_TRAINING = (
-    Column("backward_macs", "Back MACs", "integer", 3),
-    Column("backward_flops", "Back FLOPs", "count", 10),
 )
 
 _COMPARISON = (
@@ -97,123 +64,6 @@ _MODELS = (
 )
 
 _COSTS = (Column("operator", "Operator", "text", 0), Column("rule", "Rule", "text", 1, wraps=True))
-
-
-# Which device runs a fused kernel of attention.
-_KERNELS = {
-    "flash": "as CUDA runs it",
-    "efficient": "as CUDA runs it",
-    "cpu": "as a CPU runs it",
-    "flex": "as torch.compile makes it",
-}
-
-_DOUBTS: dict[Doubt, str] = {
-    "autocast": "counted without autocast; bytes and peak memory are those of the tensors' own dtypes",
-    "fused recurrence": (
-        "recurrent layers as one cuDNN kernel, without the space that it reserves beside the layers' outputs"
-    ),
-    "no backward": "no output requires a gradient, so that there is no backward pass",
-    "recurrence": "peak memory and bytes are of recurrent layers step by step; fused kernels differ",
-    "trainable external tensors": (
-        "it uses trainable tensors that are not its parameters; gradients for them are not counted"
-    ),
-    "unknown blocks": "flex_attention: all scores were counted, the blocks that its mask keeps are not known",
-    "unknown branches": "torch.cond: the first branch was counted, the predicate is not known",
-}
-
-
-def caveats(model: str, table: LayerTable, real_data_reason: str | None) -> tuple[str, ...]:
-    """Return the caveats of a model's numbers: what was not counted, not used, or computed on real data."""
-    sentences = []
-    if table.uncounted:
-        calls = ", ".join(f"{name} ({times}×)" for name, times in sorted(table.uncounted.items()))
-        sentences.append(f"{model}: uncounted, their cost is in no figure: {calls}")
-    if table.unread:
-        sentences.append(f"{model}: no operator read the parameters of {', '.join(table.unread)}")
-    if table.other_weights:
-        count, users = format_count(table.other_weights.values), _abridged(table.other_weights.layers)
-        sentences.append(
-            f"{model}: {count} weights are not parameters but buffers or packed weights of {users}; "
-            "params leave them out"
-        )
-    if table.unfused_attention:
-        reasons = ", ".join(table.unfused_attention)
-        sentences.append(f"{model}: attention as separate products, which torch does not fuse for {reasons}")
-    sentences += [f"{model}: {sentence}" for sentence in _value_caveats(table.values, real_data_reason)]
-    sentences += [f"{model}: {_DOUBTS[doubt]}" for doubt in sorted(table.doubts)]
-    return tuple(sentences)
-
-
-def _abridged(names: Sequence[str]) -> str:
-    """List the first three names, and the number of others."""
-    more = [f"{len(names) - 3} more"] if len(names) > 3 else []
-    return listed(["the root" if name == "." else name for name in names[:3]] + more)
-
-
-def _value_caveats(values: ValueUse, real_data_reason: str | None) -> Iterator[str]:
-    if real_data_reason:
-        data = "random data (seed 0)" if values.is_random else "real data"
-        yield f"run on {data}, because {real_data_reason}; counts may depend on values"
-    if values.ones_reason:
-        yield f"integer inputs were taken as ones, because {values.ones_reason}; counts may depend on values"
-    if values.operators:
-        ran = ", ".join(f"{name} ({_abridged(layers)})" for name, layers in sorted(values.operators.items()))
-        yield f"counts depend on values, where these operators ran: {ran}"
-
-
-def summary_table(
-    table: LayerTable, *, model: str, batch: int, mode: str, real_data_reason: str | None = None
-) -> Table:
-    """Return the layer table of one model, with totals."""
-    totals = table.totals
-    layers = f"{totals.weight_layers} weight layer{'' if totals.weight_layers == 1 else 's'}"
-    backward = {} if totals.training_macs is None else {"backward_macs": totals.training_macs - totals.macs}
-    folded = folded_rows(table)
-    return Table(
-        columns=_SUMMARY if totals.training_macs is None else _SUMMARY + _TRAINING,
-        rows=[as_record(row) for row in table.rows],
-        title=f"{model}, {mode}, batch {batch}",
-        totals={"name": "total", "type": layers, **as_record(totals), "intensity": totals.intensity, **backward},
-        batch=batch,
-        folded=folded,
-        notes=(
-            *([] if folded is None else [REPEATS]),
-            _peak(totals, table.attention_kernels),
-            _active(table) or CONVENTION,
-        ),
-        caveats=caveats(model, table, real_data_reason),
-    )
-
-
-def _active(table: LayerTable) -> str:
-    """Return a sentence on the parameters that one token uses, empty for a model without experts."""
-    totals, active = table.totals, table.active
-    if totals.active_params is None:
-        return ""
-    experts = "" if active is None or active.chosen is None else f" ({active.chosen} of {active.experts} experts)"
-    counts = f"{format_count(totals.active_params)} of {format_count(totals.params)} parameters"
-    return f"Active per token: {counts}{experts}."
-
-
-def _peak(totals: Totals, attention_kernels: Sequence[str]) -> str:
-    """Return a sentence on the peak memory."""
-    fused = f"; attention as one kernel, {_KERNELS[attention_kernels[0]]}" if attention_kernels else ""
-    if totals.peak_training_bytes is not None:
-        what = f"a training step with SGD and momentum (parameters, momentum, gradients, activations{fused})"
-        return f"Peak memory: {format_bytes(totals.peak_training_bytes)} in {what}."
-    assert totals.peak_inference_bytes is not None, "one of the peaks is always computed"
-    peak = format_bytes(totals.peak_inference_bytes)
-    return f"Peak memory: {peak} in inference (parameters, inputs, activations{fused})."
-
-
-def summaries_table(tables: Mapping[str, LayerTable], *, batch: int) -> Table:
-    """Return the layer tables of several models as one table, with a first column `model`."""
-    return Table(
-        columns=(Column("model", "Model", "text", 0), *_SUMMARY),
-        rows=[{"model": model, **as_record(row)} for model, table in tables.items() for row in table.rows],
-        batch=batch,
-        notes=(CONVENTION,),
-    )
 
 
 def comparison_table(

@@ -27,4 +27,5 @@ def line_record(item: int | Repeat, table: LayerTable) -> dict[str, Any]:
     record = sums(item, table.rows)
     moved = record["read_bytes"] + record["written_bytes"]
     intensity = record["flops"] / moved if moved else None
-    return {"type": table.parent_types.get(item.path), **record, "intensity": intensity}
+    module = table.parents.get(item.path)
+    return {"type": module and module.type, **record, "intensity": intensity}

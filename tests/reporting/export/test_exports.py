@@ -11,7 +11,7 @@ from archbench.reporting.export.html import to_html
 from archbench.reporting.export.json import to_json
 from archbench.reporting.export.markdown import to_markdown
 from archbench.reporting.table import Column, Table
-from archbench.reporting.tables.model import summary_table
+from archbench.reporting.tables.summary import summary_table
 
 
 @pytest.fixture

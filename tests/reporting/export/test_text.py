@@ -10,7 +10,8 @@ from rich.cells import cell_len
 from archbench.reporting.export.encoding import ASCII_FALLBACKS, as_shown
 from archbench.reporting.export.text import to_text
 from archbench.reporting.table import Column, Table
-from archbench.reporting.tables.model import comparison_table, summary_table
+from archbench.reporting.tables.model import comparison_table
+from archbench.reporting.tables.summary import summary_table
 
 
 def printed(table, width, stream=None):

@@ -21,7 +21,7 @@ from archbench.reporting.page.models import anchors
 from archbench.reporting.page.payload import PageData
 from archbench.reporting.page.workings import workings
 from archbench.reporting.table import Column, Table
-from archbench.reporting.tables.model import summary_table
+from archbench.reporting.tables.summary import summary_table
 from archbench.store.records import Configuration, Result
 from tests.helpers.pages import Reader, report_contents, report_model
 
