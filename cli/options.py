@@ -106,6 +106,14 @@ Columns = Annotated[
     str | None, typer.Option("--columns", metavar="A,B,…", help="Only these, as CSV names them: params,macs.")
 ]
 Percent = Annotated[bool, typer.Option("--percent", help="Add shares of the total parameters and MACs.")]
+PublishedDevice = Annotated[
+    str | None,
+    typer.Option("--device", metavar="NAME", help="With --published: device of the rates, such as rtx4090."),
+]
+PublishedSource = Annotated[
+    str | None,
+    typer.Option("--source", metavar="TEXT", help="With --published: part of the name of the file of rates."),
+]
 Batches = Annotated[str, typer.Option("--batch", metavar="N", help="Samples: 32, or several: 1,8,32 or 1..512.")]
 OptionalBatches = Annotated[
     str | None, typer.Option("--batch", metavar="N", help="Samples: 32, or several: 1,8,32 or 1..512; default: 1.")

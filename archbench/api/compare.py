@@ -26,6 +26,7 @@ from archbench.trace.attention import Attention
 from archbench.trace.tracer import Mode
 
 if TYPE_CHECKING:
+    from archbench.store.published_figures import ModelFigures
     from archbench.store.records import Result
     from archbench.store.trainings import TrainingResult
 
@@ -36,7 +37,8 @@ _LOG = logging.getLogger("archbench")
 class Comparison(TableResult):
     """One row per model, with the summaries they come from; `baseline` is the index of the row ratios refer to.
 
-    `measured` and `trained` are the best stored results by model, None where they were not asked for.
+    `measured` and `trained` are the best stored results by model, `published` imported figures of others; None where
+    they were not asked for.
     """
 
     rows: tuple[ModelRow, ...]
@@ -44,6 +46,7 @@ class Comparison(TableResult):
     baseline: int
     measured: Mapping[str, Result] | None = None
     trained: Mapping[str, TrainingResult] | None = None
+    published: Mapping[str, ModelFigures] | None = None
 
     def to_table(self) -> Table:
         """Return the comparison as it is reported."""
@@ -57,6 +60,7 @@ class Comparison(TableResult):
             caveats=[caveat for summary in self.summaries for caveat in summary.caveats],
             measured=self.measured,
             trained=self.trained,
+            published=self.published,
         )
 
     def view(
@@ -109,6 +113,9 @@ def compare(
     attention: Attention = "auto",
     measured: bool = False,
     trained: bool = False,
+    published: bool = False,
+    device: str | None = None,
+    source: str | None = None,
     store: str | Path | None = None,
 ) -> Comparison:
     """Return one row per model, in the order given.
@@ -122,10 +129,18 @@ def compare(
         attention: As for `archbench.summarize`.
         measured: Add the best rate that was measured on this machine and stored.
         trained: Add the accuracy of the newest stored training of each model.
+        published: Add the rate that timm published for each model, under the same conditions for all, and the highest
+            published top-1 accuracy of its weights, if imported: for the mode and the image size that are counted.
+        device: The device of published rates; by default that with rates of most of the models, the fastest of those.
+        source: Part of the name of the file that published rates are taken from, where a device has several.
         store: Where results are stored; the user's own store by default.
 
-    Raises UsageError for a baseline that is not among the models, and what `archbench.summarize` raises.
+    Raises UsageError for a baseline that is not among the models, or a device or source without published rates; and
+    what `archbench.summarize` raises.
     """
+    for name, value in (("device", device), ("source", source)):
+        if value is not None and not published:
+            raise UsageError(f"{{{name}}} requires {{published}}", **{name: value, "published": True})
     named = named_models(models)
     names = [name for name, _ in named]
     if baseline is not None and baseline not in names:
@@ -138,6 +153,7 @@ def compare(
         baseline=0 if baseline is None else names.index(baseline),
         measured=_fastest_measured(loaded, inputs, mode, store) if measured else None,
         trained=_newest_trained(loaded, store) if trained else None,
+        published=_published(loaded, summaries, device, source, store) if published else None,
     )
 
 
@@ -196,6 +212,19 @@ def _newest_trained(models: Sequence[LoadedModel], path: str | Path | None) -> d
             name: store.trainings(resolved(source.address), limit=1) for name, source in _sources(models).items()
         }
     return {name: newest[0] for name, newest in results.items() if newest}
+
+
+def _published(
+    models: Sequence[LoadedModel],
+    summaries: Sequence[Summary],
+    device: str | None,
+    source: str | None,
+    path: str | Path | None,
+) -> dict[str, ModelFigures]:
+    """Return the published figures of each model that has any."""
+    from archbench.api.published_figures import figures_by_model
+
+    return figures_by_model(_sources(models), summaries, device=device, source=source, store=path)
 
 
 def _sources(models: Sequence[LoadedModel]) -> dict[str, Source]:

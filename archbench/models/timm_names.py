@@ -16,6 +16,33 @@ _TORCHVISION = frozenset(
     }.items()
     for size in sizes.split()
 )
+# The same under other names.
+_RENAMED = {
+    "mnasnet0_5": "mnasnet_050",
+    "mnasnet0_75": "mnasnet_075",
+    "mnasnet1_0": "mnasnet_100",
+    "mobilenet_v2": "mobilenetv2_100",
+    "mobilenet_v3_large": "mobilenetv3_large_100",
+    "mobilenet_v3_small": "mobilenetv3_small_100",
+    "regnet_x_800mf": "regnetx_008",
+    "regnet_x_1_6gf": "regnetx_016",
+    "regnet_x_3_2gf": "regnetx_032",
+    "regnet_x_8gf": "regnetx_080",
+    "regnet_x_16gf": "regnetx_160",
+    "regnet_x_32gf": "regnetx_320",
+    "regnet_y_400mf": "regnety_004",
+    "regnet_y_1_6gf": "regnety_016",
+    "regnet_y_3_2gf": "regnety_032",
+    "regnet_y_16gf": "regnety_160",
+    "regnet_y_32gf": "regnety_320",
+    "swin_t": "swin_tiny_patch4_window7_224",
+    "swin_s": "swin_small_patch4_window7_224",
+    "swin_b": "swin_base_patch4_window7_224",
+    "vit_b_16": "vit_base_patch16_224",
+    "vit_b_32": "vit_base_patch32_224",
+    "vit_l_16": "vit_large_patch16_224",
+}
+TORCHVISION = {**{name: name for name in _TORCHVISION}, **_RENAMED}
 # The same for the zoo.
 _ZOO = frozenset(name for name in _TORCHVISION if name.startswith("vgg"))
 
@@ -25,8 +52,9 @@ def timm_name(address: str) -> str | None:
     place, _, name = address.rpartition(":")
     if place == "timm" and "?" not in name and "@" not in name:
         return architecture(name)
-    same = {"torchvision": _TORCHVISION, "": _ZOO}.get(place, frozenset())
-    return name if name in same else None
+    if place == "torchvision":
+        return TORCHVISION.get(name)
+    return name if not place and name in _ZOO else None
 
 
 def architecture(name: str) -> str:

@@ -32,6 +32,12 @@ class PublishedRate:
     batch: int
     images_per_s: float
 
+    @property
+    def conditions(self) -> str:
+        """The conditions that all rates of a file share: `rtx4090, eval, amp-fp16, nchw, compiled, torch 2.9.1`."""
+        form = ("compiled",) if self.compiled else ()
+        return ", ".join((self.device, self.mode, self.dtype, self.layout, *form, f"torch {self.torch}"))
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedAccuracy:

@@ -16,6 +16,8 @@ from cli.options import (
     Models,
     ModeOption,
     Percent,
+    PublishedDevice,
+    PublishedSource,
     Sort,
     StorePath,
     Top,
@@ -24,6 +26,9 @@ from cli.output import Destination, output_options
 
 Measured = Annotated[bool, typer.Option("--measured", help="Add the best rate measured on this machine.")]
 Trained = Annotated[bool, typer.Option("--trained", help="Add the accuracy of the newest training run of each.")]
+Published = Annotated[
+    bool, typer.Option("--published", help="Add the published rate and accuracy, imported by results --import timm:.")
+]
 Baseline = Annotated[str | None, typer.Option("--baseline", metavar="MODEL", help="Ratios refer to it, not the first.")]
 
 
@@ -37,6 +42,9 @@ def compare(
     attention: AttentionOption = "auto",
     measured: Measured = False,
     trained: Trained = False,
+    published: Published = False,
+    device: PublishedDevice = None,
+    source: PublishedSource = None,
     store: StorePath = None,
     depth: Depth = None,
     top: Top = None,
@@ -61,6 +69,9 @@ def compare(
         attention=attention,
         measured=measured,
         trained=trained,
+        published=published,
+        device=device,
+        source=source,
         store=store,
     )
     target.deliver(comparison.view(depth=depth, top=top, sort=sort, columns=columns, percent=percent))

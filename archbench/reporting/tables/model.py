@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 from archbench.analyze.compare import ModelRow
 from archbench.analyze.layers import as_record
 from archbench.reporting.table import Column, Table
+from archbench.reporting.tables.published_columns import PUBLISHED, published_cells, published_note
 from archbench.store.records import Result
 from archbench.store.trainings import TrainingResult
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+    from archbench.store.published_figures import ModelFigures
 
 CONVENTION = (
     "MAC: one multiply-accumulate of a convolution or matrix product. FLOP: every operation; see 'archbench costs'."
@@ -76,10 +79,12 @@ def comparison_table(
     caveats: Iterable[str] = (),
     measured: Mapping[str, Result] | None = None,
     trained: Mapping[str, TrainingResult] | None = None,
+    published: Mapping[str, ModelFigures] | None = None,
 ) -> Table:
     """Return one row per model; `baseline` is the index of the row that ratios refer to.
 
-    `measured` are the best results by model and `trained` the accuracies; None leaves their columns out.
+    `measured` are the best results by model, `trained` the accuracies and `published` the figures of others; None
+    leaves their columns out.
     """
     records = [as_record(row) for row in rows]
     computed = [column for column in _COMPARISON if any(column.field in record for record in records)]
@@ -90,6 +95,9 @@ def comparison_table(
     if trained is not None:
         records = [{**record, **_trained(trained.get(record["model"]))} for record in records]
         computed += _TRAINED
+    if published is not None:
+        records = [{**record, **published_cells(published.get(record["model"]))} for record in records]
+        computed += PUBLISHED
     ratios = f"ratios to {rows[baseline].model}" if len(rows) > 1 else ""
     return Table(
         columns=tuple(computed),
@@ -97,7 +105,7 @@ def comparison_table(
         title=", ".join(filter(None, (mode, f"batch {batch}", ratios))),
         baseline=records[baseline] if len(rows) > 1 else None,
         batch=batch,
-        notes=(*notes, CONVENTION),
+        notes=(*notes, *published_note(published or {}), CONVENTION),
         caveats=tuple(caveats),
     )
 
