@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archbench.analyze.compare import ModelRow, comparison_row
 from archbench.analyze.depth import to_depth
+from archbench.analyze.growth import Sweep
+from archbench.api.compare_stored import fastest_measured, newest_trained, published_figures
 from archbench.api.names import named_models
 from archbench.api.summary import Summary, summary_of
+from archbench.api.sweep import sweep_models
 from archbench.errors import UsageError, nearest
-from archbench.models.address import Source
 from archbench.models.card import reported_error
-from archbench.models.identity import resolved
-from archbench.models.loaded import Inputs, LoadedModel, Model, input_texts, load_model
+from archbench.models.loaded import Inputs, Model, load_model
 from archbench.reporting.arrangement import Arrangement, column_names
 from archbench.reporting.result import TableResult, View
 from archbench.reporting.table import Table
 from archbench.reporting.tables.model import comparison_table
 from archbench.reporting.tables.modules import modules_table
+from archbench.reporting.tables.sweep import growth_records, with_sweep
 from archbench.trace.attention import Attention
 from archbench.trace.tracer import Mode
 
@@ -30,15 +31,13 @@ if TYPE_CHECKING:
     from archbench.store.records import Result
     from archbench.store.trainings import TrainingResult
 
-_LOG = logging.getLogger("archbench")
-
 
 @dataclass(frozen=True, repr=False)
 class Comparison(TableResult):
     """One row per model, with the summaries they come from; `baseline` is the index of the row ratios refer to.
 
     `measured` and `trained` are the best stored results by model, `published` imported figures of others; None where
-    they were not asked for.
+    they were not asked for. `sweep` has the swept value of each row and how the totals grow, None without a sweep.
     """
 
     rows: tuple[ModelRow, ...]
@@ -47,11 +46,12 @@ class Comparison(TableResult):
     measured: Mapping[str, Result] | None = None
     trained: Mapping[str, TrainingResult] | None = None
     published: Mapping[str, ModelFigures] | None = None
+    sweep: Sweep | None = None
 
     def to_table(self) -> Table:
         """Return the comparison as it is reported."""
         first = self.summaries[0]
-        return comparison_table(
+        table = comparison_table(
             self.rows,
             baseline=self.baseline,
             batch=first.batch,
@@ -62,6 +62,7 @@ class Comparison(TableResult):
             trained=self.trained,
             published=self.published,
         )
+        return table if self.sweep is None else with_sweep(table, self.sweep)
 
     def view(
         self,
@@ -83,6 +84,8 @@ class Comparison(TableResult):
 
         Raises UsageError for a column that the table does not have, or a depth or number that is not one.
         """
+        if not percent and all(each is None for each in (depth, top, sort, columns)):
+            return self
         arrangement = Arrangement(top, sort, column_names(columns), percent and depth is None)
         return View(self, arrangement.apply(self.to_table() if depth is None else self._modules(depth, percent)))
 
@@ -90,8 +93,8 @@ class Comparison(TableResult):
         first = self.summaries[0]
         return modules_table(
             [
-                (row.model, to_depth(summary.table, depth))
-                for row, summary in zip(self.rows, self.summaries, strict=True)
+                (name, to_depth(summary.table, depth))
+                for name, summary in zip(self._row_names(), self.summaries, strict=True)
             ],
             batch=first.batch,
             mode=first.mode,
@@ -99,8 +102,24 @@ class Comparison(TableResult):
             caveats=self.caveats,
         )
 
+    def _row_names(self) -> list[str]:
+        """Return the model of each row, in a sweep with the swept value."""
+        models = [row.model for row in self.rows]
+        if self.sweep is None:
+            return models
+        return [f"{model}, {self.sweep.name} {value}" for model, value in zip(models, self.sweep.values, strict=True)]
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Return one dict per row; in a sweep with the polynomials of the row's model."""
+        records: list[dict[str, Any]] = super().to_dict()
+        if self.sweep is None:
+            return records
+        growth = {model: growth_records(each) for model, each in self.sweep.growth.items()}
+        return [{**record, "growth": growth[record["model"]]} for record in records]
+
     def __repr__(self) -> str:
-        return f"<Comparison of {', '.join(row.model for row in self.rows)}>"
+        swept = "" if self.sweep is None else f", {self.sweep.name} swept"
+        return f"<Comparison of {', '.join(dict.fromkeys(row.model for row in self.rows))}{swept}>"
 
 
 def compare(
@@ -117,8 +136,9 @@ def compare(
     device: str | None = None,
     source: str | None = None,
     store: str | Path | None = None,
+    sweep: str | None = None,
 ) -> Comparison:
-    """Return one row per model, in the order given.
+    """Return one row per model, in the order given; in a sweep one per model and swept value.
 
     Args:
         models: A module or an address, a sequence of those, or a mapping from the names of rows to those.
@@ -134,9 +154,15 @@ def compare(
         device: The device of published rates; by default that with rates of most of the models, the fastest of those.
         source: Part of the name of the file that published rates are taken from, where a device has several.
         store: Where results are stored; the user's own store by default.
+        sweep: `"size=64..512"` counts square images of each size, `"length=128..8192"` sequences of each length (the
+            first dimension after the batch), `"width=32,48,64"` the model built with each value of an argument. A
+            range doubles. Inputs give the other dimensions. Totals that are polynomials in the swept value are in
+            `.sweep.growth`, with exact coefficients.
 
-    Raises UsageError for a baseline that is not among the models, or a device or source without published rates; and
-    what `archbench.summarize` raises.
+    Raises UsageError for a baseline that is not among the models, a device or source without published rates, or a
+    sweep that a model does not have; and what `archbench.summarize` raises, in a sweep if no model runs with any value.
+
+    >>> archbench.compare("torchvision:vgg16", sweep="size=64..512").sweep.growth["torchvision:vgg16"]["macs"]
     """
     for name, value in (("device", device), ("source", source)):
         if value is not None and not published:
@@ -145,15 +171,23 @@ def compare(
     names = [name for name, _ in named]
     if baseline is not None and baseline not in names:
         raise UsageError(f"{{baseline}} is not one of {', '.join(names)}{nearest(baseline, names)}", baseline=baseline)
+    if sweep is not None:
+        for name, is_asked in (("measured", measured), ("trained", trained), ("published", published)):
+            if is_asked:  # they are of one input
+                raise UsageError(f"{{{name}}} has no effect with {{sweep}}", **{name: True, "sweep": ...})
+        summaries, swept = sweep_models(named, inputs, sweep, batch=batch, mode=mode, attention=attention)
+        rows = tuple(map(row_of, summaries))
+        first = next((i for i, row in enumerate(rows) if row.model == baseline), 0)
+        return Comparison(rows, summaries, first, sweep=swept)
     loaded = [replace(load_model(model, inputs, attention=attention), name=name) for name, model in named]
     summaries = tuple(summary_of(model, batch, mode) for model in loaded)
     return Comparison(
         rows=tuple(map(row_of, summaries)),
         summaries=summaries,
         baseline=0 if baseline is None else names.index(baseline),
-        measured=_fastest_measured(loaded, inputs, mode, store) if measured else None,
-        trained=_newest_trained(loaded, store) if trained else None,
-        published=_published(loaded, summaries, device, source, store) if published else None,
+        measured=fastest_measured(loaded, inputs, mode, store) if measured else None,
+        trained=newest_trained(loaded, store) if trained else None,
+        published=published_figures(loaded, summaries, device, source, store) if published else None,
     )
 
 
@@ -168,68 +202,6 @@ def row_of(summary: Summary) -> ModelRow:
         input_shape=shape,
         reported_top5_error_percent=reported_error(card, shape[1:]),
     )
-
-
-def _fastest_measured(
-    models: Sequence[LoadedModel], inputs: Inputs, mode: Mode, path: str | Path | None
-) -> dict[str, Result]:
-    """Return the fastest result of each model measured on this machine on the same input, if it is not out of date."""
-    from archbench.host.machine import machine
-    from archbench.measure.bench.sweep import input_shape, is_current
-    from archbench.store.database import Store
-
-    store = Store(path, for_reading=True)
-    if not store.exists():
-        _LOG.info("nothing was measured yet; 'archbench bench' measures")
-        return {}
-    fastest = {}
-    with store:
-        for name, source in _sources(models).items():
-            shape = input_shape(source, input_texts(inputs))
-            results = store.fastest(
-                model=resolved(source.address), machine=machine(), status="ok", mode=mode, input_shape=shape
-            )
-            current = [result for result in results if is_current(result)]
-            if current:
-                fastest[name] = current[0]
-            elif results:
-                _LOG.info(
-                    "%s, or what runs it, has changed since it was measured; 'archbench bench' does it again", name
-                )
-    return fastest
-
-
-def _newest_trained(models: Sequence[LoadedModel], path: str | Path | None) -> dict[str, TrainingResult]:
-    """Return the result of each model in the newest run that has it, on whatever data it was trained."""
-    from archbench.store.database import Store
-
-    store = Store(path, for_reading=True)
-    if not store.exists():
-        _LOG.info("nothing was trained yet; 'archbench train' trains")
-        return {}
-    with store:
-        results = {
-            name: store.trainings(resolved(source.address), limit=1) for name, source in _sources(models).items()
-        }
-    return {name: newest[0] for name, newest in results.items() if newest}
-
-
-def _published(
-    models: Sequence[LoadedModel],
-    summaries: Sequence[Summary],
-    device: str | None,
-    source: str | None,
-    path: str | Path | None,
-) -> dict[str, ModelFigures]:
-    """Return the published figures of each model that has any."""
-    from archbench.api.published_figures import figures_by_model
-
-    return figures_by_model(_sources(models), summaries, device=device, source=source, store=path)
-
-
-def _sources(models: Sequence[LoadedModel]) -> dict[str, Source]:
-    """Return where each model came from, of those that an address led to: results are stored by address."""
-    return {model.name: model.source for model in models if model.source is not None}
 
 
 def _protocol(row: ModelRow, summary: Summary) -> Iterator[str]:

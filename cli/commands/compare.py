@@ -30,6 +30,14 @@ Published = Annotated[
     bool, typer.Option("--published", help="Add the published rate and accuracy, imported by results --import timm:.")
 ]
 Baseline = Annotated[str | None, typer.Option("--baseline", metavar="MODEL", help="Ratios refer to it, not the first.")]
+Sweep = Annotated[
+    str | None,
+    typer.Option(
+        "--sweep",
+        metavar="NAME=VALUES",
+        help="A row per size=64..512, length=128..8192 or value of the builder's argument: width=32,64.",
+    ),
+]
 
 
 @output_options
@@ -51,6 +59,7 @@ def compare(
     sort: Sort = None,
     columns: Columns = None,
     percent: Percent = False,
+    sweep: Sweep = None,
     *,
     target: Destination,
 ) -> None:
@@ -73,5 +82,6 @@ def compare(
         device=device,
         source=source,
         store=store,
+        sweep=sweep,
     )
     target.deliver(comparison.view(depth=depth, top=top, sort=sort, columns=columns, percent=percent))
