@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
 
 from archbench.analyze.diff import DifferenceRow, difference
 from archbench.api.summary import Summary, known_totals, summarize
 from archbench.errors import InputError
 from archbench.models.loaded import Inputs, Model
-from archbench.reporting.export.formats import Format
 from archbench.reporting.result import TableResult
 from archbench.reporting.table import Table
 from archbench.reporting.tables.diff import difference_table
 from archbench.trace.tracer import Mode
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # A model, its summary, or the JSON file that a summary was saved to.
 Side = Model | Summary | Path
@@ -27,8 +22,8 @@ Side = Model | Summary | Path
 class Diff(TableResult):
     """The layers of two models, aligned; differences are b's figure less a's.
 
-    `rows` are all layers. Text and notebook leave out those that are the same in both, unless `shows_same`; frame,
-    dict, CSV and JSON have every row.
+    `rows` are all layers. Text and notebook leave out those that are the same in both and have one row for all whose
+    only change is the shape handed down, unless `shows_same`; frame, dict, CSV and JSON have every row.
     """
 
     a: Summary
@@ -52,27 +47,9 @@ class Diff(TableResult):
             caveats=self.caveats,
         )
 
-    def to_dict(self) -> list[dict[str, Any]]:
-        """Return what `--format json` writes: one dict per layer or pair of layers."""
-        rows: list[dict[str, Any]] = super().to_dict() if self.shows_same else self._whole().to_dict()
-        return rows
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return all rows as a DataFrame, one column per field."""
-        return super().to_frame() if self.shows_same else self._whole().to_frame()
-
-    def render(self, format: Format, *, stream: IO[str] | None = None, width: int | None = None) -> str:
-        """Return the result as text in a format; CSV and JSON have every row."""
-        if format == "csv" and not self.shows_same:
-            return self._whole().render(format)
-        return super().render(format, stream=stream, width=width)
-
     def __repr__(self) -> str:
         changes = sum(row.change != "same" for row in self.rows)
         return f"<Diff of {self.a.model} and {self.b.model}: {changes} of {len(self.rows)} layers differ>"
-
-    def _whole(self) -> Diff:
-        return replace(self, shows_same=True)
 
 
 def diff(
@@ -86,7 +63,7 @@ def diff(
         inputs: As in `archbench.summarize`, for both models; saved summaries have their own.
         batch: The number of samples; counts are for the whole batch.
         mode: `"train"` also compares the cost of the backward pass.
-        show_same: Also show layers that are the same in both.
+        show_same: Also show layers that are the same in both, and each whose only change is the shape handed down.
 
     Raises InputError for summaries that were counted with different batches or modes, or a file that is not a summary;
     AddressError and ForwardError as `archbench.summarize`.

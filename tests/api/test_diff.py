@@ -28,7 +28,69 @@ def test_text_leaves_out_what_is_the_same_and_data_does_not(nets):
     assert len(str(archbench.diff(*nets, "3", show_same=True)).splitlines()) == len(str(diff).splitlines()) + 2
     assert len(diff.to_dict()) == len(diff.to_frame()) == len(diff.render("csv").splitlines()) - 1 == 3
     assert repr(diff) == "<Diff of Sequential and Sequential: 1 of 3 layers differ>"
-    assert "only_b" in diff._repr_html_()
+    assert "added" in diff._repr_html_()
+
+
+def lines_of(diff):
+    """Return the lines between the heading and the totals."""
+    return str(diff).partition("Output\n")[2].partition("\ntotal")[0].splitlines()
+
+
+def test_text_says_removed_and_added_and_data_keeps_the_names_of_the_columns(nets):
+    for sides, word, name in ((nets, "added", "only_b"), (nets[::-1], "removed", "only_a")):
+        diff = archbench.diff(*sides, "3")
+        assert f"1 {word}, 2 the same" in str(diff)
+        assert [line.split()[:3] for line in lines_of(diff)] == [[word, "2", "Linear"]]
+        assert name not in str(diff)
+        assert diff.to_dict()[-1]["change"] == name
+
+
+def wider(width):
+    """A convolution of `width` maps, two layers that only pass its shape on, and a head."""
+    return nn.Sequential(
+        nn.Conv2d(3, width, 3), nn.ReLU(), nn.MaxPool2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(9 * width, 10)
+    )
+
+
+def test_layers_with_nothing_but_a_shape_handed_down_are_one_row(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    diff = archbench.diff(wider(4), wider(8), "3x8x8")
+    first, head, follow = lines_of(diff)
+    assert "output 4x6x6 -> 8x6x6" in first
+    assert "input 36 -> 72" in head
+    # ReLU, pooling, ReLU: 4 maps of 6x6, 3x3 and 3x3 more, of 4 bytes.
+    assert "3 follow: output shape only" in follow
+    assert follow.endswith("+864 B")
+    assert len(diff.to_dict()) == len(diff.render("csv").splitlines()) - 1 == 5
+    assert len(lines_of(archbench.diff(wider(4), wider(8), "3x8x8", show_same=True))) == 5
+
+
+def test_a_single_layer_that_follows_is_not_folded():
+    nets = [nn.Sequential(nn.Linear(3, features), nn.ReLU()) for features in (4, 5)]
+    assert "output 4 -> 5" in lines_of(archbench.diff(*nets, "3"))[1]
+
+
+def test_a_product_that_costs_more_for_the_shape_handed_down_is_shown():
+    nets = [nn.Sequential(nn.Conv2d(3, 4, 3, stride=step), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.ReLU()) for step in (2, 1)]
+    first, second, follow = lines_of(archbench.diff(*nets, "3x9x9"))
+    assert "stride 2 -> 1" in first
+    # 4·4·9 weights at 5·5 places instead of 2·2.
+    assert "output 4x2x2 -> 4x5x5" in second
+    assert "+3.024K" in second
+    assert "2 follow" in follow
+
+
+def test_each_change_of_a_layer_has_its_own_line_of_80_columns(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = lines_of(archbench.diff("alexnet", "zfnet"))
+    assert [line.strip() for line in lines[1:3]] == ["stride 4 -> 2", "padding 0 -> 1"]
+    assert lines[0].split("  ")[:3] == ["changed", "conv1", "kernel 11x11 -> 7x7"]
+
+
+def test_layers_that_differ_by_a_bias_say_what_differs():
+    nets = [nn.Sequential(nn.Linear(3, 4, bias=bias)) for bias in (True, False)]
+    (line,) = lines_of(archbench.diff(*nets, "3"))
+    assert line.split() == ["changed", "0", "parameters", "-4", "0", "0"]
 
 
 def test_sides_are_modules_addresses_summaries_and_files(tmp_path):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from archbench.analyze.diff import DifferenceRow, FieldChange
+from archbench.analyze.diff import ChangeKind, DifferenceRow, FieldChange
 from archbench.analyze.layers import LayerRow
 from archbench.reporting.table import Column, Table
-from archbench.reporting.tables.model import CONVENTION
 from archbench.units import (
     format_bytes,
     format_bytes_change,
@@ -22,14 +21,18 @@ from archbench.units import (
 
 _COLUMNS = (
     Column("change", "Change", "text", 0),
-    Column("layer_a", "A", "text", 1),
-    Column("layer_b", "B", "text", 2),
+    Column("layer_a", "Layer", "text", 0),
+    Column("layer_b", "B", "text"),
     Column("what", "What", "text", 5, wraps=True),
     Column("params_difference", "Params", "change", 3),
     Column("macs_difference", "MACs", "change", 4),
     Column("output_bytes_difference", "Output", "change_bytes", 6),
 )
+_CHANGES: dict[ChangeKind, str] = {"changed": "changed", "only_a": "removed", "only_b": "added", "same": "the same"}
 _WORDS = {"input_shape": "input", "output_shape": "output"}
+_COUNTS = (
+    ("params_difference", "parameters"), ("macs_difference", "MACs"), ("output_bytes_difference", "output bytes"),
+)  # fmt: skip
 _TOTALS = (
     ("params", "parameters", format_count, format_change),
     ("macs", "MACs", format_count, format_change),
@@ -47,22 +50,69 @@ def difference_table(
     shows_same: bool,
     caveats: Sequence[str] = (),
 ) -> Table:
-    """Return one row per layer or pair; without `shows_same` unchanged ones are only counted in the title."""
+    """Return one row per layer or pair.
+
+    For people, unchanged layers are only counted in the title, and those to which nothing but a shape was handed down
+    are one row, unless `shows_same`; each field that changed has a line of its own.
+    """
     records = [_record(row) for row in rows]
-    kept = [record for record in records if shows_same or record["change"] != "same"]
-    counts = Counter(record["change"] for record in records)
-    headings = {
-        "changed": "changed", "only_a": f"only in {a}", "only_b": f"only in {b}", "same": "the same",
-    }  # fmt: skip
-    title = ", ".join(f"{counts[kind]} {text}" for kind, text in headings.items() if counts[kind])
+    counts = Counter(row.change for row in rows)
+    title = ", ".join(f"{counts[kind]} {text}" for kind, text in _CHANGES.items() if counts[kind])
     return Table(
         columns=_COLUMNS,
-        rows=kept,
+        rows=records,
+        folded=list(_lines(rows, shows_same)),
         title=f"{a} (A) against {b} (B): {title}",
-        totals={"change": "total", **{column.field: _sum(records, column.field) for column in _COLUMNS[4:]}},
-        notes=(*_totals(*totals), CONVENTION),
+        totals={"change": "total", **{field: _sum(records, field) for field, _ in _COUNTS}},
+        notes=tuple(_totals(*totals)),
         caveats=tuple(caveats),
     )
+
+
+def _lines(rows: Sequence[DifferenceRow], shows_same: bool) -> Iterator[dict[str, Any]]:
+    """Yield the lines that people read."""
+    following = [] if shows_same else [row for row in rows if _follows(row)]
+    folds = len(following) > 1
+    for row in rows:
+        if (shows_same or row.change != "same") and not (folds and _follows(row)):
+            yield from _lines_of(row)
+    if folds:
+        records = [_record(row) for row in following]
+        every = all("output_shape" in {change.field for change in row.changes} for row in following)
+        what = f"{len(following)} follow: {'output shape' if every else 'shapes'} only"
+        yield {"change": "changed", "what": what, **{field: _sum(records, field) for field, _ in _COUNTS}}
+
+
+def _follows(row: DifferenceRow) -> bool:
+    """Return whether a layer does the same as before to another shape, without a parameter or MAC more or less."""
+    shapes_only = {change.field for change in row.changes} <= _WORDS.keys()
+    return (
+        row.change == "changed"
+        and bool(row.changes)
+        and shapes_only
+        and not (row.params_difference or row.macs_difference)
+    )
+
+
+def _lines_of(row: DifferenceRow) -> Iterator[dict[str, Any]]:
+    """Yield a layer's record in words, with the first of its changes, and a line for each other change."""
+    record = _record(row)
+    names = list(dict.fromkeys(filter(None, (record["layer_a"], record["layer_b"]))))
+    first, *others = _own_changes(row)
+    change = "same" if row.change == "same" else _CHANGES[row.change]
+    yield {**record, "change": change, "layer_a": " -> ".join(names), "what": first}
+    yield from ({"what": other} for other in others)
+
+
+def _own_changes(row: DifferenceRow) -> list[str]:
+    """Describe what a layer does otherwise, else its shape: a shape that was handed down is not the layer's own."""
+    if row.a is None or row.b is None or row.change == "same":
+        return [_what(row)]
+    own = [change for change in row.changes if change.field not in _WORDS]
+    shapes = [change for change in row.changes if change.field in _WORDS]
+    if own or shapes:
+        return [_changed(change) for change in own or shapes[-1:]]
+    return [", ".join(words for field, words in _COUNTS if getattr(row, field))]
 
 
 def _sum(records: Sequence[Mapping[str, Any]], field: str) -> int:
