@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from archbench.reporting.result import TableResult
 from archbench.reporting.table import Table
-from archbench.reporting.tables.model import costs_table
+from archbench.reporting.tables.costs import costs_table
 from archbench.trace.costs import all_rules
 from archbench.trace.costs.registry import Rule
 
@@ -18,8 +18,8 @@ class Costs(TableResult):
     rules: tuple[Rule, ...]
 
     def to_table(self) -> Table:
-        """Return one row per operator."""
-        return costs_table([{"operator": rule.operator, "rule": rule.text} for rule in self.rules])
+        """Return one row per operator; for people, operators with the same rule stand together."""
+        return costs_table(self.rules)
 
 
 def costs() -> Costs:

@@ -87,8 +87,9 @@ class Table:
 
     `batch` is what shapes have in front; it is left out where people and CSV readers look. `baseline` is the row that
     `compared` columns are set in relation to. `folded` are the rows for people where those are fewer, with repeated
-    blocks once. `notes` are sentences below the table, `caveats` what a reader of the numbers must know and what the
-    command line says on standard error.
+    blocks once. Text has the field `group` as a line above the rows that share it instead of a column. `notes` are
+    sentences below the table, `caveats` what a reader of the numbers must know and what the command line says on
+    standard error.
     """
 
     columns: tuple[Column, ...]
@@ -98,6 +99,7 @@ class Table:
     baseline: Mapping[str, Any] | None = None
     batch: int | None = None
     folded: Sequence[Mapping[str, Any]] | None = None
+    group: str = ""
     notes: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
 

@@ -16,3 +16,10 @@ def test_history_is_the_record_with_computed_counts(capsys):
     assert str(history).startswith("ImageNet challenge, classification\n")
     assert run(["history", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out) == history.to_dict()
+
+
+def test_the_table_has_at_most_two_lines_below_it(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = str(archbench.history()).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) - next(i for i, line in enumerate(lines) if "human" in line) - 1 <= 2

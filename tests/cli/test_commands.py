@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from archbench.trace.costs import all_rules
 from cli.main import run
 
 
@@ -114,6 +115,18 @@ def test_costs_prints_a_rule_for_every_operator(archbench):
     rules = {row["operator"]: row["rule"] for row in rows_of(archbench("costs", "--format", "csv")[1])}
     assert "2 per MAC, 1 per bias add" in rules["aten.convolution"]
     assert rules["aten.relu"] == "FLOPs: 1 per element of the result (complex: 2)"
+
+
+def test_costs_names_operators_with_the_same_rule_together(archbench, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = archbench("costs")[1].splitlines()
+    assert max(map(len, lines)) <= 80
+    first = lines.index("MACs: rows x inner size x columns (x batch); FLOPs: 2 per MAC. Of a sparse")
+    assert lines[first + 2] == "  aten._int_mm, aten.bmm, aten.mm, aten.mv"
+    assert lines[-1] == "Operators without a rule are listed as uncounted, never as zero."
+    # Every operator is there, some name broken where it is longer than a line.
+    shown = "".join(lines).replace(" ", "")
+    assert all(rule.operator in shown for rule in all_rules())
 
 
 def test_what_was_not_counted_or_not_used_is_said_on_standard_error(archbench, tmp_path):

@@ -70,5 +70,17 @@ def test_bad_use_is_one_line(verify, arguments, message):
     assert err.count("\n") == 1
 
 
+def test_80_columns_show_which_figure_of_which_model_is_claimed_by_whom(verify, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = verify()[1].splitlines()
+    assert lines[1].split() == ["Model", "Quantity", "Claimed", "Computed", "Verdict"]
+    assert max(map(len, lines)) <= 80
+    # The ratio of two models, below the source that states it; its id is in CSV and JSON.
+    claims = [line.split() for line in lines[lines.index("lecture L12.3, AlexNet") + 1 :] if line.startswith("  ")]
+    assert ["alexnet_onegpu/lenet", "MACs", "250", "2725.57", "contradicts"] in claims
+    assert "L1-compute-ratio" not in "".join(lines)
+    assert len([line for line in lines[lines.index("Simonyan, Zisserman 2015, table 2") :] if line[0] != " "]) <= 3
+
+
 def test_the_docs_page_is_what_the_command_writes_today(verify):
     assert verify("--format", "markdown")[1] == (DOCS / "claims.md").read_text()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import IO
 
 from rich import box
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table as RichTable
 
 from archbench.reporting.export.encoding import as_shown
@@ -80,14 +82,30 @@ def _page(stream: IO[str] | None, width: int) -> _Page:
 
 
 def _print(table: Table, console: Console, page: _Page) -> None:
-    shown = [column for column in table.shown() if any(table.text(column, row) for row in table.shown_rows())]
+    filled = [column for column in table.shown() if any(table.text(column, row) for row in table.shown_rows())]
+    shown = [column for column in filled if column.field != table.group]
     cells = {column.field: _cells(table, column, page) for column in shown}
-    columns = _fitting(shown, cells, page)
+    columns = _fitting(shown, cells, page.width - (_GAP if table.group else 0), page)
     if table.title:
         console.print(page.shown(format_text(table.title)), style="bold")
-    console.print(_rich_table(table, columns, cells, page))
+    for part in _groups(table, columns, cells, page) if table.group else [_rich_table(table, columns, cells, page)]:
+        console.print(part)
     for note in (*_left_out(table, [column for column in shown if column not in columns], page), *table.notes):
         console.print(page.shown(printable(note)), style="dim")
+
+
+def _groups(
+    table: Table, columns: Sequence[Column], cells: dict[str, list[str]], page: _Page
+) -> Iterator[Padding | str]:
+    """Yield the headings of the columns, then each group: what its rows share, and the rows indented below it."""
+    indent = (0, 0, 0, _GAP)
+    yield Padding(_rich_table(table, columns, cells, page, range(0)), indent)
+    start = 0
+    for heading, rows in groupby(table.shown_rows(), key=lambda row: row[table.group]):
+        end = start + len(list(rows))
+        yield page.shown(format_text(heading))
+        yield Padding(_rich_table(table, columns, cells, page, range(start, end)), indent)
+        start = end
 
 
 def _left_out(table: Table, hidden: Sequence[Column], page: _Page) -> list[str]:
@@ -107,8 +125,8 @@ def _cells(table: Table, column: Column, page: _Page) -> list[str]:
     return [page.shown(column.heading), *texts, *totals]
 
 
-def _fitting(columns: Sequence[Column], cells: dict[str, list[str]], page: _Page) -> list[Column]:
-    """Return the columns that fit, chosen by priority, in their own order.
+def _fitting(columns: Sequence[Column], cells: dict[str, list[str]], space: int, page: _Page) -> list[Column]:
+    """Return the columns that fit into a width, chosen by priority, in their own order.
 
     The first two are always shown: if they do not fit, the second is cut, since the first names the rows.
     """
@@ -117,10 +135,10 @@ def _fitting(columns: Sequence[Column], cells: dict[str, list[str]], page: _Page
     for column in sorted(columns, key=lambda column: column.priority or 0):
         longest = max(map(cell_len, cells[column.field]))
         width = min(longest, _NARROWEST_TEXT) if column.wraps else longest
-        if used + _GAP + width > page.width:
+        if used + _GAP + width > space:
             if len(chosen) != 1:
                 break
-            width = page.width - used - _GAP
+            width = space - used - _GAP
             if not column.wraps:
                 cells[column.field] = [page.without_end(text, width) for text in cells[column.field]]
         used += _GAP + width
@@ -128,12 +146,20 @@ def _fitting(columns: Sequence[Column], cells: dict[str, list[str]], page: _Page
     return [column for column in columns if column in chosen]
 
 
-def _rich_table(table: Table, columns: Sequence[Column], cells: dict[str, list[str]], page: _Page) -> RichTable:
+def _rich_table(
+    table: Table,
+    columns: Sequence[Column],
+    cells: dict[str, list[str]],
+    page: _Page,
+    rows: range | None = None,
+) -> RichTable:
+    """Return the table, or of one with groups the rows of a range: the columns' headings if it is empty."""
     # Lines are drawn on terminals only; piped output stays plain text.
     rendered = RichTable(
         box=box.SIMPLE if page.has_lines else None,
         safe_box=False,
         show_edge=False,
+        show_header=not rows,
         show_footer=table.totals is not None,
         pad_edge=False,
         padding=(0, _GAP - 1 if page.has_lines else _GAP, 0, 0),
@@ -145,7 +171,9 @@ def _rich_table(table: Table, columns: Sequence[Column], cells: dict[str, list[s
             cells[column.field][-1] if totals else "",
             justify="right" if column.is_number else "left",
             no_wrap=not column.wraps,
+            min_width=None if column.wraps else max(map(cell_len, cells[column.field])),
         )
-    for row in zip(*(cells[column.field][1 : -1 if totals else None] for column in columns), strict=True):
+    every = list(zip(*(cells[column.field][1 : -1 if totals else None] for column in columns), strict=True))
+    for row in every if rows is None else every[rows.start : rows.stop]:
         rendered.add_row(*row)
     return rendered

@@ -88,7 +88,9 @@ def add_claims(data: PageData, contents: ReportContents) -> Table | None:
     if not contents.claims:
         return None
     table = claims_table(contents.claims)
-    columns = (replace(column, wraps=True) if column.field == "source" else column for column in table.columns)
+    # The rows of a page are the records, with the layer apart from its model.
+    shown = (replace(column, priority=0) if column.field == "layer" else column for column in table.columns)
+    columns = (replace(column, wraps=True) if column.field == "source" else column for column in shown)
     table = replace(table, columns=tuple(columns))
     data.add_table("claims", table)
     data.add_view("claims", "claims", table.title)

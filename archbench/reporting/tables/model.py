@@ -66,8 +66,6 @@ _MODELS = (
     Column("differences", "Differences", "text"),
 )
 
-_COSTS = (Column("operator", "Operator", "text", 0), Column("rule", "Rule", "text", 1, wraps=True))
-
 
 def comparison_table(
     rows: Sequence[ModelRow],
@@ -135,8 +133,3 @@ def _trained(result: TrainingResult | None) -> dict[str, Any]:
 def models_table(cards: Sequence[DataclassInstance]) -> Table:
     """Return one row per installed model."""
     return Table(columns=_MODELS, rows=[asdict(card) for card in cards])
-
-
-def costs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return one row per operator, with its rule."""
-    return Table(columns=_COSTS, rows=rows, notes=("Operators without a rule are listed as uncounted, never as zero.",))

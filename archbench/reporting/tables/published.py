@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import get_args
+from typing import Any, get_args
 
 from archbench.analyze.claims import Judged, Outcome
 from archbench.analyze.imagenet_history import HistoryRow
 from archbench.reporting.table import Column, Table
-from archbench.reporting.tables.model import CONVENTION
 
 _CLAIMS = (
-    Column("id", "Claim", "text", 0),
-    Column("source", "Source", "text", 8),
-    Column("model", "Model", "text", 5),
-    Column("layer", "Layer", "text", 7),
-    Column("quantity", "Quantity", "text", 6),
-    Column("claimed", "Claimed", "text", 2),
-    Column("computed", "Computed", "figure", 3),
-    Column("verdict", "Verdict", "text", 1),
-    Column("note", "Note", "text", 4, wraps=True),
+    Column("id", "Claim", "text", 7),
+    Column("source", "Source", "text", 6),
+    Column("model", "Model", "text", 0),
+    Column("layer", "Layer", "text"),
+    Column("quantity", "Quantity", "text", 1),
+    Column("claimed", "Claimed", "text", 3),
+    Column("computed", "Computed", "figure", 4),
+    Column("verdict", "Verdict", "text", 2),
+    Column("note", "Note", "text", 5, wraps=True),
 )
+_QUANTITIES = {"filters_per_tower": "filters/tower", "top5_error_percent": "top-5 error %", "macs": "MACs"}
 
 _HISTORY = (
     Column("year", "Year", "plain", 1),
@@ -41,7 +41,24 @@ def claims_table(rows: Sequence[Judged]) -> Table:
     """Return one row per claim; the title counts the verdicts."""
     verdicts = Counter(row.verdict for row in rows)
     counts = ", ".join(f"{verdicts[name]} {name}" for name in get_args(Outcome) if verdicts[name])
-    return Table(columns=_CLAIMS, rows=[asdict(row) for row in rows], title=f"{len(rows)} claims: {counts}")
+    return Table(
+        columns=_CLAIMS,
+        rows=[asdict(row) for row in rows],
+        folded=[_claim_line(row) for row in rows],
+        group="source",
+        title=f"{len(rows)} claims: {counts}",
+    )
+
+
+def _claim_line(row: Judged) -> dict[str, Any]:
+    """Return a claim as people read it, the layer beside its model."""
+    return {**asdict(row), "model": f"{row.model} {row.layer}".strip(), "quantity": _quantity(row)}
+
+
+def _quantity(row: Judged) -> str:
+    """Return the quantity of a claim; that it is of two models is in their name, as `alexnet/lenet`."""
+    quantity = row.quantity.removesuffix("_ratio").removesuffix("_difference")
+    return _QUANTITIES.get(quantity, quantity.replace("_", " "))
 
 
 def history_table(rows: Sequence[HistoryRow]) -> Table:
@@ -50,8 +67,5 @@ def history_table(rows: Sequence[HistoryRow]) -> Table:
         columns=_HISTORY,
         rows=[asdict(row) for row in rows],
         title="ImageNet challenge, classification",
-        notes=(
-            "Errors are the submissions', mostly ensembles on the test set; counts are of one network.",
-            CONVENTION,
-        ),
+        notes=("Errors are the submissions', mostly ensembles on the test set; counts are of one network.",),
     )

@@ -202,3 +202,27 @@ def test_long_names_keep_their_indentation():
 def test_folded_rows_are_shown_in_ascii_too():
     table = Table(columns=(Column("name", "Layer", "text", 0),), rows=[], folded=[{"name": "0 … 3 ×4"}])
     assert printed(table, 60, Terminal("ascii", is_terminal=False))[1] == "0 ... 3 x4"
+
+
+def test_a_group_is_a_line_above_its_rows_and_all_rows_are_straight():
+    columns = (
+        Column("name", "Name", "text", 0),
+        Column("book", "Book", "text", 1),
+        Column("size", "Size", "integer", 2),
+    )
+    books = [("alexnet", "a long title of a book", 1), ("b", "a long title of a book", 1000), ("c", "another", 20)]
+    table = Table(columns, [dict(zip(("name", "book", "size"), row, strict=True)) for row in books], group="book")
+    assert printed(table, 20) == [
+        "  Name      Size",
+        "a long title of a",
+        "book",
+        "  alexnet      1",
+        "  b        1,000",
+        "another",
+        "  c           20",
+    ]
+    drawn = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in printed(table, 20, Terminal())]
+    assert all(cell_len(line) <= 20 for line in drawn)
+    assert [line for line in drawn if line.startswith("  ") and "─" not in line] == [
+        "  Name      Size", "  alexnet      1", "  b        1,000", "  c           20",
+    ]  # fmt: skip
