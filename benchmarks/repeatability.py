@@ -3,8 +3,8 @@
     python benchmarks/repeatability.py [--model lenet] [--batch 32] [--threads 2] [--trials 100] [--output PATH]
 
 An invocation is `archbench bench MODEL` in a store of its own, a trial `archbench bench MODEL --versus MODEL`: 21 pairs
-of blocks in ABBA order, seven in each of three rounds, and as many of A against A for the floor. Starting nine
-processes takes longer than that, so `--trials-a-set` trials share them (the command uses 1) and assign them at random.
+of blocks in ABBA order, three in each of seven rounds, and as many of A against A for the floor. Starting 21 processes
+takes longer than that, so `--trials-a-set` trials share them (the command uses 1) and assign them at random.
 On a CPU a block is 0.11 s: a trial takes about 10 s, a hundred about twenty minutes with their processes. The output
 has what is finished; the same command continues, and starts nothing after `--minutes`. A calibrated test finds a
 difference in 5 of 100 trials; up to 10 are consistent with that.
@@ -32,7 +32,7 @@ from archbench.host.machine import Kind, default_kind, device_name, usable_cores
 from archbench.measure.bench.ab_test import ROUNDS, ABSamples, Round, ServedArm, compare_rounds
 from archbench.measure.bench.sweep import configurations
 from archbench.measure.worker.request import RunOptions
-from archbench.statistics.pairs import SIGNIFICANCE
+from archbench.statistics.quantiles import CONFIDENCE
 from archbench.store.records import Configuration
 
 FIELDS = (
@@ -130,7 +130,7 @@ def summary(rows: Sequence[Row]) -> Iterator[str]:
     verdicts = [row["verdict"] for row in rows if row["kind"] == "trial"]
     if verdicts:
         different = sum(verdict != SAME for verdict in verdicts)
-        significant = sum(float(row["p_value"]) < SIGNIFICANCE for row in rows if row["kind"] == "trial")
+        significant = sum(float(row["p_value"]) < 1 - CONFIDENCE for row in rows if row["kind"] == "trial")
         yield f"{len(verdicts)} trials of A against A: {different} called different; by the test alone {significant}"
 
 

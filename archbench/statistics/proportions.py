@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-CONFIDENCE = 0.95
+from archbench.statistics.quantiles import CONFIDENCE, normal_quantile, student_quantile
 
 Interval = tuple[float, float]
 Correct = NDArray[np.bool_]
@@ -22,7 +22,7 @@ Correct = NDArray[np.bool_]
 
 def wilson_interval(share: float, total: int, confidence: float = CONFIDENCE) -> Interval:
     """Return Wilson's interval (1927) for a proportion, which need not be a whole number of `total`."""
-    z = _normal_quantile(confidence)
+    z = normal_quantile(confidence)
     middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
     width = z / (1 + z**2 / total) * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
     # At 0 and at 1 the bound is the share itself, except for rounding.
@@ -39,7 +39,7 @@ def mean_interval(shares: Sequence[float], total: int) -> Interval:
     low, high = wilson_interval(mean, total)
     spread = 0.0
     if len(shares) > 1:
-        spread = _student_quantile(len(shares) - 1, CONFIDENCE) * float(np.std(shares, ddof=1)) / math.sqrt(len(shares))
+        spread = student_quantile(len(shares) - 1, CONFIDENCE) * float(np.std(shares, ddof=1)) / math.sqrt(len(shares))
     return max(0.0, mean - math.hypot(spread, mean - low)), min(1.0, mean + math.hypot(spread, high - mean))
 
 
@@ -66,7 +66,7 @@ def difference_half_width(correct_a: Correct, correct_b: Correct, confidence: fl
     # images may agree by chance, and must not leave an interval of width 0.
     count = len(by_image) + 2
     variance = (float(np.sum(by_image**2)) + 2) / count - (float(np.sum(by_image)) / count) ** 2
-    images = _normal_quantile(confidence) * math.sqrt(variance / count)
+    images = normal_quantile(confidence) * math.sqrt(variance / count)
     return math.hypot(images, _welch_half_width(correct_a.mean(axis=1), correct_b.mean(axis=1), confidence))
 
 
@@ -77,16 +77,4 @@ def _welch_half_width(a: NDArray[np.float64], b: NDArray[np.float64], confidence
     if variance == 0:
         return 0.0
     freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
-    return _student_quantile(freedom, confidence) * math.sqrt(variance)
-
-
-def _normal_quantile(confidence: float) -> float:
-    from scipy.special import ndtri
-
-    return float(ndtri((1 + confidence) / 2))
-
-
-def _student_quantile(freedom: float, confidence: float) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, (1 + confidence) / 2))
+    return student_quantile(freedom, confidence) * math.sqrt(variance)

@@ -1,10 +1,13 @@
-"""Statistics of timing samples: bootstrap intervals of the median, percentiles, outliers, noise and drift.
+"""Statistics of timing samples: intervals of the median, correlation, percentiles, outliers, noise and drift.
 
-Everything is deterministic: resampling uses a fixed seed, so that equal samples give equal intervals.
+Successive blocks of one process resemble each other on a shared machine, and processes differ from one another by more
+than their blocks do. Intervals account for both; `benchmarks/coverage.py` shows how often they hold. Everything is
+deterministic: resampling uses a fixed seed, so that equal samples give equal intervals.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,12 +15,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from archbench.statistics.quantiles import student_quantile
+
 _SEED = 0
 # The two runs of a comparison are resampled independently.
 _OTHER_SEED = 1
 _RESAMPLES = 10_000
 _GROUP_RESAMPLES = 2_000
 _TAILS = (0.025, 0.975)
+_MOST_CORRELATION = 0.95
 # With so many samples at least one lies beyond the percentile in 99.87% of cases, that of three sigma: 1 - 0.9**64.
 _LEAST_SAMPLES = {90: 64, 99: 662}
 # A spread below this fraction of the median comes from the clock's resolution.
@@ -44,27 +50,52 @@ class Interval:
 
 
 def median_interval(samples: Sequence[float]) -> Interval:
-    """Return the median and its 95% percentile-bootstrap interval (Efron 1979)."""
-    medians = _resampled_medians(np.sort(np.asarray(samples, dtype=np.float64)))
-    return _interval(float(np.median(samples)), medians)
+    """Return the median and its 95% interval, for samples in the order in which they were taken.
+
+    The percentile-bootstrap interval (Efron 1979) is that of independent samples. It is widened for samples that
+    resemble the one before: by sqrt((1 + r) / (1 - r)) for a first-order autoregressive process with lag-1
+    correlation r (Bartlett 1946).
+    """
+    interval = _independent_interval(samples)
+    wider = _widening(samples)
+    low = interval.median - wider * (interval.median - interval.low)
+    high = interval.median + wider * (interval.high - interval.median)
+    # No sample suggests a median beyond all of them.
+    return Interval(interval.median, max(low, float(min(samples))), min(high, float(max(samples))))
+
+
+def lag_1_correlation(samples: Sequence[float]) -> float:
+    """Return the correlation of each sample's rank with that of the one before; 0 for equal or fewer than 3 samples.
+
+    Ranks, because a single outlier would hide the correlation of the others.
+    """
+    values = np.asarray(samples, dtype=np.float64)
+    # Equal samples have the mean of their ranks.
+    below, through = (np.searchsorted(np.sort(values), values, side) for side in ("left", "right"))
+    ranks = (below + through) / 2 - len(values) / 2
+    total = float(ranks @ ranks)
+    return float(ranks[1:] @ ranks[:-1]) / total if total > 0 and len(values) > 2 else 0.0
 
 
 def grouped_median_interval(groups: Sequence[Sequence[float]]) -> Interval:
-    """Return the median of all samples and its 95% hierarchical-bootstrap interval; a group is one process's samples.
+    """Return the typical median of several processes and its 95% interval; a group is one process's samples.
 
-    Processes are resampled first, then the samples of each: samples of one process are more alike than samples of
-    different processes.
+    The processes' medians are independent, unlike the samples within a process: their geometric mean has Student's
+    interval, in logarithms. With two processes or three it is wide. One process has the interval of its samples, and so
+    have groups with a time of 0, together.
     """
-    arrays = [np.asarray(group, dtype=np.float64) for group in groups]
-    if len(arrays) == 1:
-        return median_interval(groups[0])
-    return _interval(float(np.median(np.concatenate(arrays))), _group_medians(arrays, _SEED))
+    if len(groups) == 1 or min(map(min, groups)) <= 0:
+        return median_interval([sample for group in groups for sample in group])
+    logs = np.log([float(np.median(group)) for group in groups])
+    mean, half_width = float(np.mean(logs)), _student_half_width(logs)
+    low, median, high = (float(np.exp(value)) for value in (mean - half_width, mean, mean + half_width))
+    return Interval(median, low, high)
 
 
 def median_ratio_interval(above: Sequence[Sequence[float]], below: Sequence[Sequence[float]]) -> Interval:
     """Return the ratio of two runs' medians and its 95% interval; each run is a sequence of its processes' samples.
 
-    The runs are resampled independently, each as in `grouped_median_interval`.
+    The runs are resampled independently: first processes, then the samples of each.
     """
     arrays = [[np.asarray(group, dtype=np.float64) for group in groups] for groups in (above, below)]
     medians = [float(np.median(np.concatenate(groups))) for groups in arrays]
@@ -98,14 +129,35 @@ def drift(samples: Sequence[float]) -> float | None:
     """Return the relative change of the median from the first half to the second; None if it is within the noise.
 
     A change is significant if the 95% intervals of the two medians are disjoint and the medians differ by more than 1%.
+    Samples count as independent here, for a drift correlates them.
     """
     if len(samples) < _LEAST_FOR_DRIFT:
         return None
     middle = len(samples) // 2
-    first, second = median_interval(samples[:middle]), median_interval(samples[middle:])
+    first, second = _independent_interval(samples[:middle]), _independent_interval(samples[middle:])
     are_apart = first.high < second.low or second.high < first.low
     change = second.median / first.median - 1
     return change if are_apart and abs(change) > _DRIFT_LIMIT else None
+
+
+def _independent_interval(samples: Sequence[float]) -> Interval:
+    medians = _resampled_medians(np.sort(np.asarray(samples, dtype=np.float64)))
+    return _interval(float(np.median(samples)), medians)
+
+
+def _widening(samples: Sequence[float]) -> float:
+    """Return by how much an interval is wider for the correlation of successive samples, 1 if there is none.
+
+    A sample correlation is too small by about (1 + 4 r) / n (Kendall 1954).
+    """
+    correlation = lag_1_correlation(samples)
+    correlation += (1 + 4 * correlation) / len(samples)
+    limited = min(max(correlation, 0.0), _MOST_CORRELATION)
+    return math.sqrt((1 + limited) / (1 - limited))
+
+
+def _student_half_width(values: Array) -> float:
+    return student_quantile(len(values) - 1) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
 
 
 def _interval(median: float, resampled: Array) -> Interval:

@@ -13,13 +13,13 @@ from typing import Literal
 import numpy as np
 
 from archbench.statistics.proportions import (
-    CONFIDENCE,
     Correct,
     difference_half_width,
     mcnemar,
     mean_interval,
     wilson_interval,
 )
+from archbench.statistics.quantiles import CONFIDENCE
 from archbench.store.accuracy import Accuracy, Status
 from archbench.training.data.records import Data
 from archbench.training.records import TOP, Outcome, Prediction

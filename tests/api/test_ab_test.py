@@ -20,7 +20,7 @@ def calls(monkeypatch):
     def run(a, b, options, on_round):
         compared.append((a, b, options))
         on_round("round 1 of 3")
-        return ABSamples(compare_pairs(A_S, B_S, floor=0.01), A_S, B_S, A_S)
+        return ABSamples(compare_pairs([A_S[:3]] * 7, [B_S[:3]] * 7, floor=0.01), A_S, B_S, A_S)
 
     monkeypatch.setattr(module, "run_ab_test", run)
     return compared

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from archbench.statistics.samples import (
     drift,
     grouped_median_interval,
+    lag_1_correlation,
     median_interval,
     modified_z_scores,
     percentile,
@@ -14,10 +16,10 @@ from archbench.statistics.samples import (
 
 
 @pytest.mark.parametrize("count", [5, 6, 30, 101, 1000])
-def test_the_interval_agrees_with_scipy(count):
-    from scipy import stats
-
-    samples = np.random.default_rng(count).gamma(20.0, size=count)
+def test_the_interval_of_independent_samples_agrees_with_scipy(count):
+    # Each other sample above the median: such series have no positive correlation.
+    drawn = np.sort(np.random.default_rng(count).gamma(20.0, size=count))
+    samples = [drawn[place // 2 if place % 2 else -1 - place // 2] for place in range(count)]
     theirs = stats.bootstrap(
         (samples,), np.median, n_resamples=20_000, method="percentile", batch=1000, rng=np.random.default_rng(1)
     ).confidence_interval
@@ -41,9 +43,23 @@ def test_equal_samples_have_an_interval_without_width():
     assert interval.is_within(0.0)
 
 
-def test_the_interval_does_not_depend_on_the_order_of_samples():
-    samples = list(np.random.default_rng(0).normal(1, 0.1, size=50))
+def test_samples_that_resemble_the_one_before_widen_the_interval():
+    samples = sorted(np.random.default_rng(0).normal(1, 0.1, size=50))
+    mixed = [samples[19 * place % 50] for place in range(50)]
+    assert lag_1_correlation(samples) > 0.9
+    assert lag_1_correlation(mixed) < 0.1
+    alike, plain = median_interval(samples), median_interval(mixed)
+    assert alike.high - alike.low > 3 * (plain.high - plain.low)
+    assert alike.median == plain.median
+    assert samples[0] <= alike.low <= alike.high <= samples[-1]
     assert median_interval(samples) == median_interval(samples[::-1])
+
+
+def test_the_correlation_is_that_of_ranks():
+    # Ranks 1 3 2 4 less their mean 2.5: -1.5 0.5 -0.5 1.5. Products of neighbours -0.75 - 0.25 - 0.75, squares 5.
+    assert lag_1_correlation([1.0, 30.0, 2.0, 400.0]) == pytest.approx(-1.75 / 5)
+    assert lag_1_correlation([1.0] * 10) == 0.0
+    assert lag_1_correlation([1.0, 2.0]) == 0.0
 
 
 def test_processes_that_differ_widen_the_interval():
@@ -51,10 +67,13 @@ def test_processes_that_differ_widen_the_interval():
     alike = [list(random.normal(1.0, 0.01, size=10)) for _ in range(5)]
     apart = [[sample * (1 + 0.03 * place) for sample in group] for place, group in enumerate(alike)]
     pooled = [sample for group in apart for sample in group]
-    plain, grouped = median_interval(pooled), grouped_median_interval(apart)
-    assert grouped.median == plain.median
-    assert grouped.high - grouped.low > 1.3 * (plain.high - plain.low)
+    plain, grouped = grouped_median_interval(alike), grouped_median_interval(apart)
+    assert grouped.high - grouped.low > 5 * (plain.high - plain.low)
     assert grouped_median_interval(alike[:1]) == median_interval(alike[0])
+    # As scipy has it for the logarithms of the processes' medians.
+    theirs = stats.ttest_1samp(np.log([np.median(group) for group in apart]), 0.0).confidence_interval(0.95)
+    assert (grouped.low, grouped.high) == pytest.approx((np.exp(theirs.low), np.exp(theirs.high)))
+    assert min(pooled) < grouped.low < grouped.median < grouped.high
 
 
 @pytest.mark.parametrize(("percent", "least"), [(90, 64), (99, 662)])

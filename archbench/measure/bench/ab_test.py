@@ -17,8 +17,9 @@ from archbench.measure.worker.request import Request, RunOptions
 from archbench.statistics.pairs import Comparison, abba, compare_pairs
 from archbench.store.records import Configuration
 
-ROUNDS = 3
-PAIRS_PER_ROUND = 7
+# Few pairs a round, because processes differ by more than the blocks of a process do.
+ROUNDS = 7
+PAIRS_PER_ROUND = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +56,24 @@ def run_ab_test(a: Configuration, b: Configuration, options: RunOptions, on_roun
 
 def compare_rounds(rounds: Iterable[Round]) -> ABSamples:
     """Time A and B in turns in each round, then A and A, and compare them."""
-    a_s: list[float] = []
-    b_s: list[float] = []
-    floor_s: list[float] = []
-    again_s: list[float] = []
-    for arms in rounds:
-        _take_turns(arms.a, arms.b, a_s, b_s)
-        _take_turns(arms.a, arms.again, floor_s, again_s)
-    if min(*a_s, *b_s, *floor_s, *again_s) <= 0:
+    compared, repeated = [], []
+    for number, arms in enumerate(rounds):
+        compared.append(_in_turns(arms.a, arms.b, is_b_first=number % 2 == 1))
+        repeated.append(_in_turns(arms.a, arms.again, is_b_first=number % 2 == 1))
+    (a_s, b_s), (floor_s, again_s) = zip(*compared, strict=True), zip(*repeated, strict=True)
+    if min(map(min, (*a_s, *b_s, *floor_s, *again_s))) <= 0:
         raise MeasurementError("a block took no time: the clock stands still")
     floor = compare_pairs(floor_s, again_s).difference
-    return ABSamples(compare_pairs(a_s, b_s, floor), tuple(a_s), tuple(b_s), tuple(again_s))
+    samples_s = (tuple(chain.from_iterable(each)) for each in (a_s, b_s, again_s))
+    return ABSamples(compare_pairs(a_s, b_s, floor), *samples_s)
 
 
-def _take_turns(a: Arm, b: Arm, a_s: list[float], b_s: list[float]) -> None:
-    """Add the times of one round's blocks."""
-    for name in chain.from_iterable(abba(PAIRS_PER_ROUND)):
-        if name == "a":
-            a_s.append(a.block_s())
-        else:
-            b_s.append(b.block_s())
+def _in_turns(a: Arm, b: Arm, *, is_b_first: bool) -> tuple[list[float], list[float]]:
+    """Return the times of one round's blocks, pair by pair."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for name in chain.from_iterable(abba(PAIRS_PER_ROUND, is_b_first=is_b_first)):
+        times[name == "b"].append((b if name == "b" else a).block_s())
+    return times
 
 
 def _rounds(

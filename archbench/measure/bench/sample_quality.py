@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from archbench.statistics.samples import drift, modified_z_scores, relative_deviation
+from archbench.statistics.samples import drift, lag_1_correlation, modified_z_scores, relative_deviation
 from archbench.units import format_percent
 
 # hyperfine's limit for a score without the factor 0.6745: ten standard deviations.
 OUTLIER_SCORE = 14.8
 NOISE_LIMIT = 0.10
+# Independent samples seldom have a larger one: 2% of series of 30 do.
+_CORRELATION_LIMIT = 0.3
+_LEAST_FOR_CORRELATION = 30
 
 
 def drift_flags(samples: Sequence[float]) -> tuple[str, ...]:
@@ -33,6 +36,14 @@ def spread_flags(samples: Sequence[float]) -> tuple[str, ...]:
     if deviation >= NOISE_LIMIT:
         flags.append(f"noise: the standard deviation is {format_percent(deviation)} of the mean")
     return tuple(flags)
+
+
+def correlation_flags(samples: Sequence[float]) -> tuple[str, ...]:
+    """Return a flag if successive samples resemble each other, so that their median is less certain than it seems."""
+    correlation = lag_1_correlation(samples)
+    if len(samples) < _LEAST_FOR_CORRELATION or correlation <= _CORRELATION_LIMIT:
+        return ()
+    return (f"correlation: successive samples resemble each other ({correlation:.2f}); the interval is wider for it",)
 
 
 def unique_flags(flags: Iterable[str]) -> tuple[str, ...]:

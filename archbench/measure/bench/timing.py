@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from archbench.measure.bench.sample_quality import drift_flags, spread_flags, unique_flags
+from archbench.measure.bench.sample_quality import correlation_flags, drift_flags, spread_flags, unique_flags
 from archbench.statistics.samples import grouped_median_interval, median_interval
 from archbench.units import format_time
 
@@ -98,7 +98,8 @@ CPU = Policy(
 class Timing:
     """Times of one step in seconds, one sample per block, and the median with its 95% interval.
 
-    `flags` begin with their topic: `clock`, `warm-up`, `drift`, `outliers` or `noise`. Samples are never dropped.
+    `flags` begin with their topic: `clock`, `warm-up`, `drift`, `correlation`, `outliers` or `noise`. Samples are never
+    dropped.
     """
 
     samples_s: tuple[float, ...]
@@ -143,7 +144,7 @@ def time_steps(subject: Subject, policy: Policy) -> Timing:
         median_s=interval.median,
         low_s=interval.low,
         high_s=interval.high,
-        flags=(*warm_up.flags, *drift_flags(samples), *spread_flags(samples)),
+        flags=(*warm_up.flags, *drift_flags(samples), *correlation_flags(samples), *spread_flags(samples)),
     )
 
 

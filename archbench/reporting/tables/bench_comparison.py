@@ -17,12 +17,13 @@ from archbench.units import format_ratio
 _AB_TEST = (
     Column("a", "A", "text", 0),
     Column("b", "B", "text", 1),
-    Column("verdict", "A is", "text", 2),
-    Column("ratio", "Ratio", "measure", 3),
-    Column("low", "Low", "measure", 4),
-    Column("high", "High", "measure", 4),
-    Column("floor", "A/A floor", "percent", 5),
+    Column("verdict", "A is", "text", 5),
+    Column("ratio", "Ratio", "measure", 2),
+    Column("low", "Low", "measure", 3),
+    Column("high", "High", "measure", 3),
+    Column("floor", "A/A floor", "percent", 4),
     Column("p_value", "p", "figure", 6),
+    Column("num_rounds", "Rounds", "plain", 7),
     Column("num_pairs", "Pairs", "plain", 7),
     Column("device", "Device", "text"),
     Column("mode", "Mode", "text"),
@@ -60,7 +61,7 @@ def ab_test_table(samples: ABSamples, *, a: Configuration, b: str) -> Table:
         title=f"{a.device}, {a.mode}, batch {a.batch}, {a.dtype}",
         notes=(
             _verdict(comparison.verdict, comparison.ratio, comparison.low, comparison.high),
-            "Ratio: B's time over A's, median of pairs in ABBA order. A/A floor: by how much A differs from itself.",
+            "Ratio: B's time over A's, in 7 rounds of new processes. A/A floor: by how much A differs from itself.",
         ),
     )
 

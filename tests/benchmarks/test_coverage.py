@@ -1,0 +1,42 @@
+"""Intervals and verdicts of measurements hold as often as they state, in simulations with fixed seeds.
+
+Bands allow for the number of trials: three standard errors of a fraction of 0.95 are 3.3 points for 400 trials.
+"""
+
+from __future__ import annotations
+
+import pytest
+from simulations import coverage_of_one_process, coverage_of_processes, verdicts
+
+TRIALS = 400
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.3, 0.5, 0.8])
+@pytest.mark.parametrize("count", [30, 50, 200])
+def test_the_interval_of_correlated_samples_holds_or_is_flagged(count, correlation):
+    found = coverage_of_one_process(count, correlation, trials=TRIALS)
+    assert 0.90 <= found.covered <= 0.98 or found.flagged > 0.9
+    assert found.covered > 0.85
+    if correlation == 0:
+        assert found.flagged < 0.05
+
+
+@pytest.mark.parametrize(("spread", "correlation"), [(0.0, 0.0), (0.005, 0.3), (0.02, 0.5), (0.1, 0.8)])
+def test_the_interval_of_several_processes_holds(spread, correlation):
+    assert 0.90 <= coverage_of_processes(spread, correlation, trials=TRIALS).covered <= 0.98
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.005, 0.01, 0.02, 0.05, 0.1])
+def test_equal_models_are_seldom_called_different_however_much_processes_differ(spread):
+    found = verdicts(spread, 1.0, trials=TRIALS)
+    assert found.different <= 0.05
+    assert 0.02 <= found.significant <= 0.085
+    assert 0.915 <= found.covered <= 0.98
+
+
+def test_ten_percent_are_found_where_processes_differ_by_two():
+    assert verdicts(0.02, 1.1, trials=TRIALS).different >= 0.8
+
+
+def test_three_percent_are_found_where_processes_do_not_differ():
+    assert verdicts(0.0, 1.03, trials=TRIALS).different >= 0.8
