@@ -122,6 +122,12 @@ def first_line(error: BaseException) -> str:
 
 def nearest(value: str, choices: Iterable[str], cutoff: float = 0.5) -> str:
     """Return `"; did you mean 'x'?"` for the choice most like `value`, or `""` if none reaches the cutoff."""
+    best = nearest_choice(value, choices, cutoff)
+    return "" if best is None else f"; did you mean '{best}'?"
+
+
+def nearest_choice(value: str, choices: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """Return the choice most like `value`, the first of equals; None if none reaches the cutoff."""
     value = str(value)  # a Python caller may pass anything, such as a torch.dtype
 
     def likeness(choice: str) -> tuple[float, bool, int]:
@@ -130,7 +136,7 @@ def nearest(value: str, choices: Iterable[str], cutoff: float = 0.5) -> str:
         return ratio, sorted(choice) == sorted(value), _common_prefix(value, choice)
 
     best = max(choices, key=likeness, default="")
-    return f"; did you mean '{best}'?" if likeness(best)[0] >= cutoff else ""
+    return best if best and likeness(best)[0] >= cutoff else None
 
 
 def _common_prefix(a: str, b: str) -> int:

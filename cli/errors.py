@@ -15,6 +15,7 @@ _NAMES = {"inputs": "--input", "model": "MODEL", "models": "MODEL"}
 _NAMES_IN = {
     "check": {"baseline": "--against"},
     "estimate": {"count": "--devices", "devices": "--device"},
+    "list": {"source": "--from"},
     "plot": {"kind": "KIND"},
 }
 

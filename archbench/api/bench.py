@@ -21,6 +21,7 @@ from archbench.host.machine import Kind, machine
 from archbench.measure.bench.runner import Runner
 from archbench.measure.worker.request import RunOptions
 from archbench.models.loaded import Inputs
+from archbench.models.patterns import expanded
 from archbench.precision import PrecisionName
 from archbench.progress import Progress
 from archbench.reporting.result import TableResult
@@ -113,7 +114,7 @@ def bench(
         UsageError: A value is not a valid choice, or the device or mode does not support it.
         AddressError, InputError, DeviceError, StoreError: As elsewhere, before anything is measured.
     """
-    addresses = [require_address(model, "bench") for model in as_list(models)]
+    addresses = [require_address(model, "bench") for model in expanded(as_list(models))]
     require_positive(max_seconds=max_seconds, processes=processes)
     todo = configurations_here(
         addresses,

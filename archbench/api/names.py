@@ -10,10 +10,11 @@ from torch import nn
 
 from archbench.errors import UsageError
 from archbench.models.loaded import Model, name_of, require_model
+from archbench.models.patterns import expanded
 
 
 def named_models(models: Model | Sequence[Model] | Mapping[str, Model]) -> list[tuple[str, Model]]:
-    """Return the name and the model of each row; modules of one class are numbered.
+    """Return the name and the model of each row; modules of one class are numbered, and patterns expanded.
 
     Raises UsageError if there are none, TypeError for what is neither a module nor an address.
     """
@@ -23,7 +24,7 @@ def named_models(models: Model | Sequence[Model] | Mapping[str, Model]) -> list[
         named = []
         is_single = isinstance(models, (str, nn.Module)) or not isinstance(models, Iterable)
         several: Any = [models] if is_single else models
-        for model in several:
+        for model in expanded(several):
             require_model(model)
             taken = [name for name, _ in named]
             named.append((model if isinstance(model, str) else unique_name(name_of(model), taken), model))

@@ -17,6 +17,7 @@ from archbench.errors import UsageError
 from archbench.hardware.find import find_device
 from archbench.models.address import model_names
 from archbench.models.loaded import Inputs, LoadedModel, Model, load_model
+from archbench.models.patterns import expanded
 from archbench.reporting.charts.layers import layers_chart
 from archbench.reporting.charts.memory import memory_chart
 from archbench.reporting.charts.published_error import PublishedError, published_error, published_error_chart
@@ -37,7 +38,7 @@ def layers(what: Sequence[Model | Path], *, inputs: Inputs = None, batch: int = 
         raise UsageError("plot layers takes at least one model, such as vgg16")
     rows: dict[str, Sequence[LayerRow]] = {}
     warnings: list[str] = []
-    for model in dict.fromkeys(map(_model, what)):
+    for model in dict.fromkeys(expanded(map(_model, what))):
         summary = summary_of(load_model(model, inputs), batch, "eval")
         if not any(row.params or row.macs for row in summary.rows):
             raise UsageError(f"nothing to plot: {summary.model} has neither parameters nor MACs")
@@ -96,7 +97,7 @@ def published_errors(what: Sequence[Model | Path], **size: Unpack[Size]) -> Char
     rows: list[PublishedError] = []
     warnings: list[str] = []
     without = []
-    for model in map(_model, what or model_names()):
+    for model in expanded(map(_model, what or model_names())):
         row, caveats = _published(load_model(model))
         if row is None:
             without.append(str(model))

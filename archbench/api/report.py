@@ -26,6 +26,7 @@ from archbench.host.environment import environment
 from archbench.measure.bench.sweep import input_shape
 from archbench.models.identity import resolved
 from archbench.models.loaded import Inputs, LoadedModel, Model, input_texts, load_model
+from archbench.models.patterns import expanded
 from archbench.reporting.charts.save import require_libraries
 from archbench.reporting.page.contents import ReportContents, ReportModel
 from archbench.reporting.page.training import read_run
@@ -100,7 +101,7 @@ def report(
     # What fails quickly comes before what takes long.
     trained = None if run is None else read_run(run.path if isinstance(run, TrainingRun) else Path(run))
     counted: dict[str, ReportModel] = {}
-    for model in dict.fromkeys([models] if isinstance(models, (str, nn.Module)) else models):
+    for model in dict.fromkeys(expanded([models] if isinstance(models, (str, nn.Module)) else models)):
         loaded = load_model(model, inputs)
         name = unique_name(loaded.name, counted)
         counted[name] = _counted(name, loaded, input_texts(inputs), place)

@@ -11,6 +11,7 @@ from archbench.api.load_run import load_run
 from archbench.api.measuring import as_list, require_address
 from archbench.errors import UsageError, choose
 from archbench.host.machine import KINDS, default_kind, device_name, usable_cores
+from archbench.models.patterns import expanded
 from archbench.progress import Progress
 from archbench.reporting.export.tensorboard import require_tensorboard, write_logs
 from archbench.reporting.run_pictures import draw_pictures
@@ -133,7 +134,7 @@ def train_only(arguments: Mapping[str, Any]) -> Path:
 
 def _asked(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the recorded arguments. Raises TypeError for a model that is not an address."""
-    models = tuple(require_address(model, "train") for model in as_list(arguments["models"]))
+    models = tuple(require_address(model, "train") for model in expanded(as_list(arguments["models"])))
     return {name: arguments[name] for name in _RECORDED} | {"models": models, "vary": tuple(as_list(arguments["vary"]))}
 
 

@@ -28,7 +28,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from archbench.errors import AddressError, ArchbenchError, first_line, nearest
 from archbench.models.card import Card, card_of
+from archbench.models.library_builders import Builder, from_timm, from_torchvision
 from archbench.models.revisions import checked_out, parse_revision
+from archbench.models.suggestions import file_without_name, without_place
 from archbench.models.user_code import import_module, load_file, user_lines
 from archbench.models.user_context import load_own_package, running_user_code, without_user_modules
 
@@ -86,16 +88,6 @@ class Source:
         return raised
 
 
-@dataclass(frozen=True, slots=True)
-class _Builder:
-    """A builder, and what its library or file states about it."""
-
-    builder: Callable[..., nn.Module]
-    input_shape: tuple[int, ...] | None = None
-    example_inputs: Callable[[int], Any] | None = None
-    home: Path | None = None
-
-
 def model_names() -> list[str]:
     """Return the bare names of installed models, sorted."""
     return sorted(_installed(tuple(sys.path)).names)
@@ -103,8 +95,7 @@ def model_names() -> list[str]:
 
 def find(address: str) -> Source:
     """Return the builder at an address. Raises AddressError, with the nearest name, if there is none."""
-    match = re.fullmatch(r"(?P<target>[^?]*?)(@(?P<classes>[^?@/:]*))?(\?(?P<options>.*))?", address)
-    assert match is not None, "every part of the pattern may be empty"
+    match = _parts(address)
     target = _find_builder(match["target"], address)
     arguments = _parse_options(match["options"] or "", address)
     if match["classes"] is not None:
@@ -115,30 +106,61 @@ def find(address: str) -> Source:
     return Source(address, target.builder, arguments, card, usual, target.example_inputs, target.home)
 
 
+def target_of(address: str) -> str:
+    """Return an address without the classes and arguments at its end."""
+    return _parts(address)["target"]
+
+
+def is_pattern(address: str) -> bool:
+    """Return whether an address may name several models, because its name has a `*` or `[`."""
+    place, _, name = target_of(address).rpartition(":")
+    return bool(re.search(r"[*\[]", name)) and not (not place and name.endswith(".py"))
+
+
+def _parts(address: str) -> re.Match[str]:
+    match = re.fullmatch(r"(?P<target>[^?]*?)(@(?P<classes>[^?@/:]*))?(\?(?P<options>.*))?", address, re.DOTALL)
+    assert match is not None, "every part of the pattern may be empty"
+    return match
+
+
 def user_code_of(address: str) -> str:
     """Return the file or module of the user's own that an address executes, `""` for models of installed libraries."""
     place = address.partition("?")[0].rpartition(":")[0]
     return "" if place in ("torchvision", "timm") else place
 
 
-def _find_builder(target: str, address: str) -> _Builder:
+def _find_builder(target: str, address: str) -> Builder:
+    if is_pattern(target):
+        raise AddressError(f"'{target}' is a pattern for several models; here one is expected")
     if ":" not in target:
-        return _Builder(_load_entry_point(_entry_point(target)))
+        return Builder(_load_entry_point(_entry_point(target, address)))
     place, _, name = target.rpartition(":")
+    _require_one_name(place, name, address)
     if place == "torchvision":
-        return _from_torchvision(name)
+        return from_torchvision(name)
     if place == "timm":
-        return _from_timm(name)
+        return from_timm(name)
     if place.startswith("git:"):
         place = str(checked_out(*parse_revision(place, address)))
     module = load_file(Path(place)) if place.endswith(".py") else import_module(place, address)
     levels = 0 if place.endswith(".py") else place.count(".")
     origin = getattr(module, "__file__", None)  # a builtin module has none, that of a namespace package is None
-    return _Builder(
+    return Builder(
         builder=_attribute(module, name, address),
         example_inputs=getattr(module, "example_inputs", None),
         home=None if origin is None else Path(origin).resolve().parents[levels],
     )
+
+
+def _require_one_name(place: str, name: str, address: str) -> None:
+    """Raise AddressError for `net.py:` and `net.py::Net`."""
+    path = place.removesuffix(":")
+    if not path.endswith(".py") or not Path(path).is_file():
+        return
+    if not name:
+        raise AddressError(file_without_name(path))
+    if path != place:
+        raise AddressError(f"'{address}' has one colon too many; write {path}:{name}")
 
 
 @functools.cache
@@ -147,11 +169,10 @@ def _installed(_path: tuple[str, ...]) -> EntryPoints:
     return entry_points(group=GROUP)
 
 
-def _entry_point(name: str) -> EntryPoint:
+def _entry_point(name: str, address: str) -> EntryPoint:
     installed = _installed(tuple(sys.path))
     if name not in installed.names:
-        hint = nearest(name, installed.names) or "; 'archbench list' lists the models"
-        raise AddressError(f"there is no model '{name}'{hint}")
+        raise AddressError(without_place(name, address.removeprefix(name), sorted(installed.names)))
     return installed[name]
 
 
@@ -165,33 +186,16 @@ def _load_entry_point(entry: EntryPoint) -> Callable[..., nn.Module]:
     return builder
 
 
-def _from_torchvision(name: str) -> _Builder:
-    models = import_module("torchvision.models", f"torchvision:{name}")
-    if name not in models.list_models():
-        raise AddressError(f"torchvision has no model '{name}'{nearest(name, models.list_models())}")
-    # The model is built for the smallest size that published weights were evaluated at; others were fine-tuned on
-    # larger images. Segmentation, detection and video weights have no such field.
-    sizes = [getattr(w.transforms, "keywords", {}).get("crop_size") for w in models.get_model_weights(name)]
-    size = min((size for size in sizes if isinstance(size, int)), default=None)
-    builder = models.get_model_builder(name)
-    if "weights_backbone" in inspect.signature(builder).parameters:
-        builder = functools.partial(builder, weights_backbone=None)  # nothing is downloaded
-    return _Builder(builder, input_shape=(3, size, size) if size else None)
-
-
-def _from_timm(name: str) -> _Builder:
-    timm = import_module("timm", f"timm:{name}")
-    if name not in timm.list_models():
-        raise AddressError(f"timm has no model '{name}'{nearest(name, timm.list_models())}")
-    configuration = timm.get_pretrained_cfg(name)
-    input_shape = None if configuration is None else tuple(configuration.input_size)
-    return _Builder(functools.partial(timm.create_model, name), input_shape=input_shape)
-
-
 def _attribute(module: ModuleType, name: str, address: str) -> Callable[..., nn.Module]:
     value = getattr(module, name, None)
     if not isinstance(value, type) and hasattr(value, "named_parameters"):
-        raise AddressError(f"{address}: '{name}' is a model; name the class or function that builds it")
+        own = type(value)
+        builder = f"def make_{name}(): return {own.__name__}(...)"
+        if own.__module__ == module.__name__:
+            builder = f"{target_of(address).rpartition(':')[0]}:{own.__name__}"
+        raise AddressError(
+            f"{address}: '{name}' is a model; name the class or function that builds it, such as {builder}"
+        )
     if not callable(value):
         names = [key for key, member in vars(module).items() if callable(member) and not key.startswith("_")]
         raise AddressError(f"{address}: there is no class or function '{name}'{nearest(name, names)}")

@@ -55,12 +55,12 @@ _TRAINED = (
     Column("top1_high", "High", "percent", 7),
 )
 
-_MODELS = (
-    Column("name", "Model", "text", 0),
-    Column("title", "Title", "text", 1),
-    Column("year", "Year", "plain", 2),
-    Column("input_shape", "Input", "shape", 3),
-    Column("reported_top5_error_percent", "Top-5 err %", "float", 4),
+_MODELS = (  # no column has priority 0: addresses are copied from here, so they are never shortened
+    Column("name", "Model", "text", 1),
+    Column("title", "Title", "text", 2),
+    Column("year", "Year", "plain", 3),
+    Column("input_shape", "Input", "shape", 4),
+    Column("reported_top5_error_percent", "Top-5 err %", "float", 5),
     Column("reported_protocol", "Protocol", "text", 6),
     Column("paper", "Paper", "text"),
     Column("differences", "Differences", "text"),
