@@ -84,6 +84,14 @@ AttentionOption = Annotated[
     Attention,
     typer.Option("--attention", help="One kernel or separate products; auto: as torch runs it on the device."),
 ]
+Sweep = Annotated[
+    str | None,
+    typer.Option(
+        "--sweep",
+        metavar="NAME=VALUES",
+        help="size=64..512, length=128..8192, or an argument of the builder: width=32,64.",
+    ),
+]
 StorePath = Annotated[
     Path | None,
     typer.Option("--store", metavar="PATH", help="Store of results; default: in the user's data directory."),

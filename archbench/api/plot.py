@@ -29,15 +29,16 @@ def plot(
     device: str | None = None,
     store: str | Path | None = None,
     threshold: float | Sequence[float] | None = None,
+    sweep: str | None = None,
     width: int | None = None,
     height: int | None = None,
 ) -> Chart:
     """Return a chart, an `altair.Chart` that notebooks show and `chart.save` writes.
 
     Args:
-        kind: `"layers"`, `"memory"`, `"roofline"`, `"accuracy"`, `"throughput"`, `"latency"`, `"training"` or
-            `"time"`.
-        what: Models for the first three kinds, a training run or its folder for the last two, either for `"accuracy"`.
+        kind: `"layers"`, `"memory"`, `"roofline"`, `"sweep"`, `"accuracy"`, `"throughput"`, `"latency"`,
+            `"training"` or `"time"`.
+        what: Models for the first four kinds, a training run or its folder for the last two, either for `"accuracy"`.
             Without it `"accuracy"`, `"throughput"` and `"latency"` show every model.
         inputs: As for `archbench.summarize`.
         batch: The number of samples, 1 by default; for `"latency"` any batch by default.
@@ -48,6 +49,7 @@ def plot(
             name of a device.
         store: Where results are stored; the user's own store by default.
         threshold: For `"time"`: an accuracy as a fraction, or several.
+        sweep: For `"sweep"`: as for `archbench.compare`.
         width: Pixels of the plot, without its axes.
         height: Pixels of the plot, without its axes.
 
@@ -67,6 +69,7 @@ def plot(
         "device": device,
         "store": store,
         "threshold": threshold,
+        "sweep": sweep,
     }
     given = {name: value for name, value in options.items() if value is not None}
     _require_effect(kind, given)
@@ -92,12 +95,13 @@ def _size(**pixels: int | None) -> dict[str, int]:
 
 def _functions() -> dict[str, Callable[..., Chart]]:
     """Return the function of each kind; their modules need altair, whose absence `plot` reports before."""
-    from archbench.api import plot_models, plot_results, plot_runs
+    from archbench.api import plot_models, plot_results, plot_runs, plot_sweep
 
     return {
         "layers": plot_models.layers,
         "memory": plot_models.memory,
         "roofline": plot_models.roofline,
+        "sweep": plot_sweep.sweep,
         "accuracy": plot_runs.accuracy,
         "throughput": plot_results.throughput,
         "latency": plot_results.latency,

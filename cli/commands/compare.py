@@ -20,6 +20,7 @@ from cli.options import (
     PublishedSource,
     Sort,
     StorePath,
+    Sweep,
     Top,
 )
 from cli.output import Destination, output_options
@@ -30,14 +31,6 @@ Published = Annotated[
     bool, typer.Option("--published", help="Add the published rate and accuracy, imported by results --import timm:.")
 ]
 Baseline = Annotated[str | None, typer.Option("--baseline", metavar="MODEL", help="Ratios refer to it, not the first.")]
-Sweep = Annotated[
-    str | None,
-    typer.Option(
-        "--sweep",
-        metavar="NAME=VALUES",
-        help="A row per size=64..512, length=128..8192 or value of the builder's argument: width=32,64.",
-    ),
-]
 
 
 @output_options

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import archbench
 from cli import plot_options as options
-from cli.options import Inputs, StorePath
+from cli.options import Inputs, StorePath, Sweep
 from cli.output import note
 
 
@@ -25,6 +25,7 @@ def plot(
     device: options.Device = None,
     store: StorePath = None,
     threshold: options.Threshold = None,
+    sweep: Sweep = None,
 ) -> None:
     """Draw a chart of one kind, in the format of the output's ending.
 
@@ -45,6 +46,7 @@ def plot(
         device=device,
         store=store,
         threshold=threshold,
+        sweep=sweep,
         width=width,
         height=height,
     )

@@ -31,6 +31,12 @@ _KINDS = (
         "MODEL --device NAME",
         ("inputs", "batch", "mode", "dtype", "device"),
     ),
+    ChartKind(
+        "sweep",
+        "MACs against a size, a length or an argument, and their polynomial",
+        "MODEL... --sweep NAME=VALUES",
+        ("inputs", "batch", "mode", "sweep"),
+    ),
     ChartKind("accuracy", "accuracy of a run, or published error, against MACs; area is parameters", "[MODEL...|RUN]"),
     ChartKind("throughput", "measured images per second against batch", "[MODEL...]", _MEASURED),
     ChartKind("latency", "percentiles of measured latencies", "[MODEL...]", (*_MEASURED, "batch")),

@@ -27,8 +27,7 @@ _NAMES = {
 def with_sweep(table: Table, sweep: Sweep) -> Table:
     """Return a comparison with one row per model and swept value, and a sentence per model on how it grows."""
     first, *others = table.columns
-    heading = sweep.name.capitalize() if sweep.name.isalpha() else sweep.name
-    swept = Column("swept", "Swept"), Column("swept_value", heading, "integer", 1)
+    swept = Column("swept", "Swept"), Column("swept_value", heading_of(sweep.name), "integer", 1)
     rows = [
         {**row, "swept": sweep.name, "swept_value": value} for row, value in zip(table.rows, sweep.values, strict=True)
     ]
@@ -55,6 +54,11 @@ def sentences(sweep: Sweep) -> Iterator[str]:
             yield f"{prefix}{_equations(growth, symbol)}{crossing}{meaning}"
         elif growth:
             yield f"{prefix}MACs are not a polynomial in {sweep.name} at these values."
+
+
+def heading_of(name: str) -> str:
+    """Return how a column or an axis of what is swept is headed: `Length`, but `image_size`."""
+    return name.capitalize() if name.isalpha() else name
 
 
 def symbol_of(name: str) -> str:
@@ -96,6 +100,11 @@ def polynomial_text(polynomial: Polynomial, symbol: str) -> str:
     first, *others = terms
     text = ("−" if first[0] < 0 else "") + _term(*first, symbol)
     return text + "".join(f" {'−' if each < 0 else '+'} {_term(each, degree, symbol)}" for each, degree in others)
+
+
+def term_text(polynomial: Polynomial, degree: int, symbol: str) -> str:
+    """Return the term of a degree without its sign: `1,024·T²`."""
+    return _term(polynomial.coefficients[degree], degree, symbol)
 
 
 def _term(coefficient: Fraction, degree: int, symbol: str) -> str:
