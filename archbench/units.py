@@ -146,6 +146,14 @@ def parse_bytes(text: str) -> int:
     return _parse(text, {**units, "": 1}, "a size such as 2GiB or 500MB")
 
 
+def parse_percent(text: str) -> float:
+    """Parse a percentage such as `2%` to a fraction. Raises InputError for anything else."""
+    match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*%", text.strip(), re.ASCII)
+    if match is None:
+        raise InputError(f"'{text}' is not a percentage such as 2%")
+    return float(match[1]) / 100
+
+
 def _parse(text: str, units: dict[str, int], expected: str) -> int:
     match = re.fullmatch(r"([0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE][+]?[0-9]{1,2})?)\s*([A-Za-z]*)", text.strip(), re.ASCII)
     by_lower_case = {unit.lower(): factor for unit, factor in units.items()}

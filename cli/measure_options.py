@@ -41,6 +41,10 @@ ProfileSeconds = Annotated[
 Versus = Annotated[
     str | None, typer.Option("--versus", metavar="MODEL", help="Compare with this model in alternating blocks.")
 ]
+MaxSlowdown = Annotated[
+    str | None,
+    typer.Option("--max-slowdown", metavar="P%", help="With --versus: exit 1 if slower than it by more than this."),
+]
 Rerun = Annotated[bool, typer.Option("--rerun", help="Measure again what was measured before.")]
 Top = Annotated[
     int | None, typer.Option("--top", metavar="K", help="Only the K rows that take longest, longest first.", min=1)
@@ -121,6 +125,12 @@ def single_values(versus: str, **lists: list[Any]) -> dict[str, Any]:
     if any(len(values) != 1 for values in lists.values()) or lists["batch"] == ["auto"]:
         raise UsageError(f"--versus {versus} compares one configuration; give one model, batch, dtype, layout and mode")
     return {name: value for name, (value,) in lists.items()}
+
+
+def require_versus(max_slowdown: str | None) -> None:
+    """Raise UsageError for a limit for the slowdown without a model to compare with."""
+    if max_slowdown is not None:
+        raise UsageError(f"--max-slowdown {max_slowdown} requires --versus MODEL, the baseline")
 
 
 def require_folder(path: Path | None) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from archbench import units
 from archbench.errors import InputError
-from archbench.units import parse_range
+from archbench.units import parse_percent, parse_range
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,13 @@ def test_what_is_no_count_is_refused(text):
 )
 def test_parse_range_reads_numbers_lists_and_doubling_ranges(text, numbers):
     assert parse_range(text, "batch size") == numbers
+
+
+def test_parse_percent_reads_percentages_alone():
+    assert (parse_percent("2%"), parse_percent("0.5 %")) == (0.02, 0.005)
+    for text in ("2", "%", "-1%", "2%%", "two%", "1e3%"):
+        with pytest.raises(InputError, match="is not a percentage such as 2%"):
+            parse_percent(text)
 
 
 @pytest.mark.parametrize("text", ["", "0", "a", "1..", "1,,2", "-1", "1.5", "²"])

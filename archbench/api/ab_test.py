@@ -7,6 +7,7 @@ from typing import Any
 
 from archbench.analyze.performance.kernels import Layout
 from archbench.api.measuring import batch_sizes, configurations_here, require_address, require_positive, warn_of_load
+from archbench.errors import UsageError
 from archbench.host.machine import Kind
 from archbench.measure.bench.ab_test import ABSamples, run_ab_test
 from archbench.measure.worker.request import RunOptions
@@ -19,7 +20,7 @@ from archbench.reporting.tables.bench_comparison import ab_test_document, ab_tes
 from archbench.statistics.pairs import Verdict
 from archbench.store.records import Configuration
 from archbench.trace.tracer import Mode
-from archbench.units import format_ratio
+from archbench.units import format_ratio, parse_percent
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,6 +30,7 @@ class ABResult(TableResult):
     a: Configuration
     b: str
     samples: ABSamples
+    max_slowdown: float | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -40,9 +42,18 @@ class ABResult(TableResult):
         """The median time of B divided by that of A."""
         return self.samples.comparison.ratio
 
+    @property
+    def passed(self) -> bool:
+        """Whether no slowdown beyond `max_slowdown` is shown.
+
+        It is shown if A is slower beyond the noise, and all of the 95% interval is beyond the limit.
+        """
+        comparison, limit = self.samples.comparison, self.max_slowdown
+        return limit is None or comparison.verdict != "slower" or comparison.least_slowdown <= limit
+
     def to_table(self) -> Table:
         """Return one row."""
-        return ab_test_table(self.samples, a=self.a, b=self.b)
+        return ab_test_table(self.samples, a=self.a, b=self.b, max_slowdown=self.max_slowdown, passed=self.passed)
 
     def to_dict(self) -> list[dict[str, Any]]:
         """Return the row with all samples."""
@@ -66,18 +77,23 @@ def ab_test(
     graphs: bool = False,
     threads: int | None = None,
     max_seconds: float = 60.0,
+    max_slowdown: float | str | None = None,
     progress: Progress | None = None,
 ) -> ABResult:
     """Compare the speed of two models, timed in alternating blocks in processes of their own.
 
     Arguments are those of `archbench.bench`, with one value each; nothing is stored. A also runs against itself: the
-    difference measured there is the noise floor.
+    difference measured there is the noise floor. With `max_slowdown`, a fraction or text such as `"2%"`, the result's
+    `passed` is False if A is shown to be slower than B by more than that.
 
     Raises TypeError if a model is not an address, MeasurementError if a process fails, and what `archbench.bench`
     raises.
     """
     addresses = [require_address(model, "ab_test") for model in (a, b)]
     require_positive(max_seconds=max_seconds)
+    limit = parse_percent(max_slowdown) if isinstance(max_slowdown, str) else max_slowdown
+    if limit is not None and limit < 0:
+        raise UsageError("{max_slowdown} is negative; give a fraction such as 0.02", max_slowdown=limit)
     first, second = (
         configurations_here(
             [address], inputs=inputs, batch=batch_sizes(batch), mode=mode, dtype=dtype, device=device, layout=layout,
@@ -88,4 +104,4 @@ def ab_test(
     warn_of_load()
     # As many processes as a configuration has in `bench`, which share the time limit.
     options = RunOptions(max_seconds, 5 if first.kind == "cpu" else 1)
-    return ABResult(first, b, run_ab_test(first, second, options, (progress or Progress()).note))
+    return ABResult(first, b, run_ab_test(first, second, options, (progress or Progress()).note), limit)

@@ -48,6 +48,11 @@ class Comparison:
         """The largest relative difference within the interval; for A against A, this is the noise floor."""
         return max(_relative_difference(self.low), _relative_difference(self.high))
 
+    @property
+    def least_slowdown(self) -> float:
+        """By how much longer A takes than B at least, as a fraction of B's time: the nearer end of the interval."""
+        return 1 / self.high - 1
+
 
 def abba(num_pairs: int, *, is_b_first: bool = False) -> Iterator[tuple[Arm, Arm]]:
     """Yield the order of the two arms in each pair: ab, ba, ab, ..., or ba, ab, ba, ..."""

@@ -28,6 +28,7 @@ def bench(
     processes: options.Processes = None,
     max_seconds: options.Seconds = 60.0,
     versus: options.Versus = None,
+    max_slowdown: options.MaxSlowdown = None,
     rerun: options.Rerun = False,
     store: StorePath = None,
     *,
@@ -36,7 +37,8 @@ def bench(
     """Measure throughput, latency and memory.
 
     Measures every combination of the values given, each in processes of its own. Results are stored as they come: after
-    an interruption, the same command continues with what is missing. Exit code 3 if a result is not reliable.
+    an interruption, the same command continues with what is missing. Exit code 3 if a result is not reliable, 1 if a
+    slowdown beyond --max-slowdown is shown.
 
     Example: archbench bench alexnet vgg16 --batch 1,32 --dtype fp32,amp
     """
@@ -50,8 +52,10 @@ def bench(
         if versus is not None:
             options.require_nothing_stored(store, rerun, processes, phases)
             values = options.single_values(versus, a=models, **lists)
-            target.deliver(archbench.ab_test(b=versus, **values, **shared, progress=progress))
-            return
+            comparison = archbench.ab_test(b=versus, **values, **shared, max_slowdown=max_slowdown, progress=progress)
+            target.deliver(comparison)
+            raise typer.Exit(0 if comparison.passed else 1)
+        options.require_versus(max_slowdown)
         kept: dict[str, Any] = {"phases": phases, "processes": processes, "rerun": rerun, "store": store}
         results = archbench.bench(models, **lists, **shared, **kept, progress=progress)
     target.deliver(results)

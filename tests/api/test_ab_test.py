@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 import archbench
@@ -51,4 +52,43 @@ def test_ab_test_refuses_what_it_cannot_measure(calls):
         archbench.ab_test("lenet", "lenet55", device="cpu")
     with pytest.raises(archbench.UsageError, match="dtype='tf32' requires an NVIDIA GPU"):
         archbench.ab_test("lenet", "lenet5", dtype="tf32", device="cpu")
+    assert not calls
+
+
+def slower(monkeypatch, ratio, floor=0.0):
+    """Let A take `ratio` times as long as B, with an interval of about 0.4% on each side."""
+    random = np.random.default_rng(0)
+    b_rounds = [[0.1 * (1 + 0.004 * random.normal())] * 3 for _ in range(7)]
+    found = ABSamples(compare_pairs([[0.1 * ratio] * 3] * 7, b_rounds, floor=floor), A_S, B_S, A_S)
+    monkeypatch.setattr(module, "run_ab_test", lambda *arguments: found)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "floor", "limit", "passed"),
+    [
+        (1.05, 0.0, "2%", False),
+        (1.05, 0.0, 0.02, False),
+        (1.05, 0.0, "6%", True),  # slower, but not by so much
+        (1.022, 0.0, "2%", True),  # the interval reaches below the limit
+        (1.05, 0.08, "2%", True),  # A differs as much from itself
+        (0.5, 0.0, "2%", True),  # faster
+        (1.05, 0.0, None, True),  # no limit
+    ],
+)
+def test_a_slowdown_fails_only_if_all_of_its_interval_is_beyond_limit_and_noise(
+    monkeypatch, ratio, floor, limit, passed
+):
+    slower(monkeypatch, ratio, floor)
+    result = archbench.ab_test("lenet", "lenet5", device="cpu", max_slowdown=limit)
+    assert result.passed is passed
+    assert ("Failed: A is slower by at least" in str(result)) is not passed
+    assert ("Passed" in str(result)) is (passed and limit is not None)
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"), [("2", "'2' is not a percentage such as 2%"), (-0.1, "max_slowdown=-0.1")]
+)
+def test_a_limit_that_is_no_percentage_is_refused(calls, limit, message):
+    with pytest.raises(archbench.ArchbenchError, match=message):
+        archbench.ab_test("lenet", "lenet5", device="cpu", max_slowdown=limit)
     assert not calls

@@ -6,7 +6,11 @@ Bands allow for the number of trials: three standard errors of a fraction of 0.9
 from __future__ import annotations
 
 import pytest
+from gate_power import power_rows
 from simulations import coverage_of_one_process, coverage_of_processes, verdicts
+
+from archbench.measure.bench.ab_test import ABSamples
+from archbench.statistics.pairs import compare_pairs
 
 TRIALS = 400
 
@@ -40,3 +44,13 @@ def test_ten_percent_are_found_where_processes_differ_by_two():
 
 def test_three_percent_are_found_where_processes_do_not_differ():
     assert verdicts(0.0, 1.03, trials=TRIALS).different >= 0.8
+
+
+def test_the_power_of_the_gate_is_counted_from_the_same_samples_with_each_slowdown():
+    # Without noise or floor: 1% does not matter, 2% is the limit itself, which rounding decides; 5% and 10% are beyond.
+    times = (0.1,) * 21
+    test = ABSamples(compare_pairs([times[:3]] * 7, [times[:3]] * 7, floor=0.0), times, times, times)
+    rows = list(power_rows([test, test]))
+    assert [row["slowdown"] for row in rows] == [0.0, 0.01, 0.02, 0.05, 0.10]
+    assert [row["gate_fails"] for row in rows if row["slowdown"] != 0.02] == [0, 0, 1, 1]
+    assert [row["called_slower"] for row in rows] == [0, 0, 1, 1, 1]

@@ -19,8 +19,11 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from archbench.api import ab_test
 from archbench.measure.bench import tasks
+from archbench.measure.bench.ab_test import ABSamples
 from archbench.measure.worker import client
+from archbench.statistics.pairs import compare_pairs
 from archbench.store.database import Store
 from tests.helpers import in_process
 
@@ -198,6 +201,27 @@ def test_a_signal_keeps_what_was_finished_and_leaves_no_worker_behind(home, how,
     assert workers
     assert not psutil.wait_procs(workers, timeout=30)[1]
     assert [result.configuration.batch for result in stored(home)] == [1]
+
+
+@pytest.mark.parametrize(("ratio", "code"), [(1.0, 0), (1.1, 1)])
+def test_bench_max_slowdown_exits_with_1_where_a_slowdown_is_shown(archbench, monkeypatch, ratio, code):
+    rounds = [[0.1] * 3] * 7, [[0.1 * ratio] * 3] * 7
+    found = ABSamples(compare_pairs(rounds[1], rounds[0], floor=0.0), (), (), ())
+    monkeypatch.setattr(ab_test, "run_ab_test", lambda *arguments: found)
+    gate = ("bench", "lenet", "--versus", "lenet5", "--device", "cpu", "--max-slowdown", "2%")
+    assert archbench(*gate)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--max-slowdown", "2%"), "--max-slowdown 2% requires --versus MODEL, the baseline"),
+        (("--versus", "lenet5", "--max-slowdown", "2"), "'2' is not a percentage such as 2%"),
+    ],
+)
+def test_bench_max_slowdown_is_refused_where_it_says_nothing(archbench, arguments, message):
+    code, out, err = archbench("bench", "lenet", "--device", "cpu", *arguments)
+    assert (code, out, err) == (2, "", f"archbench: {message}\n")
 
 
 def test_bench_versus_compares_two_models_in_pairs(archbench, here, monkeypatch):

@@ -10,9 +10,9 @@ from archbench.measure.bench.ab_test import ABSamples
 from archbench.measure.bench.compare_runs import Difference, RunComparison
 from archbench.reporting.table import Column, Table
 from archbench.reporting.tables.bench import remarks, short_id
-from archbench.statistics.pairs import Verdict
+from archbench.statistics.pairs import Comparison, Verdict
 from archbench.store.records import Configuration, Result, described
-from archbench.units import format_ratio
+from archbench.units import format_percent, format_ratio
 
 _AB_TEST = (
     Column("a", "A", "text", 0),
@@ -50,8 +50,10 @@ _RUNS = (
 _RATIO = ("ratio", "low", "high")
 
 
-def ab_test_table(samples: ABSamples, *, a: Configuration, b: str) -> Table:
-    """Return the one row of an A/B test."""
+def ab_test_table(
+    samples: ABSamples, *, a: Configuration, b: str, max_slowdown: float | None = None, passed: bool = True
+) -> Table:
+    """Return the one row of an A/B test, with what it says about a limit for the slowdown."""
     shown = ("device", "mode", "batch", "dtype", "layout", "compiled", "graphs")
     comparison = samples.comparison
     row = {"a": a.model, "b": b, **asdict(comparison), **{field: getattr(a, field) for field in shown}}
@@ -60,10 +62,20 @@ def ab_test_table(samples: ABSamples, *, a: Configuration, b: str) -> Table:
         rows=[row],
         title=f"{a.device}, {a.mode}, batch {a.batch}, {a.dtype}",
         notes=(
+            *_limit(comparison, max_slowdown, passed),
             _verdict(comparison.verdict, comparison.ratio, comparison.low, comparison.high),
             "Ratio: B's time over A's, in 7 rounds of new processes. A/A floor: by how much A differs from itself.",
         ),
     )
+
+
+def _limit(comparison: Comparison, max_slowdown: float | None, passed: bool) -> tuple[str, ...]:
+    if max_slowdown is None:
+        return ()
+    limit = format_percent(max_slowdown)
+    if passed:
+        return (f"Passed: a slowdown beyond {limit} is not shown.",)
+    return (f"Failed: A is slower by at least {format_percent(comparison.least_slowdown)}; {limit} is allowed.",)
 
 
 def ab_test_document(table: Table, samples: ABSamples) -> list[dict[str, Any]]:
