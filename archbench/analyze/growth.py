@@ -17,8 +17,8 @@ QUANTITIES = (
 _POINTS, _TRIES = 7, 12
 # Strides of most convolutional networks multiply to 32: between its multiples, sizes of feature maps are rounded.
 _TOTAL_STRIDE = 32
-# Steps between values that are tried where a polynomial was met at coarser ones; 16 is the usual patch of a ViT.
-_FINER_STEPS = (1, 16, _TOTAL_STRIDE)
+# Steps between values that are tried where a polynomial was met at coarser ones.
+_FINER_STEPS = (1, 2, 4, 8, 16, _TOTAL_STRIDE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def test_a_convolution_of_a_border_less_is_quadratic_in_the_smaller_size():
 
 def test_a_strided_convolution_is_a_polynomial_at_even_sizes_only():
     strided = nn.Conv2d(3, 8, 3, stride=2, padding=1)
-    assert polynomial(strided, "size=64..256", "3x16x16") == ([0, 0, Fraction(216, 4)], 16)
+    assert polynomial(strided, "size=64..256", "3x16x16") == ([0, 0, Fraction(216, 4)], 2)
     mixed = archbench.compare(strided, "3x16x16", sweep="size=5,6,7,8,9,10,11")
     assert "macs" not in mixed.sweep.growth["Conv2d"]
     assert "MACs are not a polynomial in size at these values." in mixed.to_table().notes
@@ -107,6 +107,14 @@ def test_vgg16_is_quadratic_with_its_adaptive_pool_as_a_constant():
     assert polynomial("torchvision:vgg16", "size=32..256") == ([linear, 0, square], 16)
     # The zoo's builder takes the size, and pools alike.
     assert polynomial("vgg16", "size=32..256") == ([linear, 0, square], 16)
+
+
+def test_lenet_is_a_polynomial_at_even_sizes():
+    # 5x5 convolutions to 6 and 16 channels at S - 4 and (S - 4) / 2 - 4 = (S - 12) / 2, pooling to 5x5 for 400, 120
+    # and 84 inputs: 150 (S - 4)² + 2,400 (S - 12)² / 4 + 48,000 + 10,080 + 840. Only the first pooling, of S - 4,
+    # has a convolution after it.
+    constant = 150 * 16 + 600 * 144 + 58_920
+    assert polynomial("lenet", "size=32..128") == ([constant, -150 * 8 - 600 * 24, 750], 2)
 
 
 def test_sizes_off_the_stride_leave_the_polynomial_of_the_others():
