@@ -50,16 +50,16 @@ def growth_of(count: Callable[[int], Totals | None], values: Sequence[int]) -> d
     counted to confirm a polynomial. One that misses values between them is tried at the multiples of 32 alone.
     """
     cached = cache(count)
-    found: dict[str, Growth] = {}
+    growth: dict[str, Growth] = {}
     for start, step, chosen in _progressions(sorted(set(values))):
         points = _points(cached, start, step, chosen)
-        missing = [name for name in QUANTITIES if name not in found]
+        missing = [name for name in QUANTITIES if name not in growth]
         for name in missing:
             polynomial = fit(_of(name, points))
             if polynomial is not None:
-                step_found = _finest(polynomial, name, cached, chosen, step)
-                found[name] = Growth(polynomial, start % step_found, step_found)
-    return found
+                held_step = _finest(polynomial, name, cached, chosen, step)
+                growth[name] = Growth(polynomial, start % held_step, held_step)
+    return growth
 
 
 def _progressions(values: Sequence[int]) -> Iterator[tuple[int, int, Sequence[int]]]:

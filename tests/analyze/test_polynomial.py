@@ -17,9 +17,9 @@ places = st.lists(st.integers(1, 10**5), min_size=7, max_size=10, unique=True)
 @given(coefficients, places)
 def test_integer_polynomials_are_recovered_from_any_places(coefficients, places):
     points = {x: sum(each * x**degree for degree, each in enumerate(coefficients)) for x in places}
-    found = fit(points)
-    assert found is not None
-    assert found.coefficients == tuple(map(Fraction, coefficients))
+    fitted = fit(points)
+    assert fitted is not None
+    assert fitted.coefficients == tuple(map(Fraction, coefficients))
 
 
 @given(coefficients, places, st.integers(0, 6), st.integers(1, 10**9))
@@ -33,9 +33,9 @@ def test_a_polynomial_with_one_wrong_point_is_refused(coefficients, places, wron
 
 def test_values_of_an_integer_polynomial_on_even_places_have_fractional_coefficients():
     # x (x + 2) / 4 is whole for even x.
-    found = fit({x: x * (x + 2) // 4 for x in (2, 4, 6, 8, 10)})
-    assert found == Polynomial((Fraction(0), Fraction(1, 2), Fraction(1, 4)))
-    assert found(12) == 42
+    fitted = fit({x: x * (x + 2) // 4 for x in (2, 4, 6, 8, 10)})
+    assert fitted == Polynomial((Fraction(0), Fraction(1, 2), Fraction(1, 4)))
+    assert fitted(12) == 42
 
 
 @pytest.mark.parametrize("function", [lambda x: 2**x, lambda x: x.bit_length(), lambda x: x * x // 3])
