@@ -17,7 +17,6 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 import archbench
 from archbench.errors import ArchbenchError, first_line
@@ -43,6 +42,7 @@ from cli.commands.summary import summary
 from cli.commands.train import train
 from cli.commands.verify import verify
 from cli.errors import command_line_message, message
+from cli.help_screens import FirstScreen, HelpCommand
 from cli.option_names import add_short_forms, without_aliases
 from cli.output import ReaderLeftError, be_quiet, emit, note, results_apart, warn
 
@@ -50,7 +50,7 @@ from cli.output import ReaderLeftError, be_quiet, emit, note, results_apart, war
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 
-class _Commands(TyperGroup):
+class _Commands(FirstScreen):
     """Commands that each accept the group's --quiet, --help and --version after their names, too.
 
     While a command runs, what a model prints goes to standard error.
@@ -111,9 +111,7 @@ def _show_version(context: typer.Context, is_wanted: bool) -> None:
 
 Quiet = Annotated[
     bool,
-    typer.Option(
-        "--quiet", help="Print errors and warnings only: no notes, no progress.", callback=_hush, expose_value=False
-    ),
+    typer.Option("--quiet", help="Print the bare result: no notes, no progress.", callback=_hush, expose_value=False),
 ]
 Help = Annotated[
     bool,
@@ -136,26 +134,20 @@ def _options(
         emit(f"{context.get_help()}\n")
 
 
-app.command("list")(list_models)
-app.command()(summary)
-app.command()(compare)
-app.command()(explain)
-app.command()(check)
-app.command()(diff)
-app.command()(verify)
-app.command()(history)
-app.command()(draw)
-app.command()(memory)
-app.command()(devices)
-app.command()(estimate)
-app.command()(bench)
-app.command()(profile)
-app.add_typer(results)
-app.command()(plot)
-app.command()(report)
-app.command()(train)
-app.command()(predict)
-app.command()(costs)
+_GROUPS: dict[str, tuple[Any, ...]] = {
+    "Look": (list_models, summary, compare, explain, diff, draw, costs, history, verify),
+    "Predict": (memory, estimate, devices),
+    "Measure": (bench, profile, results),
+    "Learn": (train, predict),
+    "Share": (plot, report, check),
+}
+for _group, _commands in _GROUPS.items():
+    for _command in _commands:
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, rich_help_panel=_group)
+        else:
+            _name = _command.__name__.removesuffix("_models")
+            app.command(_name, cls=HelpCommand, rich_help_panel=_group)(_command)
 
 
 class TerminatedError(BaseException):

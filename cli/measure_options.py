@@ -15,18 +15,41 @@ ProfiledKind = Annotated[
     Literal["cpu", "cuda", "mps"] | None, typer.Option("--device", help="Default: a GPU if there is one.")
 ]
 Batches = Annotated[
-    str, typer.Option("--batch", metavar="N", help="1,32,256 or 1..256; auto is the largest batch that is safe.")
+    str,
+    typer.Option(
+        "--batch",
+        metavar="N",
+        help="Samples per step: 32, or several: 1,32,256 or 1..256; auto: the largest that fits.",
+    ),
 ]
 Dtypes = Annotated[
     str,
-    typer.Option("--dtype", metavar="DTYPE,...", help="fp32,tf32,bf16,fp16,amp.", autocompletion=complete_precision),
+    typer.Option(
+        "--dtype",
+        metavar="DTYPE,...",
+        help="fp32, tf32, bf16, fp16, amp or amp-fp16; several: fp32,amp.",
+        autocompletion=complete_precision,
+    ),
 ]
-Layouts = Annotated[str, typer.Option("--layout", metavar="LAYOUT,...", help="nchw,nhwc.")]
-Modes = Annotated[str, typer.Option("--mode", metavar="MODE,...", help="eval,train.")]
+Layouts = Annotated[
+    str,
+    typer.Option(
+        "--layout",
+        metavar="LAYOUT,...",
+        help="Memory layout: channels first (nchw) or last (nhwc), or both: nchw,nhwc.",
+    ),
+]
+Modes = Annotated[
+    str, typer.Option("--mode", metavar="MODE,...", help="eval, train (a training step), or both: eval,train.")
+]
 Compile = Annotated[bool, typer.Option("--compile", help="Use torch.compile.")]
 Graphs = Annotated[bool, typer.Option("--graphs", help="Replay each step as a CUDA graph.")]
-Phases = Annotated[bool, typer.Option("--phases", help="Also time the phases of a training step.")]
-Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="On a CPU; default: all cores.", min=1)]
+Phases = Annotated[
+    bool, typer.Option("--phases", help="Also time forward, backward and update; requires --mode train.")
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", metavar="N", help="CPU threads; default: all cores. Not with a GPU.", min=1)
+]
 Processes = Annotated[
     int | None,
     typer.Option("--processes", metavar="N", help="Processes per configuration; default: 5 on a CPU, else 1.", min=1),
@@ -36,21 +59,20 @@ Seconds = Annotated[
     typer.Option("--max-seconds", metavar="S", help="Time limit per configuration, excluding warm-up.", min=0.1),
 ]
 ProfileSeconds = Annotated[
-    float, typer.Option("--max-seconds", metavar="S", help="Time limit, excluding building.", min=0.1)
+    float, typer.Option("--max-seconds", metavar="S", help="Time limit, excluding the building of the model.", min=0.1)
 ]
 Versus = Annotated[
-    str | None, typer.Option("--versus", metavar="MODEL", help="Compare with this model in alternating blocks.")
+    str | None, typer.Option("--versus", metavar="MODEL", help="Compare with this model, in alternating blocks.")
 ]
 MaxSlowdown = Annotated[
     str | None,
-    typer.Option("--max-slowdown", metavar="P%", help="With --versus: exit 1 if slower than it by more than this."),
+    typer.Option("--max-slowdown", metavar="P%", help="With --versus: exit 1 if slower by more than this: 5%."),
 ]
-Rerun = Annotated[bool, typer.Option("--rerun", help="Measure again what was measured before.")]
-Top = Annotated[
-    int | None, typer.Option("--top", metavar="K", help="Only the K rows that take longest, longest first.", min=1)
-]
+Rerun = Annotated[bool, typer.Option("--rerun", help="Measure stored configurations again.")]
+Top = Annotated[int | None, typer.Option("--top", metavar="K", help="Only the K slowest rows, slowest first.", min=1)]
 ChromeTrace = Annotated[
-    Path | None, typer.Option("--trace", metavar="PATH.json", help="Write the profiler's trace, for chrome://tracing.")
+    Path | None,
+    typer.Option("--trace", metavar="PATH.json", help="Also write the profiler's trace, for chrome://tracing."),
 ]
 
 
@@ -78,13 +100,13 @@ StoredStatus = Annotated[
     typer.Option(
         "--status",
         metavar="STATUS",
-        help="ok, not_converged, implausible, oom or failed.",
+        help="Only ok, not_converged, implausible, oom or failed.",
         autocompletion=complete_status,
     ),
 ]
 StoredMode = Annotated[Literal["eval", "train"] | None, typer.Option("--mode", help="Only this mode.")]
 StoredDevice = Annotated[
-    str | None, typer.Option("--device", metavar="DEVICE", help="cpu, cuda, mps, or the name of a device.")
+    str | None, typer.Option("--device", metavar="DEVICE", help="Only cpu, cuda, mps, or a device's name.")
 ]
 StoredDtype = Annotated[
     str | None, typer.Option("--dtype", metavar="DTYPE", help="Only this dtype.", autocompletion=complete_precision)
@@ -94,18 +116,18 @@ StoredBatch = Annotated[
 ]
 Limit = Annotated[
     int | None,
-    typer.Option("--limit", metavar="N", parser=parse_limit, help="Only the newest N."),
+    typer.Option("--limit", metavar="N", parser=parse_limit, help="Only the N newest."),
 ]
 Import = Annotated[
     list[Path] | None,
     typer.Option(
         "--import",
         metavar="PATH|timm:FILE.csv",
-        help="First copy another store, or a result file of timm. Repeatable.",
+        help="First import another store, or a result file of timm. Repeatable.",
     ),
 ]
 Published = Annotated[bool, typer.Option("--published", help="List imported published results instead.")]
-Raw = Annotated[bool, typer.Option("--raw", help="With --format json: also samples, environment, flags and reason.")]
+Raw = Annotated[bool, typer.Option("--raw", help="Add samples, environment, flags and reason; requires --format json.")]
 FirstRun = Annotated[str, typer.Argument(metavar="RUN1", help="A run id; its beginning is enough.")]
 SecondRun = Annotated[str, typer.Argument(metavar="RUN2", help="The run to compare with.")]
 

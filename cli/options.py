@@ -77,12 +77,14 @@ Inputs = Annotated[
 ]
 Batch = Annotated[
     int,
-    typer.Option("--batch", metavar="N", help="Samples; counts are for the whole batch.", parser=parse_batch_size),
+    typer.Option(
+        "--batch", metavar="N", help="Samples per step; counts are for the whole batch.", parser=parse_batch_size
+    ),
 ]
-ModeOption = Annotated[Mode, typer.Option("--mode", help="train also runs the backward pass.")]
+ModeOption = Annotated[Mode, typer.Option("--mode", help="train: a training step, with the backward pass.")]
 AttentionOption = Annotated[
     Attention,
-    typer.Option("--attention", help="One kernel or separate products; auto: as torch runs it on the device."),
+    typer.Option("--attention", help="Count one fused kernel, or separate products (math); auto: as torch runs it."),
 ]
 Sweep = Annotated[
     str | None,
@@ -94,7 +96,7 @@ Sweep = Annotated[
 ]
 StorePath = Annotated[
     Path | None,
-    typer.Option("--store", metavar="PATH", help="Store of results; default: in the user's data directory."),
+    typer.Option("--store", metavar="PATH", help="File of stored results; default: in the user's data directory."),
 ]
 Depth = Annotated[
     int | None,
@@ -131,23 +133,29 @@ Dtype = Annotated[
     typer.Option(
         "--dtype",
         metavar="DTYPE",
-        help="fp32, tf32, bf16, fp16; amp and amp-fp16 are autocast.",
+        help="fp32, tf32, bf16 or fp16; amp and amp-fp16: autocast.",
         autocompletion=complete_precision,
     ),
 ]
-LayoutOption = Annotated[Layout, typer.Option("--layout", help="Memory layout: channels first or last.")]
-OptimizerOption = Annotated[Algorithm, typer.Option("--optimizer", help="With --mode train.")]
+LayoutOption = Annotated[Layout, typer.Option("--layout", help="Memory layout: channels first (nchw) or last (nhwc).")]
+OptimizerOption = Annotated[
+    Algorithm, typer.Option("--optimizer", help="Optimizer of the training step; requires --mode train.")
+]
 UpdateFormOption = Annotated[
-    UpdateForm, typer.Option("--optimizer-form", help="Implementation of the update in torch.")
+    UpdateForm,
+    typer.Option("--optimizer-form", help="Implementation in torch: optimizer(foreach=True), fused=True or a loop."),
 ]
 WeightDecay = Annotated[
-    float, typer.Option("--weight-decay", metavar="X", help="Weight decay of the optimizer.", parser=parse_amount)
+    float,
+    typer.Option(
+        "--weight-decay", metavar="X", help="Weight decay of the optimizer; requires --mode train.", parser=parse_amount
+    ),
 ]
 Checkpoint = Annotated[
     str | None,
     typer.Option(
         "--checkpoint",
         metavar="WHAT",
-        help="Recompute in backward: modules (layer1,layer2.*), or N segments of a Sequential (4).",
+        help="Recompute in backward: modules (layer1,layer2.*), or segments of a Sequential (4).",
     ),
 ]

@@ -34,10 +34,13 @@ _STYLES = {
     "progress.remaining": "dim",
 }
 
-_FORMAT_HELP = "Default: by the ending of --output, or table."
+_FORMAT_HELP = "Default: by the ending of --output, else table."
 _FORMATS = Annotated[Literal["table", "csv", "json", "markdown"] | None, typer.Option("--format", help=_FORMAT_HELP)]
 _FORMATS_AND_LATEX = Annotated[Format | None, typer.Option("--format", help=_FORMAT_HELP)]
-_OUTPUT = Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Write there instead of printing.")]
+_OUTPUT = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="PATH", help="Write to this file instead of printing; -: standard output."),
+]
 _CSV = Annotated[Path | None, typer.Option("--csv", metavar="PATH", help="Short for --format csv --output PATH.")]
 
 

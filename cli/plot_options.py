@@ -16,9 +16,9 @@ def complete_kind(incomplete: str) -> list[tuple[str, str]]:
     return [(kind.name, kind.draws) for kind in KINDS.values() if kind.name.startswith(incomplete)]
 
 
-_LIST = "; ".join(f"{kind.name} {kind.takes}: {kind.draws}" for kind in KINDS.values())
+_LIST = "\n".join(f"{kind.name} {kind.takes}: {kind.draws}" for kind in KINDS.values())
 
-Kind = Annotated[str, typer.Argument(metavar="KIND", help=f"{_LIST}.", autocompletion=complete_kind)]
+Kind = Annotated[str, typer.Argument(metavar="KIND", help=_LIST, autocompletion=complete_kind)]
 What = Annotated[
     list[str] | None,
     typer.Argument(
@@ -30,12 +30,19 @@ What = Annotated[
 File = Annotated[
     Path | None, typer.Option("--output", metavar="PATH", help="A .png, .svg or .html file; default: KIND.svg.")
 ]
-Width = Annotated[int | None, typer.Option("--width", metavar="N", help="Pixels of the plot, without axes.")]
-Height = Annotated[int | None, typer.Option("--height", metavar="N", help="Pixels of the plot, without axes.")]
-Scale = Annotated[
-    float | None, typer.Option("--scale", metavar="X", help="PNG pixels per pixel of the chart; default: 2.")
+Width = Annotated[int | None, typer.Option("--width", metavar="N", help="Width of the plot in pixels, without axes.")]
+Height = Annotated[
+    int | None, typer.Option("--height", metavar="N", help="Height of the plot in pixels, without axes.")
 ]
-Batch = Annotated[int | None, typer.Option("--batch", metavar="N", help="Samples.", parser=parse_batch_size)]
+Scale = Annotated[
+    float | None, typer.Option("--scale", metavar="X", help="Pixels of a .png per pixel of the chart; default: 2.")
+]
+Batch = Annotated[
+    int | None,
+    typer.Option(
+        "--batch", metavar="N", help="Samples per step; default: 1; for latency, any.", parser=parse_batch_size
+    ),
+]
 ModeOption = Annotated[Mode | None, typer.Option("--mode", help="Default: eval; for measured charts, any.")]
 Dtype = Annotated[
     str | None,
@@ -46,16 +53,19 @@ Dtype = Annotated[
         autocompletion=complete_precision,
     ),
 ]
-Optimizer = Annotated[Algorithm | None, typer.Option("--optimizer", help="Requires --mode train; default: momentum.")]
+Optimizer = Annotated[
+    Algorithm | None, typer.Option("--optimizer", help="Optimizer of the training step; requires --mode train.")
+]
 Device = Annotated[
     str | None,
     typer.Option(
         "--device",
         metavar="NAME",
-        help="roofline: see 'archbench devices'; measured charts: cpu, cuda, mps or a device's name.",
+        help="Of the roofline ('archbench devices'); measured charts: cpu, cuda, mps or a name.",
         autocompletion=complete_device,
     ),
 ]
 Threshold = Annotated[
-    list[float] | None, typer.Option("--threshold", metavar="X", help="An accuracy, such as 0.9. Repeatable.")
+    list[float] | None,
+    typer.Option("--threshold", metavar="X", help="Mark when this accuracy was reached: 0.9. Repeatable."),
 ]

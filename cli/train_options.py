@@ -26,8 +26,13 @@ OptionalModels = Annotated[
         autocompletion=complete_model,
     ),
 ]
-Data = Annotated[str, typer.Option("--data", metavar="DATA", help="digits, cifar10[:PATH] or folder:PATH.")]
-Download = Annotated[bool, typer.Option("--download", help="Fetch cifar10 if it is not there.")]
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data", metavar="DATA", help="digits (bundled), cifar10[:PATH] or folder:PATH (a folder per class)."
+    ),
+]
+Download = Annotated[bool, typer.Option("--download", help="Download cifar10 if it is missing.")]
 Size = Annotated[
     Any,
     typer.Option(
@@ -35,32 +40,35 @@ Size = Annotated[
     ),
 ]
 Epochs = Annotated[
-    float | None, typer.Option("--epochs", metavar="E", help="Passes over the training images; default: the recipe's.")
+    float | None, typer.Option("--epochs", metavar="E", help="Passes over the training images; default: by the recipe.")
 ]
 Steps = Annotated[int | None, typer.Option("--steps", metavar="S", help="Optimizer steps, instead of --epochs.", min=1)]
 Minutes = Annotated[
     float | None,
-    typer.Option("--minutes", metavar="M", help="Time for all models and seeds: as many equal steps as fit."),
+    typer.Option("--minutes", metavar="M", help="Minutes for all models and seeds: as many equal steps as fit."),
 ]
-Seeds = Annotated[int, typer.Option("--seeds", metavar="N", help="Trainings of each model.", min=1)]
+Seeds = Annotated[int, typer.Option("--seeds", metavar="N", help="Trainings per model, each with its own seed.", min=1)]
 BatchSize = Annotated[
     int | None,
-    typer.Option("--batch", metavar="B", help="Images per step; default: the recipe's.", parser=parse_batch_size),
+    typer.Option("--batch", metavar="B", help="Images per step; default: by the recipe.", parser=parse_batch_size),
 ]
 Recipe = Annotated[
     str,
     typer.Option(
         "--recipe",
         metavar="equal|paper|lecture",
-        help="Hyperparameters: the same for all, each model's from its paper, or of a lecture.",
+        help="Hyperparameters: the same for all, those of each model's paper, or of a lecture.",
     ),
 ]
 Augment = Annotated[
-    str, typer.Option("--augment", metavar="crop+flip+color", help="Any of these joined by +, or none.")
+    str,
+    typer.Option(
+        "--augment", metavar="crop+flip+color", help="Random changes to training images, joined by +, or none."
+    ),
 ]
 Init = Annotated[
     str | None,
-    typer.Option("--init", metavar="kaiming|xavier|paper|torch", help="Initial weights; default: the recipe's."),
+    typer.Option("--init", metavar="kaiming|xavier|paper|torch", help="Initial weights; default: by the recipe."),
 ]
 Vary = Annotated[
     list[str] | None,
@@ -69,28 +77,31 @@ Vary = Annotated[
     ),
 ]
 Device = Annotated[str | None, typer.Option("--device", metavar="cpu|cuda|mps", help="Default: a GPU if there is one.")]
-Dtype = Annotated[str, typer.Option("--dtype", metavar="fp32|tf32|amp|amp-fp16", help="amp is autocast.")]
+Dtype = Annotated[
+    str, typer.Option("--dtype", metavar="fp32|tf32|amp|amp-fp16", help="Precision; amp and amp-fp16: autocast.")
+]
 Compile = Annotated[bool, typer.Option("--compile", help="Use torch.compile.")]
 Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="CPU threads; default: all cores.", min=1)]
 Processes = Annotated[
-    int, typer.Option("--processes", metavar="N", help="Train each model in N processes together.", min=1)
+    int, typer.Option("--processes", metavar="N", help="Data-parallel training in N processes.", min=1)
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Folder for the run; default: a new one below runs/.")
+    Path | None,
+    typer.Option(
+        "--out", metavar="DIR", help="The run's folder, RUN of plot, predict and report; default: a new one in runs/."
+    ),
 ]
 Resume = Annotated[
     Path | None,
-    typer.Option(
-        "--resume", metavar="DIR", help="Continue an interrupted run; executes its model's file, as MODEL does."
-    ),
+    typer.Option("--resume", metavar="DIR", help="Continue an interrupted run; runs its model's file."),
 ]
 CheckpointEvery = Annotated[
     float,
-    typer.Option("--checkpoint-every", metavar="SECONDS", help="Time between checkpoints; 0: every step.", min=0),
+    typer.Option("--checkpoint-every", metavar="SECONDS", help="Time between checkpoints; 0: after every step.", min=0),
 ]
-Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard logs, below DIR.")]
+Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard logs, in --out.")]
 OnlyTrain = Annotated[bool, typer.Option("--only-train", hidden=True)]
-Yes = Annotated[bool, typer.Option("--yes", help="Start without confirmation, however long it takes.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Start a long training without asking.")]
 
 
 def arguments_of(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:

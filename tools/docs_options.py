@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from cli.help_screens import option_row
 from cli.main import app
 
 _PLACE = re.compile(r"(<!-- options of ([a-z ]+), written by make docs -->\n).*?(<!-- end of options -->)", re.DOTALL)
@@ -43,14 +44,13 @@ def _row(param: Any, context: typer.Context) -> str:
     is_argument = param.param_type_name == "argument"
     names = param.metavar.strip("[]").split("|") if is_argument else param.opts
     value = "" if is_argument or param.is_flag else _value(param, context)
-    return f"| {', '.join(map(_code, names))} | {value} | {_default(param)} | {_escaped(param.help or '')} |"
+    return f"| {', '.join(map(_code, names))} | {value} | {_default(param)} | {_escaped(_help(param))} |"
 
 
 def _value(param: Any, context: typer.Context) -> str:
     """Return what is written after an option: its placeholder, or its choices."""
-    written = param.get_help_record(context)[0].split(" ", 1)[1]
-    parts = written.strip("<>[]").split("|") if param.metavar is None else param.metavar.split("|")
-    return ", ".join(map(_code, parts))
+    written = option_row(param, context)[0].split(" ", 1)[1]
+    return ", ".join(map(_code, written.split("|")))
 
 
 def _default(param: Any) -> str:
@@ -72,3 +72,7 @@ def _escaped(text: str) -> str:
 
 def _group() -> Any:
     return typer.main.get_command(app)
+
+
+def _help(param: Any) -> str:
+    return "; ".join((param.help or "").splitlines())

@@ -34,11 +34,13 @@ def bench(
     *,
     target: Destination,
 ) -> None:
-    """Measure throughput, latency and memory.
+    """Measure throughput, latency and memory on this machine.
 
-    Measures every combination of the values given, each in processes of its own. Results are stored as they come: after
-    an interruption, the same command continues with what is missing. Exit code 3 if a result is not reliable, 1 if a
-    slowdown beyond --max-slowdown is shown.
+    Measures every combination of the given values, each in processes of its own. Results are stored at once: after an
+    interruption, the same command continues. Exits with 3 if a result is not reliable, with 1 if
+    a slowdown beyond --max-slowdown is shown.
+
+    'Of peak' is the share of the device's peak FLOP/s; low and high bound the 95% interval of the rate.
 
     Example: archbench bench alexnet vgg16 --batch 1,32 --dtype fp32,amp
     """

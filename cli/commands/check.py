@@ -12,15 +12,17 @@ import archbench
 from cli.options import Batch, Inputs, Model, ModeOption
 from cli.output import Destination, note, output_options
 
-MaxParams = Annotated[str | None, typer.Option(metavar="COUNT", help="Such as 5M.")]
-MaxMacs = Annotated[str | None, typer.Option(metavar="COUNT", help="Such as 600M.")]
-MaxFlops = Annotated[str | None, typer.Option(metavar="COUNT", help="Such as 1.2G.")]
-MaxParamBytes = Annotated[str | None, typer.Option(metavar="BYTES", help="Such as 20MiB.")]
-MaxPeakMemory = Annotated[str | None, typer.Option(metavar="BYTES", help="Such as 2GiB; in --mode.")]
+MaxParams = Annotated[str | None, typer.Option(metavar="COUNT", help="Most parameters: 5M.")]
+MaxMacs = Annotated[str | None, typer.Option(metavar="COUNT", help="Most MACs: 600M.")]
+MaxFlops = Annotated[str | None, typer.Option(metavar="COUNT", help="Most FLOPs: 1.2G.")]
+MaxParamBytes = Annotated[str | None, typer.Option(metavar="SIZE", help="Most bytes of parameters: 20MiB.")]
+MaxPeakMemory = Annotated[str | None, typer.Option(metavar="SIZE", help="Highest peak memory in --mode: 2GiB.")]
 Against = Annotated[
-    Path | None, typer.Option("--against", metavar="PATH", help="A saved summary whose totals must not be exceeded.")
+    Path | None, typer.Option("--against", metavar="PATH", help="A summary saved as JSON; its totals are the limits.")
 ]
-Update = Annotated[bool, typer.Option("--update", help="Write the model's summary to --against instead of reading it.")]
+Update = Annotated[
+    bool, typer.Option("--update", help="Write the summary to --against, a .json file, and check nothing.")
+]
 
 
 @output_options
@@ -39,7 +41,10 @@ def check(
     *,
     target: Destination,
 ) -> None:
-    """Hold a model to limits; exit 1 if one is missed.
+    """Check a model against limits, for pre-commit and CI.
+
+    Exits with 1 if a limit is exceeded. MACs are multiply-accumulates of convolutions and matrix products, FLOPs every
+    floating-point operation; counts are for the whole batch.
 
     Example: archbench check net.py:Net --max-params 5M --max-macs 600M --against baseline.json
     """

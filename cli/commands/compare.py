@@ -25,12 +25,14 @@ from cli.options import (
 )
 from cli.output import Destination, output_options
 
-Measured = Annotated[bool, typer.Option("--measured", help="Add the best rate measured on this machine.")]
-Trained = Annotated[bool, typer.Option("--trained", help="Add the accuracy of the newest training run of each.")]
+Measured = Annotated[bool, typer.Option("--measured", help="Add the highest rate that 'archbench bench' stored.")]
+Trained = Annotated[bool, typer.Option("--trained", help="Add the accuracy of each model's newest training.")]
 Published = Annotated[
-    bool, typer.Option("--published", help="Add the published rate and accuracy, imported by results --import timm:.")
+    bool, typer.Option("--published", help="Add the published rate and accuracy ('results --import timm:').")
 ]
-Baseline = Annotated[str | None, typer.Option("--baseline", metavar="MODEL", help="Ratios refer to it, not the first.")]
+Baseline = Annotated[
+    str | None, typer.Option("--baseline", metavar="MODEL", help="Divide by this model's figures, not the first's.")
+]
 
 
 @output_options
@@ -58,7 +60,10 @@ def compare(
 ) -> None:
     """Compare models, one row each.
 
-    Parameters, MACs, FLOPs, neurons and reported error, with ratios to the first model.
+    Parameters, MACs, FLOPs, neurons, peak memory and reported error, with ratios to the first model.
+
+    A MAC is one multiply-accumulate of a convolution or matrix product. FLOPs count every floating-point operation of
+    every operator, 2 per MAC ('archbench costs'). Peaks are predicted as by 'archbench memory'.
 
     Example: archbench compare alexnet zfnet vgg16 --csv compare.csv
     """

@@ -8,9 +8,10 @@ from cli.output import Destination, output_options
 
 @output_options
 def costs(*, target: Destination) -> None:
-    """Print how each operator is counted.
+    """Print the rule by which each operator is counted.
 
-    One rule per operator, for its MACs and FLOPs; an operator without a rule is listed as uncounted wherever it ran.
+    One rule per operator, for its MACs and FLOPs. Operators without a rule are listed as uncounted by every command,
+    never as zero.
 
     Example: archbench costs --format markdown
     """

@@ -9,14 +9,16 @@ import typer
 import archbench
 from cli.output import Destination, output_options
 
-Measure = Annotated[bool, typer.Option("--measure", help="Measure and store this machine's ceilings and three models.")]
+Measure = Annotated[
+    bool, typer.Option("--measure", help="Measure this machine and three models on it; store the result.")
+]
 
 
 @output_options
 def devices(measure: Measure = False, *, target: Destination) -> None:
     """List devices with their ceilings, or measure this machine's.
 
-    Peak rates, memory, bandwidth, interconnect and power, with the source of each figure in CSV and JSON. Measured
+    Ceilings are peak rates, memory, bandwidth, interconnect and power; CSV and JSON cite the source of each. Measured
     devices are named this_cpu, this_cuda and this_mps.
 
     Example: archbench devices --measure

@@ -11,13 +11,14 @@ from cli.options import Batch, Inputs, ModeOption, complete_model
 from cli.output import Destination, output_options
 
 _HELP = "An address, git:REVISION:net.py:Net, or a summary saved as JSON."
-Model = Annotated[str, typer.Argument(metavar="MODEL", help=_HELP, autocompletion=complete_model)]
+A = Annotated[str, typer.Argument(metavar="A", help=_HELP, autocompletion=complete_model)]
+B = Annotated[str, typer.Argument(metavar="B", help="The model to compare A with.", autocompletion=complete_model)]
 
 
 @output_options
 def diff(
-    a: Model,
-    b: Model,
+    a: A,
+    b: B,
     input: Inputs = None,
     batch: Batch = 1,
     mode: ModeOption = "eval",
@@ -27,7 +28,9 @@ def diff(
 ) -> None:
     """Compare two models layer by layer.
 
-    What was inserted, removed or changed, and what that does to parameters, MACs and memory.
+    Shows the layers added, removed and changed, and the difference in parameters, MACs and output bytes.
+
+    A MAC is one multiply-accumulate of a convolution or matrix product.
 
     Example: archbench diff alexnet zfnet
     """

@@ -11,7 +11,7 @@ import archbench
 from cli.options import Inputs, Model
 
 Picture = Annotated[
-    Path | None, typer.Option("--output", metavar="PATH", help="A .svg or .png file; default: the model's name, .svg.")
+    Path | None, typer.Option("--output", metavar="PATH", help="A .svg or .png file; default: MODEL.svg.")
 ]
 Style = Annotated[
     Literal["volumes", "blocks"] | None,
@@ -19,12 +19,12 @@ Style = Annotated[
 ]
 Depth = Annotated[
     int | None,
-    typer.Option("--depth", metavar="N", min=1, help="Levels of blocks; default: as deep as leaves at most 40."),
+    typer.Option("--depth", metavar="N", min=1, help="Levels of nesting; default: the deepest with at most 40 blocks."),
 ]
 
 
 def draw(model: Model, output: Picture = None, style: Style = None, depth: Depth = None, input: Inputs = None) -> None:
-    """Draw a model: its feature volumes to scale, or the blocks it consists of.
+    """Draw an architecture: feature volumes to scale, or blocks.
 
     Writes an SVG file, or PNG if the path ends in .png.
 

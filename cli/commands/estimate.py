@@ -46,7 +46,10 @@ def estimate(
     *,
     target: Destination,
 ) -> None:
-    """Predict rate, time, energy and price on a device.
+    """Predict speed, time, energy and price on a device.
+
+    'Of peak' is the share of the device's peak FLOP/s that a step reaches; 'Bound by' is what limits it. Low and high
+    bound the 90% interval.
 
     Example: archbench estimate vgg16 --device h200 --batch 256 --dtype bf16 --dataset imagenet --epochs 74
     """

@@ -10,7 +10,7 @@ import archbench
 from cli.options import Batch, Inputs, Model
 from cli.output import Destination, output_options
 
-_Layer = typer.Argument(metavar="[LAYER]", help="A row of the summary, such as conv1; default: all.")
+_Layer = typer.Argument(metavar="[LAYER]", help="A row of 'archbench summary', such as conv1; default: all.")
 
 
 @output_options(has_latex=True)
@@ -24,7 +24,10 @@ def explain(
 ) -> None:
     """Derive each figure of a layer in one line with its own numbers.
 
-    Output sizes, weights, MACs, FLOPs, neurons, memory, receptive field; without LAYER, a walk through the model.
+    Output sizes, parameters, MACs, FLOPs, neurons, memory and receptive field. Without LAYER, every layer in turn.
+
+    A MAC is one multiply-accumulate of a convolution or matrix product. FLOPs count every floating-point operation,
+    by the rules that 'archbench costs' prints.
 
     Example: archbench explain alexnet conv1
     """

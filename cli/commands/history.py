@@ -8,7 +8,10 @@ from cli.output import Destination, output_options
 
 @output_options
 def history(*, target: Destination) -> None:
-    """Show the ImageNet challenge by year: error and depth of its winners, beside the cost of the zoo's models.
+    """Show the ImageNet challenge by year: errors, depths and costs.
+
+    Top-5 errors of the winners are percentages. MACs (multiply-accumulates of convolutions and matrix products) and
+    parameters are those of the zoo's models.
 
     Example: archbench history --format markdown
     """

@@ -20,7 +20,7 @@ Source = Annotated[
 
 @output_options
 def list_models(pattern: Pattern = None, source: Source = None, *, target: Destination) -> None:
-    """List the installed models by the addresses that other commands take.
+    """List the installed models by their addresses.
 
     Name, title, year, input and reported error; CSV and JSON also have paper and differences from it.
 

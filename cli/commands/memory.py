@@ -42,7 +42,10 @@ def memory(
     *,
     target: Destination,
 ) -> None:
-    """Predict peak memory from the lifetimes of all tensors.
+    """Predict peak memory, and the largest batch that fits.
+
+    The peak is the largest sum of the tensors alive at one moment: parameters, gradients, optimizer state, activations,
+    temporaries and inputs. Allocators and libraries need more (--device). Saved tensors are kept for the backward pass.
 
     Example: archbench memory vgg16 --mode train --optimizer adam --dtype amp --fit 24GiB
     """

@@ -27,7 +27,7 @@ def plot(
     threshold: options.Threshold = None,
     sweep: Sweep = None,
 ) -> None:
-    """Draw a chart of one kind, in the format of the output's ending.
+    """Draw a chart as PNG, SVG or interactive HTML.
 
     Example: archbench plot layers vgg16 --output vgg16.png
     """

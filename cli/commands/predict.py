@@ -13,10 +13,12 @@ from cli.output import Destination, note, output_options
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a training run.")]
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures: PNG, JPEG and others.")]
 Model = Annotated[
-    str | None, typer.Option("--model", metavar="MODEL", help="Default: the run's model of the highest accuracy.")
+    str | None, typer.Option("--model", metavar="MODEL", help="A model of the run; default: the most accurate.")
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Which of the model's trainings to use.", min=0)]
-Sheet = Annotated[Path | None, typer.Option("--sheet", metavar="PATH", help="Also draw the predictions: .svg or .png.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Use the training with this seed.", min=0)]
+Sheet = Annotated[
+    Path | None, typer.Option("--sheet", metavar="PATH", help="Also draw the predictions to a .svg or .png file.")
+]
 
 
 @output_options
@@ -29,10 +31,10 @@ def predict(
     *,
     target: Destination,
 ) -> None:
-    """Show the five classes that a trained model finds most probable for pictures of your own.
+    """Classify pictures of your own with a trained model.
 
-    Each picture is prepared as the training images are: its central square, resized to their size. A run whose model
-    is a file (net.py:Net) executes that file, also if it lies in RUN: predict only with runs that you trust.
+    Shows the five most probable classes. A picture is prepared as the training images are: its central square, resized
+    to their size. A run whose model is a file (net.py:Net) executes that file: use only runs that you trust.
 
     Example: archbench predict runs/lenet-digits three.png --sheet three-predicted.png
     """

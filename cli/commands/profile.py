@@ -24,9 +24,9 @@ def profile(
     *,
     target: Destination,
 ) -> None:
-    """Measure where the time of a step goes, layer by layer.
+    """Measure the time of each layer in a step.
 
-    Rows are named as in 'archbench summary' and sum to the time of a step; the row gaps is time outside all layers.
+    Rows are named as in 'archbench summary' and sum to the time of a step; 'gaps' is time outside all layers.
 
     Example: archbench profile vgg16 --batch 32 --mode train --top 10 --trace vgg16.json
     """

@@ -14,7 +14,12 @@ from cli.output import note
 Page = Annotated[Path, typer.Option("--output", metavar="PATH", help="An .html file.")]
 Device = Annotated[
     str | None,
-    typer.Option("--device", metavar="NAME", help="Add its rooflines.", autocompletion=complete_device),
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="Add the rooflines of this device ('archbench devices').",
+        autocompletion=complete_device,
+    ),
 ]
 Run = Annotated[Path | None, typer.Option("--run", metavar="RUN", help="The folder of a training run.")]
 
@@ -27,9 +32,9 @@ def report(
     run: Run = None,
     output: Page = Path("report.html"),
 ) -> None:
-    """Write one page that works offline: tables, charts, drawings, derivations, measurements.
+    """Write one page with everything, which works offline.
 
-    Measurements are those in the store, trainings those in the run's folder.
+    Tables, charts, drawings and derivations; measurements of the store, and the trainings of a run.
 
     Example: archbench report alexnet zfnet vgg16 --device h200 --output report.html
     """

@@ -9,10 +9,11 @@ import typer
 import archbench
 from archbench.errors import UsageError
 from cli import measure_options as options
+from cli.help_screens import HelpCommand, HelpGroup
 from cli.options import StorePath
 from cli.output import Destination, output_options
 
-results = typer.Typer(name="results", invoke_without_command=True, rich_markup_mode=None)
+results = typer.Typer(name="results", cls=HelpGroup, invoke_without_command=True, rich_markup_mode=None)
 
 
 @results.callback()
@@ -33,10 +34,10 @@ def list_results(
     *,
     target: Destination,
 ) -> None:
-    """List the results that 'archbench bench' stored, newest first.
+    """List what 'archbench bench' stored, newest first.
 
     Failed and flagged configurations are stored too. Tables hide implausible rates; CSV and JSON have them beside the
-    status. Published results, which '--import timm:FILE.csv' reads, are listed only by --published.
+    status. Published results are listed with --published only.
 
     Example: archbench results --model vgg16 --status ok --csv vgg16.csv
     """
@@ -64,7 +65,7 @@ def list_results(
         target.deliver(archbench.results(**wanted, status=status, raw=raw, store=store))
 
 
-@results.command()
+@results.command(cls=HelpCommand)
 @output_options
 def compare(run_a: options.FirstRun, run_b: options.SecondRun, store: StorePath = None, *, target: Destination) -> None:
     """Compare two stored runs by their raw samples.
@@ -79,7 +80,7 @@ def compare(run_a: options.FirstRun, run_b: options.SecondRun, store: StorePath 
     target.deliver(compare_results(run_a, run_b, store=store))
 
 
-@results.command()
+@results.command(cls=HelpCommand)
 @output_options
 def trainings(
     model: options.StoredModel = None,
@@ -88,7 +89,9 @@ def trainings(
     *,
     target: Destination,
 ) -> None:
-    """List the stored results of 'archbench train', one row per model and run, newest first.
+    """List what 'archbench train' stored, newest first.
+
+    One row per model and run.
 
     Example: archbench results trainings --model lenet
     """

@@ -24,7 +24,10 @@ def summary(
 ) -> None:
     """Show a model layer by layer.
 
-    Shapes, kernels, parameters, neurons, MACs, FLOPs and bytes of each layer, with totals.
+    One row per layer, with shape, kernel, parameters, neurons, MACs, FLOPs and bytes, and the totals.
+
+    A MAC is one multiply-accumulate of a convolution or matrix product. FLOPs count every floating-point operation of
+    every operator, 2 per MAC ('archbench costs'). Neurons are the outputs of a weight layer, per sample.
 
     Example: archbench summary alexnet --csv alexnet.csv
     """

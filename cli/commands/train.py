@@ -44,7 +44,8 @@ def train(
 ) -> None:
     """Train models alike, briefly, and compare their accuracy.
 
-    All models get the same recipe, images, batch and schedule, with several seeds. Interrupted, --resume continues.
+    All models get the same recipe, images, batch and schedule, with several seeds. After an interruption, --resume
+    continues. Low and high bound the 95% interval of the mean accuracy.
 
     Example: archbench train lenet alexnet_owt --size 64 --steps 100
     """

@@ -11,8 +11,8 @@ import archbench
 from cli.options import complete_model
 from cli.output import Destination, output_options
 
-_About = typer.Argument(metavar="[MODEL]", help="Only claims about it.", autocompletion=complete_model)
-Claims = Annotated[Path | None, typer.Option("--claims", metavar="PATH", help="A CSV file of your own claims.")]
+_About = typer.Argument(metavar="[MODEL]", help="Only claims about this model.", autocompletion=complete_model)
+Claims = Annotated[Path | None, typer.Option("--claims", metavar="PATH", help="Check the claims in this CSV file.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 if a claim is contradicted.")]
 
 

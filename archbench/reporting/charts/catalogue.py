@@ -18,10 +18,10 @@ class ChartKind:
 _MEASURED = ("store", "device", "mode", "dtype")
 
 _KINDS = (
-    ChartKind("layers", "parameters and MACs of each layer, as mirrored bars", "MODEL...", ("inputs", "batch")),
+    ChartKind("layers", "parameters and MACs of each layer", "MODEL...", ("inputs", "batch")),
     ChartKind(
         "memory",
-        "memory by category at each operator, and its peak",
+        "memory at each operator, by category",
         "MODEL",
         ("inputs", "batch", "mode", "dtype", "optimizer"),
     ),
@@ -33,15 +33,15 @@ _KINDS = (
     ),
     ChartKind(
         "sweep",
-        "MACs against a size, a length or an argument, and their polynomial",
+        "MACs against sizes, lengths or arguments",
         "MODEL... --sweep NAME=VALUES",
         ("inputs", "batch", "mode", "sweep"),
     ),
-    ChartKind("accuracy", "accuracy of a run, or published error, against MACs; area is parameters", "[MODEL...|RUN]"),
+    ChartKind("accuracy", "accuracy or published error against MACs", "[MODEL...|RUN]"),
     ChartKind("throughput", "measured images per second against batch", "[MODEL...]", _MEASURED),
     ChartKind("latency", "percentiles of measured latencies", "[MODEL...]", (*_MEASURED, "batch")),
-    ChartKind("training", "loss and accuracy by epoch, with the spread over seeds", "RUN"),
-    ChartKind("time", "accuracy against training time, and when thresholds were reached", "RUN", ("threshold",)),
+    ChartKind("training", "loss and accuracy by epoch", "RUN"),
+    ChartKind("time", "accuracy against training time", "RUN", ("threshold",)),
 )
 
 KINDS: dict[str, ChartKind] = {kind.name: kind for kind in _KINDS}
