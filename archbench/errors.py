@@ -80,7 +80,9 @@ class DeviceError(ArchbenchError, LookupError):
 
 
 class ForwardError(ArchbenchError, RuntimeError):
-    """The model does not run on the inputs it was given."""
+    """The model does not run on the inputs it was given; `has_usual_input` if it has one, which they replaced."""
+
+    has_usual_input = False
 
 
 class MeasurementError(ArchbenchError, RuntimeError):

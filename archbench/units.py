@@ -25,14 +25,18 @@ TIME_UNITS = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1
 
 def format_text(value: object) -> str:
     r"""Return text on one line, with control characters as escapes: ESC becomes `\x1b`, as in a Python literal."""
-    return _UNPRINTABLE.sub(lambda match: repr(match[0])[1:-1], str(value))
+    return _UNPRINTABLE.sub(lambda match: _escaped(match[0]), str(value))
 
 
-def printable(text: str) -> str:
-    """Return lines of text, which may have styles, as a terminal can show them: other control characters as escapes."""
+def printable(text: str, *, has_styles: bool = False) -> str:
+    """Return lines of text with control characters as escapes; with `has_styles`, the text's styles stay."""
     return _UNPRINTABLE_ON_TERMINALS.sub(
-        lambda match: match[0] if match[1] or match[0] in "\n\t" else repr(match[0])[1:-1], text
+        lambda match: match[0] if match[0] in "\n\t" or (match[1] and has_styles) else _escaped(match[0]), text
     )
+
+
+def _escaped(characters: str) -> str:
+    return repr(characters)[1:-1]
 
 
 def format_integer(value: int) -> str:

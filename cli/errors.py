@@ -47,6 +47,8 @@ def _option(command: str, name: str, value: Any) -> str:
     option = _NAMES_IN.get(command, {}).get(name) or _NAMES.get(name) or f"--{name.replace('_', '-')}"
     if value is ... or value is True:
         return option
+    if name == "inputs" and isinstance(value, (list, tuple)):
+        return " ".join(f"{option} {each}" for each in value)
     if isinstance(value, (list, tuple)):
         value = ",".join(map(str, value))
     return f"{option} {value:g}" if isinstance(value, float) else f"{option} {_text(value)}"

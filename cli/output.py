@@ -241,7 +241,7 @@ def _write(text: str) -> None:
     if sys.stdout is None:
         raise OutputError("cannot write to standard output: it is closed")
     try:
-        sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
+        sys.stdout.write(printable(text, has_styles=True) if sys.stdout.isatty() else text)
         sys.stdout.flush()
     except BrokenPipeError as error:
         _abandon(sys.stdout)

@@ -11,7 +11,7 @@ from archbench.analyze.compare import ModelRow, comparison_row
 from archbench.analyze.depth import to_depth
 from archbench.analyze.growth import Sweep
 from archbench.api.compare_stored import fastest_measured, newest_trained, published_figures
-from archbench.api.names import named_models
+from archbench.api.names import named_models, shared_inputs
 from archbench.api.summary import Summary, summary_of
 from archbench.api.sweep import sweep_models
 from archbench.errors import UsageError, nearest
@@ -180,7 +180,8 @@ def compare(
         first = next((i for i, row in enumerate(rows) if row.model == baseline), 0)
         return Comparison(rows, summaries, first, sweep=swept)
     loaded = [replace(load_model(model, inputs, attention=attention), name=name) for name, model in named]
-    summaries = tuple(summary_of(model, batch, mode) for model in loaded)
+    with shared_inputs(inputs, len(loaded)):
+        summaries = tuple(summary_of(model, batch, mode) for model in loaded)
     return Comparison(
         rows=tuple(map(row_of, summaries)),
         summaries=summaries,

@@ -11,7 +11,7 @@ from archbench.analyze.performance.kernels import Layout
 from archbench.analyze.performance.parallelism import LayerTraffic, data_parallel, layer_traffic, plan_steps
 from archbench.analyze.performance.roofline import Conditions, time_s
 from archbench.api.estimate_assumptions import assumptions_for, device_counts, workload_of
-from archbench.api.names import named_models
+from archbench.api.names import named_models, shared_inputs
 from archbench.api.prediction import SimulatedRun, devices_of, numbers_of, simulated_run
 from archbench.errors import InputError, UsageError
 from archbench.hardware.device import Device
@@ -153,7 +153,8 @@ def estimate(
         for device in devices_of(devices)
     ]
     predictions: list[Prediction] = []
-    for (name, model), assumed in itertools.product(named_models(models), assumptions):
+    named = named_models(models)
+    for (name, model), assumed in itertools.product(named, assumptions):
         run = simulated_run(
             model,
             inputs,
@@ -169,8 +170,9 @@ def estimate(
             checkpoint=checkpoint,
             attention=attention,
         )
-        for size in batches:
-            predictions += _predictions(run, assumed, size, counts, global_batch is not None, workload, require_fit)
+        with shared_inputs(inputs, len(named)):
+            for size in batches:
+                predictions += _predictions(run, assumed, size, counts, global_batch is not None, workload, require_fit)
     rows = tuple(prediction.row for prediction in predictions)
     caveats = dict.fromkeys(caveat for prediction in predictions for caveat in prediction.caveats)
     table = estimates_table(

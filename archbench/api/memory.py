@@ -9,7 +9,7 @@ from archbench.analyze.memory.footprint import Footprint
 from archbench.analyze.memory.layers import LayerMemory, layer_memory
 from archbench.analyze.memory.timeline import Moment, timeline
 from archbench.analyze.performance.kernels import Layout
-from archbench.api.names import named_models
+from archbench.api.names import named_models, shared_inputs
 from archbench.api.prediction import SimulatedRun, device_of, memory_limit, numbers_of, simulated_run
 from archbench.errors import UsageError
 from archbench.hardware.device import Device
@@ -115,9 +115,10 @@ def memory(
         )
         for name, model in named_models(models)
     ]
-    if fit is not None:
-        return _joined([_largest(run, limit_bytes, fit) for run in runs])
-    return _joined([_of_batches(run, batches) for run in runs])
+    with shared_inputs(inputs, len(runs)):
+        if fit is not None:
+            return _joined([_largest(run, limit_bytes, fit) for run in runs])
+        return _joined([_of_batches(run, batches) for run in runs])
 
 
 def _of_batches(run: SimulatedRun, batches: Sequence[int], notes: tuple[str, ...] = ()) -> MemoryEstimate:

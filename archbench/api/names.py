@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain, count
 from typing import Any
 
 from torch import nn
 
-from archbench.errors import UsageError
-from archbench.models.loaded import Model, name_of, require_model
+from archbench.errors import ForwardError, UsageError
+from archbench.models.loaded import Inputs, Model, input_texts, name_of, require_model
 from archbench.models.patterns import expanded
 
 
@@ -31,6 +32,23 @@ def named_models(models: Model | Sequence[Model] | Mapping[str, Model]) -> list[
     if not named:
         raise UsageError("{models} is empty; give at least one model", models=...)
     return named
+
+
+@contextmanager
+def shared_inputs(inputs: Inputs, num_models: int) -> Iterator[None]:
+    """Explain, when one of several models fails within the block, that shapes replace the usual inputs of all."""
+    try:
+        yield
+    except ForwardError as error:
+        if not error.has_usual_input or num_models < 2 or not input_texts(inputs):
+            raise
+        advised = ForwardError(
+            f"{error}; {{inputs}} is for every model: a model without a usual input can have its own, by"
+            " example_inputs(batch) in its file",
+            inputs=...,
+        )
+        advised.user_lines = error.user_lines
+        raise advised from error
 
 
 def unique_name(name: str, taken: Container[str]) -> str:

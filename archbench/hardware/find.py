@@ -26,6 +26,8 @@ def find_device(name: str) -> Device:
         return devices[names[_letters(name)]]
     if (published := published_device(name)) is not None:
         return published
+    if _letters(name) in ("thiscpu", "thiscuda", "thismps"):
+        raise DeviceError(f"'{name}' is not measured yet; 'archbench devices --measure' measures this machine")
     hint = nearest(name.lower().replace("-", "_").replace(" ", "_"), devices) or f"; choose from {', '.join(devices)}"
     raise DeviceError(f"unknown device '{name}'{hint}")
 

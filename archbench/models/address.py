@@ -4,7 +4,8 @@
     vgg16@10                    the same with 10 classes
     torchvision:resnet50        a builder of an installed library
     path/to/net.py:Net          a class or factory in a file; loading it runs the file. A function
-                                example_inputs(batch) beside it returns a tensor, a tuple or a dict
+                                example_inputs(batch) in the class, as a static method, or beside it
+                                returns a tensor, a tuple or a dict
     git:HEAD~1:net.py:Net       the same file at a git revision, with all other files of that revision
     package.module:factory      the same in an importable module
     vgg16?init=paper&a=1        keyword arguments for the builder, Python literals or plain words
@@ -123,6 +124,12 @@ def _parts(address: str) -> re.Match[str]:
     return match
 
 
+def own_example(builder: object) -> Callable[[int], Any] | None:
+    """Return the function `example_inputs(batch)` that a class or a factory has as an attribute, None for none."""
+    example = getattr(builder, "example_inputs", None)
+    return example if callable(example) else None
+
+
 def user_code_of(address: str) -> str:
     """Return the file or module of the user's own that an address executes, `""` for models of installed libraries."""
     place = address.partition("?")[0].rpartition(":")[0]
@@ -145,9 +152,10 @@ def _find_builder(target: str, address: str) -> Builder:
     module = load_file(Path(place)) if place.endswith(".py") else import_module(place, address)
     levels = 0 if place.endswith(".py") else place.count(".")
     origin = getattr(module, "__file__", None)  # a builtin module has none, that of a namespace package is None
+    builder = _attribute(module, name, address)
     return Builder(
-        builder=_attribute(module, name, address),
-        example_inputs=getattr(module, "example_inputs", None),
+        builder=builder,
+        example_inputs=own_example(builder) or getattr(module, "example_inputs", None),
         home=None if origin is None else Path(origin).resolve().parents[levels],
     )
 

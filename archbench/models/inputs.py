@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from archbench.errors import ForwardError, InputError, nearest
+from archbench.models.address import user_code_of
 from archbench.trace.tracer import trace
 from archbench.trace.values import NeedsDataError
 from archbench.units import format_dimensions
@@ -71,8 +72,39 @@ def specs_of(
     if specs or has_example:
         return specs
     if usual is None:
-        raise InputError(f"{address} has no usual input; give one, such as {{inputs}}", inputs="3x224x224")
+        in_file = ", or define example_inputs(batch) in its file" if user_code_of(address) else ""
+        raise InputError(f"{address} has no usual input; give one, such as {{inputs}}{in_file}", inputs="3x224x224")
     return [InputSpec(usual)]
+
+
+def shapes_without_batch(
+    model: nn.Module, specs: Sequence[InputSpec], usual: tuple[int, ...] | None, batch: int
+) -> list[str]:
+    """Return the inputs of a model that failed on `specs` as text without the batch, if they were given with it.
+
+    They were if their first size is 1 or the batch, and the model has a usual input of one dimension less or runs
+    without that size. Returns an empty list otherwise.
+    """
+    with_batch = [len(spec.shape) > 1 and spec.shape[0] in (1, batch) for spec in specs]
+    if not any(with_batch):
+        return []
+    shorter = [InputSpec(s.shape[1:], s.dtype) if cut else s for s, cut in zip(specs, with_batch, strict=True)]
+    if not (_is_like(shorter, usual) or _runs(model, shorter)):
+        return []
+    suffixes = ["" if spec.dtype == torch.float32 else f":{str(spec.dtype).removeprefix('torch.')}" for spec in shorter]
+    return [format_dimensions(spec.shape) + suffix for spec, suffix in zip(shorter, suffixes, strict=True)]
+
+
+def _is_like(specs: Sequence[InputSpec], usual: tuple[int, ...] | None) -> bool:
+    return usual is not None and len(specs) == 1 and len(specs[0].shape) == len(usual)
+
+
+def _runs(model: nn.Module, specs: Sequence[InputSpec]) -> bool:
+    try:
+        trace(model, tuple(spec.tensor(1) for spec in specs), may_use_data=False)
+    except (ForwardError, NeedsDataError):
+        return False
+    return True
 
 
 def advice(model: nn.Module, specs: Sequence[InputSpec], usual: tuple[int, ...] | None) -> str:
@@ -100,11 +132,7 @@ def _smallest(
     deadline = time.monotonic() + _SEARCH_S
 
     def works(size: int) -> bool:
-        try:
-            trace(model, (InputSpec((channels, size, size), specs[0].dtype).tensor(1),), may_use_data=False)
-        except (ForwardError, NeedsDataError):
-            return False
-        return True
+        return _runs(model, [InputSpec((channels, size, size), specs[0].dtype)])
 
     probes = (usual[-1], *_PROBES) if usual else _PROBES
     working = next((size for size in probes if works(size)), None)

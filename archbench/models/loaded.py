@@ -11,9 +11,9 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 
 from archbench.errors import ForwardError, InputError, UsageError, choose
-from archbench.models.address import Source, find
+from archbench.models.address import Source, find, own_example
 from archbench.models.card import Card
-from archbench.models.inputs import InputSpec, advice, specs_of
+from archbench.models.inputs import InputSpec, advice, shapes_without_batch, specs_of
 from archbench.models.user_context import running_user_code
 from archbench.precision import Precision, find_precision
 from archbench.trace.activation_checkpointing import checkpoint_modules
@@ -90,28 +90,37 @@ class LoadedModel:
         )
 
     def run(self, job: Callable[[Any], Result], batch: int) -> Result:
-        """Return what `job` makes of the inputs of a batch. Raises ForwardError with advice on inputs that work."""
+        """Return what `job` makes of the inputs of a batch.
+
+        Raises ForwardError with advice on inputs that work, InputError for a shape that includes the batch.
+        """
         try:
             inputs = self.inputs(batch)
             with running_user_code():
                 return job(inputs)
         except ForwardError as error:
+            usual = None if self.source is None else self.source.input_shape
+            shorter = shapes_without_batch(self.model, self.specs, usual, batch)
+            if shorter:
+                problem = f"{self.name}: the shape includes the batch; write it without: {{inputs}}"
+                raise InputError(problem, inputs=shorter[0] if len(shorter) == 1 else shorter) from error
             if self.source is None:
                 raise
-            hint = advice(self.model, self.specs, self.source.input_shape)
+            hint = advice(self.model, self.specs, usual)
             advised = ForwardError(f"{self.name}: {error}{f'; {hint}' if hint else ''}")
+            advised.has_usual_input = usual is not None
             raise self.source.blame(advised, error.__cause__ or error) from error
 
     def _example(self, batch: int) -> Any:
         """Return what the user's own `example_inputs` makes."""
-        assert self.source is not None, "only an address brings its own example"
-        assert self.source.example_inputs is not None, "called only where there is one"
+        example = _example_of(self.model, self.source)
+        assert example is not None, "called only where there is one"
         try:
             with running_user_code():
-                return self.source.example_inputs(batch)
+                return example(batch)
         except (Exception, SystemExit) as error:  # the user's own code may raise anything
             failed = InputError(f"{self.name}: example_inputs({batch}) fails: {type(error).__name__}: {error}")
-            raise self.source.blame(failed, error) from error
+            raise (failed if self.source is None else self.source.blame(failed, error)) from error
 
 
 def load_model(
@@ -171,10 +180,14 @@ def input_texts(inputs: Inputs) -> Sequence[str]:
     return _read_inputs(inputs)[0]
 
 
+def _example_of(model: nn.Module, source: Source | None) -> Callable[[int], Any] | None:
+    return own_example(type(model)) if source is None else source.example_inputs
+
+
 def _from_module(model: nn.Module, texts: Sequence[str], tensors: Any) -> LoadedModel:
     source, name = _SOURCES.get(model), name_of(model)
     usual = None if source is None else source.input_shape
-    has_example = tensors is not None or (source is not None and source.example_inputs is not None)
+    has_example = tensors is not None or _example_of(model, source) is not None
     specs = specs_of(name, texts, usual, has_example=has_example)
     return LoadedModel(name, model, source, specs, tensors, find_precision("fp32"))
 

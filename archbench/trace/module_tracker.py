@@ -226,7 +226,8 @@ class ModuleTracker:
         shapes = ", ".join(format_dimensions(info.shape) or "a scalar" for info in inputs) or "no tensor"
         kernel = getattr(state.module, "kernel_size", None)
         window = "" if kernel is None else f" with kernel {format_dimensions(_pair(kernel))}"
-        where = f"layer {state.path} ({type(state.module).__name__})"
+        own = type(state.module).__name__
+        where = f"the model itself ({own})" if state.path == "." else f"layer {state.path} ({own})"
         reason = _mismatch(state.module, inputs) or message_line(error)
         return ForwardError(f"{where} fails on input {shapes}{window}: {reason}")
 

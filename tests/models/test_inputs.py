@@ -6,7 +6,7 @@ from torch import nn
 
 from archbench.errors import InputError
 from archbench.models.address import find
-from archbench.models.inputs import InputSpec, advice, parse_input
+from archbench.models.inputs import InputSpec, advice, parse_input, shapes_without_batch
 
 
 def test_shapes_and_dtypes_are_read():
@@ -43,3 +43,20 @@ def test_advice_names_the_usual_input_where_no_size_would_help():
     assert advice(model, [InputSpec((1, 20, 20))], (1, 32, 32)) == (
         "1x32x32, its usual input, is the smallest that works"
     )
+
+
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.rnn = nn.Embedding(10, 4), nn.LSTM(4, 4, batch_first=True)
+
+    def forward(self, ids):
+        return self.rnn(self.embedding(ids))
+
+
+def test_a_shape_with_the_batch_is_recognised_by_running_without():
+    given = InputSpec((1, 7), torch.int64)
+    assert shapes_without_batch(Tokens(), [given], None, 1) == ["7:int64"]
+    assert shapes_without_batch(Tokens(), [InputSpec((2, 7), torch.int64)], None, 1) == []
+    assert shapes_without_batch(Tokens(), [InputSpec((2, 7), torch.int64)], None, 2) == ["7:int64"]
+    assert shapes_without_batch(Tokens(), [InputSpec((1, 7), torch.float32)], None, 1) == []

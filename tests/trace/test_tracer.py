@@ -252,7 +252,7 @@ def test_a_users_exit_is_an_error_like_any_other():
         def forward(self, x):
             raise SystemExit(0)
 
-    with pytest.raises(ForwardError, match=r"layer \. \(Leaves\) fails"):
+    with pytest.raises(ForwardError, match=r"the model itself \(Leaves\) fails"):
         trace(Leaves(), torch.ones(1))
 
 
