@@ -1,279 +1,70 @@
-"""Count the same twenty small modules with archbench and six other tools, and write docs/peers.md.
+"""Count a model with archbench and with other tools; name what each tool misses or adds, and which figure is right.
 
     pip install ".[peers]"
-    python benchmarks/peers.py [--output docs/peers.md]
+    python benchmarks/peers.py ADDRESS [--input SHAPE] [--batch N] [--format text|markdown|json]
+    python benchmarks/peers.py --page [docs/peers.md]
 
-Every tool counts the multiply-accumulates of one forward pass; the true number is derived beside each module. Tools
-that report FLOPs are converted by their documentation: fvcore calls a multiply-accumulate one flop, torch's
-FlopCounterMode two.
+ADDRESS is any that `archbench summary` takes. The tools are torch's FlopCounterMode, fvcore, torchinfo, ptflops, thop
+and calflops, as far as they are installed. Each is converted to multiply-accumulates of the whole batch by its
+documentation: torch's FlopCounterMode calls one two FLOPs, fvcore one flop, ptflops divides the MACs of modules by the
+batch.
+`--page` writes the page about three models and twenty small modules; it needs every tool.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import version
+import json
+import sys
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812  # torch's own name for it
+from peer_comparison import compare
+from peer_page import page
+from peer_tables import to_markdown, to_text
+from peer_tools import TOOLS, is_installed
 
+from archbench.errors import ArchbenchError, UsageError
+from archbench.files import write_whole
 
-class Functional(nn.Module):
-    """A module that computes `function(parameters, input)`."""
+PAGE = Path(__file__).parent.parent / "docs" / "peers.md"
 
-    def __init__(self, function: Callable[..., Any], *shapes: tuple[int, ...]) -> None:
-        super().__init__()
-        self.function = function
-        self.weights = nn.ParameterList(torch.randn(shape) for shape in shapes)
 
-    def forward(self, x: Tensor) -> Any:
-        """Return the function of the parameters and the input."""
-        return self.function(*self.weights, x)
-
-
-class Repeated(nn.Module):
-    """One linear layer, called three times."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(8, 8)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer three times."""
-        out: Tensor = self.layer(self.layer(self.layer(x)))
-        return out
-
-
-class DirectForward(nn.Module):
-    """A layer whose forward is called without the module's own call."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(8, 8)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Skip hooks."""
-        out: Tensor = self.layer.forward(x)
-        return out
-
-
-class GRUSteps(nn.Module):
-    """A GRU cell stepped over a sequence."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cell = nn.GRUCell(4, 8)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the last state of N×T×4."""
-        state = x.new_zeros(x.shape[0], 8)
-        for step in x.unbind(1):
-            state = self.cell(step, state)
-        return state
-
-
-class SelfAttention(nn.Module):
-    """torch's multi-head attention of a sequence with itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the attended sequence."""
-        out: Tensor = self.attention(x, x, x, need_weights=False)[0]
-        return out
-
-
-class Bilinear(nn.Module):
-    """A bilinear form of an input with itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.form = nn.Bilinear(4, 4, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return N×5."""
-        out: Tensor = self.form(x, x)
-        return out
-
-
-def attention_scores(x: Tensor) -> Tensor:
-    """Return q·k of N×H×T×D with itself, by einsum."""
-    return torch.einsum("bhqd,bhkd->bhqk", x, x)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A module, its input, and the multiply-accumulates of its definition with their derivation."""
-
-    name: str
-    make: Callable[[], nn.Module]
-    shape: tuple[int, ...]
-    macs: int
-    derivation: str
-
-
-CASES = (
-    Case("Conv2d with bias", lambda: nn.Conv2d(3, 8, 3), (1, 3, 8, 8), 7776, "8·6·6 outputs × 3·3·3"),
-    Case("Conv2d, two groups", lambda: nn.Conv2d(4, 8, 3, groups=2), (1, 4, 8, 8), 5184, "8·6·6 × 2·3·3"),
-    Case("Conv1d, dilated, 'same'", lambda: nn.Conv1d(4, 4, 3, padding="same", dilation=2), (1, 4, 9), 432, "4·9 × 4·3"),
-    Case("ConvTranspose2d", lambda: nn.ConvTranspose2d(4, 3, 4, stride=2), (1, 4, 5, 5), 4800, "4·5·5 inputs × 3·4·4"),
-    Case("Linear on a sequence", lambda: nn.Linear(8, 16), (2, 5, 8), 1280, "2·5 × 8·16"),
-    Case("F.linear on own weight", lambda: Functional(lambda w, x: F.linear(x, w), (16, 8)), (2, 8), 256, "2 × 8·16"),
-    Case("F.conv2d on own weight", lambda: Functional(lambda w, x: F.conv2d(x, w), (4, 3, 3, 3)), (1, 3, 8, 8), 3888, "4·6·6 × 27"),
-    Case("x @ w", lambda: Functional(lambda w, x: x @ w, (8, 16)), (2, 8), 256, "2 × 8·16"),
-    Case("torch.addmm_, in place", lambda: Functional(lambda w, x: torch.zeros(2, 16).addmm_(x, w), (8, 16)), (2, 8), 256, "2 × 8·16"),
-    Case("torch.baddbmm", lambda: Functional(lambda b, x: torch.baddbmm(b, x, x.mT), (3, 5, 5)), (3, 5, 8), 600, "3 × 5·8·5"),
-    Case("torch.mv", lambda: Functional(lambda w, x: torch.mv(w, x), (16, 8)), (8,), 128, "16·8"),
-    Case("einsum bhqd,bhkd->bhqk", lambda: Functional(attention_scores), (2, 2, 5, 4), 400, "2·2 × 5·5·4"),
-    Case("scaled_dot_product_attention", lambda: Functional(lambda x: F.scaled_dot_product_attention(x, x, x)), (2, 2, 5, 4), 800, "2·2 × 5·5·(4 + 4)"),
-    Case("MultiheadAttention", SelfAttention, (2, 5, 8), 3360, "10·(3·64 + 64) + 2·2 × 5·5·(4 + 4)"),
-    Case("TransformerEncoderLayer", lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), (2, 5, 8), 5920, "attention 3360 + 10·2·8·16"),
-    Case("LSTM", lambda: nn.LSTM(4, 8, batch_first=True), (2, 5, 4), 3840, "2·5 × 4·8·(4 + 8)"),
-    Case("GRUCell, five steps", GRUSteps, (2, 5, 4), 2880, "2·5 × 3·8·(4 + 8)"),
-    Case("Bilinear", Bilinear, (2, 4), 200, "2·5 × (4·4 + 4)"),
-    Case("One layer called three times", Repeated, (2, 8), 384, "3 × 2 × 8·8"),
-    Case("layer.forward(x)", DirectForward, (2, 8), 128, "2 × 8·8"),
-)  # fmt: skip
-
-
-def by_archbench(model: nn.Module, x: Tensor) -> int:
-    """Count with this package."""
-    import archbench
-
-    return archbench.summarize(model, x).totals.macs
-
-
-def by_torch(model: nn.Module, x: Tensor) -> float:
-    """Count with torch.utils.flop_counter: two FLOPs per multiply-accumulate."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(x)
-    return float(counter.get_total_flops()) / 2
-
-
-def by_fvcore(model: nn.Module, x: Tensor) -> float:
-    """Count with fvcore: one flop per multiply-accumulate."""
-    from fvcore.nn import FlopCountAnalysis
-
-    return float(FlopCountAnalysis(model, x).unsupported_ops_warnings(False).total())
-
-
-def by_torchinfo(model: nn.Module, x: Tensor) -> int:
-    """Count with torchinfo's mult-adds."""
-    from torchinfo import summary
-
-    return int(summary(model, input_data=x, verbose=0).total_mult_adds)
-
-
-def by_ptflops(model: nn.Module, x: Tensor) -> float:
-    """Count with ptflops and its default backend."""
-    from ptflops import get_model_complexity_info
-
-    macs, _ = get_model_complexity_info(
-        model, tuple(x.shape), input_constructor=lambda _: x, as_strings=False, print_per_layer_stat=False
-    )
-    if macs is None:
-        raise RuntimeError("no result")
-    return float(macs)
-
-
-def by_thop(model: nn.Module, x: Tensor) -> float:
-    """Count with thop."""
-    from thop import profile
-
-    return float(profile(model, inputs=(x,), verbose=False)[0])
-
-
-def by_calflops(model: nn.Module, x: Tensor) -> float:
-    """Count with calflops."""
-    from calflops import calculate_flops
-
-    _, macs, _ = calculate_flops(model, args=[x], print_results=False, output_as_string=False)
-    return float(macs)
-
-
-TOOLS: dict[str, Callable[[nn.Module, Tensor], float]] = {
-    "archbench": by_archbench,
-    "torch": by_torch,
-    "fvcore": by_fvcore,
-    "torchinfo": by_torchinfo,
-    "ptflops": by_ptflops,
-    "thop": by_thop,
-    "calflops": by_calflops,
-}
-
-
-def answer(tool: Callable[[nn.Module, Tensor], float], case: Case) -> float | str:
-    """Return a tool's number for a new model, or the name of the error it raised."""
-    torch.manual_seed(0)
-    model = case.make().eval()
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            return tool(model, torch.randn(case.shape))
-    except Exception as error:  # a tool that fails on a module is a result
-        return type(error).__name__
-
-
-def cell(counted: float | str, true: int) -> str:
-    """Format an answer: a tick if it is exact."""
-    if isinstance(counted, str):
-        return f"*{counted}*"
-    return "✓" if counted == true else f"{counted:,.10g}"
-
-
-def page(answers: dict[str, list[float | str]]) -> str:
-    """Return the whole page."""
-    right = {
-        name: sum(counted == case.macs for counted, case in zip(column, CASES, strict=True))
-        for name, column in answers.items()
-    }
-    rows = [
-        [case.name, f"{case.macs:,}", case.derivation, *(cell(answers[tool][i], case.macs) for tool in TOOLS)]
-        for i, case in enumerate(CASES)
-    ]
-    heading = ["Module", "MACs", "Derivation", *TOOLS]
-    rows.append(["**exact**", "", f"of {len(CASES)}", *(f"**{right[tool]}**" for tool in TOOLS)])
-    lines = [heading, ["---", "---:", "---", *("---:" for _ in TOOLS)], *rows]
-    versions = ", ".join(f"{tool} {version(tool)}" for tool in TOOLS)
-    return INTRODUCTION + "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\nVersions: {versions}.\n"
-
-
-INTRODUCTION = """# The same modules, counted by seven tools
-
-Multiply-accumulates of one forward pass, in eval mode, of twenty small modules. The true number is derived from the
-module's definition: products of weights (or of data with data) that are summed; biases, activations, softmax and
-normalisation have none. ✓ is exact; a number is the tool's result; *italics* is the error that it raised. fvcore calls a
-multiply-accumulate one flop, torch's FlopCounterMode two; both are converted. Some tools count biases, softmax or
-normalisation as multiply-accumulates, which is another convention rather than an error; a smaller number means that products
-are missing. torch's bilinear form is counted as torch computes it, in two products.
-
-Made by `python benchmarks/peers.py`; its docstring lists the requirements.
-
-"""
-
-
-def main() -> None:
-    """Count every module with every tool and write the page."""
+def main(arguments: list[str] | None = None) -> int:
+    """Print the comparison of a model, or write the page; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=Path("docs/peers.md"))
-    output = parser.parse_args().output
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
-    answers = {name: [answer(tool, case) for case in CASES] for name, tool in TOOLS.items()}
-    output.write_text(page(answers), encoding="utf-8")
-    print(f"wrote {output}")
+    parser.add_argument("address", nargs="?", metavar="ADDRESS")
+    parser.add_argument("--input", action="append", default=[], metavar="SHAPE", help="such as 3x224x224; repeatable")
+    parser.add_argument("--batch", type=int, default=1, metavar="N")
+    parser.add_argument("--format", choices=["text", "markdown", "json"], default="text")
+    parser.add_argument("--page", type=Path, nargs="?", const=PAGE, metavar="PATH", help="Default: docs/peers.md.")
+    options = parser.parse_args(arguments)
+    if (options.address is None) == (options.page is None):
+        parser.error("give an ADDRESS, such as torchvision:vit_b_16, or --page")
+    try:
+        if options.page is not None:
+            _write_page(options.page)
+        else:
+            print(_report(options), end="")
+    except ArchbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _report(options: argparse.Namespace) -> str:
+    comparison = compare(options.address, options.input, batch=options.batch)
+    if options.format == "json":
+        return json.dumps(comparison.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    return to_markdown(comparison) if options.format == "markdown" else to_text(comparison)
+
+
+def _write_page(path: Path) -> None:
+    missing = [tool for tool in TOOLS if not is_installed(tool)]
+    if missing:
+        raise UsageError(f"--page needs every tool: pip install {' '.join(missing)}")
+    write_whole(path, page())
+    print(f"wrote {path}")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
