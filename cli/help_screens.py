@@ -53,6 +53,7 @@ _PURPOSES_IN = {
     "predict": {"Model": "model"},
     "draw": {"Picture": "depth"},
     "compare": {"Table": "device"},
+    "plot": {"Picture": "published source sweep"},
 }
 
 

@@ -65,6 +65,9 @@ Device = Annotated[
         autocompletion=complete_device,
     ),
 ]
+Published = Annotated[
+    bool, typer.Option("--published", help="For accuracy: what 'results --import timm:FILE' imported.")
+]
 Threshold = Annotated[
     list[float] | None,
     typer.Option("--threshold", metavar="X", help="Mark when this accuracy was reached: 0.9. Repeatable."),

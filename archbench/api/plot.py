@@ -27,6 +27,8 @@ def plot(
     dtype: str | None = None,
     optimizer: str | None = None,
     device: str | None = None,
+    published: bool = False,
+    source: str | None = None,
     store: str | Path | None = None,
     threshold: float | Sequence[float] | None = None,
     sweep: str | None = None,
@@ -39,14 +41,17 @@ def plot(
         kind: `"layers"`, `"memory"`, `"roofline"`, `"sweep"`, `"accuracy"`, `"throughput"`, `"latency"`,
             `"training"` or `"time"`.
         what: Models for the first four kinds, a training run or its folder for the last two, either for `"accuracy"`.
-            Without it `"accuracy"`, `"throughput"` and `"latency"` show every model.
+            Without it `"accuracy"`, `"throughput"` and `"latency"` show every model; `"accuracy"` with `published` also
+            takes names of timm.
         inputs: As for `archbench.summarize`.
         batch: The number of samples, 1 by default; for `"latency"` any batch by default.
         mode: `"eval"` or `"train"`; `"eval"` by default, for measured kinds any.
         dtype: As for `archbench.memory`; `"fp32"` by default, for measured kinds any.
         optimizer: With mode `"train"`, as for `archbench.memory`; `"momentum"` by default.
         device: For `"roofline"` a device of `archbench.devices`; for measured kinds `"cpu"`, `"cuda"`, `"mps"` or the
-            name of a device.
+            name of a device; with `published` a device as the published files name it, such as `"rtx4090"`.
+        published: For `"accuracy"`: show imported accuracies and rates of timm, see `archbench.api.published`.
+        source: With `published`: part of the name of the file that rates are taken from, where a device has several.
         store: Where results are stored; the user's own store by default.
         threshold: For `"time"`: an accuracy as a fraction, or several.
         sweep: For `"sweep"`: as for `archbench.compare`.
@@ -67,6 +72,8 @@ def plot(
         "dtype": dtype,
         "optimizer": optimizer,
         "device": device,
+        "published": published or None,
+        "source": source,
         "store": store,
         "threshold": threshold,
         "sweep": sweep,

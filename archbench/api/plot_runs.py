@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from archbench.api.plot_models import published_errors
+from archbench.api.plot_published import published_accuracy
 from archbench.errors import UsageError
 from archbench.models.address import model_names
 from archbench.reporting.charts.accuracy import measured_accuracy_chart
@@ -27,7 +28,17 @@ def _is_run(what: Any) -> bool:
     return isinstance(what, (str, Path)) and str(what) not in model_names() and Path(what).is_dir()
 
 
-def accuracy(what: Sequence[Any], **size: Unpack[Size]) -> Chart:
+def accuracy(what: Sequence[Any], *, published: bool = False, **options: Any) -> Chart:
+    """Return published accuracy against rate with `published`; otherwise a run's accuracies, or models' errors."""
+    if published:
+        return published_accuracy(what, **options)
+    for name in ("device", "mode", "source", "store"):
+        if name in options:
+            raise UsageError(f"{{{name}}} requires {{published}}", **{name: options[name], "published": True})
+    return _accuracy_against_macs(what, **options)
+
+
+def _accuracy_against_macs(what: Sequence[Any], **size: Unpack[Size]) -> Chart:
     """Return the accuracies that a run measured, or without a run the published errors of models."""
     if not any(map(_is_run, what)):
         return published_errors(what, **size)

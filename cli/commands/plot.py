@@ -6,7 +6,7 @@ from pathlib import Path
 
 import archbench
 from cli import plot_options as options
-from cli.options import Inputs, StorePath, Sweep
+from cli.options import Inputs, PublishedSource, StorePath, Sweep
 from cli.output import note
 
 
@@ -23,6 +23,8 @@ def plot(
     dtype: options.Dtype = None,
     optimizer: options.Optimizer = None,
     device: options.Device = None,
+    published: options.Published = False,
+    source: PublishedSource = None,
     store: StorePath = None,
     threshold: options.Threshold = None,
     sweep: Sweep = None,
@@ -44,6 +46,8 @@ def plot(
         dtype=dtype,
         optimizer=optimizer,
         device=device,
+        published=published,
+        source=source,
         store=store,
         threshold=threshold,
         sweep=sweep,

@@ -52,7 +52,11 @@ def test_plot_throughput_reads_the_store(tmp_path):
     ("kind", "options", "message"),
     [
         ("layres", {}, r"kind='layres' is not one of layers, .*; did you mean 'layers'\?"),
-        ("layers", {"device": "h200"}, "device has no effect on plot layers; it is for roofline, throughput, latency"),
+        (
+            "layers",
+            {"device": "h200"},
+            "device has no effect on plot layers; it is for roofline, accuracy, throughput, latency",
+        ),
         ("memory", {"optimizer": "adam"}, "optimizer='adam' requires mode='train'"),
         ("memory", {"optimizer": "adan", "mode": "train"}, "did you mean 'adam'"),
         ("memory", {"width": 5}, "width=5 is out of range"),

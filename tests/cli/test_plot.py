@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
+from archbench.api.published import import_timm
 from archbench.reporting.charts.catalogue import KINDS
 from archbench.store.database import Store
 from archbench.store.file import default_path
@@ -270,6 +271,8 @@ def test_the_documentation_shows_pictures():
 @pytest.mark.slow
 @pytest.mark.parametrize(("command", "picture"), SHOWN)
 def test_pictures_of_the_documentation_are_what_its_commands_draw(archbench, command, picture):
+    if "--published" in command:
+        import_timm(*sorted((DOCS / "examples").glob("*.csv")))
     assert archbench(*shlex.split(command), "drawn.svg")[0] == 0
     # Places depend on the typefaces that are installed, what is said does not.
     drawn, shown = (texts(path.read_text("utf-8")) for path in (Path("drawn.svg"), DOCS / picture))

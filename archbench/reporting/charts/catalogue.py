@@ -37,7 +37,12 @@ _KINDS = (
         "MODEL... --sweep NAME=VALUES",
         ("inputs", "batch", "mode", "sweep"),
     ),
-    ChartKind("accuracy", "accuracy or published error against MACs", "[MODEL...|RUN]"),
+    ChartKind(
+        "accuracy",
+        "accuracy against MACs or published rates",
+        "[MODEL...|RUN]",
+        ("published", "device", "mode", "source", "store"),
+    ),
     ChartKind("throughput", "measured images per second against batch", "[MODEL...]", _MEASURED),
     ChartKind("latency", "percentiles of measured latencies", "[MODEL...]", (*_MEASURED, "batch")),
     ChartKind("training", "loss and accuracy by epoch", "RUN"),

@@ -98,20 +98,26 @@ def label_fields(
 ) -> list[dict[str, Any]]:
     """Return for each label the fields of its record that `label_marks` and `leader_lines` read."""
     placements = place_labels(labels, plane.width, plane.height, obstacles=obstacles, show_all=show_all)
-    records: list[dict[str, Any]] = []
-    for label, placement in zip(labels, placements, strict=True):
-        record = {
-            "label": label.text if placement.is_shown else "",
-            "dx": placement.dx,
-            "dy": placement.dy,
-            "align": placement.align,
-        }
-        if not placement.is_near:
-            # A centred label is above or below its mark: the line ends at the label's edge.
-            dy = placement.dy - copysign(8, placement.dy) if placement.align == "center" else placement.dy
-            record["leader_x"], record["leader_y"] = plane.inverse(label.x + placement.dx, label.y + dy)
-        records.append(record)
-    return records
+    return [placement_fields(plane, *pair) for pair in zip(labels, placements, strict=True)]
+
+
+def placement_fields(plane: Plane, label: Label, placement: Placement, gap: float = 0.0) -> dict[str, Any]:
+    """Return the fields of a label's record that `label_marks` and `leader_lines` read.
+
+    `gap` is the room between a leader line and a label to its right, in pixels.
+    """
+    fields = {
+        "label": label.text if placement.is_shown else "",
+        "dx": placement.dx,
+        "dy": placement.dy,
+        "align": placement.align,
+    }
+    if placement.is_near:
+        return fields
+    # A centred label is above or below its mark: the line ends at the label's edge.
+    dy = placement.dy - copysign(8, placement.dy) if placement.align == "center" else placement.dy
+    leader_x, leader_y = plane.inverse(label.x + placement.dx - gap, label.y + dy)
+    return {**fields, "leader_x": leader_x, "leader_y": leader_y}
 
 
 def label_marks(base: alt.Chart) -> alt.Chart:
@@ -122,10 +128,10 @@ def label_marks(base: alt.Chart) -> alt.Chart:
     return marks
 
 
-def leader_lines(base: alt.Chart) -> alt.Chart:
+def leader_lines(base: alt.Chart, opacity: float = 1.0) -> alt.Chart:
     """Return the leader lines of a chart whose records have `label_fields`."""
     distant = base.transform_filter("isValid(datum.leader_x)")
-    lines: alt.Chart = distant.mark_rule(style="reference").encode(x2="leader_x:Q", y2="leader_y:Q")
+    lines: alt.Chart = distant.mark_rule(style="reference", opacity=opacity).encode(x2="leader_x:Q", y2="leader_y:Q")
     return lines
 
 
