@@ -134,7 +134,9 @@ def nearest_choice(value: str, choices: Iterable[str], cutoff: float = 0.5) -> s
 
     def likeness(choice: str) -> tuple[float, bool, int]:
         # Of equally similar choices the one with the same letters (vgg61 is vgg16), then the one that begins alike.
-        ratio = difflib.SequenceMatcher(None, value.lower(), choice.lower()).ratio()
+        matcher = difflib.SequenceMatcher(None, value.lower(), choice.lower())
+        # The ratio of long texts takes time; lengths alone tell when it cannot reach the cutoff.
+        ratio = matcher.ratio() if matcher.real_quick_ratio() >= cutoff else 0.0
         return ratio, sorted(choice) == sorted(value), _common_prefix(value, choice)
 
     best = max(choices, key=likeness, default="")

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from archbench.errors import ArchbenchError, nearest
+from archbench.errors import ArchbenchError, nearest, nearest_choice
 from cli.option_names import options_of
 
 # Options and arguments that are not named as in Python; a command may have its own name for one.
@@ -30,8 +30,10 @@ def command_line_message(error: Any) -> str:
     unknown = getattr(error, "option_name", None)
     if unknown is None or error.ctx is None or not hasattr(error, "possibilities"):
         return with_nearest(error.format_message())
-    hint = nearest(unknown, options_of(error.ctx.command), cutoff=0.6)
-    return f"there is no option '{unknown}'" + (hint or f"; '{error.ctx.command_path} --help' lists the options")
+    words = [option.removeprefix("--") for option in options_of(error.ctx.command)]
+    near = nearest_choice(unknown.lstrip("-"), words, cutoff=0.6)
+    hint = f"did you mean '--{near}'?" if near else f"'{error.ctx.command_path} --help' lists the options"
+    return f"there is no option '{unknown}'; {hint}"
 
 
 def with_nearest(text: str) -> str:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from archbench.errors import AddressError, ArchbenchError, first_line, nearest
 from archbench.models.card import Card, card_of
+from archbench.models.file_names import is_file
 from archbench.models.library_builders import Builder, from_timm, from_torchvision
 from archbench.models.revisions import checked_out, parse_revision
 from archbench.models.suggestions import file_without_name, without_place
@@ -163,7 +164,7 @@ def _find_builder(target: str, address: str) -> Builder:
 def _require_one_name(place: str, name: str, address: str) -> None:
     """Raise AddressError for `net.py:` and `net.py::Net`."""
     path = place.removesuffix(":")
-    if not path.endswith(".py") or not Path(path).is_file():
+    if not path.endswith(".py") or not is_file(Path(path)):
         return
     if not name:
         raise AddressError(file_without_name(path))

@@ -32,7 +32,17 @@ def classes_in(path: Path) -> list[str]:
     return [node.name for node in _modules(classes) if not node.name.startswith("_")]
 
 
+def is_file(path: Path) -> bool:
+    """Return whether there is a file at a path; no file has a name that is too long."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _parsed(path: Path) -> ast.Module:
+    if not is_file(path):
+        raise AddressError(f"there is no file '{path}'")
     try:
         return ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError) as error:

@@ -60,7 +60,7 @@ def names_at(place: str) -> Sequence[str]:
     """
     if not place:
         return model_names()
-    if place.endswith(".py"):
+    if place.endswith(".py") and not place.startswith("git:"):
         return classes_in(Path(place))
     if place not in LIBRARIES:
         raise AddressError(f"'{place}' has no list of models; patterns are for the zoo, {_places()} and a file.py")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from archbench.errors import nearest, nearest_choice
-from archbench.models.file_names import builders_in
+from archbench.models.file_names import builders_in, is_file
 from archbench.models.library_names import LIBRARIES, library_names
 
 # Among the thousand names of libraries something always resembles a word; among the zoo's few it means something.
@@ -38,25 +38,26 @@ def _as_file(target: str) -> str:
     """Return the message for the path of a file, with or without its ending; `""` if it is not one."""
     path = Path(target)
     if target.endswith(".py"):
-        if path.is_file():
+        if is_file(path):
             return file_without_name(target)
         return f"there is no file '{target}'{_nearest_file(path)}"
-    if target and Path(f"{target}.py").is_file():
+    if target and is_file(Path(f"{target}.py")):
         return file_without_name(f"{target}.py")
-    if path.is_file():
+    if is_file(path):
         return f"'{target}' is not a Python file; write path/to/file.py:Name"
     return ""
 
 
 def _nearest_file(path: Path) -> str:
-    return nearest(str(path), (str(each) for each in path.parent.glob("*.py")), cutoff=0.7)
+    files = [str(each) for each in path.parent.glob("*.py") if each.is_file()]
+    return nearest(str(path), files, cutoff=0.7)
 
 
 def _as_dotted(target: str) -> str:
     """Return the message for `net.Net`, `torchvision` or `torchvision.models.resnet50`; `""` for anything else."""
     place, dot, name = target.rpartition(".")
     file = f"{place.replace('.', '/')}.py"
-    if dot and Path(file).is_file():
+    if dot and is_file(Path(file)):
         names = builders_in(Path(file))
         if name in names:
             return f"there is no model '{target}'; did you mean '{file}:{name}'?"

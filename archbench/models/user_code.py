@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from archbench.errors import AddressError, first_line
+from archbench.models.file_names import is_file
 from archbench.models.user_context import NAMESAKES, running_user_code
 
 # Libraries and this package itself may lie below a user's folder.
@@ -39,7 +40,7 @@ def import_module(name: str, address: str) -> ModuleType:
 
 def load_file(path: Path) -> ModuleType:
     """Run a file as a module, with the modules beside it importable. Raises AddressError if that fails."""
-    if not path.is_file():
+    if not is_file(path):
         raise AddressError(f"there is no file '{path}'")
     home = path.resolve().parent
     _SIBLINGS.enter(home)

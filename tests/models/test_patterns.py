@@ -55,6 +55,9 @@ def test_only_a_star_or_a_bracket_in_the_name_makes_a_pattern(address, is_one):
         ("torchvision:ressnet*", "no model matches 'torchvision:ressnet*'; the nearest name is 'torchvision:resnet18'"),
         ("mobilenet_v2*", "no model matches 'mobilenet_v2*'; did you mean 'torchvision:mobilenet_v2*'?"),
         ("package.models:*", "'package.models' has no list of models; patterns are for the zoo, torchvision:, timm:"),
+        ("nope.py:*", "there is no file 'nope.py'"),
+        ("git:HEAD:net.py:*", "'git:HEAD:net.py' has no list of models"),
+        ("vgg[1", "no model matches 'vgg[1'; the nearest name is 'vgg11'"),
         ("$$$*", "no model matches '$$$*'"),
     ],
 )

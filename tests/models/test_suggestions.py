@@ -46,6 +46,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "empty.py").write_text("x = 1\n")
     (tmp_path / "broken.py").write_text("def f(:\n")
     (tmp_path / "one.py").write_text("from torch import nn\nclass Only(nn.Module): ...\n")
+    (tmp_path / "folder.py").mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -114,6 +115,10 @@ IN_NET = "'net.py' is a file; name the class or function in it: net.py:Net, net.
         ("one.py", "'one.py' is a file; name the class or function in it: one.py:Only"),
         ("nte.py", "there is no file 'nte.py'; did you mean 'net.py'?"),
         ("weights.pt", "'weights.pt' is not a Python file; write path/to/file.py:Name"),
+        ("folder.py", "there is no file 'folder.py'"),
+        ("a" * 300, "there is no model 'aaa"),
+        ("a" * 300 + ".py", "there is no file 'aaa"),
+        ("a" * 300 + ".py:Net", "there is no file 'aaa"),
         ("empty.py", "'empty.py' defines no class or function that could build a model"),
         ("broken.py", "broken.py cannot be read as Python: SyntaxError: "),
     ],
