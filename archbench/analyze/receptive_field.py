@@ -99,7 +99,7 @@ def receptive_fields(trace: Trace) -> ReceptiveFields:
     since, sees_all = -1, False
     for last, call in zip([calls[0], *calls], calls, strict=False):
         taken = call.taken[0].shape if call.taken else ()
-        if prod(taken) != prod(shape) or _may_branch(trace, last, call, since):
+        if not call.taken or prod(taken) != prod(shape) or _may_branch(trace, last, call, since):
             return ReceptiveFields({}, Gap("branch", call.row))
         # After a mean over all positions only features are left, each of which sees what the mean sees.
         spatial = next((sizes for sizes in (shape, taken) if len(sizes) == rank + 2), ())

@@ -52,17 +52,20 @@ class Explanation(TableResult):
         """Return the explanation as text in a format; a table is prose with one equation a line."""
         title = f"{self.model}, batch {self.trace.batch}"
         if format == "table":
-            return printable(derivations.to_text(self.trace, self._shown(), title))
+            return printable(derivations.to_text(self.trace, self._shown(), title, self._is_whole))
         if format == "markdown":
-            return printable(derivations.to_markdown(self.trace, self._shown(), title))
+            return printable(derivations.to_markdown(self.trace, self._shown(), title, self._is_whole))
         if format == "latex":
-            return to_latex(self.trace, self._shown(), title)
+            return to_latex(self.trace, self._shown(), title, self._is_whole)
         return super().render(format, stream=stream, width=width)
 
     def _shown(self) -> tuple[LayerExplanation, ...]:
         """Return the layers as people read them: of equal consecutive blocks the first, after the sums of all."""
-        is_walk = len(self.layers) == len(self.trace.layers)
-        return with_repeats_once(self.layers, self.trace.table) if is_walk else self.layers
+        return with_repeats_once(self.layers, self.trace.table) if self._is_whole else self.layers
+
+    @property
+    def _is_whole(self) -> bool:
+        return len(self.layers) == len(self.trace.layers)
 
     def __str__(self) -> str:
         return "\n\n".join([self.render("table").rstrip("\n"), *self.caveats])
@@ -84,7 +87,8 @@ def explain(model: Model, layer: str | None = None, *, inputs: Inputs = None, ba
 
     Args:
         model: A module, or an address such as `"vgg16"`.
-        layer: The name of a row of the summary, such as `"conv1"`; by default all layers are explained.
+        layer: The name of a row of the summary, such as `"conv1"`, or of a module, whose parts are explained; by
+            default all layers are.
         inputs: As in `archbench.summarize`.
         batch: The number of samples; counts are for the whole batch, neurons per sample.
 
@@ -98,8 +102,9 @@ def explain(model: Model, layer: str | None = None, *, inputs: Inputs = None, ba
 
 
 def _chosen(layers: Sequence[LayerExplanation], name: str | None, model: str) -> tuple[LayerExplanation, ...]:
-    """Return the layer of that name, or all of them for None. Raises UsageError if there is none."""
-    chosen = tuple(layer for layer in layers if name in (None, layer.row.name))
+    """Return the layer of that name with its parts, or all layers for None. Raises UsageError if there is none."""
+    parts = (f"{name}/", f"{name}.")
+    chosen = tuple(layer for layer in layers if name in (None, layer.row.name) or layer.row.name.startswith(parts))
     if not chosen and name is not None:
         hint = nearest(name, (layer.row.name for layer in layers))
         raise UsageError(f"{model} has no layer '{name}'{hint or f'; archbench summary {model} lists them'}")

@@ -23,7 +23,7 @@ def test_a_layer_reads_like_a_lecture(explain):
     assert (code, err) == (0, "")
     for line in (
         "output width = output height = ⌊(27 − 5 + 2·2)/1⌋ + 1 = 27",
-        "two towers: each filter sees 48 of 96 maps",
+        "2 groups: each filter sees 48 of 96 maps",
         "parameters = 307,200 weights + 256 biases = 307,456",
         "MACs = 307,200·27·27 = 223,948,800",
         "output memory = 256·27·27·4 bytes = 746,496 bytes (729.0 KiB)",

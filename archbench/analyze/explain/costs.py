@@ -47,6 +47,10 @@ def macs_of(facts: LayerFacts) -> Derivation | Remark:
 
 def _work(facts: LayerFacts, weights: int) -> dict[str, Value]:
     """Return the factors of the MACs: the weights, and how often each is used."""
+    if facts.recurrent is not None:
+        steps, *samples = facts.recurrent.inputs[0].shape[:-1]
+        batch = {"samples": samples[0]} if samples and samples[0] > 1 else {}
+        return {"w": weights, "steps": steps, **batch, **({"calls": facts.row.calls} if facts.row.calls > 1 else {})}
     if not facts.convolutions:
         product = facts.products[0]
         rows = product.outputs[0].shape[0] // facts.batch

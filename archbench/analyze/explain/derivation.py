@@ -31,6 +31,7 @@ class Remark:
     kind: Literal[
         "filters", "groups", "partial", "convolution", "positions", "adaptive", "covers", "idle", "foreign", "rule",
         "unlike", "repeated",
+        "recurrent", "projection",
     ]  # fmt: skip
     values: Mapping[str, Any]
 

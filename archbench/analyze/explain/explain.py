@@ -27,6 +27,7 @@ from archbench.analyze.explain.spatial import output_sizes, receptive_field_of
 from archbench.analyze.explain.weights import parameters_of, volume_taken
 from archbench.analyze.layers import LayerRow, LayerTable, layer_table
 from archbench.analyze.receptive_field import Gap, receptive_fields
+from archbench.trace.costs import Count
 from archbench.trace.records import Operation, Trace
 
 
@@ -74,6 +75,7 @@ def explain(trace: Trace) -> TraceExplanation:
             generating=generating[row.name],
             parameters=layer.parameters if layer else (),
             earlier=table.rows[:index],
+            returned=outputs,
             element_bytes=outputs[0].dtype.itemsize if outputs else 0,
             batch=trace.batch,
         )
@@ -95,7 +97,7 @@ def _explain(facts: LayerFacts) -> Iterator[Derivation | Remark]:
     if row.params:
         yield from parameters_of(facts)
     if row.neurons:
-        calls = [per_sample(op.outputs[0].shape, facts.batch) for op in facts.operations if op.macs]
+        calls = [_of_one_sample(op.outputs[0].shape, facts.batch) for op in facts.operations if op.macs]
         usual = product_of("neurons", o=facts.outputs)
         spread = derive("neurons", "{o}/{samples}", o=row.output_shape or (), samples=facts.batch)
         yield checked("neurons", row.neurons, [usual, spread, *sum_over_calls("neurons", calls)])
@@ -109,6 +111,12 @@ def _explain(facts: LayerFacts) -> Iterator[Derivation | Remark]:
         yield checked("output memory", row.output_bytes, _output_memory(facts))
 
 
+def _of_one_sample(shape: tuple[int, ...], batch: int) -> tuple[int, ...]:
+    """Return a product's output for one sample; its rows may be those of all samples."""
+    own = per_sample(shape, batch)
+    return (own[0] // batch, *own[1:]) if own == shape and own and own[0] % batch == 0 else own
+
+
 def _parameter_memory(facts: LayerFacts) -> Iterator[Derivation]:
     size = max(parameter.size_bytes // parameter.numel for parameter in facts.parameters if parameter.numel)
     yield product_of("parameter memory", p=facts.row.params, bytes=size)
@@ -120,8 +128,20 @@ def _parameter_memory(facts: LayerFacts) -> Iterator[Derivation]:
 def _output_memory(facts: LayerFacts) -> Iterator[Derivation]:
     size = facts.element_bytes
     yield product_of("output memory", o=facts.outputs, **facts.repeated(facts.row.output_shape or ()), bytes=size)
+    yield from _returned_memory(facts)
     made = [info for op in facts.operations for info in op.outputs]
     yield from sum_over_calls("output memory", [(*info.shape, info.dtype.itemsize) for info in made])
+
+
+def _returned_memory(facts: LayerFacts) -> Iterator[Derivation]:
+    """Yield the sum over the tensors that the layer returned, such as the output and the states of an LSTM."""
+    sizes = {f"o{i}": tuple(n for n in info.shape if n > 1) or (1,) for i, info in enumerate(facts.returned, start=1)}
+    if 1 < len(sizes) <= MOST_TERMS and len({info.dtype.itemsize for info in facts.returned}) == 1:
+        total, calls = " + ".join(f"{{{name}}}" for name in sizes), facts.row.calls
+        formula, factor = ("·{calls}", {"calls": calls}) if calls > 1 else ("", {})
+        yield derive(
+            "output memory", f"({total}){formula}·{{bytes}}", **sizes, **factor, bytes=facts.returned[0].dtype.itemsize
+        )
 
 
 def _words(facts: LayerFacts) -> Iterator[Remark]:
@@ -133,9 +153,14 @@ def _words(facts: LayerFacts) -> Iterator[Remark]:
         yield Remark("partial", {"filters": filters, "seen": seen, "maps": facts.row.input_shape[1]})
     for product in facts.products if len(facts.products) == facts.row.calls == 1 else ():
         features, rows = product.inputs[-1].shape[1], product.outputs[0].shape[0] // facts.batch
-        yield Remark("convolution", {"filters": features, "size": volume_taken(facts, product)})
+        if facts.row.type == "MultiheadAttention":
+            yield Remark("projection", {"inputs": product.inputs[-1].shape[0], "features": features})
+        else:
+            yield Remark("convolution", {"filters": features, "size": volume_taken(facts, product)})
         if rows > 1:
             yield Remark("positions", {"positions": rows})
+    if facts.recurrent is not None:
+        yield _recurrent(facts.recurrent)
     if any("adaptive" in op.name for op in facts.operations):
         yield Remark("adaptive", {"size": facts.row.output_shape[2:] if facts.row.output_shape else ()})
     if not facts.operations and facts.row.calls and not facts.row.params:
@@ -152,3 +177,16 @@ def _filters(convolution: Operation) -> Iterator[Remark]:
     yield Remark("filters", {"filters": filters, "size": (*shape[2:], seen)})
     if groups > 1:
         yield Remark("groups", {"groups": groups, "seen": seen, "maps": maps})
+
+
+def _recurrent(operation: Operation) -> Remark:
+    """Return the numbers of layers and directions, and the units of each."""
+    assert isinstance(operation.flops, Count), "as in `archbench.trace.costs.recurrent`"
+    sizes = operation.flops.values["u"]
+    assert isinstance(sizes, tuple), "the cells, and the units of each"
+    cells, units = sizes
+    state = operation.inputs[2].shape[1]
+    directions = operation.outputs[0].shape[-1] // state
+    return Remark(
+        "recurrent", {"layers": cells // directions, "directions": directions, "units": units, "state": state}
+    )

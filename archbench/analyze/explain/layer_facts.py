@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archbench.analyze.layers import LayerRow
-from archbench.trace.records import Operation, Parameter
+from archbench.trace.costs import Count
+from archbench.trace.records import Operation, Parameter, TensorInfo
 
 NORMS = ("aten.native_batch_norm", "aten.native_layer_norm", "aten.native_group_norm")
 
@@ -15,7 +16,8 @@ NORMS = ("aten.native_batch_norm", "aten.native_layer_norm", "aten.native_group_
 class LayerFacts:
     """A row of the layer table with its computing operators, its own parameters and the rows before it.
 
-    `generating` are the operators that generate values, such as a mask, for the row's own.
+    `generating` are the operators that generate values, such as a mask, for the row's own; `returned` are the tensors
+    that the layer's first call returned.
     """
 
     row: LayerRow
@@ -23,6 +25,7 @@ class LayerFacts:
     generating: Sequence[Operation]
     parameters: Sequence[Parameter]
     earlier: Sequence[LayerRow]
+    returned: Sequence[TensorInfo]
     element_bytes: int
     batch: int
 
@@ -40,6 +43,12 @@ class LayerFacts:
     def products(self) -> list[Operation]:
         """The matrix products with weights in one call, as in a linear layer."""
         return [op for op in self.one_call if op.name in ("aten.mm", "aten.addmm") and op.weights[-1]]
+
+    @property
+    def recurrent(self) -> Operation | None:
+        """The recurrent layers of one call, which are one operator."""
+        layers = [op for op in self.one_call if op.name == "aten._cudnn_rnn"]
+        return layers[0] if len(layers) == 1 and isinstance(layers[0].macs, Count) else None
 
     @property
     def pooling(self) -> Operation | None:

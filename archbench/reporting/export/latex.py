@@ -26,14 +26,14 @@ _PREAMBLE = (
 _WORD = r" ?[A-Za-z]\w*"
 
 
-def to_latex(explanation: TraceExplanation, layers: Sequence[LayerExplanation], title: str) -> str:
+def to_latex(explanation: TraceExplanation, layers: Sequence[LayerExplanation], title: str, is_whole: bool) -> str:
     """Return a document with the equations of each layer in an `align*`; it needs amsmath only."""
     blocks, is_walk = [f"\\section*{{{_latex_text(title)}}}"], len(layers) > 1
     for layer in layers:
         text = "; ".join([heading(layer), *remark_sentences(layer)])
         block = f"\\paragraph{{{_latex_text(layer.row.name)}}} {_latex_text(text)}."
         blocks.append("\n".join(filter(None, [block, _align(layer, is_walk)])))
-    body = "\n\n".join([*blocks, *map(_latex_text, closing(explanation, is_walk))])
+    body = "\n\n".join([*blocks, *map(_latex_text, closing(explanation, is_whole))])
     return f"{_PREAMBLE}\\begin{{document}}\n\n{body}\n\n\\end{{document}}\n"
 
 

@@ -34,7 +34,7 @@ _COLUMNS = (
 )
 
 
-def to_text(explanation: TraceExplanation, layers: Sequence[LayerExplanation], title: str) -> str:
+def to_text(explanation: TraceExplanation, layers: Sequence[LayerExplanation], title: str, is_whole: bool) -> str:
     """Return a block per layer; among several, layers without weights or windows take one line."""
     blocks, is_walk = [title], len(layers) > 1
     for layer in layers:
@@ -43,10 +43,10 @@ def to_text(explanation: TraceExplanation, layers: Sequence[LayerExplanation], t
         line = "; ".join([head, *lines])
         is_one_line = is_walk and _is_brief(layer) and len(line) <= _WIDTH
         blocks.append(line if is_one_line else "\n".join([head, *lines]))
-    return "\n\n".join([*map(_folded, blocks), *map(_folded, closing(explanation, is_walk))]) + "\n"
+    return "\n\n".join([*map(_folded, blocks), *map(_folded, closing(explanation, is_whole))]) + "\n"
 
 
-def to_markdown(explanation: TraceExplanation, layers: Sequence[LayerExplanation], title: str) -> str:
+def to_markdown(explanation: TraceExplanation, layers: Sequence[LayerExplanation], title: str, is_whole: bool) -> str:
     """Return a heading and a list per layer."""
     blocks, is_walk = [f"## {_markdown(title)}"], len(layers) > 1
     for layer in layers:
@@ -58,7 +58,7 @@ def to_markdown(explanation: TraceExplanation, layers: Sequence[LayerExplanation
         blocks.append(
             f"### {_markdown(layer.row.name)}\n\n{_markdown(heading(layer))}" + (f"\n\n{items}" if items else "")
         )
-    return "\n\n".join([*blocks, *map(_markdown, closing(explanation, is_walk))]) + "\n"
+    return "\n\n".join([*blocks, *map(_markdown, closing(explanation, is_whole))]) + "\n"
 
 
 def to_data(layers: Sequence[LayerExplanation]) -> list[dict[str, Any]]:
@@ -125,10 +125,10 @@ def heading(layer: LayerExplanation) -> str:
     return "  ".join(filter(None, (row.type, " → ".join(dict.fromkeys(shapes) if _is_brief(layer) else shapes))))
 
 
-def closing(explanation: TraceExplanation, is_walk: bool) -> list[str]:
-    """Return the sentences after the layers: where receptive fields end, and for a walk the totals."""
+def closing(explanation: TraceExplanation, is_whole: bool) -> list[str]:
+    """Return the sentences after the layers: where receptive fields end, and of a whole model the totals."""
     gap = [gap_sentence(explanation.gap)] if explanation.gap else []
-    if not is_walk:
+    if not is_whole or len(explanation.layers) == 1:
         return gap
     totals = explanation.table.totals
     layers = f"{totals.weight_layers} weight layer{'' if totals.weight_layers == 1 else 's'}"
@@ -158,7 +158,8 @@ def substituted_text(derivation: Derivation) -> str:
 
 def _named(name: str, value: Value) -> str:
     """Return a value, with its name where that is a word."""
-    text = "·".join(map(format_integer, value)) if isinstance(value, tuple) else _number(value)
+    # The shape of a scalar is the empty product.
+    text = ("·".join(map(format_integer, value)) or "1") if isinstance(value, tuple) else _number(value)
     is_word = re.fullmatch(r"[a-z]\d*", name) is None
     return f"{text} {name}" if is_word else text
 

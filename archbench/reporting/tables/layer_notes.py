@@ -19,9 +19,7 @@ def _groups(values: Mapping[str, int]) -> str:
     groups, seen, maps = values["groups"], values["seen"], values["maps"]
     if seen == 1:
         return f"depthwise: each filter sees one of {format_integer(maps)} maps"
-    return (
-        f"{'two towers' if groups == 2 else f'{groups} groups'}: each filter sees {seen} of {format_integer(maps)} maps"
-    )
+    return f"{groups} groups: each filter sees {seen} of {format_integer(maps)} maps"
 
 
 def _partial(values: Mapping[str, Any]) -> str:
@@ -33,6 +31,13 @@ def _partial(values: Mapping[str, Any]) -> str:
 
 def _traced(values: Mapping[str, Any]) -> str:
     return f"{values['quantity']} as traced: {format_integer(values['traced'])}"
+
+
+def _recurrent(values: Mapping[str, int]) -> str:
+    units = several(values["units"], "unit")
+    state = f", projected to {values['state']}" if values["state"] != values["units"] else ""
+    directions = " in 2 directions" if values["directions"] == 2 else ""
+    return f"{several(values['layers'], 'layer')} of {units}{directions}{state}"
 
 
 _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -47,6 +52,8 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "foreign": lambda _: "its weights are no parameters of its own",
     "rule": lambda v: f"{_traced(v)}, by the rule: {v['rule'].removeprefix(v['quantity'] + ': ')}",
     "unlike": lambda v: f"{_traced(v)}, which follows no usual formula",
+    "recurrent": _recurrent,
+    "projection": lambda v: f"queries, keys and values: one product of {v['inputs']} by {v['features']} features",
     "repeated": lambda v: f"{format_integer(v['times'])} equal blocks, of which the first follows",
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from archbench.trace.costs.common import is_floating
 from archbench.trace.costs.registry import Cost, cost
+from archbench.trace.costs.symbolic import count
 
 
 @cost(
@@ -99,4 +100,5 @@ def _embedding_bag(table: Tensor, indices: Tensor, *_args: Any, out: Any, **_: A
     """FLOPs: 1 per looked-up element for the sum; of the table only what is looked up is read."""
     looked_up = indices.numel() * table.shape[1]
     index_bytes = indices.numel() * indices.element_size()
-    return Cost(flops=looked_up, read_bytes=looked_up * table.element_size() + index_bytes)
+    summed = count("{i}·{d}", i=indices.shape, d=table.shape[1])
+    return Cost(flops=summed, read_bytes=looked_up * table.element_size() + index_bytes)

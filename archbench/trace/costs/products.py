@@ -79,9 +79,8 @@ def _trilinear(
     For a bilinear layer, batch x out x (in1 x in2 + in2); FLOPs 2 per MAC.
     """
     sizes = [max(n) for n in zip(*map(_expanded, (a, b, c), (expand_a, expand_b, expand_c)), strict=True)]
-    pairs = prod(sizes)
-    summed_first = prod(sizes[dim] for dim in summed if dim in expand_c)
-    return product(out, pairs + pairs // summed_first)
+    kept = [size for dim, size in enumerate(sizes) if not (dim in summed and dim in expand_c)]
+    return product(out, count("{p} + {q}", p=tuple(sizes), q=tuple(kept)))
 
 
 def _expanded(tensor: Tensor, dims: Any) -> list[int]:
