@@ -105,3 +105,42 @@ def test_blocks_with_different_receptive_fields_are_all_explained():
     text = str(archbench.explain(nn.Sequential(*blocks), inputs="4x8x8"))
     assert "×2" not in text
     assert "1.0  Conv2d" in text
+
+
+def test_groups_are_called_groups_and_shapes_written_as_in_tables():
+    net = nn.Sequential(nn.Conv2d(32, 64, 3, padding=1, groups=2))
+    lines = str(archbench.explain(net, inputs="32x8x8")).splitlines()
+    assert "0  Conv2d  32x8x8 -> 64x8x8" in lines
+    assert "  64 filters of 16x3x3" in lines
+    assert "  2 groups: each filter sees 16 of 32 maps" in lines
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+
+
+def test_a_module_is_explained_with_its_parts(encoder):
+    explanation = archbench.explain(encoder, "self_attn", inputs="5x8")
+    names = [layer["name"] for layer in explanation.to_dict()]
+    assert names[0] == "self_attn"
+    assert names[-1] == "self_attn.out_proj"
+    assert all(name.startswith("self_attn") for name in names)
+    text = str(explanation)
+    assert "queries, keys and values: one product of 8 by 24 features" in text
+    assert "Total" not in text  # which would be that of the whole model
+
+
+def test_the_figures_of_attention_sum_to_those_of_the_module(encoder):
+    frame = archbench.explain(encoder, "self_attn", inputs="5x8").to_frame()
+    macs = frame[frame.symbol == "MACs"].result
+    # Four projections of 8 by 8, and 5 queries that meet 5 keys and 5 values.
+    assert macs.sum() == 4 * 5 * 8 * 8 + 2 * 5 * 5 * 8
+
+
+def test_latex_has_the_formulas_of_recurrent_layers():
+    net = nn.Sequential(nn.GRU(4, 3, 2, batch_first=True))
+    latex = archbench.explain(net, "0", inputs="5x4").render("latex")
+    # Three gates of 3 units, from 4 inputs and from 3 states.
+    assert r"3 \cdot 3 \cdot (4 + 3) + 3 \cdot 3 \cdot (3 + 3) = 117" in latex
+    assert r"5$\times$4 $\to$ 5$\times$3" in latex

@@ -132,7 +132,7 @@ def test_a_layers_name_pressed_shows_all_that_follows(visit):
     opened.to(LAYERS)
     opened.page.locator(LAYERS).get_by_role("button", name="conv2", exact=True).click()
     said = opened.page.locator(f"{LAYERS} .working").inner_text()
-    assert "16 filters of 5×5×6" in said
+    assert "16 filters of 6x5x5" in said
     assert "receptive field = r + (k − 1)·j = 6 + (5 − 1)·2 = 14" in said
     opened.page.locator(LAYERS).get_by_role("button", name="All workings").click()
     assert opened.page.locator(f"{LAYERS} .working").count() == 12

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import pytest
 
@@ -36,8 +37,8 @@ def test_a_layer_reads_like_a_lecture(explain):
 def test_a_walk_has_every_layer_and_the_totals_in_80_columns(explain):
     code, out, _ = explain("alexnet")
     assert code == 0
-    assert "relu1  ReLU  96×55×55; FLOPs = 96·55·55 = 290,400\n" in out
-    assert "as a convolution: 4,096 filters of 6×6×256" in out
+    assert "relu1  ReLU  96x55x55; FLOPs = 96·55·55 = 290,400\n" in out
+    assert "as a convolution: 4,096 filters of 256x6x6" in out
     assert "Total: 8 weight layers, 60,965,224 parameters, 724,406,816 MACs" in out
     assert max(map(len, out.splitlines())) <= 80
 
@@ -45,8 +46,8 @@ def test_a_walk_has_every_layer_and_the_totals_in_80_columns(explain):
 def test_a_vectors_layer_is_written_without_windows(explain):
     _, out, _ = explain("alexnet", "fc7")
     for line in (
-        "as a convolution: 4,096 filters of 1×1×4096",
-        "one unit sees 355×355, the whole input of 227×227",
+        "as a convolution: 4,096 filters of 4096x1x1",
+        "one unit sees 355x355, the whole input of 227x227",
         "neurons = 4,096",
         "MACs = 4,096·4,096 = 16,777,216",
         "receptive field = 355 + (1 − 1)·32 = 355",
@@ -92,6 +93,8 @@ def test_latex_is_a_document_with_aligned_equations(explain, tmp_path):
     assert "\\paragraph{conv1\\_1}" in text or "\\paragraph{conv1}" in text
     assert r"\text{weights} &= 3 \cdot 3 \cdot 3 \cdot 64 = 1{,}728 \\" in text
     body = text.partition("\\begin{document}")[2]
+    assert r"3$\times$224$\times$224 $\to$ 64$\times$224$\times$224" in body
+    assert not re.search(r"\dx\d|->", body)
     assert not any(character in body for character in "×→·−⌊⌋")
     assert "_" not in body.replace("\\_", "")
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from archbench.analyze.layers import LayerRow
 from archbench.trace.records import Operation, Trace
+from archbench.units import format_dimensions
 
 Kind = Literal["input", "convolution", "pooling", "dense", "other"]
 
@@ -196,20 +197,16 @@ def _normalisations(rows: Sequence[LayerRow]) -> Iterator[tuple[str, ...]]:
 
 
 def _step(row: LayerRow) -> tuple[str, ...]:
-    """Return the lines of text on a layer's arrow: `("max 3×3", "stride 2")`."""
+    """Return the lines of text on a layer's arrow: `("max 3x3", "stride 2")`."""
     if not _has_window(row):
         return ("fully", "connected") if row.type == "Linear" else (_word(row) or row.type,)
-    lines = [f"{_word(row)} {_width_first(row.kernel or ())}".strip()]
+    lines = [f"{_word(row)} {format_dimensions(row.kernel or ())}".strip()]
     if row.stride and set(row.stride) != {1}:
         step = row.stride[:1] if len(set(row.stride)) == 1 else row.stride
-        lines.append(f"stride {_width_first(step)}")
+        lines.append(f"stride {format_dimensions(step)}")
     if row.groups is not None and row.groups > 2:
         lines.append(f"{row.groups} groups")
     return tuple(lines)
-
-
-def _width_first(sides: tuple[int, ...]) -> str:
-    return "×".join(str(side) for side in reversed(sides))
 
 
 def _word(row: LayerRow) -> str:

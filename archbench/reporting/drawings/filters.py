@@ -123,7 +123,7 @@ def kernel_slices(
     kernels, slices, *_ = before.shape
     text = (
         f"Kernel {format_integer(kernel + 1)} of {format_integer(kernels)}: its {several(slices, 'slice')} of"
-        f" {before.shape[3]}×{before.shape[2]}, one for each map that it sees."
+        f" {before.shape[2]}x{before.shape[3]}, one for each map that it sees."
     )
     tiles = (before[kernel], after[kernel])
     return _panels(*tiles, _DIVERGING, title=title, subtitle=subtitle, caption=f"{text} {caption}".strip())
@@ -215,4 +215,4 @@ def _enlargement(values: Values, columns: int) -> int:
 
 def _size(weight: Values) -> str:
     _, channels, height, width = weight.shape
-    return f"{width}×{height}×{channels}"
+    return f"{channels}x{height}x{width}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archbench.analyze.diagram.volumes import Kind
-from archbench.units import format_integer
+from archbench.units import format_dimensions, format_integer
 
 LABEL_SIZE = 11.0
 STEP_SIZE = 10.0
@@ -27,5 +27,5 @@ def counts(params: int, macs: int) -> str:
 
 
 def dimensions(shape: Sequence[int]) -> str:
-    """Return `3×224×224`; a dash for a shape without dimensions."""
-    return "×".join(str(size) for size in shape) or "-"
+    """Return `3x224x224`; a dash for a shape without dimensions."""
+    return format_dimensions(shape) or "-"

@@ -21,11 +21,11 @@ MIN_GAP = 38.0
 
 _SCALE = (
     "Width and height are to scale; thickness grows with the square root of the channels, the height of bars with that"
-    " of the neurons. Sizes are width × height × channels, kernels width × height; the small window in a volume is the"
+    " of the neurons. Sizes are channels x height x width, kernels height x width; the small window in a volume is the"
     " next layer's kernel, to scale. A stride of 1 is not written."
 )
 _EXPLANATIONS = {"LRN": "LRN: local response normalisation.", "BN": "BN: batch normalisation."}
-_TOWERS = "Two rows are two towers; where arrows cross, each tower sees both."
+_TOWERS = "Two rows are two groups; where arrows cross, each group sees both."
 
 
 def volumes_svg(stages: Sequence[Stage], title: str, totals: Totals) -> str:
@@ -60,8 +60,7 @@ def volumes_svg(stages: Sequence[Stage], title: str, totals: Totals) -> str:
 def _size(stage: Stage) -> str:
     if len(stage.shape) == 1:
         return format_integer(stage.shape[0])
-    channels, height, width = stage.shape
-    return dimensions((width, height, channels))
+    return dimensions(stage.shape)
 
 
 def _labels(stage: Stage) -> list[str]:

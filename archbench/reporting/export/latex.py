@@ -23,6 +23,7 @@ _LATEX_TEXT = {
 _PREAMBLE = (
     "\\documentclass{article}\n\\usepackage[utf8]{inputenc}\n\\usepackage{amsmath}\n\\setlength{\\parindent}{0pt}\n"
 )
+_SHAPE = r"\b\d+(?:x\d+)+\b"
 _WORD = r" ?[A-Za-z]\w*"
 
 
@@ -31,7 +32,7 @@ def to_latex(explanation: TraceExplanation, layers: Sequence[LayerExplanation], 
     blocks, is_walk = [f"\\section*{{{_latex_text(title)}}}"], len(layers) > 1
     for layer in layers:
         text = "; ".join([heading(layer), *remark_sentences(layer)])
-        block = f"\\paragraph{{{_latex_text(layer.row.name)}}} {_latex_text(text)}."
+        block = f"\\paragraph{{{_latex_text(layer.row.name)}}} {_latex_shapes(text)}."
         blocks.append("\n".join(filter(None, [block, _align(layer, is_walk)])))
     body = "\n\n".join([*blocks, *map(_latex_text, closing(explanation, is_whole))])
     return f"{_PREAMBLE}\\begin{{document}}\n\n{body}\n\n\\end{{document}}\n"
@@ -54,6 +55,12 @@ def _latex_equation(derivations: Sequence[Derivation]) -> str:
 
 def _latex_text(text: str) -> str:
     return "".join(_LATEX_TEXT.get(character, character) for character in format_text(text))
+
+
+def _latex_shapes(text: str) -> str:
+    """Return text with shapes such as `3x227x227 -> 96x55x55` as mathematics."""
+    escaped = _latex_text(text).replace("->", r"$\to$")
+    return re.sub(_SHAPE, lambda match: match[0].replace("x", r"$\times$"), escaped)
 
 
 def _latex_math(text: str) -> str:

@@ -17,9 +17,9 @@ from archbench.analyze.explain.derivation import Derivation
 from archbench.analyze.explain.explain import LayerExplanation, TraceExplanation
 from archbench.analyze.receptive_field import Gap
 from archbench.reporting.table import Column, Table
-from archbench.reporting.tables.layer_notes import remark_sentences, sizes_text
+from archbench.reporting.tables.layer_notes import remark_sentences
 from archbench.trace.costs.symbolic import Value
-from archbench.units import format_bytes, format_integer
+from archbench.units import format_bytes, format_dimensions, format_integer
 
 _WIDTH = 80
 _DETAILS = frozenset({"parameter memory", "output memory", "receptive field stride", "receptive field centre"})
@@ -121,8 +121,8 @@ def _is_brief(layer: LayerExplanation) -> bool:
 def heading(layer: LayerExplanation) -> str:
     """Return a layer's type and its shapes for one sample."""
     row = layer.row
-    shapes = [sizes_text(shape[1:]) for shape in (row.input_shape, row.output_shape) if shape and len(shape) > 1]
-    return "  ".join(filter(None, (row.type, " → ".join(dict.fromkeys(shapes) if _is_brief(layer) else shapes))))
+    shapes = [format_dimensions(shape[1:]) for shape in (row.input_shape, row.output_shape) if shape and len(shape) > 1]
+    return "  ".join(filter(None, (row.type, " -> ".join(dict.fromkeys(shapes) if _is_brief(layer) else shapes))))
 
 
 def closing(explanation: TraceExplanation, is_whole: bool) -> list[str]:

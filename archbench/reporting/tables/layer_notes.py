@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from archbench.analyze.explain.explain import LayerExplanation
 from archbench.reporting.tables.wording import several
-from archbench.units import format_integer
+from archbench.units import format_dimensions, format_integer
 
 
 def remark_sentences(layer: LayerExplanation) -> list[str]:
@@ -33,6 +33,12 @@ def _traced(values: Mapping[str, Any]) -> str:
     return f"{values['quantity']} as traced: {format_integer(values['traced'])}"
 
 
+def _covers(values: Mapping[str, Sequence[int]]) -> str:
+    return (
+        f"one unit sees {format_dimensions(values['field'])}, the whole input of {format_dimensions(values['input'])}"
+    )
+
+
 def _recurrent(values: Mapping[str, int]) -> str:
     units = several(values["units"], "unit")
     state = f", projected to {values['state']}" if values["state"] != values["units"] else ""
@@ -40,14 +46,19 @@ def _recurrent(values: Mapping[str, int]) -> str:
     return f"{several(values['layers'], 'layer')} of {units}{directions}{state}"
 
 
+def _channels_first(size: Sequence[int]) -> str:
+    """Write a filter as shapes are written: `(3, 3, 256)` is `256x3x3`."""
+    return format_dimensions((size[-1], *size[:-1]))
+
+
 _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "filters": lambda v: f"{several(v['filters'], 'filter')} of {sizes_text(v['size'])}",
+    "filters": lambda v: f"{several(v['filters'], 'filter')} of {_channels_first(v['size'])}",
     "groups": _groups,
     "partial": _partial,
-    "convolution": lambda v: f"as a convolution: {several(v['filters'], 'filter')} of {sizes_text(v['size'])}",
+    "convolution": lambda v: f"as a convolution: {several(v['filters'], 'filter')} of {_channels_first(v['size'])}",
     "positions": lambda v: f"the same weights at each of {format_integer(v['positions'])} positions",
-    "adaptive": lambda v: f"the output size is given, whatever the input: {sizes_text(v['size'])}",
-    "covers": lambda v: f"one unit sees {sizes_text(v['field'])}, the whole input of {sizes_text(v['input'])}",
+    "adaptive": lambda v: f"the output size is given, whatever the input: {format_dimensions(v['size'])}",
+    "covers": _covers,
     "idle": lambda _: "nothing is computed",
     "foreign": lambda _: "its weights are no parameters of its own",
     "rule": lambda v: f"{_traced(v)}, by the rule: {v['rule'].removeprefix(v['quantity'] + ': ')}",
@@ -56,8 +67,3 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "projection": lambda v: f"queries, keys and values: one product of {v['inputs']} by {v['features']} features",
     "repeated": lambda v: f"{format_integer(v['times'])} equal blocks, of which the first follows",
 }  # fmt: skip
-
-
-def sizes_text(sizes: Iterable[int]) -> str:
-    """Return sizes joined by ×: `3×3×256`."""
-    return "×".join(map(str, sizes))

@@ -59,17 +59,17 @@ def test_width_and_height_are_scaled_alike():
     # height 12 - 3 + 1 = 10; width (69 - 9) / 2 + 1 = 31
     assert wide.shape == (8, 10, 31)
     assert isclose(wide.box.width / wide.box.height, 3.1)
-    assert wide.step == ("9×3", "stride 2×1")
+    assert wide.step == ("3x9", "stride 1x2")
 
 
 def test_arrows_say_what_a_step_does(chain):
     stages = chain("alexnet")
-    assert stages["conv1"].step == ("11×11", "stride 4")
-    assert stages["pool1"].step == ("LRN", "max 3×3", "stride 2")
-    assert stages["conv3"].step == ("3×3",)
+    assert stages["conv1"].step == ("11x11", "stride 4")
+    assert stages["pool1"].step == ("LRN", "max 3x3", "stride 2")
+    assert stages["conv3"].step == ("3x3",)
     assert stages["fc6"].step == ("fully", "connected")
-    assert chain("lenet")["pool1"].step == ("average 2×2", "stride 2")
-    assert chain("vgg19_bn")["conv1_2"].step == ("BN", "3×3")
+    assert chain("lenet")["pool1"].step == ("average 2x2", "stride 2")
+    assert chain("vgg19_bn")["conv1_2"].step == ("BN", "3x3")
 
 
 def test_towers_are_those_of_the_paper(chain):
@@ -107,10 +107,10 @@ def test_a_layer_used_in_two_places_is_drawn_in_both():
     # 32 - 5 + 1 = 28, halved 14, 14 - 5 + 1 = 10, halved 5
     assert [(stage.name, stage.shape, stage.step) for stage in stages] == [
         ("input", (3, 32, 32), ()),
-        ("conv1", (6, 28, 28), ("5×5",)),
-        ("pool", (6, 14, 14), ("max 2×2", "stride 2")),
-        ("conv2", (16, 10, 10), ("5×5",)),
-        ("pool", (16, 5, 5), ("max 2×2", "stride 2")),
+        ("conv1", (6, 28, 28), ("5x5",)),
+        ("pool", (6, 14, 14), ("max 2x2", "stride 2")),
+        ("conv2", (16, 10, 10), ("5x5",)),
+        ("pool", (16, 5, 5), ("max 2x2", "stride 2")),
         ("fc", (10,), ("fully", "connected")),
     ]
 

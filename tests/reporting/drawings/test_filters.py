@@ -135,7 +135,7 @@ def test_a_small_difference_is_shown_once_more_and_stronger():
 def test_every_filter_has_a_tile(filters, channels, kernel):
     svg = filter_grid(weights(filters, channels, *kernel), weights(filters, channels, *kernel, seed=1), **SAID)
     assert_legible(svg)
-    assert re.search(rf"{filters} filters? of {kernel[1]}×{kernel[0]}×{channels}\.", svg)
+    assert re.search(rf"{filters} filters? of {channels}x{kernel[0]}x{kernel[1]}\.", svg)
 
 
 @settings(deadline=None, max_examples=40)
@@ -165,7 +165,7 @@ def test_a_kernel_has_a_slice_for_each_map():
     drawn = tiles_of(panels(svg)["after"], 8, 5, 5)
     scale = common_scale(before[7], after[7], after[7] - before[7])
     np.testing.assert_array_equal(drawn, diverging(after[7], scale))
-    assert "Kernel 8 of 192: its 64 slices of 5×5" in svg
+    assert "Kernel 8 of 192: its 64 slices of 5x5" in svg
 
 
 def test_what_is_no_number_is_marked_and_does_not_spoil_the_scale():

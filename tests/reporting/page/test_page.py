@@ -84,7 +84,7 @@ def test_cells_have_the_raw_value_and_the_text_where_it_is_another(full):
 
 def test_workings_belong_to_the_columns_that_they_explain(lenet):
     remarks, lines = workings(explain(lenet.trace).layers)[0]
-    assert remarks == ["6 filters of 5×5×1"]
+    assert remarks == ["6 filters of 1x5x5"]
     assert [
         "output_shape",
         "output width = output height",
