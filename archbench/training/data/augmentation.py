@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 
 from archbench.errors import UsageError, nearest
 from archbench.training.data.records import Images
+from archbench.training.data.transfer import send
 
 _PARTS = ("crop", "flip", "color")
 AUGMENTATIONS = ("none", *("+".join(parts) for count in (1, 2, 3) for parts in combinations(_PARTS, count)))
@@ -54,6 +55,13 @@ class Draws:
         """Return the numbers for some of the images."""
         return Draws(self.tops[chosen], self.lefts[chosen], self.flips[chosen], self.colors[chosen])
 
+    def positions_on(self, device: torch.device) -> Draws:
+        """Return the numbers with offsets and flips on a device, sent in one copy; `colors` stay."""
+        if device == self.tops.device:
+            return self
+        tops, lefts, flips = send(torch.stack((self.tops, self.lefts, self.flips.long())), device)
+        return Draws(tops, lefts, flips.bool(), self.colors)
+
 
 def find_augmentation(name: str) -> Augmentation:
     """Return the augmentation of that name, its parts in any order. Raises UsageError, naming the nearest."""
@@ -81,15 +89,16 @@ def draw(generator: Generator, count: int, shape: tuple[int, int, int]) -> Draws
     return Draws(tops, lefts, flips, _COLOR_DEVIATION * torch.randn(count, channels, generator=generator))
 
 
-def sources_of_pixels(augmentation: Augmentation, draws: Draws, height: int, width: int) -> Tensor:
-    """Return for each pixel of the result the index of its source pixel, row by row: int64 (n, H·W)."""
-    rows, columns = torch.arange(height).expand(len(draws.tops), -1), torch.arange(width).expand(len(draws.tops), -1)
+def source_rows_and_columns(augmentation: Augmentation, draws: Draws, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Return the source row of each row of the result, int64 (n, H), and the source column of each column (n, W)."""
+    device, shape = draws.tops.device, (len(draws.tops), -1)
+    rows, columns = (torch.arange(side, device=device).expand(shape) for side in (height, width))
     if augmentation.flip:
         columns = torch.where(draws.flips[:, None], columns.flip(1), columns)
     if augmentation.crop:
-        rows = _reflected(rows + draws.tops[:, None] - padding(height), height)
-        columns = _reflected(columns + draws.lefts[:, None] - padding(width), width)
-    return (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
+        rows = _reflected(rows + (draws.tops[:, None] - padding(height)), height)
+        columns = _reflected(columns + (draws.lefts[:, None] - padding(width)), width)
+    return rows, columns
 
 
 def principal_colors(images: Images) -> Tensor:

@@ -15,8 +15,15 @@ from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
 from archbench.errors import UsageError
-from archbench.training.data.augmentation import draw, find_augmentation, principal_colors, sources_of_pixels
+from archbench.training.data.augmentation import (
+    Draws,
+    draw,
+    find_augmentation,
+    principal_colors,
+    source_rows_and_columns,
+)
 from archbench.training.data.records import Images
+from archbench.training.data.transfer import send
 from archbench.training.distributed.process_group import ProcessGroup
 from archbench.training.schedule import steps_per_epoch
 from archbench.units import format_integer
@@ -62,6 +69,7 @@ class Batches:
         weights = _LUMINANCE if len(mean) > pixels.shape[1] else None
         self._components = principal_colors(Images(pixels, images.labels)) if self._augmentation.color else None
         self._images, self._labels = pixels.contiguous().to(device), images.labels.to(device)
+        self._channel_numbers = torch.arange(pixels.shape[1], device=device)
         self._mean, self._std = (_column(values, weights).to(device) for values in (mean, std))
         self._batch, self._size, self._channels = batch, size, channels
         self._dtype, self._memory_format = dtype, memory_format
@@ -79,12 +87,12 @@ class Batches:
         It depends on seed, epoch and step alone, not on earlier calls.
         """
         assert 0 <= step < self.steps_per_epoch, "steps are counted from 0 in each epoch"
-        order = self._order_of(epoch)[step * self._batch : (step + 1) * self._batch]
-        indices = order[self._share].to(self._images.device)
-        pixels = self._images.index_select(0, indices)
-        shift = None
-        if self._augmentation.name != "none":
-            pixels, shift = self._augmented(pixels, self._generator(f"step {epoch} {step}"), len(order))
+        chosen = self._order_of(epoch)[step * self._batch : (step + 1) * self._batch]
+        indices = chosen[self._share]
+        if self._augmentation.name == "none":
+            pixels, shift = self._images.index_select(0, indices), None
+        else:
+            pixels, shift = self._augmented(indices, self._generator(f"step {epoch} {step}"), len(chosen))
         return self._ready(pixels, shift), self._labels.index_select(0, indices)
 
     def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -96,7 +104,8 @@ class Batches:
     def _order_of(self, epoch: int) -> Tensor:
         if epoch != self._epoch:
             self._epoch = epoch
-            self._order = torch.randperm(len(self._labels), generator=self._generator(f"epoch {epoch}"))
+            order = torch.randperm(len(self._labels), generator=self._generator(f"epoch {epoch}"))
+            self._order = send(order, self._images.device)
         return self._order
 
     def _generator(self, purpose: str) -> Generator:
@@ -104,17 +113,28 @@ class Batches:
         number = hashlib.sha256(f"{self._seed} {purpose}".encode()).digest()[:8]
         return Generator().manual_seed(int.from_bytes(number, "big"))
 
-    def _augmented(self, pixels: Tensor, generator: Generator, count: int) -> tuple[Tensor, Tensor | None]:
+    def _augmented(self, indices: Tensor, generator: Generator, count: int) -> tuple[Tensor, Tensor | None]:
         """Return cropped and mirrored pixels, and the shift of colours from 0 to 1, None without one."""
-        _, channels, height, width = pixels.shape
+        _, channels, height, width = self._images.shape
         draws = draw(generator, count, (channels, height, width)).part(self._share)
         if self._augmentation.crop or self._augmentation.flip:
-            sources = sources_of_pixels(self._augmentation, draws, height, width).to(pixels.device)
-            sources = sources.unsqueeze(1).expand(-1, channels, -1)
-            pixels = pixels.flatten(2).gather(2, sources).view(pixels.shape)
+            pixels = self._moved(indices, draws)
+        else:
+            pixels = self._images.index_select(0, indices)
         if self._components is None:
             return pixels, None
-        return pixels, (draws.colors @ self._components)[:, :, None, None].to(pixels.device)
+        shift = send(draws.colors @ self._components, pixels.device)
+        return pixels, shift[:, :, None, None]
+
+    def _moved(self, indices: Tensor, draws: Draws) -> Tensor:
+        """Return cropped and mirrored images: whole rows are selected first, then the columns of each."""
+        _, channels, height, width = self._images.shape
+        positions = draws.positions_on(self._images.device)
+        rows, columns = source_rows_and_columns(self._augmentation, positions, height, width)
+        planes = indices[:, None] * channels + self._channel_numbers
+        selected = (planes[:, :, None] * height + rows[:, None, :]).flatten()
+        pixels = self._images.view(-1, width).index_select(0, selected).view(-1, channels, height, width)
+        return pixels.gather(3, columns[:, None, None, :].expand_as(pixels))
 
     def _ready(self, pixels: Tensor, shift: Tensor | None) -> Tensor:
         """Normalise and resize uint8 pixels for the model, in 32 bits, rounded once at the end."""

@@ -13,7 +13,7 @@ from archbench.training.data.augmentation import (
     draw,
     find_augmentation,
     principal_colors,
-    sources_of_pixels,
+    source_rows_and_columns,
 )
 from archbench.training.data.records import Images
 
@@ -69,7 +69,8 @@ def test_pixels_come_from_where_padding_cutting_and_mirroring_by_hand_take_them(
         if augmentation.flip and flips:
             rows = [row[::-1] for row in rows]
         expected.append([number for row in rows for number in row])
-    assert sources_of_pixels(augmentation, draws, height, width).tolist() == expected
+    rows, columns = source_rows_and_columns(augmentation, draws, height, width)
+    assert (rows[:, :, None] * width + columns[:, None, :]).flatten(1).tolist() == expected
 
 
 def test_crops_reach_every_shift_of_an_eighth_and_half_of_the_images_are_mirrored():

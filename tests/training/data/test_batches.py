@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from archbench.errors import UsageError
 from archbench.training.data.assembly import mean_and_std
-from archbench.training.data.augmentation import principal_colors
+from archbench.training.data.augmentation import draw, principal_colors
 from archbench.training.data.batches import Batches
 from archbench.training.data.records import Images
 from archbench.training.distributed.process_group import ProcessGroup
@@ -237,3 +238,44 @@ def test_a_gpu_gets_the_batches_of_the_cpu():
     there, labels_there = make_batches(images, **options, device="cuda").batch_at(1, 2)
     assert torch.equal(labels, labels_there.cpu())
     assert torch.allclose(inputs, there.cpu(), atol=1e-5)
+
+
+def test_augmented_images_are_those_of_padding_and_slicing_with_the_step_s_numbers():
+    """Rebuild a whole batch image by image from the numbers that are drawn for it."""
+    images = make_images(30, (3, 16, 24))
+    batches = make_batches(images, batch=10, augmentation="crop+flip", seed=3)
+    inputs, labels = batches.batch_at(2, 1)
+    draws = draw(batches._generator("step 2 1"), 10, (3, 16, 24))
+    for row, label in enumerate(labels.tolist()):
+        top, left = int(draws.tops[row]), int(draws.lefts[row])
+        padded = np.pad(
+            images.images[label].numpy(), ((0, 0), (2, 2), (3, 3)), mode="reflect"
+        )  # an eighth of each side
+        expected = padded[:, top : top + 16, left : left + 24]
+        if draws.flips[row]:
+            expected = expected[:, :, ::-1]
+        assert torch.allclose(inputs[row].double(), normalised(torch.from_numpy(expected.copy()), images), atol=1e-5)
+
+
+class CopiesToDevice(TorchDispatchMode):
+    """Counts the bytes that are copied from the CPU to another device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if function is torch.ops.aten._to_copy.default and args[0].device.type == "cpu" and result.device.type != "cpu":
+            self.sizes.append(args[0].numel() * args[0].element_size())
+        return result
+
+
+def test_a_step_sends_the_device_offsets_and_flips_not_an_index_of_pixels():
+    # The meta device stands for a GPU.
+    batches = make_batches(make_images(64, (3, 32, 32)), batch=16, augmentation="crop+flip", device="meta")
+    batches.batch_at(0, 0)  # sends the order of the epoch
+    with CopiesToDevice() as copies:
+        inputs, _ = batches.batch_at(0, 1)
+    assert inputs.device.type == "meta"
+    assert copies.sizes == [16 * 3 * 8]  # row, column and flip of 16 images, 8 bytes each
