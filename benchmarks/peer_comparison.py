@@ -53,12 +53,17 @@ class Comparison:
     def verdict(self) -> str:
         """Which figure is right, and why."""
         calls, kinds = sum(product.calls for product in self.derivations), len(self.derivations)
+        if not self.derivations:
+            return f"The model has no products. {self._reference()}"
         unproven = sum(product.calls for product in self.derivations if not product.factors)
-        is_right = not (unproven or self.uncounted) and self.reference_macs in (None, self.macs)
+        is_confirmed = self.reference_macs == self.macs or (self.reference_macs is None and not unproven)
+        is_right = is_confirmed and not self.uncounted
         right = "is right" if is_right else "is archbench's figure"
         rules = f", {unproven} of them by archbench's own rules" if unproven else ""
         lacking = f"; it has no rule for {', '.join(self.uncounted)}" if self.uncounted else ""
-        total = f"the sum of the {calls} products below" + (f" ({kinds} different ones)" if kinds < calls else "")
+        total = f"the sum of the {calls} product{'s' * (calls != 1)} below" + (
+            f" ({kinds} different ones)" if kinds < calls else ""
+        )
         return f"{self.macs:,} MACs {right}: {total}{rules}{lacking}. {self._reference()}"
 
     def _reference(self) -> str:

@@ -52,12 +52,12 @@ def to_markdown(comparison: Comparison) -> str:
 
 
 def tables(comparison: Comparison) -> list[Table]:
-    """Return the counts, the differences if there are any, and the products."""
+    """Return the counts, the differences and the products, as far as there are any."""
     differ = [(tool, item) for tool, found in comparison.differences.items() for item in found]
     made = [_counts(comparison)]
     if differ:
         made.append(_differences(comparison, differ))
-    return [*made, _products(comparison)]
+    return [*made, _products(comparison)] if comparison.derivations else made
 
 
 def _counts(comparison: Comparison) -> Table:

@@ -14,6 +14,7 @@ batch.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from peer_tools import TOOLS, is_installed
 
 from archbench.errors import ArchbenchError, UsageError
 from archbench.files import write_whole
+from cli.errors import message
 
 PAGE = Path(__file__).parent.parent / "docs" / "peers.md"
 
@@ -46,13 +48,14 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             print(_report(options), end="")
     except ArchbenchError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {message(error, 'summary')}", file=sys.stderr)
         return error.exit_code
     return 0
 
 
 def _report(options: argparse.Namespace) -> str:
-    comparison = compare(options.address, options.input, batch=options.batch)
+    with contextlib.redirect_stdout(sys.stderr):  # what the model prints
+        comparison = compare(options.address, options.input, batch=options.batch)
     if options.format == "json":
         return json.dumps(comparison.to_dict(), indent=2, ensure_ascii=False) + "\n"
     return to_markdown(comparison) if options.format == "markdown" else to_text(comparison)

@@ -172,8 +172,9 @@ def test_peers_as_json_has_every_figure(capsys):
     ("arguments", "message"),
     [
         (["torchvision:resnet5"], "error: torchvision has no model 'resnet5'; did you mean 'resnet50'?\n"),
-        (["lenet5", "--batch", "0"], "error: batch=0 is not a whole number from 1\n"),
+        (["lenet5", "--batch", "0"], "error: --batch 0 is not a whole number from 1\n"),
         (["lenet5", "--input", "3y2"], None),
+        (["torchvision:fasterrcnn_resnet50_fpn"], None),
     ],
 )
 def test_a_bad_argument_of_peers_is_one_line(arguments, message, capsys):
@@ -182,6 +183,33 @@ def test_a_bad_argument_of_peers_is_one_line(arguments, message, capsys):
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert message in (None, error)
+
+
+def test_what_the_model_prints_is_no_part_of_the_result(capsys, tmp_path):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return print('hello') or x\n"
+    )
+    assert peers.main([f"{tmp_path}/net.py:Net", "--input", "3", "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    record = json.loads(out)
+    assert record["verdict"].startswith("The model has no products. torch's FlopCounterMode, with attention as ")
+    assert "hello" in err
+
+
+def test_a_total_that_is_not_the_sum_of_the_modules_has_a_row_for_the_rest(fake):
+    comparison = fake(lambda call: Figures(LINEAR, "MACs", LINEAR, {"c_attn": 226_492_416}))
+    assert found(comparison, "fake")["unexplained", "", "in the total, not in the figures of modules"] == (
+        LINEAR - 226_492_416
+    )
+    assert sum(item.macs for item in comparison.differences["fake"]) == LINEAR - comparison.macs
+
+
+def test_products_without_a_derivation_are_confirmed_by_torch(tmp_path):
+    """An LSTM's is one kernel: 7 steps × 4·32·(16 + 32)."""
+    (tmp_path / "net.py").write_text("from torch import nn\ndef Net(): return nn.LSTM(16, 32, batch_first=True)\n")
+    comparison = compare(f"{tmp_path}/net.py:Net", ["7x16"], tools=[])
+    assert comparison.macs == comparison.reference_macs == 7 * 4 * 32 * (16 + 32)
+    assert "MACs is right: the sum of the 1 product below, 1 of them by archbench's own rules." in comparison.verdict
 
 
 @pytest.mark.parametrize("arguments", [[], [GPT, "--page"]])
