@@ -5,16 +5,19 @@ Everything is drawn from a given seed, so that a table is the same each time. Ti
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from archbench.measure.bench.ab_test import PAIRS_PER_ROUND, ROUNDS
 from archbench.measure.bench.sample_quality import correlation_flags
 from archbench.statistics.pairs import Comparison, compare_pairs
 from archbench.statistics.samples import grouped_median_interval, median_interval
+from archbench.training import comparison as training
 
 Floats = NDArray[np.float64]
 
@@ -37,6 +40,19 @@ class Verdicts:
     significant: float
     covered: float
     different: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingVerdicts:
+    """Of all trials, the fraction with a false claim about any pair; of all pairs, those covered and decided.
+
+    `half_width` is the median half-width of the intervals, as a fraction.
+    """
+
+    false: float
+    covered: float
+    decided: float
+    half_width: float
 
 
 def autoregressive(random: np.random.Generator, count: int, correlation: float) -> Floats:
@@ -95,6 +111,42 @@ def _ab_test(random: np.random.Generator, spread: float, ratio: float) -> Compar
 
     floor = compare_pairs(samples(a), samples(again)).difference
     return compare_pairs(samples(a), samples(b * ratio), floor)
+
+
+def training_verdicts(
+    seeds: int, accuracies: Sequence[float], *, trials: int, spread: float = 0.005, images: int = 10_000, seed: int = 0
+) -> TrainingVerdicts:
+    """Return what comparisons of trained models conclude; accuracies differ by `spread` from seed to seed.
+
+    Images are hard or easy for all models (a probit model, as for test sets of photographs).
+    """
+    random = np.random.default_rng(seed)
+    found = [_trained(random, seeds, accuracies, spread, images) for _ in range(trials)]
+    pairs = list(combinations(accuracies, 2))
+    wrong = (any(_is_wrong(each, a - b) for each, (a, b) in zip(run, pairs, strict=True)) for run in found)
+    held = (each.low <= a - b <= each.high for run in found for each, (a, b) in zip(run, pairs, strict=True))
+    decided = (each.standing != "undecided" for run in found for each in run)
+    widths = (each.high - each.low for run in found for each in run)
+    return TrainingVerdicts(_fraction(wrong), _fraction(held), _fraction(decided), float(np.median(list(widths))) / 2)
+
+
+def _is_wrong(found: training.Comparison, difference: float) -> bool:
+    """Return whether a comparison claims the contrary of the true difference."""
+    claimed = {"better": 1, "worse": -1, "undecided": 0}[found.standing]
+    return claimed != 0 and claimed != np.sign(difference)
+
+
+def _trained(
+    random: np.random.Generator, seeds: int, accuracies: Sequence[float], spread: float, images: int
+) -> list[training.Comparison]:
+    # With unit variances of difficulty and of chance, an accuracy p is that of a skill of sqrt(2) times its quantile.
+    difficulty = random.normal(size=images)
+    right = {}
+    for number, accuracy in enumerate(accuracies):
+        shares = np.clip(accuracy + spread * random.normal(size=(seeds, 1)), 0.001, 0.999)
+        chances = ndtr(np.sqrt(2) * ndtri(shares) - difficulty)
+        right[str(number)] = random.random((seeds, images)) < chances
+    return training.compare_correct(right)
 
 
 def _fraction(trials: Iterable[bool]) -> float:

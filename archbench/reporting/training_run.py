@@ -18,10 +18,11 @@ from archbench.reporting.tables.comparison_text import verdict
 from archbench.reporting.tables.predict import prediction_table
 from archbench.reporting.tables.train import accuracy_table
 from archbench.store.accuracy import Accuracy
+from archbench.training.comparison import compare_models
 from archbench.training.prediction import chosen_model, predict, read_images
 from archbench.training.records import Epoch, Prediction
+from archbench.training.resolution import measured_resolution
 from archbench.training.run_dir.load import SavedRun
-from archbench.training.statistics import compare_models
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -116,7 +117,8 @@ class Predictions(TableResult):
 
 def training_run(run: SavedRun) -> TrainingRun:
     """Return the result for the content of a run folder. Raises UsageError for damaged predictions."""
-    return TrainingRun(run, verdict(run.accuracies, compare_models(run.complete_predictions())))
+    predictions = run.complete_predictions()
+    return TrainingRun(run, verdict(run.accuracies, compare_models(predictions), measured_resolution(predictions)))
 
 
 def _named_pixels(

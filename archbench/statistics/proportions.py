@@ -1,23 +1,54 @@
 """Intervals and tests for proportions, such as accuracies over several seeds and one test set.
 
 Two independent sources make an accuracy uncertain: the seed (Bouthillier et al. 2021) and the sample of test images.
-More seeds do not reduce the second, nor more images the first, so each interval combines both: half-widths of
-independent sources add as squares, on each side separately (Zou and Donner 2008). The spread over seeds contains part
-of the images' noise, which is counted twice: intervals are rather too wide than too narrow.
+More seeds do not reduce the second, nor more images the first: their variances add, and the degrees of freedom of the
+sum are Satterthwaite's (1946). The spread over seeds contains part of the images' noise, which is counted twice:
+intervals are rather too wide than too narrow.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archbench.statistics.quantiles import CONFIDENCE, normal_quantile, student_quantile
+from archbench.statistics.quantiles import CONFIDENCE, normal_quantile, student_p_value, student_quantile
 
 Interval = tuple[float, float]
 Correct = NDArray[np.bool_]
+
+SeedPart = tuple[float, float]
+"""A variance estimated from seeds, and its degrees of freedom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """The variance of a mean: parts estimated from few seeds, and a part of many images."""
+
+    seeds: Sequence[SeedPart]
+    images: float
+
+    @property
+    def variance(self) -> float:
+        """The sum of all parts."""
+        return math.fsum(variance for variance, _ in self.seeds) + self.images
+
+    @property
+    def freedom(self) -> float:
+        """Satterthwaite's degrees of freedom of the sum; `math.inf` where only images count."""
+        known = math.fsum(variance**2 / freedom for variance, freedom in self.seeds)
+        return self.variance**2 / known if known > 0 else math.inf
+
+    def half_width(self, confidence: float = CONFIDENCE) -> float:
+        """Return half the width of the interval."""
+        return student_quantile(self.freedom, confidence) * math.sqrt(self.variance)
+
+    def p_value(self, difference: float) -> float:
+        """Return the two-sided p-value of a difference from 0."""
+        return student_p_value(difference / math.sqrt(self.variance), self.freedom)
 
 
 def wilson_interval(share: float, total: int, confidence: float = CONFIDENCE) -> Interval:
@@ -32,15 +63,16 @@ def wilson_interval(share: float, total: int, confidence: float = CONFIDENCE) ->
 def mean_interval(shares: Sequence[float], total: int) -> Interval:
     """Return the 95% interval of the mean accuracy over n seeds, measured on one test set of `total` images.
 
-    On each side its width is sqrt(t² s² / n + w²): t is Student's quantile for n - 1 degrees of freedom, s the standard
-    deviation over the seeds, and w the width of the Wilson interval of the mean. With a single seed only w remains.
+    The variance is s² / n + w² / z² on each side: s is the standard deviation over the seeds, w the width of the Wilson
+    interval of the mean on that side, and z the normal quantile. With a single seed only w remains.
     """
     mean = float(np.mean(shares))
     low, high = wilson_interval(mean, total)
-    spread = 0.0
-    if len(shares) > 1:
-        spread = student_quantile(len(shares) - 1, CONFIDENCE) * float(np.std(shares, ddof=1)) / math.sqrt(len(shares))
-    return max(0.0, mean - math.hypot(spread, mean - low)), min(1.0, mean + math.hypot(spread, high - mean))
+    seeds = [_seed_part(np.asarray(shares))] if len(shares) > 1 else []
+    below, above = (
+        Uncertainty(seeds, (side / normal_quantile()) ** 2).half_width() for side in (mean - low, high - mean)
+    )
+    return max(0.0, mean - below), min(1.0, mean + above)
 
 
 def mcnemar(correct_a: Correct, correct_b: Correct) -> float:
@@ -55,26 +87,40 @@ def mcnemar(correct_a: Correct, correct_b: Correct) -> float:
     return float(binomtest(a_only, a_only + b_only).pvalue) if a_only + b_only else 1.0
 
 
-def difference_half_width(correct_a: Correct, correct_b: Correct, confidence: float) -> float:
-    """Return half the width of the interval of the difference of two mean accuracies.
+def difference_uncertainty(correct_a: Correct, correct_b: Correct, pooled: SeedPart | None = None) -> Uncertainty:
+    """Return how uncertain the difference of two mean accuracies is.
 
-    Rows are seeds, columns images, which A and B share. The part for the seeds is Welch's (1947), the part for the
-    images that of the differences per image, each averaged over the seeds.
+    Rows are seeds, columns images, which A and B share. The part for the seeds is Welch's (1947), or that of the
+    variance and degrees of freedom `pooled` over several models; a single seed has none. The part for the images is
+    that of the differences per image, averaged over the seeds.
     """
-    by_image = correct_a.mean(axis=0) - correct_b.mean(axis=0)
-    # Two pseudo-images, one that only A classifies correctly and one that only B does (Agresti and Min 2005): a few
-    # images may agree by chance, and must not leave an interval of width 0.
+    several = [correct.mean(axis=1) for correct in (correct_a, correct_b) if len(correct) > 1]
+    if pooled is None:
+        seeds = [_seed_part(accuracies) for accuracies in several]
+    else:
+        seeds = [(pooled[0] * sum(1 / len(accuracies) for accuracies in several), pooled[1])] if several else []
+    return Uncertainty(seeds, _image_variance(correct_a.mean(axis=0) - correct_b.mean(axis=0)))
+
+
+def pooled_seed_variance(correct: Iterable[Correct]) -> SeedPart | None:
+    """Return the variance of an accuracy over seeds, pooled over models with several, and its degrees of freedom."""
+    several = [each.mean(axis=1) for each in correct if len(each) > 1]
+    freedom = sum(len(accuracies) - 1 for accuracies in several)
+    if not freedom:
+        return None
+    return sum((len(accuracies) - 1) * float(np.var(accuracies, ddof=1)) for accuracies in several) / freedom, freedom
+
+
+def _seed_part(accuracies: NDArray[np.float64]) -> SeedPart:
+    """Return the variance of the mean over seeds, and its degrees of freedom."""
+    return float(np.var(accuracies, ddof=1)) / len(accuracies), len(accuracies) - 1
+
+
+def _image_variance(by_image: NDArray[np.float64]) -> float:
+    """Return the variance of the mean of differences per image.
+
+    Two pseudo-images, one that only A classifies correctly and one that only B does (Agresti and Min 2005): a few
+    images may agree by chance, and must not leave an interval of width 0.
+    """
     count = len(by_image) + 2
-    variance = (float(np.sum(by_image**2)) + 2) / count - (float(np.sum(by_image)) / count) ** 2
-    images = normal_quantile(confidence) * math.sqrt(variance / count)
-    return math.hypot(images, _welch_half_width(correct_a.mean(axis=1), correct_b.mean(axis=1), confidence))
-
-
-def _welch_half_width(a: NDArray[np.float64], b: NDArray[np.float64], confidence: float) -> float:
-    """Return half the width of Welch's interval, with Satterthwaite's degrees of freedom; one sample has no spread."""
-    parts = [(float(np.var(x, ddof=1)) / len(x), len(x) - 1) for x in (a, b) if len(x) > 1]
-    variance = sum(part for part, _ in parts)
-    if variance == 0:
-        return 0.0
-    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
-    return student_quantile(freedom, confidence) * math.sqrt(variance)
+    return ((float(np.sum(by_image**2)) + 2) / count - (float(np.sum(by_image)) / count) ** 2) / count

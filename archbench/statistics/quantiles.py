@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 CONFIDENCE = 0.95
 
 
@@ -13,14 +15,14 @@ def normal_quantile(confidence: float = CONFIDENCE) -> float:
 
 
 def student_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
-    """Return the number of standard errors on each side of Student's interval."""
+    """Return the number of standard errors on each side of Student's interval; with `math.inf` it is the normal one."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, (1 + confidence) / 2))
+    return normal_quantile(confidence) if math.isinf(freedom) else float(stdtrit(freedom, (1 + confidence) / 2))
 
 
 def student_p_value(t: float, freedom: float) -> float:
     """Return the two-sided p-value of Student's test."""
-    from scipy.special import stdtr
+    from scipy.special import ndtr, stdtr
 
-    return float(2 * stdtr(freedom, -abs(t)))
+    return float(2 * (ndtr(-abs(t)) if math.isinf(freedom) else stdtr(freedom, -abs(t))))

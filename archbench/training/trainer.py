@@ -24,7 +24,7 @@ from archbench.training.messages import epoch_line, step_line
 from archbench.training.records import Epoch, Outcome, Prediction
 from archbench.training.run_dir import checkpoints
 from archbench.training.seeding import random_states, restore, seed_all
-from archbench.training.statistics import chance_loss, is_at_chance, status_of
+from archbench.training.statistics import status_of
 from archbench.training.task import Task
 
 
@@ -160,10 +160,7 @@ class Trainer:
         """Evaluate on the test images, for the first and only time."""
         task = self._task
         evaluation, predictions = self._evaluate(task.batches(task.data.test))
-        warm_up = task.recipe.warm_up_steps(task.steps)
-        status = status_of(self._losses, warm_up, chance_loss(task.data.train.labels.tolist()))
-        if status == "ok" and is_at_chance(predictions):
-            status = "chance"
+        status = status_of(self._losses, predictions)
         last = self._history[-1]
         self._history[-1] = replace(last, test_loss=evaluation.loss, top1=evaluation.top1, top5=evaluation.top5)
         return Trained(self.outcome(status, "", evaluation), tuple(predictions), self._learner.model)

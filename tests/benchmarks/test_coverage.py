@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from gate_power import power_rows
-from simulations import coverage_of_one_process, coverage_of_processes, verdicts
+from simulations import coverage_of_one_process, coverage_of_processes, training_verdicts, verdicts
 
 from archbench.measure.bench.ab_test import ABSamples
 from archbench.statistics.pairs import compare_pairs
@@ -54,3 +54,21 @@ def test_the_power_of_the_gate_is_counted_from_the_same_samples_with_each_slowdo
     assert [row["slowdown"] for row in rows] == [0.0, 0.01, 0.02, 0.05, 0.10]
     assert [row["gate_fails"] for row in rows if row["slowdown"] != 0.02] == [0, 0, 1, 1]
     assert [row["called_slower"] for row in rows] == [0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_equal_trained_models_are_seldom_called_different_and_intervals_hold(seeds):
+    found = training_verdicts(seeds, (0.6, 0.6), trials=200)
+    # 5% and three standard errors of 1.5 points.
+    assert found.false <= 0.095
+    assert found.covered >= 0.905
+
+
+def test_of_five_equal_models_any_false_claim_is_as_rare():
+    assert training_verdicts(3, (0.6,) * 5, trials=100).false <= 0.115
+
+
+def test_two_points_are_found_with_three_seeds():
+    found = training_verdicts(3, (0.6, 0.62), trials=100)
+    assert found.decided >= 0.75
+    assert found.half_width < 0.016

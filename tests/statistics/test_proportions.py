@@ -44,11 +44,13 @@ def test_many_images_leave_the_seeds_uncertainty():
     assert (low, high) == pytest.approx((0.9 - 0.02484, 0.9 + 0.02484), abs=1e-5)
 
 
-def test_seeds_and_images_add_as_squares():
-    low, high = mean_interval([0.89, 0.9, 0.91], 360)
-    below, above = wilson_interval(0.9, 360)
-    assert low == pytest.approx(0.9 - math.sqrt(0.02484**2 + (0.9 - below) ** 2), abs=1e-5)
-    assert high == pytest.approx(0.9 + math.sqrt(0.02484**2 + (above - 0.9) ** 2), abs=1e-5)
+def test_variances_of_seeds_and_images_add_with_satterthwaites_degrees_of_freedom():
+    # The seeds' part is 0.01² / 3 with two degrees of freedom, the images' that of Wilson's interval on each side.
+    seeds = 0.01**2 / 3
+    for bound, wilson in zip(mean_interval([0.89, 0.9, 0.91], 360), wilson_interval(0.9, 360), strict=True):
+        variance = seeds + ((wilson - 0.9) / stats.norm.ppf(0.975)) ** 2
+        freedom = variance**2 / (seeds**2 / 2)
+        assert abs(bound - 0.9) == pytest.approx(stats.t.ppf(0.975, freedom) * math.sqrt(variance))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.integers(1, 10**6))

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from archbench.reporting.tables.comparison_text import verdict
+from archbench.reporting.tables.comparison_text import resolution_text, verdict
 from archbench.store.accuracy import Accuracy
-from archbench.training.statistics import Comparison
+from archbench.training.comparison import Comparison
+from archbench.training.resolution import Resolution
 
 LENET = Accuracy(
     model="lenet", data="digits", input_shape="1x32x32", epochs=5, seeds=3, top1_mean=0.91, top1_std=0.01,
@@ -14,7 +15,7 @@ LENET = Accuracy(
     status="ok", chance_top1=0.1, chance_top5=0.5, peak_bytes=None,
 )  # fmt: skip
 ALEXNET = replace(LENET, model="alexnet_owt", top1_mean=0.936, macs=12_300_000)
-DIFFERENCE = Comparison("lenet", "alexnet_owt", 3, 3, 360, 1, -0.026, -0.042, -0.01, None, "worse")
+DIFFERENCE = Comparison("lenet", "alexnet_owt", 3, 3, 360, 1, -0.026, -0.042, -0.01, 0.004, "worse")
 
 
 def test_who_learns_better_is_said_with_its_interval_and_cost():
@@ -38,8 +39,9 @@ def test_more_for_the_cost_is_said_only_where_the_better_one_is_cheaper():
 def test_one_seed_is_said_of_the_trained_networks():
     found = replace(DIFFERENCE, seeds_a=1, seeds_b=1, p_value=0.003)
     assert verdict([LENET, ALEXNET], [found]) == (
-        "alexnet_owt (0.936) did better on digits than lenet (0.910; McNemar p = 0.003; for 12.3× the MACs).",
-        "What rests on one seed is said of that trained network; another seed may come to another end.",
+        "The network trained with one seed, alexnet_owt (0.936), did better on digits than lenet (0.910; McNemar p ="
+        " 0.003; for 12.3× the MACs).",
+        "One seed tells about that trained network alone; another seed may end otherwise.",
     )
     assert "McNemar p < 0.001" in verdict([LENET, ALEXNET], [replace(found, p_value=1e-9)])[0]
     assert "p is corrected for 3 pairs." in verdict([LENET, ALEXNET], [replace(found, num_pairs=3)])
@@ -58,7 +60,7 @@ def test_no_difference_is_said_of_the_evidence_and_not_of_the_models():
 
 
 def test_chance_is_no_verdict_on_the_model():
-    stuck = replace(LENET, model="vgg16", top1_mean=0.103, status="chance")
+    stuck = replace(LENET, model="vgg16", top1_mean=0.103, top1_low=0.09, status="chance")
     against = replace(DIFFERENCE, a="vgg16")
     (said,) = verdict([stuck, ALEXNET], [against])
     assert said.startswith("vgg16 is stuck at chance (top-1 0.103, guessing gives 0.100)")
@@ -106,7 +108,24 @@ def test_several_models_are_said_from_the_best_down():
     assert best == "vgg11 (0.950) learns better on digits than lenet (0.910; difference +0.010 to +0.042)."
     assert tie.startswith("No difference that 3 seeds and 360 images can show between vgg11 (0.950) and alexnet_owt")
     assert second.startswith("alexnet_owt (0.936) learns better on digits than lenet")
-    assert note == "Differences are 95% intervals, of all 3 pairs together: over seeds and over test images."
+    assert note == "Differences are 95% intervals, corrected for 3 pairs: over seeds and over test images."
     found[2] = replace(found[2], standing="worse")
     assert "than alexnet_owt (0.936; " in verdict([LENET, ALEXNET, vgg], found)[0]
     assert " and lenet (0.910; " in verdict([LENET, ALEXNET, vgg], found)[0]
+
+
+def test_the_number_of_seeds_that_small_differences_need_is_stated():
+    known = Resolution(360, 0.012, 0.021, is_assumed=False, seeds={0.01: None, 0.02: 12})
+    assert verdict([LENET, ALEXNET], [DIFFERENCE], known)[-1] == (
+        "With a spread of 1.2 points over seeds, and of 2.1 by the choice of test images, a difference of 1 point"
+        " cannot be shown on 360 images; one of 2 points needs 12 seeds per model."
+    )
+    assert resolution_text(replace(known, is_assumed=True)).startswith("Assuming a spread of 1.2 points")
+
+
+def test_a_model_that_learned_with_some_seeds_alone_is_not_called_stuck():
+    some = replace(LENET, model="vgg16", top1_mean=0.4, top1_low=0.2, status="chance")
+    assert verdict([some, ALEXNET], []) == (
+        "vgg16 ended at chance with some of its seeds and learned with others (top-1 0.400 on average), and is not"
+        " compared.",
+    )
