@@ -52,16 +52,16 @@ class Destination:
     path: Path | None
 
     def deliver(self, result: TableResult) -> None:
-        """Print or write a result, and its caveats to standard error."""
+        """Print or write a result, and its caveats to standard error; with --quiet also the doubts below its table."""
         with results_on_stdout():
             if self.path is None:
-                emit(result.render(self.format, stream=sys.stdout))
+                emit(result.render(self.format, stream=sys.stdout, notes=not is_quiet()))
             else:
-                result.save(self.path, self.format)
+                result.save(self.path, self.format, notes=not is_quiet())
         if self.path is not None:
             note(f"wrote {self.path}")
-        for caveat in result.caveats:
-            warn(caveat)
+        for sentence in (*(result.to_table().doubts if is_quiet() else ()), *result.caveats):
+            warn(sentence)
 
 
 class ReaderLeftError(Exception):

@@ -107,14 +107,14 @@ def _items(rows: range, path: str, names: Sequence[str], compared: Sequence[Any]
 
 
 def _blocks(rows: range, path: str, names: Sequence[str], compared: Sequence[Any]) -> Iterator[_Block]:
-    for child, group in groupby(rows, key=lambda position: _child(path, names[position])):
+    for child, group in groupby(rows, key=lambda position: child_path(path, names[position])):
         block = list(group)
         content = [(name_inside(child, names[row]), compared[row]) for row in block]
         is_opened = len(block) > 1 and any(names[row] != child for row in block)
         yield _Block(child, range(block[0], block[-1] + 1), is_opened, content)
 
 
-def _child(path: str, name: str) -> str:
+def child_path(path: str, name: str) -> str:
     """Return the path of the module directly inside `path` that a row belongs to; the row's own name if none."""
     inside = re.match(r"\.?[^./]+", name[len(path) :])
     return path + inside[0] if inside else name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ class Comparison(TableResult):
             baseline=self.baseline,
             batch=first.batch,
             mode=first.mode,
-            notes=[note for pair in zip(self.rows, self.summaries, strict=True) for note in _protocol(*pair)],
+            notes=_protocols(self.rows),
             caveats=[caveat for summary in self.summaries for caveat in summary.caveats],
             measured=self.measured,
             trained=self.trained,
@@ -205,7 +205,8 @@ def row_of(summary: Summary) -> ModelRow:
     )
 
 
-def _protocol(row: ModelRow, summary: Summary) -> Iterator[str]:
-    """Yield how a model's reported error was measured, if the row shows one."""
-    if summary.card and summary.card.reported_protocol and row.reported_top5_error_percent is not None:
-        yield f"{row.model}: reported error on {summary.card.reported_protocol}."
+def _protocols(rows: Iterable[ModelRow]) -> list[str]:
+    """Return a sentence on how reported errors were measured, if a row has one."""
+    if all(row.reported_top5_error_percent is None for row in rows):
+        return []
+    return ["Errors: as published, each by the protocol that 'archbench list' has."]

@@ -48,7 +48,9 @@ class Explanation(TableResult):
         """Return what `--format json` writes: one dict per layer with its derivations and remarks."""
         return derivations.to_data(self.layers)
 
-    def render(self, format: Format, *, stream: IO[str] | None = None, width: int | None = None) -> str:
+    def render(
+        self, format: Format, *, stream: IO[str] | None = None, width: int | None = None, notes: bool = True
+    ) -> str:
         """Return the explanation as text in a format; a table is prose with one equation a line."""
         title = f"{self.model}, batch {self.trace.batch}"
         if format == "table":
@@ -57,7 +59,7 @@ class Explanation(TableResult):
             return printable(derivations.to_markdown(self.trace, self._shown(), title, self._is_whole))
         if format == "latex":
             return to_latex(self.trace, self._shown(), title, self._is_whole)
-        return super().render(format, stream=stream, width=width)
+        return super().render(format, stream=stream, width=width, notes=notes)
 
     def _shown(self) -> tuple[LayerExplanation, ...]:
         """Return the layers as people read them: of equal consecutive blocks the first, after the sums of all."""

@@ -56,7 +56,8 @@ def _ordered(table: Table, field: str) -> Table:
     unknown = [row for row in table.rows if row.get(field) is None]
     is_text = any(isinstance(row[field], str) for row in known)
     known.sort(key=lambda row: row[field], reverse=not is_text)
-    return replace(table, rows=[*known, *unknown], folded=None)
+    bar = field if table.totals is not None and isinstance(table.totals.get(field), int) else table.bar
+    return replace(table, rows=[*known, *unknown], folded=None, bar=bar)
 
 
 def _largest(table: Table, top: int | None) -> Table:
@@ -106,7 +107,7 @@ def with_share_columns(columns: Sequence[Column]) -> tuple[Column, ...]:
 def _share_columns(column: Column) -> list[Column]:
     if column.field not in _DIVIDED:
         return []
-    return [replace(column, field=f"{column.field}_percent", heading="%", kind="float")]
+    return [replace(column, field=f"{column.field}_percent", heading="%", kind="float", shortens=False)]
 
 
 def with_shares(row: Row, totals: Row) -> dict[str, Any]:

@@ -50,32 +50,38 @@ class TableResult(ABC):
         fields = [column.field for column in table.columns]
         return pd.DataFrame([{field: row.get(field) for field in fields} for row in table.rows], columns=fields)
 
-    def render(self, format: Format, *, stream: IO[str] | None = None, width: int | None = None) -> str:
-        """Return the result as text in a format; a table as `stream` can show it, or `width` columns wide."""
+    def render(
+        self, format: Format, *, stream: IO[str] | None = None, width: int | None = None, notes: bool = True
+    ) -> str:
+        """Return the result as text in a format; a table as `stream` can show it, or `width` columns wide.
+
+        Without `notes` nothing stands below a table.
+        """
         if format == "csv":
             return to_csv(self.to_table())
         if format == "json":
             return to_json(self.to_dict())
         if format == "markdown":
-            return to_markdown(self.to_table())
-        return to_text(self.to_table(), stream=stream, width=width)
+            return to_markdown(self.to_table() if notes else replace(self.to_table(), notes=(), doubts=(), caveats=()))
+        return to_text(self.to_table(), stream=stream, width=width, has_notes=notes)
 
-    def save(self, path: str | Path, format: Format | None = None) -> None:
+    def save(self, path: str | Path, format: Format | None = None, *, notes: bool = True) -> None:
         """Write the result to a file, completely or not at all.
 
         Args:
             path: The file. `.txt`, `.csv`, `.json` and `.md` select the format.
             format: `"table"`, `"csv"`, `"json"` or `"markdown"`, whatever the ending is.
+            notes: Whether sentences may stand below a table.
 
         Raises UsageError for an ending or a format that the result does not have, OutputError if it cannot be written.
         """
         path = Path(path)
         chosen = format_of(path, self.formats) if format is None else choose("format", format, self.formats)
-        write_whole(path, self.render(chosen, width=_FILE_WIDTH))
+        write_whole(path, self.render(chosen, width=_FILE_WIDTH, notes=notes))
 
     def __str__(self) -> str:
         table = self.to_table()
-        return to_text(replace(table, notes=(*table.notes, *table.caveats))).rstrip("\n")
+        return to_text(replace(table, doubts=(*table.doubts, *table.caveats))).rstrip("\n")
 
     def __repr__(self) -> str:
         number = len(self.to_table().rows)

@@ -65,7 +65,8 @@ class Column:
     """A column: the record's field, what heads it for people, how it is written.
 
     Where a page is too narrow, columns with the largest `priority` go first; None is left to CSV and JSON. A column
-    that `wraps` is prose and takes what width is left.
+    that `wraps` is prose and takes what width is left; one that `cuts` may lose its end there. Where `hides_zero`, zero
+    is blank except in the totals. A column that `shortens` has four digits of its integers on a narrow page.
     """
 
     field: str
@@ -74,6 +75,9 @@ class Column:
     priority: int | None = None
     compared: bool = False
     wraps: bool = False
+    cuts: bool = False
+    hides_zero: bool = False
+    shortens: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -86,10 +90,14 @@ class Table:
     """Rows of raw values by field, in the order of `columns`, with an optional last line of totals.
 
     `batch` is what shapes have in front; it is left out where people and CSV readers look. `baseline` is the row that
-    `compared` columns are set in relation to. `folded` are the rows for people where those are fewer, with repeated
-    blocks once. Text has the field `group` as a line above the rows that share it instead of a column. `notes` are
-    sentences below the table, `caveats` what a reader of the numbers must know and what the command line says on
-    standard error.
+    `compared` columns are set in relation to. `folded` are the rows for people where those differ: a tree, with equal
+    blocks once. Text has the field `group` as a line above the rows that share it instead of a column. `bar` is the
+    field that bars on a terminal show.
+
+    Below the table stand `notes`: what the columns do not say, in at most two lines of 80 columns with the number of
+    columns that do not fit; definitions belong to the help and the documentation. `doubts` are sentences that make a
+    figure of this table doubtful, below it too, each on lines of its own and as many as there are. `caveats` are the
+    same for the model itself; the command line writes them to standard error.
     """
 
     columns: tuple[Column, ...]
@@ -100,13 +108,15 @@ class Table:
     batch: int | None = None
     folded: Sequence[Mapping[str, Any]] | None = None
     group: str = ""
+    bar: str = ""
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
 
     def text(self, column: Column, row: Mapping[str, Any]) -> str:
         """Return a cell as people read it; empty where there is no value."""
         value = self._without_batch(column, row.get(column.field))
-        if value is None:
+        if value is None or (value == 0 and column.hides_zero and row is not self.totals):
             return ""
         text = _TEXT[column.kind](value)
         reference = self.baseline[column.field] if self.baseline is not None and column.compared else None

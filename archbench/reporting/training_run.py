@@ -103,7 +103,7 @@ class Predictions(TableResult):
         images = [image.numpy() for image in self.pixels]
         return prediction_sheet(images, self.predictions, self.classes, title=self.title, subtitle="", names=self.names)
 
-    def save(self, path: str | Path, format: Format | None = None) -> None:
+    def save(self, path: str | Path, format: Format | None = None, *, notes: bool = True) -> None:
         """Write the prediction sheet to a `.svg` or `.png` file, or the table to a file in another format.
 
         Raises UsageError for an ending that names no format, OutputError if the file cannot be written.
@@ -112,7 +112,7 @@ class Predictions(TableResult):
         if format is None and path.suffix.lower() in PICTURES:
             write_whole(path, to_picture(self.to_svg(), path))
         else:
-            super().save(path, format)
+            super().save(path, format, notes=notes)
 
 
 def training_run(run: SavedRun) -> TrainingRun:

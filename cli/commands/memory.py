@@ -45,7 +45,8 @@ def memory(
     """Predict peak memory, and the largest batch that fits.
 
     The peak is the largest sum of the tensors alive at one moment: parameters, gradients, optimizer state, activations,
-    temporaries and inputs. Allocators and libraries need more (--device). Saved tensors are kept for the backward pass.
+    temporaries and inputs. Allocators and libraries need more (--device). Saved tensors are kept for the backward pass;
+    the peak of a layer is the most memory in use while it runs.
 
     Example: archbench memory vgg16 --mode train --optimizer adam --dtype amp --fit 24GiB
     """

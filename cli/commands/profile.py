@@ -27,6 +27,7 @@ def profile(
     """Measure the time of each layer in a step.
 
     Rows are named as in 'archbench summary' and sum to the time of a step; 'gaps' is time outside all layers.
+    Roofline is the least time by the ceilings of the device, Ratio the time over that.
 
     Example: archbench profile vgg16 --batch 32 --mode train --top 10 --trace vgg16.json
     """

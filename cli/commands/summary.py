@@ -28,6 +28,7 @@ def summary(
 
     A MAC is one multiply-accumulate of a convolution or matrix product. FLOPs count every floating-point operation of
     every operator, 2 per MAC ('archbench costs'). Neurons are the outputs of a weight layer, per sample.
+    ×n is the sum of n equal blocks, followed by one of them.
 
     Example: archbench summary alexnet --csv alexnet.csv
     """

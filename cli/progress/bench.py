@@ -77,7 +77,7 @@ class BenchProgress(Progress):
             self._begun_s = None
         if self._screen is not None:
             self._screen.add(result, time_left(self._spent_s, self._num_to_measure - len(self._spent_s)))
-        elif result.status != "ok":
+        elif result.status in ("failed", "oom"):  # whatever else was doubtful stands in the table
             note(f"[{self._done}/{self._total}] {': '.join(filter(None, (result.status, result.reason)))}")
 
 

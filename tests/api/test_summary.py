@@ -197,8 +197,6 @@ def test_repeated_blocks_are_shown_once_as_text_html_and_markdown(stack):
     assert [line[:3] for line in lines[4:6]] == ["  0", "  1"]
     # 2 blocks, each of 4·4 weights, 4 biases, 16 MACs and 2·16 + 4 + 4 FLOPs.
     assert lines[3].split()[3:9] == ["×2", "Sequential", "40", "8", "32", "80"]
-    assert lines[7] == "CSV and JSON have every row."
-    assert "×n: the sum of n equal blocks; the indented rows are of one of them." in lines
     assert "| 1 … 2 ×2 | Sequential |" in stack._repr_markdown_()
     assert "| &nbsp;&nbsp;0 | Linear |" in stack._repr_markdown_()
     assert ">1 … 2 ×2</td>" in stack._repr_html_()
@@ -217,12 +215,12 @@ def test_a_saved_summary_shows_repeated_blocks_once(stack, tmp_path):
     assert "1 … 2 ×2" in str(archbench.Summary.from_json(tmp_path / "stack.json"))
 
 
-def test_a_note_names_what_csv_and_json_have_more_of(stack):
-    narrow = stack.render("table", width=40)
-    assert "CSV and JSON have every column and row." in " ".join(narrow.split())
-    alone = archbench.summarize(nn.Linear(3, 4), torch.empty(1, 3))
-    assert "every row" not in str(alone)
-    assert "×n" not in str(alone)
+def test_a_note_counts_the_columns_that_csv_and_json_have_more_of(stack):
+    wide, narrow = (stack.render("table", width=width).splitlines() for width in (160, 40))
+    assert narrow[2].split() == ["Layer", "Output", "Params", "MACs"]
+    assert wide[1].split() == "Layer Type Calls Input Output Params Neurons MACs FLOPs Read Written FLOP/B".split()
+    assert narrow[-1] == "+8 columns in CSV and JSON."
+    assert "columns" not in wide[-1]
 
 
 def test_a_mixture_of_experts_has_the_parameters_that_a_token_uses(tmp_path):

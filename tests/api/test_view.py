@@ -43,7 +43,7 @@ def test_below_the_top_rows_the_others_are_one_row_and_the_total_is_that_of_all(
         assert sum(row[field] for row in shown.folded) == shown.totals[field]
     assert any(line.startswith("20 others") for line in lines(alexnet.view(top=3)))
     assert "22 others" in alexnet.view(top=1)._repr_markdown_()
-    assert "1 other " in str(alexnet.view(top=22))
+    assert any(line.startswith("1 other ") for line in lines(alexnet.view(top=22)))
 
 
 def test_numbers_are_sorted_from_the_largest_and_text_from_a_to_z(alexnet):

@@ -51,7 +51,7 @@ def test_memory_agrees_with_summary(archbench):
 def test_the_table_says_where_the_peak_is(archbench):
     _, out, _ = archbench("memory", "alexnet", "--mode", "train")
     assert "in the backward pass of norm2." in out
-    assert "name a device" in out
+    assert "Allocators and libraries need more" in " ".join(archbench("memory", "--help")[1].split())
     assert "Gradients" not in archbench("memory", "alexnet")[1]
 
 
@@ -126,7 +126,7 @@ def test_a_fixed_global_batch_shows_where_scaling_stops(archbench):
     assert scaling[0] == 1
     out = archbench(*arguments, "--interconnect", "1GB")[1]
     assert "Scaling stops: " in out
-    assert "more than half of the ideal rate is lost" in out
+    assert "half of the ideal rate is lost" in out
 
 
 def test_a_global_batch_that_does_not_divide_counts_its_own_samples(archbench):

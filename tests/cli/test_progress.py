@@ -26,9 +26,7 @@ def test_without_a_terminal_each_configuration_is_a_line(capsys):
         progress.end(result("failed", "RuntimeError: no kernel"))
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err == (
-        "[2/3] lenet, eval, batch 8\nbeside\n[2/3] not_converged\n[3/3] failed: RuntimeError: no kernel\n"
-    )
+    assert captured.err == ("[2/3] lenet, eval, batch 8\nbeside\n[3/3] failed: RuntimeError: no kernel\n")
 
 
 def test_an_interruption_reports_what_is_stored(capsys):

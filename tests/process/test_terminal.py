@@ -10,7 +10,9 @@ import sys
 
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
 
+import archbench
 from cli.main import run
 from cli.output import be_quiet, is_quiet, note, screen, warn
 from tests.helpers.fork_server import SCRIPT as ARCHBENCH
@@ -107,6 +109,42 @@ def test_narrow_terminals_keep_what_matters(shown):
     # A budget's verdict and a timeline's total are seen in 40 columns, too.
     assert "missed" in shown("check lenet --max-params 5K", width=40)[1].splitlines()[3]
     assert "Total" in shown("memory lenet --timeline", width=40)[1]
+
+
+def wrapped(sentences, width):
+    console = Console(file=io.StringIO(), width=width)
+    console.print(sentences.rstrip("\n"), highlight=False)
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *COMMANDS,
+        *(f"summary {card.name}" for card in archbench.list_models()),
+        "summary torchvision:resnet18",
+        "summary torchvision:vit_b_16 --mode train",
+        "summary alexnet --top 3 --percent",
+        "compare alexnet zfnet vgg16 --top 2",
+        "compare alexnet torchvision:vit_b_16 --depth 1 --percent",
+        "memory vgg16 --mode train --fit 24GiB",
+        "memory lenet --layers",
+        "diff alexnet zfnet",
+        "diff vgg16 vgg16_bn --mode train",
+        "verify",
+        "estimate alexnet --device a100 --devices 1..64",
+        "estimate alexnet --device a100 --global-batch 512 --devices 1..512 --interconnect 1GB",
+    ],
+)
+def test_at_most_two_lines_stand_below_a_table_and_none_with_quiet(shown, command):
+    code, out, _ = shown(command)
+    bare, doubts = shown(f"{command} --quiet")[1:]
+    assert code in (0, 1)
+    assert out.startswith(bare)
+    # What makes a figure doubtful is on lines of its own; with --quiet it goes to standard error.
+    below = ANSI.sub("", out.removeprefix(bare)).splitlines()
+    own = [line.rstrip() for sentence in doubts.splitlines() for line in wrapped(sentence, 80)]
+    assert len([line for line in below if line.rstrip() not in own]) <= 2, below
 
 
 @pytest.mark.parametrize("command", ["--quiet summary lenet --csv {}", "summary lenet --quiet --csv {}"])

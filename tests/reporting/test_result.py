@@ -33,6 +33,13 @@ def test_str_is_the_table_with_its_notes_and_caveats():
     ]
 
 
+def test_without_notes_the_table_is_bare(tmp_path):
+    assert TWO.render("table", notes=False).splitlines()[-1].startswith("b ")
+    assert "note" not in TWO.render("markdown", notes=False)
+    TWO.save(tmp_path / "sizes.txt", notes=False)
+    assert "A note." not in (tmp_path / "sizes.txt").read_text()
+
+
 def test_repr_is_one_line():
     assert repr(TWO) == "<Sizes: 2 rows>"
     assert repr(Sizes(TWO.rows[:1])) == "<Sizes: 1 row>"

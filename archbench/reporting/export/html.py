@@ -18,7 +18,7 @@ def to_html(table: Table) -> str:
     if table.totals is not None:
         totals = table.totals
         foot = f"<tfoot>{_row(columns, (table.text(column, totals) for column in columns), 'th')}</tfoot>"
-    notes = "".join(f"<p>{escape(printable(note))}</p>" for note in (*table.notes, *table.caveats))
+    notes = "".join(f"<p>{escape(printable(note))}</p>" for note in (*table.notes, *table.doubts, *table.caveats))
     caption = f"<caption>{escape(format_text(table.title))}</caption>" if table.title else ""
     return f"<table>{caption}<thead>{head}</thead><tbody>{body}</tbody>{foot}</table>{notes}"
 

@@ -16,7 +16,7 @@ def to_markdown(table: Table) -> str:
         totals = [_escape(table.text(column, table.totals)) for column in columns]
         lines.append([f"**{cell}**" if cell else "" for cell in totals])
     body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    paragraphs = map(printable, (*table.notes, *table.caveats))
+    paragraphs = map(printable, (*table.notes, *table.doubts, *table.caveats))
     return (
         "\n\n".join(filter(None, (f"**{format_text(table.title)}**" if table.title else "", body, *paragraphs))) + "\n"
     )

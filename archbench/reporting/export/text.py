@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import IO
+from typing import IO, Any
 
 from rich import box
 from rich.cells import cell_len, set_cell_size
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table as RichTable
 
+from archbench.reporting.export.bars import LEAST_BAR, bars, can_show_bars
 from archbench.reporting.export.encoding import as_shown
 from archbench.reporting.table import Column, Table
 from archbench.units import format_text, printable
@@ -22,6 +23,10 @@ from archbench.units import format_text, printable
 _GAP = 2
 _LONGEST_NAME = 0.45
 _NARROWEST_TEXT = 20
+_NARROWEST_CUT = 10
+# From this width on, integers have all their digits; from the next one on, a terminal keeps room for bars.
+_WIDE = 120
+_WIDE_ENOUGH_FOR_BARS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,11 @@ class _Page:
     encoding: str = "utf-8"
     has_lines: bool = False
     has_styles: bool = False
+
+    @property
+    def has_bars(self) -> bool:
+        """Whether the output is a terminal that has blocks for bars."""
+        return self.has_lines and can_show_bars(self.encoding)
 
     def shown(self, text: str) -> str:
         """Return a text with fallbacks for the encoding; measure its width afterwards, since some are longer."""
@@ -50,12 +60,12 @@ class _Page:
         return start + text[len(text) - max(longest - len(start), 0) :]
 
 
-def to_text(table: Table, *, stream: IO[str] | None = None, width: int | None = None) -> str:
+def to_text(table: Table, *, stream: IO[str] | None = None, width: int | None = None, has_notes: bool = True) -> str:
     """Return the table as text for `stream`: with lines and styles on a terminal that supports them, otherwise plain.
 
     The default width is that of the terminal, or of the variable COLUMNS, or 80. Styles are bold and dim, which suit
-    every background; NO_COLOR switches them off. Long names lose their beginning, columns that do not fit are listed
-    below the table, and columns without a value are left out.
+    every background; NO_COLOR switches them off. Long names lose their beginning, columns that do not fit are counted
+    below the table, and columns without a value are left out. Without `has_notes` nothing stands below the table.
     """
     page = _page(stream, width or shutil.get_terminal_size((80, 24)).columns)
     buffer = io.StringIO()
@@ -68,7 +78,7 @@ def to_text(table: Table, *, stream: IO[str] | None = None, width: int | None = 
         emoji=False,
         markup=False,
     )
-    _print(table, console, page)
+    _print(table if has_notes else replace(table, notes=(), doubts=()), console, page, has_notes)
     return "".join(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines())
 
 
@@ -81,17 +91,26 @@ def _page(stream: IO[str] | None, width: int) -> _Page:
     return _Page(width, encoding, not terminal.is_dumb_terminal, can_style and not terminal.no_color)
 
 
-def _print(table: Table, console: Console, page: _Page) -> None:
-    filled = [column for column in table.shown() if any(table.text(column, row) for row in table.shown_rows())]
+def _print(table: Table, console: Console, page: _Page, has_notes: bool) -> None:
+    filled = [column for column in table.shown() if any(table.text(column, row) for row in _lines(table))]
     shown = [column for column in filled if column.field != table.group]
     cells = {column.field: _cells(table, column, page) for column in shown}
-    columns = _fitting(shown, cells, page.width - (_GAP if table.group else 0), page)
+    columns = _fitting(shown, cells, page.width - _reserved(table, page), page)
+    columns += _bar_column(table, columns, cells, page)
     if table.title:
         console.print(page.shown(format_text(table.title)), style="bold")
     for part in _groups(table, columns, cells, page) if table.group else [_rich_table(table, columns, cells, page)]:
         console.print(part)
-    for note in (*_left_out(table, [column for column in shown if column not in columns], page), *table.notes):
-        console.print(page.shown(printable(note)), style="dim")
+    left_out = _left_out(sum(column not in columns for column in shown)) if has_notes else []
+    notes = [page.shown(printable(note)) for note in (*table.notes, *left_out)]
+    for line in (*_packed(notes, page.width), *(page.shown(printable(doubt)) for doubt in table.doubts)):
+        console.print(line, style="dim")
+
+
+def _reserved(table: Table, page: _Page) -> int:
+    """Return the cells that columns cannot have: those of the indentation of groups, and of bars on a wide terminal."""
+    has_bars = table.bar and page.has_bars and page.width >= _WIDE_ENOUGH_FOR_BARS
+    return (_GAP if table.group else 0) + (_GAP + LEAST_BAR if has_bars else 0)
 
 
 def _groups(
@@ -108,21 +127,45 @@ def _groups(
         start = end
 
 
-def _left_out(table: Table, hidden: Sequence[Column], page: _Page) -> list[str]:
-    """Return a note on the columns that do not fit and on the formats that have all columns and rows, if any lack."""
-    names = ", ".join(column.heading for column in hidden)
-    sentences = [f"Not shown in {page.width} columns: {names}."] if hidden else []
-    every = [*(["column"] if hidden else []), *(["row"] if table.folded is not None else [])]
-    return [" ".join([*sentences, f"CSV and JSON have every {' and '.join(every)}."])] if every else []
+def _packed(notes: Sequence[str], width: int) -> list[str]:
+    """Return the notes in few lines, several on one where they fit whole."""
+    lines: list[str] = []
+    for note in notes:
+        if lines and cell_len(f"{lines[-1]} {note}") <= width:
+            lines[-1] += f" {note}"
+        else:
+            lines.append(note)
+    return lines
+
+
+def _bar_column(table: Table, columns: Sequence[Column], cells: dict[str, list[str]], page: _Page) -> list[Column]:
+    """Return a column of bars, with its cells added, where a terminal has them and room is left."""
+    shown = next((column for column in columns if column.field == table.bar), None)
+    left = page.width - sum(max(map(cell_len, cells[column.field])) + _GAP for column in columns)
+    if shown is None or not page.has_bars or left < LEAST_BAR:
+        return []
+    drawn = Column("bar", f"{shown.heading} share")
+    totals = [] if table.totals is None else [""]
+    cells[drawn.field] = [drawn.heading, *bars(table.shown_rows(), table.bar, left), *totals]
+    return [drawn]
+
+
+def _lines(table: Table) -> list[Mapping[str, Any]]:
+    return [*table.shown_rows(), *([] if table.totals is None else [table.totals])]
+
+
+def _left_out(number: int) -> list[str]:
+    """Return a note on the columns that do not fit, if there are any."""
+    return [f"+{number} column{'' if number == 1 else 's'} in CSV and JSON."] if number else []
 
 
 def _cells(table: Table, column: Column, page: _Page) -> list[str]:
     """Return the texts of a column, from its heading to its total."""
-    texts = [page.shown(table.text(column, row)) for row in table.shown_rows()]
+    written = replace(column, kind="count") if column.shortens and page.width < _WIDE else column
+    texts = [page.shown(table.text(written, row)) for row in _lines(table)]
     if column.priority == 0:
         texts = [page.without_beginning(text, int(page.width * _LONGEST_NAME)) for text in texts]
-    totals = [] if table.totals is None else [page.shown(table.text(column, table.totals))]
-    return [page.shown(column.heading), *texts, *totals]
+    return [page.shown(column.heading), *texts]
 
 
 def _fitting(columns: Sequence[Column], cells: dict[str, list[str]], space: int, page: _Page) -> list[Column]:
@@ -135,10 +178,11 @@ def _fitting(columns: Sequence[Column], cells: dict[str, list[str]], space: int,
     for column in sorted(columns, key=lambda column: column.priority or 0):
         longest = max(map(cell_len, cells[column.field]))
         width = min(longest, _NARROWEST_TEXT) if column.wraps else longest
-        if used + _GAP + width > space:
-            if len(chosen) != 1:
+        left = space - used - _GAP
+        if width > left:
+            if len(chosen) != 1 and not (column.cuts and left >= _NARROWEST_CUT):
                 break
-            width = space - used - _GAP
+            width = left
             if not column.wraps:
                 cells[column.field] = [page.without_end(text, width) for text in cells[column.field]]
         used += _GAP + width

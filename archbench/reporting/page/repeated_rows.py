@@ -8,7 +8,7 @@ from archbench.analyze.layers import LayerTable
 from archbench.analyze.repeats import Repeat, listed, repeats
 from archbench.reporting.page.payload import page_cells
 from archbench.reporting.table import Table
-from archbench.reporting.tables.repeated_blocks import line_record
+from archbench.reporting.tables.module_tree import line_record
 
 
 def folded_lines(layers: LayerTable, table: Table) -> list[list[Any]]:

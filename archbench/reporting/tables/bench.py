@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
 from archbench.reporting.table import Column, Table
 from archbench.store.records import Result, described
-from archbench.units import format_percent, format_time
+from archbench.units import format_measure, format_percent, format_time
 
 _BENCH = (
     Column("run_id", "Run", "text", 6),
@@ -49,6 +49,8 @@ _TIMED = frozenset(
     )
 )
 _SHORT_ID = 8
+# Rate and latency of steady steps agree; by more than this factor they contradict each other.
+_CONTRADICTION = 1.5
 
 
 class BenchTable(Table):
@@ -71,15 +73,13 @@ def short_id(run_id: Any) -> str:
 
 
 def bench_table(results: Sequence[Result], *, title: str = "") -> Table:
-    """Return one row per result; notes say why one is not ok and list phases, caveats why one is implausible."""
+    """Return one row per result; doubts say why one is not ok, notes list phases, caveats why one is implausible."""
     return BenchTable(
         columns=(*_BENCH, _GRAPHS) if any(result.configuration.graphs for result in results) else _BENCH,
         rows=[_record(result) for result in results],
         title=title,
-        notes=(
-            *remarks(result for result in results if result.status != "implausible"),
-            *(_phases(result) for result in results if result.phases_s),
-        ),
+        notes=tuple(_phases(result) for result in results if result.phases_s),
+        doubts=_reasons(result for result in results if result.status != "implausible"),
         caveats=remarks(result for result in results if result.status == "implausible"),
     )
 
@@ -96,6 +96,23 @@ def raw_document(results: Sequence[Result]) -> list[dict[str, Any]]:
 def remarks(results: Iterable[Result]) -> tuple[str, ...]:
     """Return the status, reason and flags of each result that has any, without duplicates."""
     return tuple(dict.fromkeys(_remark(result) for result in results if result.status != "ok" or result.flags))
+
+
+def _reasons(results: Iterable[Result]) -> tuple[str, ...]:
+    """Return why each result is not ok; the status itself is a column."""
+    reasons = ((result, "; ".join(filter(None, _doubts(result)))) for result in results)
+    return tuple(dict.fromkeys(f"{described(result.configuration)}: {reason}" for result, reason in reasons if reason))
+
+
+def _doubts(result: Result) -> Iterator[str]:
+    yield result.reason
+    yield from result.flags
+    by_latency = result.configuration.batch / result.latency_s_median if result.latency_s_median else None
+    if result.status != "ok" and by_latency and result.images_per_s:
+        larger, smaller = max(by_latency, result.images_per_s), min(by_latency, result.images_per_s)
+        if larger > _CONTRADICTION * smaller:
+            rates = f"{format_measure(result.images_per_s)} images/s, but {format_measure(by_latency)}"
+            yield f"{rates} by the median latency: neither is to be believed"
 
 
 def _record(result: Result) -> dict[str, Any]:

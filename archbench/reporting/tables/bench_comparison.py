@@ -64,7 +64,6 @@ def ab_test_table(
         notes=(
             *_limit(comparison, max_slowdown, passed),
             _verdict(comparison.verdict, comparison.ratio, comparison.low, comparison.high),
-            "Ratio: B's time over A's, in 7 rounds of new processes. A/A floor: by how much A differs from itself.",
         ),
     )
 

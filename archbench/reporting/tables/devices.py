@@ -41,8 +41,12 @@ def devices_table(devices: Iterable[Device]) -> Table:
         rows=[_row(device) for device in devices],
         title="dense matrix products, 32-bit accumulation",
         notes=(
-            "Rates are published, or measured on this machine; CSV and JSON name the sources.",
-            *(f"{device.name}: {_measured_text(device)}." for device in devices if device.measured_rates),
+            "Rates are published or measured here; CSV and JSON name the sources.",
+            *(
+                f"{device.name}: {_measured_text(device)}."
+                for device in devices
+                if device.measured_rates and len(devices) == 1
+            ),
         ),
     )
 

@@ -11,8 +11,6 @@ from archbench.analyze.layers import LayerRow
 from archbench.reporting.table import Column, Table
 from archbench.units import (
     format_bytes,
-    format_bytes_change,
-    format_change,
     format_count,
     format_dimensions,
     format_ratio,
@@ -34,10 +32,10 @@ _COUNTS = (
     ("params_difference", "parameters"), ("macs_difference", "MACs"), ("output_bytes_difference", "output bytes"),
 )  # fmt: skip
 _TOTALS = (
-    ("params", "parameters", format_count, format_change),
-    ("macs", "MACs", format_count, format_change),
-    ("peak_inference_bytes", "peak memory", format_bytes, format_bytes_change),
-    ("peak_training_bytes", "peak memory in training", format_bytes, format_bytes_change),
+    ("params", "Parameters", format_count),
+    ("macs", "MACs", format_count),
+    ("peak_inference_bytes", "Peak memory", format_bytes),
+    ("peak_training_bytes", "Peak memory in training", format_bytes),
 )
 
 
@@ -119,14 +117,12 @@ def _sum(records: Sequence[Mapping[str, Any]], field: str) -> int:
     return sum(record[field] for record in records)
 
 
-def _totals(a: Mapping[str, int], b: Mapping[str, int]) -> list[str]:
-    """Return a sentence on the change of each total that both have."""
-    changes = []
-    for field, words, text, change in _TOTALS:
+def _totals(a: Mapping[str, int], b: Mapping[str, int]) -> Iterator[str]:
+    """Yield a sentence on each total that both have; differences are in the total row."""
+    for field, words, text in _TOTALS:
         if field in a and field in b:
-            ratio = f", {format_ratio(b[field] / a[field])}" if a[field] else ""
-            changes.append(f"{words} {text(a[field])} -> {text(b[field])} ({change(b[field] - a[field])}{ratio})")
-    return [f"In total: {'; '.join(changes)}."] if changes else []
+            ratio = f" ({format_ratio(b[field] / a[field])})" if a[field] else ""
+            yield f"{words}: {text(a[field])} -> {text(b[field])}{ratio}."
 
 
 def _record(row: DifferenceRow) -> dict[str, Any]:

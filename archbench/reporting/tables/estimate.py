@@ -98,17 +98,26 @@ def estimates_table(
         columns=tuple(replace(column, priority=None) if column.field in hidden else column for column in _ESTIMATES),
         rows=[asdict(row) for row in rows],
         title=", ".join(filter(None, (first.mode, first.dtype, first.layout, compiled, _batch(rows)))),
-        notes=(*_assumption_notes(rows, assumptions), *_tf32_note(first, tf32_rate), *_scaling_notes(rows)),
+        notes=(*_link_notes(rows, assumptions), *_scaling_notes(rows)),
+        doubts=(*_basis_notes(assumptions), *_tf32_note(first, tf32_rate)),
         caveats=tuple(caveats),
     )
 
 
-def _assumption_notes(rows: Sequence[EstimateRow], assumptions: Sequence[Assumptions]) -> Iterator[str]:
-    by_note: dict[str, list[str]] = {}
+def _basis_notes(assumptions: Sequence[Assumptions]) -> Iterator[str]:
+    """Yield what each device's interval is from, equal ones once."""
+    by_source: dict[str, list[str]] = {}
     for assumed in assumptions:
-        by_note.setdefault(f"{assumed.basis.source}.", []).append(assumed.device.name)
-    for note, names in by_note.items():
-        yield f"{', '.join(names)}: {note}" if len(by_note) > 1 else note[0].upper() + note[1:]
+        by_source.setdefault(assumed.basis.source, []).append(assumed.device.name)
+    for source, names in by_source.items():
+        yield f"{', '.join(names)}: {source}." if len(by_source) > 1 else _sentence(source)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _link_notes(rows: Sequence[EstimateRow], assumptions: Sequence[Assumptions]) -> Iterator[str]:
     largest = max(row.devices for row in rows)
     if largest > 1:
         links = {assumed.device.name: assumed.links.describe(largest) for assumed in assumptions}
@@ -119,8 +128,8 @@ def _assumption_notes(rows: Sequence[EstimateRow], assumptions: Sequence[Assumpt
 
 def _tf32_note(row: EstimateRow, tf32_rate: float | None) -> Iterator[str]:
     if tf32_rate is not None:
-        run = f"{row.model} on one {row.device}: {format_measure(tf32_rate)} images/s"
-        yield f"By default torch runs convolutions in TF32, products in fp32: {run}."
+        rate = f"{format_measure(tf32_rate)} images/s ({row.model}, {row.device})"
+        yield f"By default torch runs convolutions in TF32: {rate}."
 
 
 def _scaling_notes(rows: Sequence[EstimateRow]) -> Iterator[str]:
@@ -130,9 +139,9 @@ def _scaling_notes(rows: Sequence[EstimateRow]) -> Iterator[str]:
     fastest = max(rows, key=lambda row: row.images_per_s)
     wasted = next((row for row in rows if row.scaling < 0.5), None)
     if fastest is not rows[-1]:
-        yield f"Scaling stops: {fastest.devices} devices are the fastest, more are slower."
+        yield f"Scaling stops: {fastest.devices} devices are the fastest."
     if wasted is not None:
-        yield f"From {wasted.devices} devices on, more than half of the ideal rate is lost."
+        yield f"From {wasted.devices} devices on, half of the ideal rate is lost."
 
 
 def _batch(rows: Sequence[EstimateRow]) -> str:
@@ -155,7 +164,8 @@ def roofline_table(rows: Sequence[RooflineRow], *, title: str, basis: RateBasis,
         rows=[asdict(row) for row in rows],
         title=title,
         totals={**totals, "share": 1.0, "intensity": flops / moved},
-        notes=(ridge, f"{basis.source}."),
+        notes=(ridge,),
+        doubts=(_sentence(basis.source),),
         caveats=tuple(caveats),
     )
 
@@ -172,8 +182,8 @@ def plans_table(
     """Return what a device sends for each layer, and below it each plan as a whole; `images` is the number per step."""
     totals = {plan.plan: plan.sent_bytes for plan in plans}
     summaries = [
-        f"{_PLAN_NAMES[plan.plan]}: {format_bytes(plan.sent_bytes)} per step, {format_time(plan.communication_s)} of "
-        f"{format_time(plan.step_s)}: {format_measure(images / plan.step_s)} images/s."
+        f"{_PLAN_NAMES[plan.plan]}: {format_bytes(plan.sent_bytes)} in {format_time(plan.communication_s)} of "
+        f"{format_time(plan.step_s)}, {format_measure(images / plan.step_s)} images/s."
         for plan in plans
     ]
     return Table(
@@ -185,6 +195,7 @@ def plans_table(
             "data_parallel_bytes": totals["data"],
             "model_parallel_bytes": totals["model"],
         },
-        notes=(*summaries, f"{basis.source}."),
+        notes=tuple(summaries),
+        doubts=(_sentence(basis.source),),
         caveats=tuple(caveats),
     )

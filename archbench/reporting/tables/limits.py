@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 from archbench.analyze.limits import LimitRow
 from archbench.reporting.table import Column, Table
-from archbench.reporting.tables.model import CONVENTION
 
 _LIMITS = (
     Column("quantity", "Quantity", "text", 0),
@@ -25,7 +24,6 @@ def limits_table(rows: Sequence[LimitRow], *, model: str, caveats: tuple[str, ..
         columns=_LIMITS,
         rows=[asdict(row) for row in rows],
         title=f"{model}: {_verdict(rows)}",
-        notes=(CONVENTION,),
         caveats=caveats,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 
 from archbench.analyze.memory.footprint import Footprint
@@ -34,9 +34,9 @@ _LAYER_MEMORY = (
     Column("index", "#", "plain"),
     Column("name", "Layer", "text", 0),
     Column("type", "Type", "text", 4),
-    Column("param_bytes", "Params", "bytes", 5),
+    Column("param_bytes", "Params", "bytes", 5, hides_zero=True),
     Column("output_bytes", "Output", "bytes", 2),
-    Column("saved_bytes", "Saved", "bytes", 1),
+    Column("saved_bytes", "Saved", "bytes", 1, hides_zero=True),
     Column("forward_peak_bytes", "Peak", "bytes", 3),
     Column("backward_peak_bytes", "Back peak", "bytes", 3),
 )
@@ -59,15 +59,13 @@ _TIMELINE = (
 def memory_table(rows: Sequence[Footprint], *, notes: Iterable[str] = (), caveats: Iterable[str] = ()) -> Table:
     """Return one row per run; for a single model with the place of the last row's peak."""
     last = rows[-1]
-    more = " (name a device to see how much)" if last.workspace_bytes is None else ""
-    definition = f"Peak is the sum of the tensors alive at that moment; allocators and libraries need more{more}."
     peak = (_peak_note(last),) if len({row.model for row in rows}) == 1 else ()
     unused = () if last.mode == "train" else ("gradient_bytes", "optimizer_bytes")
     return Table(
         columns=tuple(replace(column, priority=None) if column.field in unused else column for column in _MEMORY),
         rows=[asdict(row) for row in rows],
         title=", ".join(filter(None, [last.mode, last.dtype, last.optimizer])),
-        notes=(*peak, definition, *notes),
+        notes=(*peak, *notes),
         caveats=tuple(caveats),
     )
 
@@ -79,17 +77,23 @@ def _peak_note(row: Footprint) -> str:
 
 
 def layer_memory_table(rows: Sequence[LayerMemory], *, title: str, caveats: Iterable[str] = ()) -> Table:
-    """Return one row per layer; in training also the sum of what they save."""
-    saved = [row.saved_bytes for row in rows if row.saved_bytes is not None]
-    totals = {"name": "total", "saved_bytes": sum(saved), "param_bytes": sum(row.param_bytes for row in rows)}
+    """Return one row per layer; the total has the sums, and of peaks the largest."""
+    totals = {"name": "total", "param_bytes": sum(row.param_bytes for row in rows)}
+    totals |= _known("saved_bytes", [row.saved_bytes for row in rows], sum)
+    for field in ("forward_peak_bytes", "backward_peak_bytes"):
+        totals |= _known(field, [getattr(row, field) for row in rows], max)
     return Table(
         columns=_LAYER_MEMORY,
         rows=[asdict(row) for row in rows],
         title=title,
-        totals=totals if saved else None,
-        notes=("Saved: tensors of the layer kept for the backward pass. Peak: the most memory in use while it runs.",),
+        totals=totals,
         caveats=tuple(caveats),
     )
+
+
+def _known(field: str, values: Sequence[int | None], join: Callable[[list[int]], int]) -> dict[str, int]:
+    known = [value for value in values if value is not None]
+    return {field: join(known)} if known else {}
 
 
 def timeline_table(moments: Sequence[Moment], *, title: str, caveats: Iterable[str] = ()) -> Table:

@@ -103,7 +103,7 @@ def comparison_table(
         title=", ".join(filter(None, (mode, f"batch {batch}", ratios))),
         baseline=records[baseline] if len(rows) > 1 else None,
         batch=batch,
-        notes=(*notes, *published_note(published or {}), CONVENTION),
+        notes=(*notes, *published_note(published or {})),
         caveats=tuple(caveats),
     )
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from archbench.analyze.layers import LayerTable, as_record
 from archbench.reporting.arrangement import with_share_columns, with_shares
 from archbench.reporting.table import Column, Table
+from archbench.reporting.tables.module_tree import tree_rows
 
 _MODULES = (
     Column("model", "Model", "text", 0),
     Column("layer", "Layer", "text", 0),
-    Column("type", "Type", "text", 4),
+    Column("type", "Type", "text", 4, cuts=True),
     Column("output_shape", "Output", "shape", 5),
-    Column("params", "Params", "count", 2),
-    Column("macs", "MACs", "count", 3),
-    Column("flops", "FLOPs", "count", 6),
-    Column("neurons", "Neurons", "count", 8),
+    Column("params", "Params", "count", 2, hides_zero=True),
+    Column("macs", "MACs", "count", 3, hides_zero=True),
+    Column("flops", "FLOPs", "count", 6, hides_zero=True),
+    Column("neurons", "Neurons", "count", 8, hides_zero=True),
     Column("param_bytes", "Weights", "bytes", 7),
-    Column("intensity", "FLOP/B", "float", 9),
+    Column("intensity", "FLOP/B", "float", 9, hides_zero=True),
 )
 _FIELDS = tuple(column.field for column in _MODULES[2:])
 
@@ -40,12 +42,12 @@ def modules_table(
     shown: list[dict[str, Any]] = []
     for model, table in models:
         totals = {**as_record(table.totals), "intensity": table.totals.intensity}
-        records = [_record(model, as_record(row)) for row in table.rows]
-        whole = {field: totals[field] for field in _FIELDS if field in totals}
-        if percent:
-            records, whole = [with_shares(record, totals) for record in records], with_shares(whole, totals)
-        rows += records
-        shown += [{**whole, "layer": model}, *({**row, "model": None, "layer": f"  {row['layer']}"} for row in records)]
+        shared = partial(with_shares, totals=totals) if percent else dict
+        records = [as_record(row) for row in table.rows]
+        rows += [shared({"model": model, "layer": row["name"], **_figures(row)}) for row in records]
+        lines = tree_rows(table) or records
+        shown.append(shared({"layer": model, **_figures(totals)}))
+        shown += [shared({"layer": f"  {line['name']}", **_figures(line)}) for line in lines]
     return Table(
         columns=with_share_columns(_MODULES) if percent else _MODULES,
         rows=rows,
@@ -56,5 +58,5 @@ def modules_table(
     )
 
 
-def _record(model: str, row: dict[str, Any]) -> dict[str, Any]:
-    return {"model": model, "layer": row["name"], **{field: row[field] for field in _FIELDS}}
+def _figures(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: row[field] for field in _FIELDS if field in row}

@@ -58,7 +58,8 @@ def profile_table(profiled: ProfiledModel, rows: Sequence[ProfileRow], caveats: 
         rows=[asdict(row) for row in rows],
         title=f"{profiled.name}, {how} on {config.device}",
         totals=_totals(profile.rows, profile.step_s),
-        notes=(_steps_note(profile), _roofline_note(profiled.conditions), *_row_notes(profile.rows)),
+        notes=(_steps_note(profile), _roofline_note(profiled.conditions)),
+        doubts=tuple(_gap_doubts(profile.rows)),
         caveats=(*_warnings(profile), *caveats),
     )
 
@@ -106,23 +107,18 @@ def _totals(rows: Iterable[ProfileRow], step_s: float) -> dict[str, Any]:
 def _steps_note(profile: LayerProfile) -> str:
     steps = "one step" if profile.steps == 1 else f"median of {profile.steps} steps"
     step, plain = format_time(profile.step_s), format_time(profile.plain_s)
-    return f"A step: {step} under the profiler ({steps}), {plain} without it."
+    return f"A step: {step} under the profiler ({steps}), {plain} without."
 
 
 def _roofline_note(conditions: Conditions | None) -> str:
     if conditions is None:
-        return "No ceilings of this device are known; 'archbench devices --measure' measures what the roofline needs."
-    device = conditions.device
-    how = "measured here" if device.is_measured else "published"
-    return f"Roofline: the least time by the ceilings of {device.name}, {how}. Ratio: time over that."
+        return "No roofline: 'archbench devices --measure' measures this device."
+    return f"Roofline: {conditions.device.name}, {'measured here' if conditions.device.is_measured else 'published'}."
 
 
-def _row_notes(rows: Iterable[ProfileRow]) -> Iterable[str]:
-    *layers, gaps = rows
-    if gaps.time_s < 0:
+def _gap_doubts(rows: Sequence[ProfileRow]) -> Iterable[str]:
+    if rows[-1].time_s < 0:
         yield "Gaps are negative: kernels overlapped, so that their times sum to more than the step's."
-    if any(row.index is None and "/" in row.name for row in layers):
-        yield "Rows without FLOPs: operators that ran here in place of those that 'archbench summary' counts."
 
 
 def _warnings(profile: LayerProfile) -> Iterable[str]:

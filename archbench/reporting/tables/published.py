@@ -67,5 +67,5 @@ def history_table(rows: Sequence[HistoryRow]) -> Table:
         columns=_HISTORY,
         rows=[asdict(row) for row in rows],
         title="ImageNet challenge, classification",
-        notes=("Errors are the submissions', mostly ensembles on the test set; counts are of one network.",),
+        notes=("Errors: submissions, mostly ensembles, on the test set; counts: one network.",),
     )

@@ -84,7 +84,8 @@ def accuracy_table(
         columns=_ACCURACY,
         rows=[asdict(row) for row in accuracies],
         title=f"{data['name']}: {data['images']['train']:,} training and {data['images']['test']:,} test images",
-        notes=tuple(filter(None, (chance, *verdict, *_notes(outcomes)))),
+        notes=tuple(filter(None, (chance, *verdict))),
+        doubts=_doubts(outcomes),
         caveats=tuple(filter(None, (data["caveat"],))),
     )
 
@@ -93,7 +94,7 @@ def _chance_note(row: Accuracy) -> str:
     assert row.chance_top1 is not None, "a run folder has it"
     assert row.chance_top5 is not None, "a run folder has it"
     chances = f"{format_percent(row.chance_top1)} top-1 and {format_percent(row.chance_top5)} top-5"
-    return f"Guessing gives {chances}. Low and high bound the 95% interval."
+    return f"Guessing gives {chances}."
 
 
 def trainings_table(results: Sequence[TrainingResult]) -> Table:
@@ -118,7 +119,7 @@ def epochs_text(row: Accuracy) -> str:
     return f"{epochs} epoch{'' if epochs == '1' else 's'}"
 
 
-def _notes(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+def _doubts(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
     """Return the notes and failures of each model's trainings, equal ones of several seeds once."""
     lines = [f"{outcome.model}: {text}" for outcome in outcomes for text in (*_failure(outcome), *outcome.notes)]
     return (*dict.fromkeys(lines), *_vanished_signals(outcomes))

@@ -6,8 +6,12 @@ import re
 
 import pytest
 from rich.cells import cell_len
+from torch import nn
 
+import archbench
+from archbench.reporting.export.csv import to_csv
 from archbench.reporting.export.encoding import ASCII_FALLBACKS, as_shown
+from archbench.reporting.export.markdown import to_markdown
 from archbench.reporting.export.text import to_text
 from archbench.reporting.table import Column, Table
 from archbench.reporting.tables.model import comparison_table
@@ -45,21 +49,94 @@ def alexnet(zoo_summary):
 def test_a_table_fits_its_width_and_keeps_one_line_a_layer(alexnet, width):
     lines = printed(alexnet, width)
     assert max(map(len, lines)) <= width
-    assert lines[0] == "alexnet, eval, batch 1"
+    assert lines[0] == "alexnet, eval, batch 1, 8 weight layers"
     layers = [line.split()[0] for line in lines[2 : 2 + len(alexnet.rows)]]
     assert layers == [row["name"] for row in alexnet.rows]
 
 
-def test_columns_go_by_priority_and_are_named(alexnet):
+def test_columns_go_by_priority_and_are_counted(alexnet):
     narrow, wide = printed(alexnet, 60), printed(alexnet, 160)
-    assert narrow[1].split() == ["Layer", "Output", "Kernel", "Stride", "Params", "MACs"]
+    assert narrow[1].split() == ["Layer", "Type", "Output", "Params", "MACs"]
     assert {"FLOPs", "Neurons", "Groups", "FLOP/B"} <= set(wide[1].split())
-    assert any(line.startswith("Not shown in 60 columns: Type") for line in narrow)
+    # Of 16 columns for people, 11 do not fit.
+    assert len(alexnet.shown()) == 16
+    assert "+11 columns in CSV and JSON." in narrow[-1]
+    assert "columns" not in wide[-1]
 
 
 def test_totals_stand_last(alexnet):
     (total,) = [line for line in printed(alexnet, 80) if line.startswith("total")]
-    assert total.split()[1:] == ["8", "weight", "layers", "60,965,224", "724,406,816"]
+    assert total.split()[1:] == ["60.97M", "724.4M"]
+
+
+def test_integers_have_all_digits_on_a_wide_page_and_in_files(alexnet):
+    assert "223.9M" in "\n".join(printed(alexnet, 119))
+    wide = "\n".join(printed(alexnet, 120))
+    assert "223,948,800" in wide
+    assert "60,965,224" in wide
+    assert "| 223,948,800 |" in to_markdown(alexnet)
+
+
+@pytest.mark.parametrize("model", ["alexnet", "vgg16", "torchvision:resnet18", "torchvision:vit_b_16"])
+def test_the_type_stays_in_80_columns(model):
+    lines = printed(archbench.summarize(model).to_table(), 80)
+    assert lines[1].split()[:3] == ["Layer", "Type", "Output"]
+    assert {"Params", "MACs"} <= set(lines[1].split())
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_layer_without_parameters_or_macs_has_blanks_and_the_total_zeros():
+    relu = archbench.summarize(nn.Sequential(nn.ReLU()), "4").to_table()
+    lines = printed(relu, 80)
+    assert lines[1].split()[:9] == "Layer Type Calls Input Output Params Neurons MACs FLOPs".split()
+    assert lines[2].split()[:6] == ["0", "ReLU", "1", "4", "4", "4"]
+    assert lines[3].split()[:5] == ["total", "0", "0", "0", "4"]
+    assert to_csv(relu).splitlines()[1].split(",")[11:15] == ["0", "0", "0", "0"]
+
+
+def test_trainable_parameters_are_a_column_where_some_are_frozen():
+    backbone = nn.Linear(10, 20).requires_grad_(False)
+    lines = printed(archbench.summarize(nn.Sequential(backbone, nn.Linear(20, 5)), "10").to_table(), 80)
+    place = lines[1].index("Trainable")
+    assert [line[place:].split()[0] for line in lines[3:5]] == ["105", "105"]
+    assert lines[2][place : place + len("Trainable")].strip() == ""
+    # 10·20 + 20 parameters of the backbone, 20·5 + 5 of the head
+    assert lines[4].split()[1:3] == ["325", "105"]
+    assert "Trainable" not in "\n".join(printed(archbench.summarize(nn.Linear(3, 4), "3").to_table(), 200))
+
+
+def test_bars_only_on_a_wide_terminal_that_has_blocks(alexnet, monkeypatch):
+    def shown(width, stream):
+        return "█" in to_text(alexnet, width=width, stream=stream)
+
+    assert shown(120, Terminal())
+    assert not shown(70, Terminal())
+    assert not shown(160, Terminal(is_terminal=False))
+    assert not shown(160, Terminal("latin-1"))
+    assert not shown(160, Terminal("ascii"))
+    assert not shown(160, None)
+    assert "█" not in to_markdown(alexnet) + to_csv(alexnet)
+    monkeypatch.setenv("TERM", "dumb")
+    assert not shown(160, Terminal())
+
+
+def test_the_longest_bar_is_that_of_the_largest_value(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    rows = [{"name": "a", "macs": 800}, {"name": "b", "macs": 200}, {"name": "c", "macs": 1}, {"name": "d", "macs": 0}]
+    columns = (Column("name", "Layer", "text", 0), Column("macs", "MACs", "integer", 1))
+    table = Table(columns=columns, rows=rows, totals={"name": "total", "macs": 1001}, bar="macs")
+    lines = printed(table, 40, Terminal())
+    # 24 cells at most; 200 of 800 are a quarter of them, and what is not zero is seen.
+    assert [line.split()[-1] for line in lines[2:6]] == ["█" * 24, "█" * 6, "▏", "0"]
+    assert lines[0].split() == ["Layer", "MACs", "MACs", "share"]
+
+
+def test_notes_share_lines_and_doubts_do_not():
+    table = Table(
+        columns=(Column("name", "Layer", "text", 0),), rows=[{"name": "a"}], notes=("One.", "Two."), doubts=("C.", "D.")
+    )
+    assert printed(table, 80)[2:] == ["One. Two.", "C.", "D."]
+    assert to_text(table, width=80, has_notes=False).splitlines() == ["Layer", "a"]
 
 
 def test_what_is_piped_is_plain(alexnet):
@@ -148,11 +225,11 @@ def test_lines_only_where_a_person_looks_and_the_encoding_has_them(alexnet, monk
         return {sign for sign in to_text(alexnet, width=80, stream=stream) if sign in "─-"}
 
     monkeypatch.setenv("NO_COLOR", "1")
-    assert lines_in(Terminal()) == lines_in(Terminal("cp437")) == {"─", "-"}
-    assert lines_in(Terminal(is_terminal=False)) == {"-"}  # of multiply-accumulate
+    assert lines_in(Terminal()) == lines_in(Terminal("cp437")) == {"─"}
+    assert not lines_in(Terminal(is_terminal=False))
     assert "─" not in as_shown(to_text(alexnet, width=80, stream=Terminal("cp1252")), "cp1252")
     monkeypatch.setenv("TERM", "dumb")
-    assert lines_in(Terminal()) == {"-"}
+    assert not lines_in(Terminal())
 
 
 @pytest.mark.parametrize(
