@@ -67,7 +67,9 @@ def test_devices_measured_on_this_machine_are_stored_and_then_listed(measure, ca
 def test_measured_devices_show_rates_of_convolutions_and_models(measure, archbench_command):
     devices = measure(rate_of)
     text = " ".join(str(devices).split())
-    assert "this_cpu: 3x3 convolution 200.0G FLOP/s; depthwise 30.00G FLOP/s; resnet18 batch 8: 45.2 images/s;" in text
+    assert (
+        "this_cpu: 3x3 convolution 200.0G FLOP/s; 7x7 depthwise 30.00G FLOP/s; resnet18 batch 8: 45.2 images/s;" in text
+    )
     (row,) = devices.to_dict()
     assert (row["fp32_convolution_flop_per_s"], row["fp32_depthwise_flop_per_s"]) == (2e11, 3e10)
     first = {"model": "torchvision:resnet18", "mode": "eval", "dtype": "fp32", "layout": "nchw", "batch": 8}
