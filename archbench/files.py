@@ -14,6 +14,7 @@ from archbench.errors import OutputError
 
 # The suffix of a file that is still being written.
 _UNFINISHED = ".unfinished"
+_MOST_LINKS = 40
 
 _PARSERS: dict[Any, Callable[[str], Any]] = {int: int, float: float, bool: "True".__eq__}
 
@@ -29,13 +30,18 @@ def data_directory() -> Path:
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write text (as UTF-8) or bytes to `path` atomically: at every moment either the old or the new file exists.
 
-    Links are followed, permissions of an existing file are kept, and special files (pipes, terminals) are written to
-    directly. A byte of a file name in the text that is not valid UTF-8 is written as an escape, as in JSON. Raises
-    OutputError, with nothing changed, if the file cannot be written.
+    Links are followed, permissions of an existing file are kept. Special files (pipes, terminals) are written to
+    directly, and so are open descriptors such as `/dev/stdout`, from where they stand. A byte of a file name in the
+    text that is not valid UTF-8 is written as an escape, as in JSON. Raises OutputError, with nothing changed, if the
+    file cannot be written.
     """
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
+        descriptor = _descriptor(path)
+        if descriptor is not None:
+            with open(os.dup(descriptor), "wb") as stream:  # noqa: PTH123  # a descriptor
+                stream.write(data)
+        elif path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(data)
         else:
             _replace(path.resolve(), data)
@@ -59,6 +65,23 @@ def remove_unfinished(folder: Path) -> None:
 def plain_name(address: str) -> str:
     """Return a model's address as a portable file name: other characters than letters, digits and `.@=-` become `_`."""
     return re.sub(r"[^A-Za-z0-9.@=_-]+", "_", address).strip("._") or "model"
+
+
+def is_descriptor(path: Path) -> bool:
+    """Return whether a path stands for an open file descriptor, as `/dev/stdout` does."""
+    return _descriptor(path) is not None
+
+
+def _descriptor(path: Path) -> int | None:
+    """Return the open file descriptor that a path such as `/dev/stdout` stands for, also through links."""
+    for _ in range(_MOST_LINKS):
+        match = re.fullmatch(r"/(?:dev|proc/self)/fd/([0-9]{1,9})", str(path))
+        if match is not None:
+            return int(match[1])
+        if not path.is_symlink():
+            return None
+        path = path.parent / path.readlink()
+    return None
 
 
 def _replace(target: Path, data: bytes) -> None:

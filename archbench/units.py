@@ -144,10 +144,14 @@ def parse_count(text: str) -> int:
 
 
 def parse_bytes(text: str) -> int:
-    """Parse a size such as `2GiB`, `500MB`, `1.5 GiB` or `1024` to bytes. Raises InputError for anything else."""
+    """Parse a size such as `2GiB`, `500MB` or `1.5 GiB` to bytes. Raises InputError for anything else, or no unit."""
     units = {unit: 1024**power for power, unit in enumerate(_BINARY)}
     units |= {f"{unit}B": 1000**power for power, unit in enumerate(_SI)}
-    return _parse(text, {**units, "": 1}, "a size such as 2GiB or 500MB")
+    if re.fullmatch(r"[0-9][0-9_,.]*", text.strip()):
+        raise InputError(
+            f"'{text}' has no unit; write {text.strip()}GiB, {text.strip()}MiB or {text.strip()}B for bytes"
+        )
+    return _parse(text, units, "a size such as 2GiB or 500MB")
 
 
 def parse_percent(text: str) -> float:

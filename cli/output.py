@@ -44,6 +44,10 @@ _OUTPUT = Annotated[
 _CSV = Annotated[Path | None, typer.Option("--csv", metavar="PATH", help="Short for --format csv --output PATH.")]
 
 
+_STDOUT = Path("/dev/stdout")
+_STDOUT_NAMES = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
+
 @dataclass(frozen=True, slots=True)
 class Destination:
     """A format and a path, None for standard output."""
@@ -62,6 +66,26 @@ class Destination:
             note(f"wrote {self.path}")
         for sentence in (*(result.to_table().doubts if is_quiet() else ()), *result.caveats):
             warn(sentence)
+
+
+def is_stdout(path: Path | None) -> bool:
+    """Return whether a path stands for standard output."""
+    return str(path) in _STDOUT_NAMES
+
+
+def picture_format(path: Path, format: Any) -> Any:
+    """Return the format of a picture, for standard output SVG by default, else None: that of the path's ending."""
+    return "svg" if format is None and is_stdout(path) else format
+
+
+def save_file(path: Path, save: Callable[[Path], None]) -> None:
+    """Have `save` write a file and print its path, or have it write to standard output."""
+    if is_stdout(path):
+        with results_on_stdout():
+            save(_STDOUT)
+        return
+    save(path)
+    note(f"wrote {path}")
 
 
 class ReaderLeftError(Exception):
@@ -102,7 +126,9 @@ def destination(
     if csv is not None:
         if output is not None or format not in (None, "csv"):
             raise UsageError(f"--csv {csv} is short for --format csv --output {csv}; leave the others out")
-        return Destination("csv", csv)
+        return Destination("csv", None if is_stdout(csv) else csv)
+    if is_stdout(output):
+        output = None
     if format is None and output is not None:
         return Destination(format_of(output, allowed), output)
     return Destination(format or "table", output)

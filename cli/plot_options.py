@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -28,7 +28,11 @@ What = Annotated[
     ),
 ]
 File = Annotated[
-    Path | None, typer.Option("--output", metavar="PATH", help="A .png, .svg or .html file; default: KIND.svg.")
+    Path | None,
+    typer.Option("--output", metavar="PATH", help="A .png, .svg or .html file; -: standard output; default: KIND.svg."),
+]
+Format = Annotated[
+    Literal["svg", "png", "html"] | None, typer.Option("--format", help="Default: by the ending of --output, else svg.")
 ]
 Width = Annotated[int | None, typer.Option("--width", metavar="N", help="Width of the plot in pixels, without axes.")]
 Height = Annotated[

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -115,3 +116,17 @@ def test_records_are_read_from_csv_by_the_types_of_their_fields():
 
     text = 'is_fused,name,count,rate\nTrue,"a, b",3,0.5\nFalse,c,4,1\n'
     assert records_from_csv(text, Row) == [Row("a, b", 3, 0.5, True), Row("c", 4, 1.0, False)]
+
+
+def test_an_open_descriptor_is_written_to_from_where_it_stands(tmp_path):
+    path = tmp_path / "log.txt"
+    with path.open("wb") as stream:
+        stream.write(b"before\n")
+        stream.flush()
+        link = tmp_path / "link"
+        link.symlink_to(f"/dev/fd/{stream.fileno()}")
+        write_whole(Path(f"/dev/fd/{stream.fileno()}"), "a\n")
+        write_whole(link, "b\n")
+        stream.write(b"after\n")
+    assert path.read_text() == "before\na\nb\nafter\n"
+    assert link.is_symlink()

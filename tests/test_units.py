@@ -67,7 +67,7 @@ def test_counts_are_read(text, value):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("2GiB", 2 << 30), ("500MB", 500_000_000), ("1.5 KiB", 1536), ("64", 64), ("3B", 3)]
+    ("text", "value"), [("2GiB", 2 << 30), ("500MB", 500_000_000), ("1.5 KiB", 1536), ("64 B", 64), ("3B", 3)]
 )
 def test_sizes_are_read(text, value):
     assert units.parse_bytes(text) == value

@@ -49,7 +49,7 @@ def _row(param: Any, context: typer.Context) -> str:
 
 def _value(param: Any, context: typer.Context) -> str:
     """Return what is written after an option: its placeholder, or its choices."""
-    written = option_row(param, context)[0].split(" ", 1)[1]
+    written = option_row(param, context)[0].rsplit(" ", 1)[1]
     return ", ".join(map(_code, written.split("|")))
 
 

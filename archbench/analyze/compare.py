@@ -12,7 +12,8 @@ from archbench.analyze.shared_fields import shared_fields
 class ModelRow:
     """One row; the fields are the columns. `input_shape` is the first input, batch included.
 
-    One of the peaks is None: that of inference in mode `train`, that of training in mode `eval`. `active_params` is
+    One of the peaks is None: that of inference in mode `train`, that of training in mode `eval`, which has no
+    `training_macs` either: those of forward and backward pass. `active_params` is
     None for models without experts.
     """
 
@@ -24,6 +25,7 @@ class ModelRow:
     params: int
     active_params: int | None
     macs: int
+    training_macs: int | None
     flops: int
     neurons: int
     param_bytes: int

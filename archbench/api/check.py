@@ -103,6 +103,8 @@ def check(
 
 def _number(name: str, size: int | str, parse: Callable[[str], int]) -> int:
     """Return a limit as a number. Raises InputError that names the argument."""
+    if isinstance(size, int) and size >= 0:
+        return size
     try:
         return parse(str(size))
     except InputError as error:

@@ -167,6 +167,14 @@ def compare(
     for name, value in (("device", device), ("source", source)):
         if value is not None and not published:
             raise UsageError(f"{{{name}}} requires {{published}}", **{name: value, "published": True})
+    if store is not None and not (measured or trained or published):
+        raise UsageError(
+            "{store} requires {measured}, {trained} or {published}",
+            store=store,
+            measured=...,
+            trained=...,
+            published=...,
+        )
     named = named_models(models)
     names = [name for name, _ in named]
     if baseline is not None and baseline not in names:

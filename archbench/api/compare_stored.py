@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,9 @@ def fastest_measured(
     with store:
         for name, source in _sources(models).items():
             shape = input_shape(source, input_texts(inputs))
-            results = store.fastest(
-                model=resolved(source.address), machine=machine(), status="ok", mode=mode, input_shape=shape
-            )
+            address = resolved(source.address)
+            wanted = {"machine": machine(), "mode": mode, "input_shape": shape, "status": "ok"}
+            results = store.fastest(model=address, **wanted)
             current = [result for result in results if is_current(result)]
             if current:
                 fastest[name] = current[0]
@@ -47,7 +48,29 @@ def fastest_measured(
                 _LOG.info(
                     "%s, or what runs it, has changed since it was measured; 'archbench bench' does it again", name
                 )
+            else:
+                _LOG.info("%s: %s", name, _why_unused(store.results(model=address), wanted))
     return fastest
+
+
+def _why_unused(results: Sequence[Result], wanted: Mapping[str, str]) -> str:
+    """Return why none of a model's results is shown: which there are, by the first property that is not as wanted."""
+    if not results:
+        return "not measured; 'archbench bench' measures it"
+    reasons = Counter(_mismatch(result, wanted) for result in results)
+    listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    return f"no measured rate for mode {wanted['mode']}, input {wanted['input_shape']}; the store has {listed}"
+
+
+def _mismatch(result: Result, wanted: Mapping[str, str]) -> str:
+    configuration = result.configuration
+    if result.machine != wanted["machine"]:
+        return "on other machines"
+    if configuration.mode != wanted["mode"]:
+        return f"in mode {configuration.mode}"
+    if configuration.input_shape != wanted["input_shape"]:
+        return f"on input {configuration.input_shape}"
+    return result.status
 
 
 def newest_trained(models: Sequence[LoadedModel], path: str | Path | None) -> dict[str, TrainingResult]:
@@ -62,6 +85,8 @@ def newest_trained(models: Sequence[LoadedModel], path: str | Path | None) -> di
         results = {
             name: store.trainings(resolved(source.address), limit=1) for name, source in _sources(models).items()
         }
+    for name in (name for name, newest in results.items() if not newest):
+        _LOG.info("%s was not trained; 'archbench train' trains it", name)
     return {name: newest[0] for name, newest in results.items() if newest}
 
 

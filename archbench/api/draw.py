@@ -13,7 +13,7 @@ from archbench.errors import UsageError, choose
 from archbench.files import write_whole
 from archbench.models.loaded import Inputs, Model, load_model
 from archbench.reporting.drawings.blocks import blocks_svg
-from archbench.reporting.drawings.canvas import require_picture, to_picture
+from archbench.reporting.drawings.canvas import ending_of, to_picture
 from archbench.reporting.drawings.volumes import volumes_svg
 from archbench.trace.records import Trace
 
@@ -28,14 +28,12 @@ class Drawing:
     svg: str
     caveats: tuple[str, ...] = ()
 
-    def save(self, path: str | Path) -> None:
-        """Write the picture to a `.svg` or `.png` file, whole or not at all.
+    def save(self, path: str | Path, format: Literal["svg", "png"] | None = None) -> None:
+        """Write the picture, whole or not at all, in a format or that of the path's ending.
 
         Raises UsageError for another ending or if PNG's library is missing, OutputError if it cannot be written.
         """
-        path = Path(path)
-        require_picture(path, "path")
-        write_whole(path, to_picture(self.svg, path))
+        write_whole(Path(path), to_picture(self.svg, ending_of(Path(path), format, argument="path")))
 
     def __repr__(self) -> str:
         return f"<Drawing of {self.model}: {len(self.svg)} characters of SVG>"

@@ -141,6 +141,10 @@ def estimate(
     and what `archbench.summarize` raises.
     """
     counts = device_counts(count, global_batch)
+    if global_batch is not None and numbers_of("batch", batch) != [1]:
+        raise UsageError(
+            "{global_batch} determines the batch; leave {batch} out", global_batch=global_batch, batch=batch
+        )
     batches = numbers_of("batch", batch) if global_batch is None else [global_batch]
     workload = workload_of(dataset, epochs, price)
     mode = mode or ("train" if dataset is not None or counts != [1] else "eval")

@@ -56,6 +56,7 @@ def configurations_here(
         raise UsageError("{graphs} requires an NVIDIA GPU", graphs=True)
     if threads is not None and threads < 1:
         raise UsageError("{threads} is less than 1", threads=threads)
+    require_cpu_threads(kind, threads)
     chosen: dict[str, Any] = {
         "modes": _choices("mode", mode, MODES),
         "dtypes": dtypes,
@@ -72,6 +73,12 @@ def configurations_here(
         threads=threads or usable_cores(),
         **chosen,
     )
+
+
+def require_cpu_threads(kind: Kind, threads: int | None) -> None:
+    """Raise UsageError for a number of threads on a GPU, whose kernels do not use them."""
+    if threads is not None and kind != "cpu":
+        raise UsageError(f"{{threads}} has no effect on {kind}; it requires {{device}}", threads=threads, device="cpu")
 
 
 def require_positive(**limits: float | None) -> None:

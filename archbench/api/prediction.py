@@ -111,9 +111,18 @@ def simulated_run(
     """
     choose("mode", mode, get_args(Mode))
     choose("layout", layout, get_args(Layout))
-    if checkpoint is not None and mode != "train":
-        raise UsageError("{checkpoint} requires {mode}", checkpoint=checkpoint, mode="train")
     updated_by = optimizer_of(optimizer, optimizer_form, weight_decay)
+    if mode != "train":
+        _require_defaults(
+            "{mode}", {"mode": "train"}, optimizer=optimizer, optimizer_form=optimizer_form, weight_decay=weight_decay,
+            checkpoint=checkpoint,
+        )  # fmt: skip
+    if updated_by is None:
+        _require_defaults(
+            "an {optimizer}", {"optimizer": ...}, optimizer_form=optimizer_form, weight_decay=weight_decay
+        )
+    if device is None:
+        _require_defaults("a {device}", {"device": ...}, layout=layout)
     kind: DeviceKind = "cpu" if device is not None and device.kind == "cpu" else "cuda"
     loaded = load_model(model, inputs, dtype=dtype, checkpoint=checkpoint, attention=attention, device_kind=kind)
     conditions = None
@@ -121,6 +130,22 @@ def simulated_run(
         device.peak(loaded.precision.product_dtype)
         conditions = Conditions(device, loaded.precision, coefficients or plain_coefficients(1.0), layout, compile)
     return SimulatedRun(loaded if name is None else replace(loaded, name=name), mode, updated_by, conditions)
+
+
+_DEFAULTS = {
+    "optimizer": "momentum",
+    "optimizer_form": "foreach",
+    "weight_decay": 0.0,
+    "checkpoint": None,
+    "layout": "nchw",
+}
+
+
+def _require_defaults(required: str, names: Mapping[str, Any], **values: Any) -> None:
+    """Raise UsageError for values that have no effect without what they require, which `names` puts in braces."""
+    for name, value in values.items():
+        if value != _DEFAULTS[name]:
+            raise UsageError(f"{{{name}}} requires {required}", **{**names, name: value})
 
 
 def optimizer_of(algorithm: str, form: str, weight_decay: float) -> Optimizer | None:

@@ -20,7 +20,7 @@ from archbench.analyze.performance.roofline import Conditions
 from archbench.api.claims import judge_claims, load_claims
 from archbench.api.names import unique_name
 from archbench.errors import UsageError
-from archbench.files import write_whole
+from archbench.files import is_descriptor, write_whole
 from archbench.hardware.find import find_device
 from archbench.host.environment import environment
 from archbench.measure.bench.sweep import input_shape
@@ -64,7 +64,8 @@ class Report:
 
         Raises UsageError for a path that does not end in .html, OutputError if it cannot be written.
         """
-        require_html(Path(path))
+        if not is_descriptor(Path(path)):
+            require_html(Path(path))
         # A byte of a file name that is not UTF-8 becomes a question mark.
         write_whole(Path(path), self.html.encode("utf-8", "replace"))
 

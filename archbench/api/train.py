@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from archbench.api.load_run import load_run
-from archbench.api.measuring import as_list, require_address
+from archbench.api.measuring import as_list, require_address, require_cpu_threads
 from archbench.errors import UsageError, choose
 from archbench.host.machine import KINDS, default_kind, device_name, usable_cores
 from archbench.models.patterns import expanded
@@ -112,6 +112,7 @@ def train_only(arguments: Mapping[str, Any]) -> Path:
     asked, out, resume = _asked(arguments), arguments["out"], arguments["resume"]
     device = choose("device", arguments["device"], KINDS) if arguments["device"] else default_kind()
     device_name(device)  # raises DeviceError for one that this machine does not have
+    require_cpu_threads(device, arguments["threads"])
     threads = arguments["threads"] or usable_cores()
     execution: dict[str, Any] = {name: arguments[name] for name in ("processes", "progress")}
     execution["checkpoint_s"] = arguments["checkpoint_every"]

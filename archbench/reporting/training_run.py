@@ -110,7 +110,7 @@ class Predictions(TableResult):
         """
         path = Path(path)
         if format is None and path.suffix.lower() in PICTURES:
-            write_whole(path, to_picture(self.to_svg(), path))
+            write_whole(path, to_picture(self.to_svg(), path.suffix.lower()))
         else:
             super().save(path, format, notes=notes)
 

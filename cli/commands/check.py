@@ -76,4 +76,9 @@ def _to_update(against: Path | None, has_limits: bool) -> Path:
         raise UsageError("--update writes the file that --against names; name one")
     if has_limits:
         raise UsageError("--update writes a baseline and checks nothing; leave the limits out")
+    if against.suffix.lower() != ".json":
+        expected = against.with_suffix(".json").name
+        raise UsageError(
+            f"--update writes JSON, and --against '{against}' is not a .json file; did you mean '{expected}'?"
+        )
     return against

@@ -11,7 +11,11 @@ import archbench
 from cli.options import Inputs, Model
 
 Picture = Annotated[
-    Path | None, typer.Option("--output", metavar="PATH", help="A .svg or .png file; default: MODEL.svg.")
+    Path | None,
+    typer.Option("--output", metavar="PATH", help="A .svg or .png file; -: standard output; default: MODEL.svg."),
+]
+Format = Annotated[
+    Literal["svg", "png"] | None, typer.Option("--format", help="Default: by the ending of --output, else svg.")
 ]
 Style = Annotated[
     Literal["volumes", "blocks"] | None,
@@ -23,7 +27,14 @@ Depth = Annotated[
 ]
 
 
-def draw(model: Model, output: Picture = None, style: Style = None, depth: Depth = None, input: Inputs = None) -> None:
+def draw(
+    model: Model,
+    output: Picture = None,
+    format: Format = None,
+    style: Style = None,
+    depth: Depth = None,
+    input: Inputs = None,
+) -> None:
     """Draw an architecture: feature volumes to scale, or blocks.
 
     Writes an SVG file, or PNG if the path ends in .png.
@@ -31,13 +42,13 @@ def draw(model: Model, output: Picture = None, style: Style = None, depth: Depth
     Example: archbench draw alexnet --output alexnet.svg
     """
     from archbench.files import plain_name
-    from archbench.reporting.drawings.canvas import require_picture
-    from cli.output import note, warn
+    from archbench.reporting.drawings.canvas import ending_of
+    from cli.output import picture_format, save_file, warn
 
-    path = output or Path(f"{plain_name(model)}.svg")
-    require_picture(path)
+    path = output or Path(f"{plain_name(model)}.{format or 'svg'}")
+    written_as = picture_format(path, format)
+    ending_of(path, written_as)
     drawing = archbench.draw(model, style=style or "auto", depth=depth, inputs=input)
-    drawing.save(path)
-    note(f"wrote {path}")
+    save_file(path, lambda target: drawing.save(target, written_as))
     for caveat in drawing.caveats:
         warn(caveat)

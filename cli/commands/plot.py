@@ -7,13 +7,14 @@ from pathlib import Path
 import archbench
 from cli import plot_options as options
 from cli.options import Inputs, PublishedSource, StorePath, Sweep
-from cli.output import note
+from cli.output import picture_format, save_file
 
 
 def plot(
     kind: options.Kind,
     of: options.What = None,
     output: options.File = None,
+    format: options.Format = None,
     width: options.Width = None,
     height: options.Height = None,
     scale: options.Scale = None,
@@ -35,8 +36,9 @@ def plot(
     """
     from archbench.reporting.charts.save import require_format, save
 
-    path = output or Path(f"{kind}.svg")
-    require_format(path, scale)
+    path = output or Path(f"{kind}.{format or 'svg'}")
+    written_as = picture_format(path, format)
+    require_format(path, scale, written_as)
     chart = archbench.plot(
         kind,
         *(of or ()),
@@ -54,5 +56,4 @@ def plot(
         width=width,
         height=height,
     )
-    save(chart, path, scale)
-    note(f"wrote {path}")
+    save_file(path, lambda target: save(chart, target, scale, written_as))

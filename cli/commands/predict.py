@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import archbench
-from cli.output import Destination, note, output_options
+from cli.output import Destination, output_options, save_file
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a training run.")]
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures: PNG, JPEG and others.")]
@@ -38,12 +38,11 @@ def predict(
 
     Example: archbench predict runs/lenet-digits three.png --sheet three-predicted.png
     """
-    from archbench.reporting.drawings.canvas import require_picture
+    from archbench.reporting.drawings.canvas import ending_of
 
     if sheet is not None:
-        require_picture(sheet, "sheet")
+        ending_of(sheet, None, argument="sheet")
     predictions = archbench.predict(run, images, model=model, seed=seed)
     target.deliver(predictions)
     if sheet is not None:
-        predictions.save(sheet)
-        note(f"wrote {sheet}")
+        save_file(sheet, predictions.save)

@@ -9,9 +9,9 @@ import typer
 
 import archbench
 from cli.options import Inputs, Models, StorePath, complete_device
-from cli.output import note
+from cli.output import is_stdout, save_file
 
-Page = Annotated[Path, typer.Option("--output", metavar="PATH", help="An .html file.")]
+Page = Annotated[Path, typer.Option("--output", metavar="PATH", help="An .html file; -: standard output.")]
 Device = Annotated[
     str | None,
     typer.Option(
@@ -40,6 +40,7 @@ def report(
     """
     from archbench.api.report import require_html
 
-    require_html(output)
-    archbench.report(models, inputs=input, device=device, store=store, run=run).save(output)
-    note(f"wrote {output}")
+    if not is_stdout(output):
+        require_html(output)
+    page = archbench.report(models, inputs=input, device=device, store=store, run=run)
+    save_file(output, page.save)

@@ -267,8 +267,8 @@ def test_devices_are_listed_with_sources(archbench):
         ),
         (["estimate", "alexnet", "--device", "t4", "--devices", "2", "--interconnect", "fast"], "'fast' is not a size"),
         (
-            ["estimate", "alexnet", "--device", "t4", "--devices", "2", "--interconnect", "0"],
-            "--interconnect 0 is not a rate",
+            ["estimate", "alexnet", "--device", "t4", "--devices", "2", "--interconnect", "0GB"],
+            "--interconnect 0GB is not a rate",
         ),
         (
             ["estimate", "alexnet", "--device", "t4", "--interconnect", "1GB"],

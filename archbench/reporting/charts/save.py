@@ -11,9 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archbench.errors import OutputError, UsageError, nearest
+from archbench.errors import OutputError, UsageError
 from archbench.files import write_whole
-from archbench.reporting.drawings.canvas import BACKGROUND, FONT, to_png
+from archbench.reporting.drawings.canvas import BACKGROUND, FONT, ending_of, to_png
 from archbench.units import format_integer, printable
 
 if TYPE_CHECKING:
@@ -34,28 +34,28 @@ def require_libraries() -> None:
             raise UsageError(f"charts need {package} (pip install {package})")
 
 
-def require_format(path: Path, scale: float | None = None) -> None:
-    """Raise UsageError for a path whose ending is not one of `ENDINGS`, or a scale that it cannot have."""
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        hint = nearest(ending, ENDINGS) if ending else ""
-        raise UsageError(f"{{output}} has none of the endings {', '.join(ENDINGS)}{hint}", output=path)
+def require_format(path: Path, scale: float | None = None, format: str | None = None) -> str:
+    """Return the ending of a format, by default the path's own.
+
+    Raises UsageError for one that is not among `ENDINGS`, or a scale that it cannot have.
+    """
+    ending = ending_of(path, format, ENDINGS)
     if scale is not None and not 0.1 <= scale <= 10:
         raise UsageError("{scale} is out of range; give a number from 0.1 to 10", scale=scale)
     if scale is not None and ending != ".png":
         raise UsageError(f"{{scale}} has no effect on '{path}'; write a .png", scale=scale)
+    return ending
 
 
-def save(chart: Chart, path: Path, scale: float | None = None) -> None:
-    """Write a chart, whole or not at all, in the format of the path's ending.
+def save(chart: Chart, path: Path, scale: float | None = None, format: str | None = None) -> None:
+    """Write a chart, whole or not at all, in a format or that of the path's ending.
 
     `scale` is the number of PNG pixels per pixel of the chart, 2 by default. Raises UsageError for an unknown ending,
     a scale that the format cannot have or a PNG of too many pixels, and OutputError if drawing or writing fails.
     """
-    require_format(path, scale)
+    ending = require_format(path, scale, format)
     scale = _SCALE if scale is None else scale
     spec = chart.to_dict()
-    ending = path.suffix.lower()
     if ending == ".html":
         write_whole(path, to_html(spec))
     else:

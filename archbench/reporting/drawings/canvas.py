@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Literal
 
-from archbench.errors import UsageError
+from archbench.errors import UsageError, choose, nearest
 from archbench.reporting.export.encoding import as_shown
 from archbench.units import format_text
 
@@ -140,15 +140,23 @@ def _document(elements: Sequence[str], width: float, height: float, title: str, 
     return "\n".join((*head, *elements, "</svg>", ""))
 
 
-def require_picture(path: Path, argument: str = "output") -> None:
-    """Raise UsageError, naming the argument that gave the path, if its ending is not that of a picture."""
-    if path.suffix.lower() not in PICTURES:
-        raise UsageError(f"{{{argument}}} has none of the endings {', '.join(PICTURES)}", **{argument: path})
+def ending_of(path: Path, format: str | None, endings: Sequence[str] = PICTURES, argument: str = "output") -> str:
+    """Return the ending of a format, by default the path's own.
+
+    Raises UsageError, naming the argument that gave the path, for other than these endings.
+    """
+    if format is not None:
+        return f".{choose('format', format, [ending.removeprefix('.') for ending in endings])}"
+    ending = path.suffix.lower()
+    if ending not in endings:
+        hint = nearest(ending, endings) if ending else ""
+        raise UsageError(f"{{{argument}}} has none of the endings {', '.join(endings)}{hint}", **{argument: path})
+    return ending
 
 
-def to_picture(svg: str, path: Path) -> str | bytes:
-    """Return the content of a file at `path`: the SVG itself, or a PNG of it."""
-    return to_png(svg) if path.suffix.lower() == ".png" else svg
+def to_picture(svg: str, ending: str) -> str | bytes:
+    """Return the content of a file with this ending: the SVG itself, or a PNG of it."""
+    return to_png(svg) if ending == ".png" else svg
 
 
 def to_png(svg: str, scale: float = 2.0) -> bytes:

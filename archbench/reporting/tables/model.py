@@ -31,11 +31,12 @@ _COMPARISON = (
     Column("params", "Params", "count", 1, compared=True),
     Column("active_params", "Active", "count", 2),
     Column("macs", "MACs", "count", 2, compared=True),
+    Column("training_macs", "Train MACs", "count", 2, compared=True),
     Column("flops", "FLOPs", "count", 8, compared=True),
     Column("neurons", "Neurons", "count", 9, compared=True),
     Column("param_bytes", "Weights", "bytes", 10),
     Column("peak_inference_bytes", "Peak memory", "bytes", 6),
-    Column("peak_training_bytes", "Peak training", "bytes", 6),
+    Column("peak_training_bytes", "Peak training", "bytes", 3),
     Column("intensity", "FLOP/B", "float", 11),
     Column("reported_top5_error_percent", "Top-5 err %", "float", 3),
 )

@@ -25,6 +25,8 @@ def load_data(text: str, *, download: bool = False, cache: Path | None = None) -
     """
     cache = default_cache() if cache is None else cache
     source, _, place = text.partition(":")
+    if download and source in ("digits", "folder"):
+        raise DataError("{download} has no effect on {data}; only cifar10 is downloaded", download=True, data=text)
     if text == "digits":
         return load_digits()
     if text == "cifar10":

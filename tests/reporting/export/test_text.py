@@ -158,7 +158,7 @@ def test_ratios_refer_to_the_baseline():
     from archbench.analyze.compare import ModelRow
 
     def row(name, params):
-        return ModelRow(name, name, None, (1, 3), 1, params, None, 10, 20, 4, 4 * params, 9, None, 0.5, None)
+        return ModelRow(name, name, None, (1, 3), 1, params, None, 10, None, 20, 4, 4 * params, 9, None, 0.5, None)
 
     table = comparison_table([row("a", 2000), row("b", 3000)], baseline=1, batch=1, mode="eval")
     lines = printed(table, 120)
@@ -170,7 +170,7 @@ def test_ratios_refer_to_the_baseline():
 def test_a_comparison_with_itself_alone_has_no_ratios():
     from archbench.analyze.compare import ModelRow
 
-    only = ModelRow("a", "a", None, (1, 3), 1, 5, None, 10, 20, 4, 20, 9, None, 0.5, None)
+    only = ModelRow("a", "a", None, (1, 3), 1, 5, None, 10, None, 20, 4, 20, 9, None, 0.5, None)
     assert "×" not in "\n".join(printed(comparison_table([only], baseline=0, batch=1, mode="eval"), 160))
 
 
