@@ -128,7 +128,7 @@ def _link_notes(rows: Sequence[EstimateRow], assumptions: Sequence[Assumptions])
 
 def _tf32_note(row: EstimateRow, tf32_rate: float | None) -> Iterator[str]:
     if tf32_rate is not None:
-        rate = f"{format_measure(tf32_rate)} images/s ({row.model}, {row.device})"
+        rate = f"{format_measure(tf32_rate)} images/s ({row.model}, {row.device}, batch {row.batch})"
         yield f"By default torch runs convolutions in TF32: {rate}."
 
 
