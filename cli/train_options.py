@@ -68,7 +68,11 @@ Augment = Annotated[
 ]
 Init = Annotated[
     str | None,
-    typer.Option("--init", metavar="kaiming|xavier|paper|torch", help="Initial weights; default: by the recipe."),
+    typer.Option(
+        "--init",
+        metavar="kaiming|xavier|paper|torch",
+        help="Initial weights; default: by the recipe, of models outside the zoo torch (the constructor's).",
+    ),
 ]
 Vary = Annotated[
     list[str] | None,

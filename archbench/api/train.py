@@ -73,7 +73,8 @@ def train(
         size: Height and width of the images in pixels; `"auto"` is each model's own input.
         batch: Images per step; the default is the recipe's.
         augment: Any of `crop`, `flip` and `color` joined by `+`, or `"none"`.
-        init: `"kaiming"`, `"xavier"`, `"paper"` or `"torch"`; the default is the recipe's.
+        init: `"kaiming"`, `"xavier"`, `"paper"` or `"torch"`, which keeps what the constructor draws; the default is
+            the recipe's for the zoo's models, and `"torch"` for any other.
         vary: Builder arguments with values to try: `["activation=relu,sigmoid"]` trains each model with each.
         device: `"cpu"`, `"cuda"` or `"mps"`; the default is a GPU if there is one.
         dtype: `"fp32"`, `"tf32"`, `"amp"` or `"amp-fp16"`.

@@ -78,7 +78,7 @@ class TrainingRun(TableResult):
 
     def to_table(self) -> Table:
         """Return one row per model, with the comparison below."""
-        return accuracy_table(self.accuracies, self.run.outcomes, self.run.record["data"], self.comparison)
+        return accuracy_table(self.accuracies, self.run.outcomes, self.run.record, self.comparison)
 
 
 @dataclass(frozen=True, repr=False)

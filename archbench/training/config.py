@@ -15,6 +15,7 @@ from archbench.training.schedule import steps_per_epoch
 
 # A run may continue on another device or with other threads; the last bits of its results may differ then.
 _MACHINE_FIELDS = ("device", "threads", "compiled")
+BY_ORIGIN = "by origin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,9 @@ class TrainConfig:
     """What a run trains: every model with every seed, all alike.
 
     `data` is what `load_data` takes, `data_digest` the digest of the images, "" before they are loaded. Either `epochs`
-    or `steps` is set. None stands for each model's own input as `size`, the recipe's value as `batch` and as
-    `initialisation`.
+    or `steps` is set. None stands for each model's own input as `size`, and for the recipe's value as `batch`. As
+    `initialisation`, `BY_ORIGIN` is the recipe's for models with a card, such as the zoo's, and what its constructor
+    draws for any other; None, in runs of earlier versions, is the recipe's for every model.
     """
 
     models: tuple[str, ...]
@@ -59,8 +61,9 @@ class TrainConfig:
         return max(1, round(self.epochs * steps_per_epoch(num_images, self.batch_of(model))))
 
     def initialisation_of(self, model: str) -> str:
-        """Return the name of the initialisation of a model."""
-        return self.initialisation or self.recipe_of(model).initialisation
+        """Return the name of the initialisation of a model, for `BY_ORIGIN` that of one with a card."""
+        is_recipes = self.initialisation in (None, BY_ORIGIN)
+        return self.recipe_of(model).initialisation if is_recipes else str(self.initialisation)
 
     def to_record(self) -> dict[str, Any]:
         """Return the fields as plain values, for `run.json`."""

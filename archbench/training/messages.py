@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from archbench.models.address import user_code_of
 from archbench.training.records import Epoch, Outcome
 from archbench.units import format_measure, format_percent, format_time
+
+_ORIGINS = {"torch": "the constructor's", "paper": "drawn anew as in the paper"}
 
 
 def report_user_code(run: Path, models: Iterable[str]) -> None:
@@ -24,6 +27,17 @@ def expected_time(seconds: Mapping[str, float], seeds: int) -> str:
     each = ", ".join(f"{model} {format_time(seeds * value)}" for model, value in seconds.items())
     total = format_time(seeds * sum(seconds.values()))
     return f"about {total} in all, {seeds} seed{'' if seeds == 1 else 's'} each: {each}"
+
+
+def initial_weights(schemes: Mapping[str, str]) -> str:
+    """Return where the weights of each model start; `schemes` are initialisations by model."""
+    models: defaultdict[str, list[str]] = defaultdict(list)
+    for model, scheme in schemes.items():
+        models[scheme].append(model)
+    parts = [
+        f"{_ORIGINS.get(scheme, f'drawn anew by {scheme}')} for {', '.join(names)}" for scheme, names in models.items()
+    ]
+    return f"initial weights: {'; '.join(parts)}"
 
 
 def step_line(loss: float, images_per_s: float | None, validation_top1: float | None = None) -> str:

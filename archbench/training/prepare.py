@@ -15,7 +15,7 @@ from archbench.errors import UsageError, choose
 from archbench.files import plain_name
 from archbench.models.user_context import running_user_code
 from archbench.trace.tracer import trace
-from archbench.training.config import TrainConfig, differences, from_record
+from archbench.training.config import BY_ORIGIN, TrainConfig, differences, from_record
 from archbench.training.data.augmentation import find_augmentation
 from archbench.training.data.records import Data
 from archbench.training.data.sources import load_data
@@ -80,7 +80,7 @@ def configure(
         steps=steps,
         batch=batch,
         augmentation=augment,
-        initialisation=init,
+        initialisation=init or BY_ORIGIN,
         device=device,
         dtype=dtype,
         layout=choose("layout", layout, LAYOUTS),
@@ -175,7 +175,7 @@ def _model_infos(config: TrainConfig, data: Data) -> dict[str, ModelInfo]:
 def _info(adapted: Adapted) -> ModelInfo:
     with running_user_code():
         totals = layer_table(trace(adapted.model, torch.empty(1, *adapted.input_shape, device="meta"))).totals
-    return ModelInfo(adapted.input_shape, totals.params, totals.macs, adapted.notes)
+    return ModelInfo(adapted.input_shape, totals.params, totals.macs, adapted.notes, adapted.initialisation)
 
 
 def _require_separate_folders(models: tuple[str, ...]) -> None:

@@ -20,7 +20,7 @@ from archbench.training.config import TrainConfig
 from archbench.training.data.batches import require_divisible
 from archbench.training.distributed.launch import launch
 from archbench.training.distributed.process_group import ProcessGroup, process_group, restarts
-from archbench.training.messages import expected_time
+from archbench.training.messages import expected_time, initial_weights
 from archbench.training.prepare import Prepared, prepare, reopen
 from archbench.training.run import Run
 from archbench.training.run_dir.lock import locked
@@ -93,6 +93,7 @@ def _begin(
         raise UsageError("{out} holds a run already; {resume} continues it", out=out, resume=out)
     prepared, seconds = prepare(config, minutes=asked["minutes"], download=download)
     _require_divisible(prepared.config, processes)
+    _LOG.info(initial_weights({model: info.initialisation for model, info in prepared.models.items()}))
     _LOG.info(expected_time(seconds, len(config.seeds)))
     if confirm is not None:
         confirm()

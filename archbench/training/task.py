@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from archbench.precision import find_precision
-from archbench.training.config import TrainConfig
+from archbench.training.config import BY_ORIGIN, TrainConfig
 from archbench.training.data.batches import Batches
 from archbench.training.data.records import Data, Images
 from archbench.training.distributed.process_group import ProcessGroup
@@ -96,5 +96,11 @@ def build_model(
     Raises AddressError, UsageError or InputError for a model that cannot be built or fitted to the data.
     """
     seed_all(seed)
-    initialisation = config.initialisation_of(model)
-    return adapt(model, data_shape=data_shape, num_classes=num_classes, size=config.size, initialisation=initialisation)
+    return adapt(
+        model,
+        data_shape=data_shape,
+        num_classes=num_classes,
+        size=config.size,
+        initialisation=config.initialisation_of(model),
+        keeps_own=config.initialisation == BY_ORIGIN,
+    )

@@ -305,9 +305,29 @@ def test_what_cannot_learn_is_said_to_be_at_chance(archbench, run_folder, tmp_pa
     assert code == 0, err
     assert [row["status"] for row in rows(run / "accuracy.csv")] == ["chance"]
     assert "vgg16?head=small is stuck at chance" in str(load_run(run))
+    assert "at most; try --init kaiming." in " ".join(str(load_run(run)).split())
     outcome = json.loads((run / "models" / "vgg16_head=small" / "seed-0" / "outcome.json").read_text())
     assert outcome["initial_spread"] < 1e-4
     assert "lenet?activation=sigmoid is stuck at chance" in str(load_run(run_folder))
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ((), "initial weights: drawn anew by kaiming for lenet; the constructor's for net.py:Net"),
+        (("--init", "xavier"), "initial weights: drawn anew by xavier for lenet, net.py:Net"),
+    ],
+)
+def test_where_weights_start_is_said_before_the_first_step(archbench, tmp_path, monkeypatch, options, line):
+    net = "from torch import nn\ndef Net(): return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+    (tmp_path / "net.py").write_text(net + "import torch\ndef example_inputs(n): return torch.zeros(n, 1, 8, 8)\n")
+    monkeypatch.chdir(tmp_path)
+    length = ("--steps", "2", "--seeds", "1", "--threads", "1", "--only-train")
+    code, _, err = archbench("train", "lenet", "net.py:Net", *options, *length)
+    assert code == 0, err
+    lines = err.splitlines()
+    assert lines.count(line) == 1
+    assert lines.index(line) < next(i for i, text in enumerate(lines) if text.startswith("[1/2]"))
 
 
 def test_compare_shows_what_this_folders_file_has_learned(archbench, tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from archbench.errors import UsageError
-from archbench.training.config import TrainConfig, differences, from_record, source_digest
+from archbench.training.config import BY_ORIGIN, TrainConfig, differences, from_record, source_digest
 from archbench.training.prepare import prepare, vary_models
 from archbench.training.run_dir.lock import locked
 from archbench.training.time_estimate import steps_within, training_time_s
@@ -56,6 +56,12 @@ def _config(**changed: object) -> TrainConfig:
         "threads": 1,
     }
     return TrainConfig(**{**values, **changed})
+
+
+def test_a_run_of_an_earlier_version_draws_every_models_weights_by_the_recipe():
+    earlier, now = _config(), _config(initialisation=BY_ORIGIN)
+    assert earlier.initialisation_of("net.py:Net") == now.initialisation_of("lenet") == "kaiming"
+    assert _config(initialisation="xavier").initialisation_of("lenet") == "xavier"
 
 
 def test_a_config_comes_back_from_its_record():

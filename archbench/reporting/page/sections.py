@@ -75,7 +75,7 @@ def add_training(data: PageData, contents: ReportContents) -> Table | None:
     if run is None:
         return None
     figures = run.figures
-    table = accuracy_table(figures.accuracies, figures.outcomes, figures.record["data"], run.verdict)
+    table = accuracy_table(figures.accuracies, figures.outcomes, figures.record, run.verdict)
     data.add_table("training", table, bars=("top1_mean",))
     data.add_view("training", "training", table.title)
     data.add_table("epochs", metrics_table(figures.epochs))

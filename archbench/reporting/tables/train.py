@@ -73,19 +73,21 @@ _METRICS = (
 
 
 def accuracy_table(
-    accuracies: Sequence[Accuracy], outcomes: Sequence[Outcome], data: Mapping[str, Any], verdict: Sequence[str] = ()
+    accuracies: Sequence[Accuracy], outcomes: Sequence[Outcome], record: Mapping[str, Any], verdict: Sequence[str] = ()
 ) -> Table:
     """Return one row per model; below it the accuracy of guessing, the verdict, and why a status is not `ok`.
 
-    `data` is the entry of that name in `run.json`.
+    `record` is the content of `run.json`.
     """
+    data = record["data"]
+    models = record.get("models", {})
     chance = _chance_note(accuracies[0]) if accuracies else ""
     return Table(
         columns=_ACCURACY,
         rows=[asdict(row) for row in accuracies],
         title=f"{data['name']}: {data['images']['train']:,} training and {data['images']['test']:,} test images",
         notes=tuple(filter(None, (chance, *verdict))),
-        doubts=_doubts(outcomes),
+        doubts=_doubts(outcomes, models),
         caveats=tuple(filter(None, (data["caveat"],))),
     )
 
@@ -119,10 +121,10 @@ def epochs_text(row: Accuracy) -> str:
     return f"{epochs} epoch{'' if epochs == '1' else 's'}"
 
 
-def _doubts(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+def _doubts(outcomes: Sequence[Outcome], models: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the notes and failures of each model's trainings, equal ones of several seeds once."""
     lines = [f"{outcome.model}: {text}" for outcome in outcomes for text in (*_failure(outcome), *outcome.notes)]
-    return (*dict.fromkeys(lines), *_vanished_signals(outcomes))
+    return (*dict.fromkeys(lines), *_vanished_signals(outcomes, models))
 
 
 def _failure(outcome: Outcome) -> tuple[str, ...]:
@@ -131,13 +133,17 @@ def _failure(outcome: Outcome) -> tuple[str, ...]:
     return (f"{outcome.status} with seed {outcome.seed}: {outcome.reason}",)
 
 
-def _vanished_signals(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return for models at chance how much the image changes the initial scores; near 0, no recipe can train them."""
+def _vanished_signals(outcomes: Sequence[Outcome], models: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return for models at chance how much the image changes the initial scores; near 0, no recipe can train them.
+
+    Of weights that the constructor drew, it says what else there is.
+    """
     spreads: dict[str, float] = {}
     for outcome in outcomes:
         if outcome.status == "chance" and outcome.initial_spread is not None:
             spreads[outcome.model] = max(spreads.get(outcome.model, 0.0), outcome.initial_spread)
     return [
-        f"{model}: before the first step the scores of different images differed by {spread:.1e} at most."
+        f"{model}: before the first step the scores of different images differed by {spread:.1e} at most"
+        f"{'; try --init kaiming' if models.get(model, {}).get('initialisation') == 'torch' else ''}."
         for model, spread in spreads.items()
     ]

@@ -32,24 +32,37 @@ _BATCH = 2
 
 @dataclass(frozen=True, slots=True)
 class Adapted:
-    """A model for a data set, the shape of one sample that it takes, and notes on how it was changed."""
+    """A model for a data set, the shape of one sample that it takes, and notes on how it was changed.
+
+    `initialisation` is the scheme that drew its weights, `torch` if its constructor did.
+    """
 
     model: nn.Module
     input_shape: Shape
     notes: tuple[str, ...]
+    initialisation: str
 
 
 def adapt(
-    address: str, *, data_shape: Shape, num_classes: int, size: int | None, initialisation: str = "kaiming"
+    address: str,
+    *,
+    data_shape: Shape,
+    num_classes: int,
+    size: int | None,
+    initialisation: str = "kaiming",
+    keeps_own: bool = False,
 ) -> Adapted:
     """Return the model at `address` for images of `data_shape` (channels, height, width) and their classes.
 
     `size` is the height and width that all images will have; None is the model's usual input. The model is on the CPU,
-    its weights drawn by `initialisation` from torch's generator, unless the address sets another. The caller must
-    resize the images, and convert them where the model takes other channels.
+    its weights drawn by `initialisation` from torch's generator, unless the address sets another; with `keeps_own` a
+    model without a card keeps the weights of its constructor. The caller must resize the images, and convert them where
+    the model takes other channels.
     Raises AddressError, UsageError, or InputError for a model that cannot be adapted to the data.
     """
     asked = find(address)
+    if keeps_own and asked.card is None:
+        initialisation = "torch"
     source = _with_arguments(asked, data_shape[0], num_classes, size, initialisation)
     initialises_itself = source.card is not None and "init" in source.arguments
     if not initialises_itself:
@@ -68,7 +81,8 @@ def adapt(
     ]
     if not initialises_itself and initialisation != "torch":
         notes.append(f"weights start from {initialisation}, not from what its constructor draws")
-    return Adapted(model, trial.input_shape, tuple(notes))
+    scheme = str(source.arguments["init"]) if initialises_itself else initialisation
+    return Adapted(model, trial.input_shape, tuple(notes), scheme)
 
 
 def _with_arguments(source: Source, channels: int, num_classes: int, size: int | None, initialisation: str) -> Source:

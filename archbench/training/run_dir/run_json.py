@@ -45,12 +45,16 @@ _TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "integer": int, "nu
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model as it is trained: the shape of an image and, for one image, parameters and MACs."""
+    """A model as it is trained: the shape of an image and, for one image, parameters and MACs.
+
+    `initialisation` is the scheme that drew its weights; `torch` is what the constructor draws.
+    """
 
     input_shape: tuple[int, int, int]
     params: int
     macs: int
     notes: tuple[str, ...]
+    initialisation: str
 
 
 def to_record(

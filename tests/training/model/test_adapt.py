@@ -162,6 +162,26 @@ def test_a_users_example_is_its_usual_input(net):
     assert fit("with_example.py:Net").input_shape == CIFAR
 
 
+def test_the_weights_of_a_constructor_are_kept_outside_the_zoo(net):
+    torch.manual_seed(0)
+    adapted = fit("nets.py:Net", classes=5, size=32, keeps_own=True)
+    assert (adapted.initialisation, adapted.notes) == ("torch", ())
+    # torch draws the weights of a linear layer from ±1/√20, and biases too.
+    assert adapted.model.last.weight.std().item() == pytest.approx(1 / sqrt(3 * 20), rel=5 / sqrt(200))
+    assert adapted.model.last.bias.any()
+    again = fit("nets.py:Net", classes=5, size=32)
+    assert again.initialisation == "kaiming"
+    assert not again.model.last.bias.any()
+
+
+@pytest.mark.parametrize(
+    ("address", "scheme"),
+    [("lenet", "kaiming"), ("lenet?init=torch", "torch"), ("torchvision:resnet18", "torch"), ("nets.py:Asks", "torch")],
+)
+def test_models_of_the_zoo_start_from_the_recipes_weights_and_others_from_their_own(net, address, scheme):
+    assert fit(address, size=32, keeps_own=True).initialisation == scheme
+
+
 def test_an_address_may_say_the_size_and_the_initialisation():
     adapted = fit("vgg11?size=64&head=small&init=torch")
     assert adapted.input_shape == (3, 64, 64)
