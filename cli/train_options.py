@@ -71,7 +71,7 @@ Init = Annotated[
     typer.Option(
         "--init",
         metavar="kaiming|xavier|paper|torch",
-        help="Initial weights; default: by the recipe, of models outside the zoo torch (the constructor's).",
+        help="Initial weights; default: by the recipe, outside the zoo the constructor's.",
     ),
 ]
 Vary = Annotated[
