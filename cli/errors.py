@@ -18,6 +18,15 @@ _NAMES_IN = {
     "list": {"source": "--from"},
     "plot": {"kind": "KIND"},
 }
+# For commands that take one model, one with a row for each of several.
+_FOR_SEVERAL = {
+    "summary": "compare",
+    "explain": "compare",
+    "check": "compare",
+    "diff": "compare",
+    "profile": "bench",
+    "draw": "report",
+}
 
 
 def message(error: ArchbenchError, command: str) -> str:
@@ -27,6 +36,9 @@ def message(error: ArchbenchError, command: str) -> str:
 
 def command_line_message(error: Any) -> str:
     """Return the message of a command line that typer refuses, with the nearest valid choice."""
+    extra = re.fullmatch(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", error.format_message())
+    if extra is not None and error.ctx is not None:
+        return _too_many(error.ctx.command.name, extra[1])
     unknown = getattr(error, "option_name", None)
     if unknown is None or error.ctx is None or not hasattr(error, "possibilities"):
         return with_nearest(error.format_message())
@@ -34,6 +46,13 @@ def command_line_message(error: Any) -> str:
     near = nearest_choice(unknown.lstrip("-"), words, cutoff=0.6)
     hint = f"did you mean '--{near}'?" if near else f"'{error.ctx.command_path} --help' lists the options"
     return f"there is no option '{unknown}'; {hint}"
+
+
+def _too_many(command: str, extra: str) -> str:
+    """Return that a command does not take more arguments, with the one that takes several models."""
+    several = _FOR_SEVERAL.get(command)
+    hint = f"; 'archbench {several}' takes several models" if several else f"; see 'archbench {command} --help'"
+    return f"{command} takes no more arguments, but got '{extra}'{hint}"
 
 
 def with_nearest(text: str) -> str:

@@ -26,6 +26,10 @@ def parse_batch_size(text: str | int) -> int:
     """Return a number of samples."""
     from archbench.units import is_whole_number
 
+    words = str(text).replace("..", ",").split(",")
+    if len(words) > 1 and all(map(is_whole_number, words)):
+        several = "several are taken by compare, memory, estimate and bench"
+        raise typer.BadParameter(f"'{text}' is more than one batch size; {several}")
     if not is_whole_number(str(text)):
         raise typer.BadParameter(f"'{text}' is not a valid batch size; give a whole number from 1")
     return int(text)

@@ -12,6 +12,7 @@ from archbench.analyze.depth import to_depth
 from archbench.analyze.growth import Sweep
 from archbench.api.compare_stored import fastest_measured, newest_trained, published_figures
 from archbench.api.names import named_models, shared_inputs
+from archbench.api.prediction import numbers_of
 from archbench.api.summary import Summary, summary_of
 from archbench.api.sweep import sweep_models
 from archbench.errors import UsageError, nearest
@@ -20,6 +21,7 @@ from archbench.models.loaded import Inputs, Model, load_model
 from archbench.reporting.arrangement import Arrangement, column_names
 from archbench.reporting.result import TableResult, View
 from archbench.reporting.table import Table
+from archbench.reporting.tables.batches import with_batches
 from archbench.reporting.tables.model import comparison_table
 from archbench.reporting.tables.modules import modules_table
 from archbench.reporting.tables.sweep import growth_records, with_sweep
@@ -50,19 +52,24 @@ class Comparison(TableResult):
 
     def to_table(self) -> Table:
         """Return the comparison as it is reported."""
-        first = self.summaries[0]
+        batches = self._batches()
         table = comparison_table(
             self.rows,
             baseline=self.baseline,
-            batch=first.batch,
-            mode=first.mode,
+            batch=batches[0] if len(set(batches)) == 1 else None,
+            mode=self.summaries[0].mode,
             notes=_protocols(self.rows),
             caveats=[caveat for summary in self.summaries for caveat in summary.caveats],
             measured=self.measured,
             trained=self.trained,
             published=self.published,
         )
-        return table if self.sweep is None else with_sweep(table, self.sweep)
+        if self.sweep is not None:
+            return with_sweep(table, self.sweep)
+        return table if len(set(batches)) == 1 else with_batches(table, batches)
+
+    def _batches(self) -> list[int]:
+        return [summary.batch for summary in self.summaries]
 
     def view(
         self,
@@ -90,6 +97,8 @@ class Comparison(TableResult):
         return View(self, arrangement.apply(self.to_table() if depth is None else self._modules(depth, percent)))
 
     def _modules(self, depth: int, percent: bool) -> Table:
+        if len(set(self._batches())) > 1:
+            raise UsageError("{depth} shows the modules of one {batch}", depth=depth, batch=...)
         first = self.summaries[0]
         return modules_table(
             [
@@ -126,7 +135,7 @@ def compare(
     models: Model | Sequence[Model] | Mapping[str, Model],
     inputs: Inputs = None,
     *,
-    batch: int = 1,
+    batch: int | Sequence[int] = 1,
     mode: Mode = "eval",
     baseline: str | None = None,
     attention: Attention = "auto",
@@ -143,7 +152,7 @@ def compare(
     Args:
         models: A module or an address, a sequence of those, or a mapping from the names of rows to those.
         inputs: As for `archbench.summarize`; each model's usual input by default.
-        batch: The number of samples if `inputs` are not tensors.
+        batch: The number of samples if `inputs` are not tensors, or several: then one row per model and batch.
         mode: `"train"` also counts the backward pass.
         baseline: The name of the model that ratios refer to; the first by default.
         attention: As for `archbench.summarize`.
@@ -179,21 +188,26 @@ def compare(
     names = [name for name, _ in named]
     if baseline is not None and baseline not in names:
         raise UsageError(f"{{baseline}} is not one of {', '.join(names)}{nearest(baseline, names)}", baseline=baseline)
+    batches = numbers_of("batch", batch)
     if sweep is not None:
+        if len(batches) > 1:
+            raise UsageError("{sweep} takes one batch, not {batch}", sweep=..., batch=batches)
         for name, is_asked in (("measured", measured), ("trained", trained), ("published", published)):
             if is_asked:  # they are of one input
                 raise UsageError(f"{{{name}}} has no effect with {{sweep}}", **{name: True, "sweep": ...})
-        summaries, swept = sweep_models(named, inputs, sweep, batch=batch, mode=mode, attention=attention)
+        summaries, swept = sweep_models(named, inputs, sweep, batch=batches[0], mode=mode, attention=attention)
         rows = tuple(map(row_of, summaries))
         first = next((i for i, row in enumerate(rows) if row.model == baseline), 0)
         return Comparison(rows, summaries, first, sweep=swept)
     loaded = [replace(load_model(model, inputs, attention=attention), name=name) for name, model in named]
     with shared_inputs(inputs, len(loaded)):
-        summaries = tuple(summary_of(model, batch, mode) for model in loaded)
+        if len(batches) > 1 and any(model.tensors is not None for model in loaded):
+            raise UsageError("{batch} has no effect on tensors, which have their own", batch=batches)
+        summaries = tuple(summary_of(model, size, mode) for model in loaded for size in batches)
     return Comparison(
         rows=tuple(map(row_of, summaries)),
         summaries=summaries,
-        baseline=0 if baseline is None else names.index(baseline),
+        baseline=0 if baseline is None else names.index(baseline) * len(batches),
         measured=fastest_measured(loaded, inputs, mode, store) if measured else None,
         trained=newest_trained(loaded, store) if trained else None,
         published=published_figures(loaded, summaries, device, source, store) if published else None,

@@ -51,10 +51,10 @@ class Estimate(RecordTable[EstimateRow]):
     def layers(self) -> RecordTable[RooflineRow]:
         """Each layer under the roofline, on one device. Raises UsageError for several rows."""
         prediction = self._single("layers")
-        row, basis = prediction.row, prediction.assumed.basis
+        row = prediction.row
         title = f"{row.model}, {row.mode}, batch {row.batch}, {row.dtype} on {row.device}"
         rows = tuple(roofline_rows(prediction.trace, prediction.conditions))
-        return RecordTable(rows, roofline_table(rows, title=title, basis=basis, caveats=self.caveats))
+        return RecordTable(rows, roofline_table(rows, title=title, doubts=self.to_table().doubts, caveats=self.caveats))
 
     @property
     def plans(self) -> RecordTable[LayerTraffic]:

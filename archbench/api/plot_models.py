@@ -11,10 +11,9 @@ from archbench.analyze.memory.timeline import timeline
 from archbench.analyze.performance.estimate import roofline_rows
 from archbench.analyze.performance.rate_basis import rate_basis
 from archbench.api.names import unique_name
-from archbench.api.prediction import SimulatedRun, simulated_run
+from archbench.api.prediction import SimulatedRun, simulated_run, single_device
 from archbench.api.summary import summary_of
 from archbench.errors import UsageError
-from archbench.hardware.find import find_device
 from archbench.models.address import model_names
 from archbench.models.loaded import Inputs, LoadedModel, Model, load_model
 from archbench.models.patterns import expanded
@@ -80,7 +79,7 @@ def roofline(
     model = _single(what, "roofline")
     if device is None:
         raise UsageError("plot roofline requires {device}, such as h200; 'archbench devices' lists them", device=...)
-    place = find_device(device)
+    place = single_device(device)
     basis = rate_basis(place, mode=mode, dtype=dtype, layout="nchw", is_compiled=False)
     run = simulated_run(model, inputs, mode=mode, dtype=dtype, device=place, coefficients=basis.coefficients)
     assert run.conditions is not None, "a device was given"

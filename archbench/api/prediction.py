@@ -164,13 +164,25 @@ def require_not_negative(**values: float | None) -> None:
 
 
 def device_of(device: str | Device | None) -> Device | None:
-    """Return the device with this name. Raises DeviceError for an unknown one."""
-    return None if device is None else devices_of(device)[0]
+    """Return the device with this name, if there is one, as `single_device`."""
+    return None if device is None else single_device(device)
+
+
+def single_device(device: str | Device) -> Device:
+    """Return the device with this name. Raises DeviceError for an unknown one, UsageError for several."""
+    several = devices_of(device)
+    if len(several) > 1:
+        raise UsageError(f"{{device}} takes one device, not {len(several)}; estimate takes several", device=device)
+    return several[0]
 
 
 def devices_of(devices: str | Device | Sequence[str | Device]) -> list[Device]:
-    """Return one or several devices as a list. Raises DeviceError for an unknown one, UsageError for none at all."""
-    several = [devices] if isinstance(devices, (str, Device)) or not isinstance(devices, Iterable) else list(devices)
+    """Return one or several devices as a list; text may name several: `"a100,h100"`.
+
+    Raises DeviceError for an unknown one, UsageError for none at all.
+    """
+    given = [devices] if isinstance(devices, (str, Device)) or not isinstance(devices, Iterable) else list(devices)
+    several = [name for each in given for name in (each.split(",") if isinstance(each, str) else [each])]
     if not several:
         raise UsageError("{devices} is empty; give at least one device", devices=...)
     return [_device(device) for device in several]

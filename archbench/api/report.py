@@ -19,9 +19,9 @@ from archbench.analyze.performance.rate_basis import rate_basis
 from archbench.analyze.performance.roofline import Conditions
 from archbench.api.claims import judge_claims, load_claims
 from archbench.api.names import unique_name
+from archbench.api.prediction import device_of
 from archbench.errors import UsageError
 from archbench.files import is_descriptor, write_whole
-from archbench.hardware.find import find_device
 from archbench.host.environment import environment
 from archbench.measure.bench.sweep import input_shape
 from archbench.models.identity import resolved
@@ -98,7 +98,7 @@ def report(
 
     >>> archbench.report(["alexnet", "vgg16"], device="h200").save("report.html")
     """
-    place = None if device is None else find_device(device)
+    place = device_of(device)
     # What fails quickly comes before what takes long.
     trained = None if run is None else read_run(run.path if isinstance(run, TrainingRun) else Path(run))
     counted: dict[str, ReportModel] = {}

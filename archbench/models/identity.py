@@ -7,6 +7,14 @@ from pathlib import Path
 from archbench.models.revisions import commit_of, parse_revision
 
 
+def from_here(address: str) -> str:
+    """Return an address with the path of a file below the working directory relative to it: `net.py:Net`."""
+    place, colon, name = address.rpartition(":")
+    path, here = Path(place), Path.cwd()
+    is_below = path.is_absolute() and path.is_relative_to(here)
+    return f"{path.relative_to(here)}{colon}{name}" if is_below else address
+
+
 def resolved(address: str) -> str:
     """Return an address with a file's absolute path in place of its path, and a commit in place of a git revision.
 

@@ -89,10 +89,10 @@ class Column:
 class Table:
     """Rows of raw values by field, in the order of `columns`, with an optional last line of totals.
 
-    `batch` is what shapes have in front; it is left out where people and CSV readers look. `baseline` is the row that
-    `compared` columns are set in relation to. `folded` are the rows for people where those differ: a tree, with equal
-    blocks once. Text has the field `group` as a line above the rows that share it instead of a column. `bar` is the
-    field that bars on a terminal show.
+    `batch` is what shapes have in front, None where each row has its own; people and CSV readers do not see it there.
+    `baseline` is the row that `compared` columns are set in relation to. `folded` are the rows for people where those
+    differ: a tree, with equal blocks once. Text has the field `group` as a line above the rows that share it instead of
+    a column. `bar` is the field that bars on a terminal show.
 
     Below the table stand `notes`: what the columns do not say, in at most two lines of 80 columns with the number of
     columns that do not fit; definitions belong to the help and the documentation. `doubts` are sentences that make a
@@ -115,7 +115,7 @@ class Table:
 
     def text(self, column: Column, row: Mapping[str, Any]) -> str:
         """Return a cell as people read it; empty where there is no value."""
-        value = self._without_batch(column, row.get(column.field))
+        value = self._without_batch(column, row)
         if value is None or (value == 0 and column.hides_zero and row is not self.totals):
             return ""
         text = _TEXT[column.kind](value)
@@ -124,7 +124,7 @@ class Table:
 
     def raw(self, column: Column, row: Mapping[str, Any]) -> Any:
         """Return a cell as CSV has it: raw numbers, sizes joined by x, empty where there is no value."""
-        value = self._without_batch(column, row.get(column.field))
+        value = self._without_batch(column, row)
         if column.kind in ("shape", "window", "step") and value is not None:
             return _TEXT[column.kind](value)
         return "" if value is None else value
@@ -137,7 +137,9 @@ class Table:
         """Return the columns that are meant for people."""
         return [column for column in self.columns if column.priority is not None]
 
-    def _without_batch(self, column: Column, value: Any) -> Any:
-        if column.kind == "shape" and value and value[0] == self.batch:
+    def _without_batch(self, column: Column, row: Mapping[str, Any]) -> Any:
+        value = row.get(column.field)
+        batch = row.get("batch") if self.batch is None else self.batch
+        if column.kind == "shape" and value and value[0] == batch:
             return value[1:]
         return value

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from archbench.models.identity import from_here
+
 if TYPE_CHECKING:
     from archbench.analyze.performance.kernels import Layout
     from archbench.host.machine import Kind
@@ -88,7 +90,12 @@ class Result:
 
 def described(configuration: Configuration) -> str:
     """Return a configuration in words; batch 0 is `auto`, the largest safe batch."""
-    words = [configuration.model, configuration.mode, f"batch {configuration.batch or 'auto'}", configuration.dtype]
+    words = [
+        from_here(configuration.model),
+        configuration.mode,
+        f"batch {configuration.batch or 'auto'}",
+        configuration.dtype,
+    ]
     words.append(configuration.layout)
     if configuration.compiled:
         words.append("compiled")

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 import archbench
+from archbench.units import parse_range
 from cli.options import (
     AttentionOption,
-    Batch,
+    Batches,
     Columns,
     Depth,
     Inputs,
@@ -39,7 +40,7 @@ Baseline = Annotated[
 def compare(
     models: Models,
     input: Inputs = None,
-    batch: Batch = 1,
+    batch: Batches = "1",
     mode: ModeOption = "eval",
     baseline: Baseline = None,
     attention: AttentionOption = "auto",
@@ -70,7 +71,7 @@ def compare(
     comparison = archbench.compare(
         models,
         input,
-        batch=batch,
+        batch=parse_range(batch, "batch size"),
         mode=mode,
         baseline=baseline,
         attention=attention,

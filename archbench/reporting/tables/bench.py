@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+from archbench.models.identity import from_here
 from archbench.reporting.table import Column, Table
 from archbench.store.records import Result, described
-from archbench.units import format_measure, format_percent, format_time
+from archbench.units import format_measure, format_percent, format_text, format_time
 
 _BENCH = (
     Column("run_id", "Run", "text", 6),
@@ -62,6 +63,8 @@ class BenchTable(Table):
         """Return a cell as text: `flagged` for an implausible rate, blank for what follows from it; ids are cut."""
         if column.field == "run_id":
             return short_id(row["run_id"])
+        if column.field == "model":
+            return format_text(from_here(row["model"]))
         if row["status"] == "implausible" and column.field in _TIMED:
             return "flagged" if column.field == "images_per_s" else ""
         return super().text(column, row)

@@ -154,8 +154,10 @@ def _batch(rows: Sequence[EstimateRow]) -> str:
     return f"batch {first.batch}" + (" on each device" if rows[-1].devices > 1 else "")
 
 
-def roofline_table(rows: Sequence[RooflineRow], *, title: str, basis: RateBasis, caveats: Iterable[str] = ()) -> Table:
-    """Return one row per layer, and their sum."""
+def roofline_table(
+    rows: Sequence[RooflineRow], *, title: str, doubts: Sequence[str], caveats: Iterable[str] = ()
+) -> Table:
+    """Return one row per layer, and their sum; `doubts` are those of the prediction."""
     flops, moved, time = (sum(getattr(row, field) for row in rows) for field in ("flops", "moved_bytes", "time_s"))
     totals = {"name": "total", "flops": flops, "moved_bytes": moved, "time_s": time, "flop_per_s": flops / time}
     ridge = f"The ridge is at {format_measure(rows[0].ridge)} FLOP/B: below it memory bounds a product."
@@ -165,7 +167,7 @@ def roofline_table(rows: Sequence[RooflineRow], *, title: str, basis: RateBasis,
         title=title,
         totals={**totals, "share": 1.0, "intensity": flops / moved},
         notes=(ridge,),
-        doubts=(_sentence(basis.source),),
+        doubts=tuple(doubts),
         caveats=tuple(caveats),
     )
 

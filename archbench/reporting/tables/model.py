@@ -72,7 +72,7 @@ def comparison_table(
     rows: Sequence[ModelRow],
     *,
     baseline: int,
-    batch: int,
+    batch: int | None,
     mode: str,
     notes: Iterable[str] = (),
     caveats: Iterable[str] = (),
@@ -101,7 +101,7 @@ def comparison_table(
     return Table(
         columns=tuple(computed),
         rows=records,
-        title=", ".join(filter(None, (mode, f"batch {batch}", ratios))),
+        title=", ".join(filter(None, (mode, f"batch {batch}" if batch else "", ratios))),
         baseline=records[baseline] if len(rows) > 1 else None,
         batch=batch,
         notes=(*notes, *published_note(published or {})),

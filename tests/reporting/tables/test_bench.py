@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from archbench.reporting.export.text import to_text
 from archbench.reporting.tables.bench import bench_table
-from tests.helpers.measurements import result
+from tests.helpers.measurements import configuration, result
 
 
 def lines_of(*results, width=160):
@@ -14,6 +14,16 @@ def test_a_status_is_said_once():
     assert text.count("not_converged") == 2  # a column, one line per result
     assert "not converged" not in text
     assert "the interval is 40% wide" in text
+
+
+def test_a_file_below_the_working_directory_is_named_from_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    measured = result("ok", configuration=configuration(model=f"{tmp_path}/nets/net.py:CNN"))
+    assert any("nets/net.py:CNN" in line.split() for line in lines_of(measured))
+    elsewhere = result("ok", configuration=configuration(model="/elsewhere/net.py:CNN"))
+    assert any("/elsewhere/net.py:CNN" in line for line in lines_of(elsewhere))
+    # CSV and JSON name the file from everywhere.
+    assert bench_table([measured]).rows[0]["model"] == f"{tmp_path}/nets/net.py:CNN"
 
 
 def test_a_rate_that_its_latency_contradicts_is_noted():
