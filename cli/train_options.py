@@ -47,6 +47,9 @@ Minutes = Annotated[
     float | None,
     typer.Option("--minutes", metavar="M", help="Minutes for all models and seeds: as many equal steps as fit."),
 ]
+LearningRate = Annotated[
+    float | None, typer.Option("--lr", metavar="X", help="Peak learning rate; default: by the recipe.")
+]
 Seeds = Annotated[int, typer.Option("--seeds", metavar="N", help="Trainings per model, each with its own seed.", min=1)]
 BatchSize = Annotated[
     int | None,

@@ -23,8 +23,8 @@ from archbench.training.prepare import configure, require_as_begun
 
 # The arguments that determine what is trained; `run.json` records them, and a resumed run must have the same.
 _RECORDED = (
-    *("models", "data", "size", "epochs", "steps", "minutes", "recipe", "seeds", "batch", "augment", "init", "vary"),
-    *("dtype", "layout", "compile"),
+    *("models", "data", "size", "epochs", "steps", "minutes", "recipe", "lr", "seeds", "batch", "augment"),
+    *("init", "vary", "dtype", "layout", "compile"),
 )
 
 
@@ -37,6 +37,7 @@ def train(
     minutes: float | None = None,
     seeds: int = 3,
     recipe: str = "equal",
+    lr: float | None = None,
     size: int | Literal["auto"] = "auto",
     batch: int | None = None,
     augment: str = "none",
@@ -70,6 +71,7 @@ def train(
         minutes: Time limit for all models and seeds together: the equal number of steps that fits.
         seeds: Trainings of each model, with seeds from 0.
         recipe: `"equal"`, `"paper"` or `"lecture"`.
+        lr: The peak learning rate of every model; the default is the recipe's.
         size: Height and width of the images in pixels; `"auto"` is each model's own input.
         batch: Images per step; the default is the recipe's.
         augment: Any of `crop`, `flip` and `color` joined by `+`, or `"none"`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ class TrainConfig:
     """What a run trains: every model with every seed, all alike.
 
     `data` is what `load_data` takes, `data_digest` the digest of the images, "" before they are loaded. Either `epochs`
-    or `steps` is set. None stands for each model's own input as `size`, and for the recipe's value as `batch`. As
-    `initialisation`, `BY_ORIGIN` is the recipe's for models with a card, such as the zoo's, and what its constructor
-    draws for any other; None, in runs of earlier versions, is the recipe's for every model.
+    or `steps` is set. None stands for each model's own input as `size`, and for the recipe's value as `batch` and as
+    `learning_rate`, the peak. As `initialisation`, `BY_ORIGIN` is the recipe's for models with a card, such as the
+    zoo's, and what its constructor draws for any other; None, in runs of earlier versions, is the recipe's for every
+    model.
     """
 
     models: tuple[str, ...]
@@ -44,10 +45,12 @@ class TrainConfig:
     layout: str
     compiled: bool
     threads: int
+    learning_rate: float | None = None
 
     def recipe_of(self, model: str) -> Recipe:
-        """Return the recipe that a model is trained by."""
-        return find_recipe(self.recipe, model)
+        """Return the recipe that a model is trained by, with the run's own peak learning rate if it has one."""
+        recipe = find_recipe(self.recipe, model)
+        return recipe if self.learning_rate is None else replace(recipe, learning_rate=self.learning_rate)
 
     def batch_of(self, model: str) -> int:
         """Return the number of images per step of a model."""
@@ -81,8 +84,8 @@ def from_record(record: Mapping[str, Any]) -> TrainConfig:
 
     Raises UsageError for a record with other fields, as another version of archbench may have written it.
     """
-    # Earlier runs name the device `kind`.
-    values = {"device" if name == "kind" else name: value for name, value in record.items()}
+    # Earlier runs name the device `kind`, and have no learning rate of their own.
+    values = {"learning_rate": None} | {"device" if name == "kind" else name: value for name, value in record.items()}
     differing = sorted(values.keys() ^ {field.name for field in fields(TrainConfig)})
     if differing:
         raise UsageError(f"the run was written by another version of archbench: {', '.join(differing)} differ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,6 +52,7 @@ def configure(
     minutes: float | None,
     recipe: str,
     seeds: int,
+    lr: float | None,
     batch: int | None,
     augment: str,
     init: str | None,
@@ -68,6 +70,8 @@ def configure(
     _require_one_length(epochs=epochs, steps=steps, minutes=minutes)
     _require_dtype(dtype, device)
     find_augmentation(augment)
+    if lr is not None and not 0 < lr < inf:
+        raise UsageError("{lr} is not a learning rate; give a number above 0, such as 0.01", lr=lr)
     varied = vary_models(models, vary)
     return TrainConfig(
         models=varied,
@@ -86,6 +90,7 @@ def configure(
         layout=choose("layout", layout, LAYOUTS),
         compiled=compile,
         threads=threads,
+        learning_rate=lr,
     )
 
 
@@ -132,7 +137,7 @@ def require_as_begun(path: Path, given: Mapping[str, Any]) -> None:
 
     A place of the data may differ, since the images themselves are compared.
     """
-    asked = read_run(path)["asked"]
+    asked = {"lr": None, **read_run(path)["asked"]}  # earlier runs have none
     names = [name for name in asked if name in given and (name != "data" or given[name] == "digits")]
     differing = differences(*({name: _comparable(name, values[name]) for name in names} for values in (asked, given)))
     if differing:

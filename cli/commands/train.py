@@ -21,6 +21,7 @@ def train(
     steps: options.Steps = None,
     minutes: options.Minutes = None,
     recipe: options.Recipe = "equal",
+    lr: options.LearningRate = None,
     seeds: options.Seeds = 3,
     batch: options.BatchSize = None,
     augment: options.Augment = "none",

@@ -167,6 +167,7 @@ def test_predict_tells_bad_input_in_one_line(archbench, run_folder, tmp_path, mo
         (("lenet", "--recipe", "paper"), "--recipe equal trains any model"),
         (("lenet", "--epochs", "1", "--minutes", "2"), "leave out all but one"),
         (("lenet", "--epochs", "0"), "--epochs 0 is not a valid length"),
+        (("lenet", "--lr", "0"), "--lr 0 is not a learning rate; give a number above 0"),
         (("lenet", "--size", "big"), "--size big is not auto or a whole number above 0"),
         (("lenet", "--size", "4"), "4"),
         (("lenet", "--device", "gpu"), "--device gpu is not one of cpu, cuda, mps; did you mean 'cpu'?"),

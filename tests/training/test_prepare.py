@@ -136,3 +136,14 @@ def test_one_process_at_a_time_trains_in_a_folder(tmp_path):
     other.communicate()
     with locked(run):
         pass
+
+
+def test_a_learning_rate_takes_the_place_of_the_recipe_s():
+    assert _config().recipe_of("lenet").learning_rate == 0.01  # of the recipe equal
+    assert _config(learning_rate=0.05).recipe_of("lenet").learning_rate == 0.05
+
+
+def test_runs_of_earlier_versions_have_no_learning_rate_of_their_own():
+    record = _config().to_record()
+    del record["learning_rate"]
+    assert from_record(record) == _config()
