@@ -111,3 +111,17 @@ def test_memory_keeps_every_module_of_one_class_and_takes_names():
     assert [row.model for row in archbench.memory([small, large], torch.empty(2, 4)).rows] == ["Linear", "Linear (2)"]
     named = archbench.memory({"small": small, "large": large}, "4")
     assert {row.model: row.params_bytes for row in named.rows} == {"small": 4 * 20, "large": 4 * 40}
+
+
+def test_layers_have_totals_and_of_peaks_the_largest():
+    for mode in ("eval", "train"):
+        estimate = archbench.memory("lenet", mode=mode)
+        table = estimate.layers.to_table()
+        assert table.totals["param_bytes"] == sum(row["param_bytes"] for row in table.rows)
+        peaks = [row["forward_peak_bytes"] for row in table.rows]
+        assert table.totals["forward_peak_bytes"] == max(peaks)
+        assert ("saved_bytes" in table.totals) == (mode == "train")
+        assert not table.notes
+    # In inference the largest of the layers' peaks is that of the model.
+    lenet = archbench.memory("lenet")
+    assert lenet.layers.to_table().totals["forward_peak_bytes"] == lenet.rows[0].peak_bytes

@@ -350,7 +350,7 @@ def test_the_sum_of_repeated_blocks_and_the_figures_of_one_are_shown(visit, stac
     place.get_by_role("button", name="Exact values").click()
     heads = place.locator("thead th").all_inner_texts()
     params = column(opened, STACK_LAYERS, heads.index("Params"))
-    assert params == ["36", "60", "20", "0"]  # 8·4 + 4, 3 blocks of 4·4 + 4
+    assert params == ["36", "60", "20", ""]  # 8·4 + 4, 3 blocks of 4·4 + 4, and a ReLU without any
     place.locator("tbody tr").nth(2).locator("th .why").click()
     assert "weights = " in place.locator("tr.working").inner_text()
 
