@@ -89,7 +89,8 @@ class Comparison(TableResult):
             columns: The columns to keep, as `"params,macs"` or a list; the name is always the first.
             percent: With `depth`, add `params_percent` and `macs_percent`, each module's share of its model.
 
-        Raises UsageError for a column that the table does not have, or a depth or number that is not one.
+        Raises UsageError for a column that the table does not have, a depth or number that is not one, or a depth
+        where stored results of models were asked for.
         """
         if not percent and all(each is None for each in (depth, top, sort, columns)):
             return self
@@ -99,6 +100,11 @@ class Comparison(TableResult):
     def _modules(self, depth: int, percent: bool) -> Table:
         if len(set(self._batches())) > 1:
             raise UsageError("{depth} shows the modules of one {batch}", depth=depth, batch=...)
+        for name in ("measured", "trained", "published"):
+            if getattr(self, name) is not None:
+                raise UsageError(
+                    f"{{{name}}} has figures of models only; leave {{depth}} out", **{name: True}, depth=...
+                )
         first = self.summaries[0]
         return modules_table(
             [

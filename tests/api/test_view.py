@@ -202,3 +202,11 @@ def test_wrong_options_are_refused_on_one_line(archbench, command, arguments, me
 def test_compare_percent_names_the_option_that_is_missing(archbench):
     code, _, err = archbench("compare", "lenet", "alexnet", "--percent")
     assert (code, err) == (2, "archbench: --percent needs --depth: models have no total in common\n")
+
+
+@pytest.mark.parametrize("option", ["--measured", "--trained"])
+def test_modules_have_no_stored_results(archbench, monkeypatch, tmp_path, option):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    code, out, err = archbench("compare", "lenet", option, "--depth", "1")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1] == f"archbench: {option} has figures of models only; leave --depth out"
