@@ -23,6 +23,11 @@ class StepClock:
         """The rate over the timed steps of this epoch, None before the first."""
         return self._epoch_steps * self._batch / self._epoch_s if self._epoch_s > 0 else None
 
+    @property
+    def is_untimed(self) -> bool:
+        """Whether the next step is one of the first, which are not timed."""
+        return self._untimed > 0
+
     def add(self, step_s: float) -> None:
         """Add a step."""
         if self._untimed:
@@ -31,6 +36,12 @@ class StepClock:
         self.elapsed_s += step_s
         self._epoch_s += step_s
         self._epoch_steps += 1
+
+    def wait(self, wait_s: float) -> None:
+        """Add time in which no step began."""
+        if not self._untimed and self._epoch_steps:
+            self.elapsed_s += wait_s
+            self._epoch_s += wait_s
 
     def begin_epoch(self) -> None:
         """Reset the rate."""

@@ -47,6 +47,13 @@ def step_line(loss: float, images_per_s: float | None, validation_top1: float | 
     return f"loss {loss:.3f}{rate}{validation}"
 
 
+def skipped_note(skipped: int, steps: int) -> tuple[str, ...]:
+    """Return a note on steps that did not update the parameters, if there are any."""
+    if not skipped:
+        return ()
+    return (f"gradients overflowed in float16 in {skipped} of {steps} steps, which were skipped",)
+
+
 def epoch_line(row: Epoch) -> str:
     """Return a row of `metrics.csv` as a line."""
     figures = step_line(row.train_loss, row.images_per_s, row.validation_top1)

@@ -66,7 +66,8 @@ class Outcome:
     `reason` explains a status other than `ok` and `chance`. `initial_spread` is the standard deviation of the scores
     over a batch of images before the first step: near 0, no information about the image reached the output. `notes`
     list how the model was adapted, divided batches, and changes of the number of threads. `final_sha256` is the digest
-    of `final.pt`, empty in runs of earlier versions and where the training did not end.
+    of `final.pt`, empty in runs of earlier versions and where the training did not end. `skipped_steps` counts
+    the steps without an update because gradients overflowed in float16.
     """
 
     model: str
@@ -84,3 +85,4 @@ class Outcome:
     initial_spread: float | None
     notes: tuple[str, ...] = ()
     final_sha256: str = ""
+    skipped_steps: int = 0

@@ -143,16 +143,18 @@ def _require_divisible(config: TrainConfig, processes: int) -> None:
 
 @contextmanager
 def _torch_settings(threads: int, dtype: str) -> Iterator[None]:
-    """Set torch's number of threads and TF32 products; on exit restore both, and the caller's random states."""
-    before = torch.get_num_threads(), torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    """Set torch's threads, TF32 and cudnn.benchmark; on exit restore them, and the caller's random states."""
+    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = torch.get_num_threads(), cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
     torch.set_num_threads(threads)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = dtype == "tf32"
+    cuda.allow_tf32 = cudnn.allow_tf32 = dtype == "tf32"
+    cudnn.benchmark = True  # as in `bench`: batches have one size
     try:
         with preserved_random_states():
             yield
     finally:
         torch.set_num_threads(before[0])
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before[1:]
+        cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before[1:]
 
 
 def _free_folder(prepared: Prepared) -> Path:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 from archbench.training.config import TrainConfig
 from archbench.training.data.records import Data
 from archbench.training.distributed.process_group import ProcessGroup
+from archbench.training.learner import Learner, NonFiniteError
 from archbench.training.schedule import steps_per_epoch
 from archbench.training.task import Task, build_model
 
@@ -69,10 +71,17 @@ def _fastest_step_s(config: TrainConfig, model: str, data: Data, batch: int) -> 
     trial = replace(config, batch=batch, compiled=False, recipe="equal")
     adapted = build_model(trial, model, 0, data.shape, data.num_classes)
     learner = Task(trial, model, 0, data, adapted, ProcessGroup()).learner()
-    learner.advance()
+    _step(learner)
     times = []
     for _ in range(_TRIALS):
         start = time.perf_counter()
-        learner.advance()  # returns the loss, and so waits for the device
+        _step(learner)
         times.append(time.perf_counter() - start)
     return min(times)
+
+
+def _step(learner: Learner) -> None:
+    """Make a step and wait for it; that it diverges is reported by the training itself."""
+    with suppress(NonFiniteError):
+        learner.advance()
+        learner.settle()

@@ -20,7 +20,7 @@ from archbench.training.config import differences, source_digest
 from archbench.training.data.batches import Batches
 from archbench.training.evaluation import Evaluation, evaluate
 from archbench.training.learner import NonFiniteError
-from archbench.training.messages import epoch_line, step_line
+from archbench.training.messages import epoch_line, skipped_note, step_line
 from archbench.training.records import Epoch, Outcome, Prediction
 from archbench.training.run_dir import checkpoints
 from archbench.training.seeding import random_states, restore, seed_all
@@ -41,7 +41,7 @@ class Trainer:
     """One training in progress. Its model was built after `seed_all`, and no random number was drawn since.
 
     Checkpoints go to `folder` every `checkpoint_s` seconds. `on_epoch` receives all rows of `metrics.csv` so far after
-    each epoch. Training stops after the step in which `should_stop` returns true.
+    each epoch. Training stops after the step in which `should_stop` returns true; several processes make one more.
     """
 
     def __init__(
@@ -79,20 +79,14 @@ class Trainer:
         if not task.group.is_first:  # each process draws its own dropout masks
             seed_all(task.seed + learner.step, task.group.rank)
         self._progress.begin(self._name, steps=task.steps, done=learner.step)
-        while learner.step < task.steps:
-            try:
-                self._advance()
-            except NonFiniteError:
-                self._save()  # the parameters were not updated
-                raise
-            if learner.step % task.steps_per_epoch == 0 or learner.step == task.steps:
-                self._end_epoch()
-            if task.group.any(self._should_stop()):
+        try:
+            is_complete = self._train()
+        except NonFiniteError:
+            # The parameters were not updated, but a batch normalisation has averaged what came before.
+            if self._learner.is_finite():
                 self._save()
-                return None
-            if time.monotonic() - self._saved_at >= self._checkpoint_s:
-                self._save()
-        return self._test()
+            raise
+        return self._test() if is_complete else None
 
     def outcome(self, status: Status, reason: str, test: Evaluation | None = None) -> Outcome:
         """Return the outcome of the training as it stands."""
@@ -111,23 +105,58 @@ class Trainer:
             time_s=self._clock.elapsed_s,
             peak_bytes=torch.cuda.max_memory_allocated() if self._task.config.device == "cuda" else None,
             initial_spread=self._spread,
-            notes=tuple(self._notes),
+            notes=(*self._notes, *skipped_note(self._learner.skipped, self._learner.step)),
+            skipped_steps=self._learner.skipped,
         )
 
     @property
     def _name(self) -> str:
         return f"{self._task.model}, seed {self._task.seed}"
 
-    def _advance(self) -> None:
+    def _train(self) -> bool:
+        """Make all steps that are left; return false where training was stopped, with a checkpoint saved."""
+        task, learner = self._task, self._learner
+        while learner.step < task.steps:
+            stop, save = self._advance()
+            is_end = learner.step % task.steps_per_epoch == 0 or learner.step == task.steps
+            if stop or save or is_end or self._clock.is_untimed:
+                self._settle()
+            if is_end:
+                self._end_epoch()
+            if stop or save:
+                self._save()
+            if stop:
+                return False
+        return True
+
+    def _advance(self) -> tuple[bool, bool]:
+        """Make a step; return whether to stop, and whether to save, which several processes agree on."""
         parts = self._learner.parts
         start = time.perf_counter()
-        loss = self._task.group.mean(self._learner.advance())
+        if self._task.group.size == 1:
+            results = self._learner.advance()
+            requests = self._should_stop(), self._is_checkpoint_due()
+        else:
+            results = self._learner.advance(stop=self._should_stop(), save=self._is_checkpoint_due())
+            requests = any(result.stop for result in results), any(result.save for result in results)
+        self._losses += [result.loss for result in results]
         self._clock.add(time.perf_counter() - start)
-        self._losses.append(loss)
         if self._learner.parts != parts:
             self._note(f"a batch does not fit in memory: it is divided into {self._learner.parts} parts")
-        validation = self._history[-1].validation_top1 if self._history else None
-        self._progress.update(step_line(loss, self._clock.images_per_s, validation), step=self._learner.step)
+        if self._losses:
+            validation = self._history[-1].validation_top1 if self._history else None
+            line = step_line(self._losses[-1], self._clock.images_per_s, validation)
+            self._progress.update(line, step=self._learner.step)
+        return requests
+
+    def _settle(self) -> None:
+        """Wait for the steps that are still running."""
+        start = time.perf_counter()
+        self._losses += [result.loss for result in self._learner.settle()]
+        self._clock.wait(time.perf_counter() - start)
+
+    def _is_checkpoint_due(self) -> bool:
+        return time.monotonic() - self._saved_at >= self._checkpoint_s
 
     def _end_epoch(self) -> None:
         """Evaluate on the validation images and add a row to the history."""

@@ -97,6 +97,23 @@ def test_train_leaves_threads_and_random_numbers_as_they_were(trained):
     assert threads_before == threads_after != 2
 
 
+def test_train_lets_cudnn_choose_algorithms_as_bench_does_and_records_it(tmp_path):
+    flags = []
+
+    class Watcher(archbench.Progress):
+        def begin(self, task, steps=None, done=0):
+            flags.append(torch.backends.cudnn.benchmark)
+
+    before = torch.backends.cudnn.benchmark
+    run = archbench.train(
+        "lenet", steps=1, seeds=1, out=tmp_path / "run", store=tmp_path / "store.sqlite", progress=Watcher()
+    )
+    assert flags == [True]
+    assert torch.backends.cudnn.benchmark == before
+    recorded = json.loads((run.path / "environment.json").read_text())
+    assert recorded["flags"]["cudnn.benchmark"] is True
+
+
 def test_train_resumes_as_begun_or_not_at_all(run):
     assert archbench.train(resume=run.path).accuracies == run.accuracies
     with pytest.raises(archbench.UsageError, match="seeds was 1, now 2"):

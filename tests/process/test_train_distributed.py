@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import signal
 import subprocess
 import sys
@@ -102,3 +103,35 @@ def test_a_batch_that_the_processes_cannot_share_is_told(tmp_path):
     ended = subprocess.run(command(*asked), capture_output=True, text=True, timeout=120)
     assert ended.returncode == 2
     assert ended.stderr.splitlines()[-1] == "archbench: a batch of 5 cannot be divided among 2 processes"
+
+
+DIVERGING = """
+import os
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear, self.count = nn.Linear(64, 10), 0
+
+    def forward(self, x):
+        scores = self.linear(x.flatten(1))
+        self.count += self.training and not x.is_meta
+        return scores * float("nan") if self.count == 5 and os.environ.get("RANK") == "1" else scores
+"""
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "amp-fp16"])
+def test_a_loss_that_is_not_finite_in_one_of_two_processes_ends_both(tmp_path, dtype):
+    source, run = tmp_path / "net.py", tmp_path / "run"
+    source.write_text(DIVERGING)
+    asked = (f"{source}:Net", "--size", 8, "--steps", 20, "--seeds", 2, "--dtype", dtype, "--only-train")
+    # One that waits for the other would wait for the 30 minutes of gloo.
+    ended = subprocess.run(
+        command(*asked, "--threads", 2, "--processes", 2, "--out", run), capture_output=True, text=True, timeout=120
+    )
+    assert ended.returncode in (0, 3), ended.stderr
+    outcomes = [json.loads(path.read_text()) for path in sorted(run.glob("models/*/seed-*/outcome.json"))]
+    assert [outcome["status"] for outcome in outcomes] == ["diverged", "diverged"]
+    assert {outcome["reason"] for outcome in outcomes} == {"the loss was not finite at step 5"}
+    assert {outcome["steps"] for outcome in outcomes} == {4}

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from archbench.errors import InputError
 from archbench.precision import find_precision
-from archbench.training.learner import Learner, NonFiniteError, scores_of
+from archbench.training.learner import Learner, NonFiniteError, StepResult, scores_of
 from archbench.training.recipes import EQUAL, PAPERS, Recipe
 
 PLAIN = Recipe(
@@ -41,6 +41,11 @@ def _learner(model: nn.Module, recipe: Recipe = PLAIN, dtype: str = "fp32") -> L
     return Learner(model, recipe, batches, steps=10, precision=find_precision(dtype), device="cpu")
 
 
+def _loss(results: list[StepResult]) -> float:
+    (result,) = results
+    return result.loss
+
+
 def test_steps_are_those_of_a_hand_written_loop():
     model = _net()
     by_hand = deepcopy(model)
@@ -52,7 +57,7 @@ def test_steps_are_those_of_a_hand_written_loop():
         loss = cross_entropy(by_hand(inputs), labels)
         loss.backward()
         optimizer.step()
-        assert learner.advance() == pytest.approx(loss.item())
+        assert [result.loss for result in learner.advance()] == pytest.approx([loss.item()])
     for ours, theirs in zip(model.parameters(), by_hand.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
     assert learner.step == 3
@@ -63,7 +68,7 @@ def test_a_batch_in_parts_gives_the_gradients_of_the_whole(parts):
     # 6 images in 4 parts are chunks of 2, 2 and 2; in 6 single ones. Each part weighs as many images as it has.
     whole, split = _learner(_net()), _learner(_net())
     split.parts = parts
-    assert split.advance() == pytest.approx(whole.advance())
+    assert _loss(split.advance()) == pytest.approx(_loss(whole.advance()))
     for ours, theirs in zip(split.model.parameters(), whole.model.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
 
@@ -85,7 +90,7 @@ class SmallMemory(nn.Module):
 def test_what_does_not_fit_goes_through_in_parts_with_the_same_result(most, parts):
     # 6 images: halves of 3, then quarters rounded up to 2, then single ones, which is what 8 parts of 6 images are.
     learner, whole = _learner(SmallMemory(most)), _learner(_net())
-    assert learner.advance() == pytest.approx(whole.advance())
+    assert _loss(learner.advance()) == pytest.approx(_loss(whole.advance()))
     assert learner.parts == parts
     torch.testing.assert_close(learner.model.net[0].weight, whole.model[0].weight)
 

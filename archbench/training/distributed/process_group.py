@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import distributed
+from torch import Tensor, distributed
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +28,12 @@ class ProcessGroup:
         """Whether this process writes the files of all."""
         return self.rank == 0
 
-    def mean(self, value: float) -> float:
-        """Return the mean over all processes."""
+    def mean(self, values: Tensor) -> Tensor:
+        """Return the mean over all processes; every process gets the same. On a GPU the host does not wait for it."""
         if self.size == 1:
-            return value
-        total = torch.tensor(value, dtype=torch.float64, device=_device())
-        distributed.all_reduce(total)
-        return float(total) / self.size
-
-    def any(self, flag: bool) -> bool:
-        """Return whether the flag is set in any process; every process gets the same answer."""
-        return self.mean(float(flag)) > 0
+            return values
+        distributed.all_reduce(values)
+        return values / self.size
 
     def broadcast(self, value: Any) -> Any:
         """Return the value of the first process."""
