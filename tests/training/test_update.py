@@ -197,3 +197,49 @@ def test_a_training_whose_loss_is_not_finite_is_a_diverged_row_with_its_last_goo
     learner = torch.load(checkpoint, weights_only=True)["learner"]
     assert learner["step"] == 3
     assert all(tensor.isfinite().all() for tensor in learner["model"].values())
+
+
+def test_compile_trains_the_compiled_model_and_evaluates_the_plain_one(monkeypatch):
+    compiled = []
+
+    def fake_compile(model):
+        def run(x):
+            compiled.append(len(x))
+            return model(x)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", fake_compile)
+    learners = []
+    for is_compiled in (False, True):
+        torch.manual_seed(0)
+        learner = Learner(
+            nn.Linear(4, 3), EQUAL, ListedBatches(batch()), steps=40, precision=find_precision("fp32"), device="cpu",
+            compiled=is_compiled,
+        )  # fmt: skip
+        learner.advance()
+        learner.scores(batch())
+        learners.append(learner)
+    assert compiled == [6]
+    plain, ours = (state_of(learner) for learner in learners)
+    assert all(torch.equal(one, other) for one, other in zip(plain, ours, strict=True))
+
+
+@pytest.mark.slow
+def test_train_compile_is_torch_compile(tmp_path, monkeypatch):
+    models = []
+    compile_by_torch = torch.compile
+
+    def compile_eagerly(model):
+        models.append(model)
+        return compile_by_torch(model, backend="eager")  # inductor takes a minute
+
+    monkeypatch.setattr(torch, "compile", compile_eagerly)
+    options = {"steps": 2, "seeds": 1, "threads": 1, "store": tmp_path / "store.sqlite"}
+    compiled = archbench.train("lenet", compile=True, **options, out=tmp_path / "compiled")
+    assert len(models) == 1
+    plain = archbench.train("lenet", **options, out=tmp_path / "plain")
+    assert len(models) == 1
+    assert [epoch.train_loss for epoch in compiled.epochs] == pytest.approx(
+        [epoch.train_loss for epoch in plain.epochs]
+    )

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from archbench.measure.bench.timing import Policy, time_steps
-from archbench.measure.worker.step import Blocks, Runnable, Step
+from archbench.measure.worker.blocks import Blocks, Runnable
+from archbench.measure.worker.step import Step
 from archbench.units import format_measure
 
 # A step slower than its replay by more than this factor waits for the CPU to launch its kernels.
@@ -30,6 +31,8 @@ class Replay:
             for _ in range(_WARM_UP_STEPS):
                 step.run_once()
         torch.cuda.current_stream().wait_stream(stream)
+        # Freed inside the capture, the gradients of the warm-up would add to the peak without being used again.
+        step.clear_gradients()
         # The graph has a memory pool of its own and cannot use what is cached for these streams.
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
@@ -43,6 +46,11 @@ class Replay:
         """Replay the step and return its output tensor, which each replay overwrites."""
         self._graph.replay()
         return self._output
+
+    def run_steps(self, steps: int) -> None:
+        """Replay the step several times."""
+        for _ in range(steps):
+            self._graph.replay()
 
 
 def subject_of(step: Step, *, graphs: bool) -> Runnable:

@@ -17,9 +17,10 @@ from archbench.measure.bench.cuda_graph import launch_flags, replay_s, subject_o
 from archbench.measure.bench.expectation import expect
 from archbench.measure.bench.phases import phase_medians_s
 from archbench.measure.bench.timing import CPU, GPU, Policy, Timing, time_steps
+from archbench.measure.worker.blocks import Blocks, Runnable
 from archbench.measure.worker.channel import Channel
 from archbench.measure.worker.request import Request
-from archbench.measure.worker.step import Blocks, Runnable, Step, set_flags, wait
+from archbench.measure.worker.step import Step, set_flags, wait
 
 _LATENCY_SHARE = 0.2
 _LATENCY_STEPS = 1000
@@ -89,11 +90,15 @@ def phases(request: Request, channel: Channel) -> None:
 
 
 def memory(request: Request, channel: Channel) -> None:
-    """Send the free memory before three steps and their peak; None for devices that do not report it."""
+    """Send the free memory before the steps, and the peak of three after the first; None where it is not reported.
+
+    The peak leaves out the first step, in which cuDNN tries algorithms whose workspaces no later step needs.
+    """
     configuration = request.configuration
     channel.send("phase", text=f"trying batch {configuration.batch}")
     free_bytes = torch.cuda.mem_get_info()[0] if configuration.kind == "cuda" else None
     step = Step(configuration, request.seed)
+    _reset_peaks(configuration.kind)
     subject = subject_of(step, graphs=configuration.graphs)
     for _ in range(_MEMORY_STEPS):
         subject.run_once()

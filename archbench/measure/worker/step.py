@@ -10,7 +10,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ class Step:
         self._memory_format = torch.channels_last if configuration.layout == "nhwc" else torch.contiguous_format
         self._source = find(configuration.model)
         self._model: Any = self._build()
-        self._feed = itertools.cycle(self._make_inputs())
+        self._feed = itertools.cycle(map(_arguments, self._make_inputs()))
         self._optimizer = self._make_optimizer()
         self._run: Callable[..., Any] = torch.compile(self._model) if configuration.compiled else self._model
         self._targets: Tensor | None = None
@@ -95,13 +95,12 @@ class Step:
 
         In training, `after` is called with the name of each phase at its end.
         """
-        inputs = next(self._feed)
-        positional, keyword = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
         if self._optimizer is None:
-            with torch.inference_mode(), self._autocast():
-                return self._run(*positional, **keyword)
+            with torch.inference_mode():
+                return self._forward()
         self._optimizer.zero_grad()
         after("zero_grad")
+        positional, keyword = next(self._feed)
         with self._autocast():
             output = self._run(*positional, **keyword)
             after("forward")
@@ -113,6 +112,33 @@ class Step:
         self._optimizer.step()
         after("step")
         return loss
+
+    def run_steps(self, steps: int) -> None:
+        """Run several steps; what a step costs beside the model's own work is then a fraction of a microsecond."""
+        if self._optimizer is not None:
+            for _ in range(steps):
+                self.run_once()
+            return
+        with torch.inference_mode():
+            for _ in range(steps):
+                self._forward()
+
+    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the next inputs as positional and keyword arguments of the model."""
+        return next(self._feed)
+
+    def clear_gradients(self) -> None:
+        """Free the gradients of the last training step."""
+        if self._optimizer is not None:
+            self._optimizer.zero_grad()
+
+    def _forward(self) -> Any:
+        positional, keyword = next(self._feed)
+        if self._precision.autocast_dtype is None:
+            return self._run(*positional, **keyword)
+        # Entered for each step: autocast keeps the weights that it has converted until its end.
+        with self._autocast():
+            return self._run(*positional, **keyword)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         dtype = self._precision.autocast_dtype
@@ -176,39 +202,9 @@ def wait(kind: str) -> None:
         torch.mps.synchronize()
 
 
-class Runnable(Protocol):
-    """A step, or its replay as a CUDA graph."""
-
-    def run_once(self) -> Any:
-        """Run one step."""
-
-
-class Blocks:
-    """Times blocks of a step: the `Subject` of `archbench.measure.bench.timing`."""
-
-    def __init__(self, step: Runnable, kind: str) -> None:
-        self._step = step
-        self._kind = kind
-
-    def run(self, steps: int) -> float:
-        """Return the time of a block of steps in seconds: between two events on a GPU, else by the clock."""
-        if self._kind == "cuda":
-            return self._run_between_events(steps)
-        wait(self._kind)
-        start = time.perf_counter_ns()
-        for _ in range(steps):
-            self._step.run_once()
-        wait(self._kind)
-        return (time.perf_counter_ns() - start) / 1e9
-
-    def _run_between_events(self, steps: int) -> float:
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]  # torch's
-        start.record()
-        for _ in range(steps):
-            self._step.run_once()
-        end.record()
-        end.synchronize()
-        return float(start.elapsed_time(end)) / 1e3
+def _arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return inputs as positional and keyword arguments."""
+    return ((), inputs) if isinstance(inputs, dict) else (inputs, {})
 
 
 def _fill_zero_heads(model: torch.nn.Module) -> None:

@@ -106,18 +106,22 @@ def test_a_step_is_warm_before_it_is_captured_once_and_then_only_replayed(monkey
         cuda.log.append(f"step on {cuda.where}")
         return f"output of {cuda.where}"
 
-    replay = Replay(SimpleNamespace(run_once=run_once))
+    clear_gradients = lambda: cuda.log.append(f"gradients freed on {cuda.where}")  # noqa: E731  # as short as its use
+    replay = Replay(SimpleNamespace(run_once=run_once, clear_gradients=clear_gradients))
     assert cuda.log == [
         "side waits for default",
         *["step on side"] * 3,
         "waits for side",
-        # The peak is to be that of the graph's own memory.
+        # The peak is to be that of the graph's own memory: gradients of the warm-up are no part of it.
+        "gradients freed on default",
         *("synchronize", "give back what is kept", "forget the peak"),
         "step on capture",
     ]
     cuda.log.clear()
     assert replay.run_once() == replay.run_once() == "output of capture"
     assert cuda.log == ["replay", "replay"]
+    replay.run_steps(3)
+    assert cuda.log == ["replay"] * 5
 
 
 def test_the_subject_is_the_step_or_its_replay(timed):
