@@ -66,7 +66,8 @@ class Column:
 
     Where a page is too narrow, columns with the largest `priority` go first; None is left to CSV and JSON. A column
     that `wraps` is prose and takes what width is left; one that `cuts` may lose its end there. Where `hides_zero`, zero
-    is blank except in the totals. A column that `shortens` has four digits of its integers on a narrow page.
+    is blank except in the totals. A column that `shortens` has four digits of its integers where a page is too narrow
+    for all.
     """
 
     field: str

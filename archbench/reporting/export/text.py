@@ -24,8 +24,8 @@ _GAP = 2
 _LONGEST_NAME = 0.45
 _NARROWEST_TEXT = 20
 _NARROWEST_CUT = 10
-# From this width on, integers have all their digits; from the next one on, a terminal keeps room for bars.
-_WIDE = 120
+# Integers lose digits where columns up to this priority would not fit otherwise.
+_MATTERS_MORE_THAN_DIGITS = 7
 _WIDE_ENOUGH_FOR_BARS = 100
 
 
@@ -94,8 +94,11 @@ def _page(stream: IO[str] | None, width: int) -> _Page:
 def _print(table: Table, console: Console, page: _Page, has_notes: bool) -> None:
     filled = [column for column in table.shown() if any(table.text(column, row) for row in _lines(table))]
     shown = [column for column in filled if column.field != table.group]
+    space = page.width - _reserved(table, page)
     cells = {column.field: _cells(table, column, page) for column in shown}
-    columns = _fitting(shown, cells, page.width - _reserved(table, page), page)
+    if not _has_room_for_digits(shown, cells, space):
+        cells = {column.field: _cells(table, _shortened(column), page) for column in shown}
+    columns = _fitting(shown, cells, space, page)
     columns += _bar_column(table, columns, cells, page)
     if table.title:
         console.print(page.shown(format_text(table.title)), style="bold")
@@ -161,11 +164,20 @@ def _left_out(number: int) -> list[str]:
 
 def _cells(table: Table, column: Column, page: _Page) -> list[str]:
     """Return the texts of a column, from its heading to its total."""
-    written = replace(column, kind="count") if column.shortens and page.width < _WIDE else column
-    texts = [page.shown(table.text(written, row)) for row in _lines(table)]
+    texts = [page.shown(table.text(column, row)) for row in _lines(table)]
     if column.priority == 0:
         texts = [page.without_beginning(text, int(page.width * _LONGEST_NAME)) for text in texts]
     return [page.shown(column.heading), *texts]
+
+
+def _has_room_for_digits(columns: Sequence[Column], cells: dict[str, list[str]], space: int) -> bool:
+    """Return whether the columns that matter more than all digits of integers fit with them."""
+    needed = [column for column in columns if (column.priority or 0) <= _MATTERS_MORE_THAN_DIGITS]
+    return sum(max(map(cell_len, cells[column.field])) + _GAP for column in needed) - _GAP <= space
+
+
+def _shortened(column: Column) -> Column:
+    return replace(column, kind="count") if column.shortens else column
 
 
 def _fitting(columns: Sequence[Column], cells: dict[str, list[str]], space: int, page: _Page) -> list[Column]:

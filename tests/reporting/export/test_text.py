@@ -70,7 +70,7 @@ def test_totals_stand_last(alexnet):
 
 
 def test_integers_have_all_digits_on_a_wide_page_and_in_files(alexnet):
-    assert "223.9M" in "\n".join(printed(alexnet, 119))
+    assert "223.9M" in "\n".join(printed(alexnet, 80))
     wide = "\n".join(printed(alexnet, 120))
     assert "223,948,800" in wide
     assert "60,965,224" in wide
