@@ -18,6 +18,14 @@ def parse_size(text: str | int) -> int | str:
     return int(text) if str(text).isdecimal() else str(text)
 
 
+def parse_rate(text: str | float) -> float | str:
+    """Return a learning rate; any other text as it is, for the library to accept `auto` and refuse the rest."""
+    try:
+        return float(text)
+    except ValueError:
+        return str(text)
+
+
 OptionalModels = Annotated[
     list[str] | None,
     typer.Argument(
@@ -47,9 +55,6 @@ Minutes = Annotated[
     float | None,
     typer.Option("--minutes", metavar="M", help="Minutes for all models and seeds: as many equal steps as fit."),
 ]
-LearningRate = Annotated[
-    float | None, typer.Option("--lr", metavar="X", help="Peak learning rate; default: by the recipe.")
-]
 Seeds = Annotated[int, typer.Option("--seeds", metavar="N", help="Trainings per model, each with its own seed.", min=1)]
 BatchSize = Annotated[
     int | None,
@@ -61,6 +66,15 @@ Recipe = Annotated[
         "--recipe",
         metavar="equal|paper|lecture",
         help="Hyperparameters: the same for all, those of each model's paper, or of a lecture.",
+    ),
+]
+LearningRate = Annotated[
+    Any,
+    typer.Option(
+        "--lr",
+        metavar="auto|X",
+        help="Learning rate; auto, the default of a comparison: for each model by short trainings.",
+        parser=parse_rate,
     ),
 ]
 Augment = Annotated[

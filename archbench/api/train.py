@@ -37,7 +37,7 @@ def train(
     minutes: float | None = None,
     seeds: int = 3,
     recipe: str = "equal",
-    lr: float | None = None,
+    lr: float | Literal["auto"] | None = None,
     size: int | Literal["auto"] = "auto",
     batch: int | None = None,
     augment: str = "none",
@@ -71,7 +71,8 @@ def train(
         minutes: Time limit for all models and seeds together: the equal number of steps that fits.
         seeds: Trainings of each model, with seeds from 0.
         recipe: `"equal"`, `"paper"` or `"lecture"`.
-        lr: The peak learning rate of every model; the default is the recipe's.
+        lr: The learning rate; `"auto"` chooses it for each model by short trainings, on validation images. The default
+            is `"auto"` for two or more models with the equal recipe, else the recipe's.
         size: Height and width of the images in pixels; `"auto"` is each model's own input.
         batch: Images per step; the default is the recipe's.
         augment: Any of `crop`, `flip` and `color` joined by `+`, or `"none"`.

@@ -19,6 +19,7 @@ from archbench.reporting.tables.predict import prediction_table
 from archbench.reporting.tables.train import accuracy_table
 from archbench.store.accuracy import Accuracy
 from archbench.training.comparison import compare_models
+from archbench.training.messages import protocol
 from archbench.training.prediction import chosen_model, predict, read_images
 from archbench.training.records import Epoch, Prediction
 from archbench.training.resolution import measured_resolution
@@ -118,7 +119,8 @@ class Predictions(TableResult):
 def training_run(run: SavedRun) -> TrainingRun:
     """Return the result for the content of a run folder. Raises UsageError for damaged predictions."""
     predictions = run.complete_predictions()
-    return TrainingRun(run, verdict(run.accuracies, compare_models(predictions), measured_resolution(predictions)))
+    comparisons, resolution = compare_models(predictions), measured_resolution(predictions)
+    return TrainingRun(run, verdict(run.accuracies, comparisons, resolution, protocol(run.record)))
 
 
 def _named_pixels(

@@ -17,8 +17,9 @@ class Accuracy:
     the standard deviation over the seeds, None for a single one. `seeds` counts the trainings that reached the end,
     which all figures are computed from, or those that began if none did. `params` and `macs` describe the model as
     trained, for one image; `images_per_s` is the median training rate, `time_s` the mean time of training steps per
-    seed. `chance_top1` and `chance_top5` are the accuracies of always guessing the largest classes. Those five and
-    `peak_bytes` are None where the store does not keep them.
+    seed, to which a search for the learning rate adds an equal share. `chance_top1` and `chance_top5` are the
+    accuracies of always guessing the largest classes. Those five, `peak_bytes` and `learning_rate`, the largest of the
+    schedule, are None where the store does not keep them.
     """
 
     model: str
@@ -39,3 +40,4 @@ class Accuracy:
     chance_top1: float | None
     chance_top5: float | None
     peak_bytes: int | None
+    learning_rate: float | None = None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from archbench.errors import UsageError
 from archbench.training.recipes import Recipe, find_recipe
@@ -16,6 +16,7 @@ from archbench.training.schedule import steps_per_epoch
 # A run may continue on another device or with other threads; the last bits of its results may differ then.
 _MACHINE_FIELDS = ("device", "threads", "compiled")
 BY_ORIGIN = "by origin"
+AUTO: Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,10 @@ class TrainConfig:
     """What a run trains: every model with every seed, all alike.
 
     `data` is what `load_data` takes, `data_digest` the digest of the images, "" before they are loaded. Either `epochs`
-    or `steps` is set. None stands for each model's own input as `size`, and for the recipe's value as `batch` and as
-    `learning_rate`, the peak. As `initialisation`, `BY_ORIGIN` is the recipe's for models with a card, such as the
-    zoo's, and what its constructor draws for any other; None, in runs of earlier versions, is the recipe's for every
-    model.
+    or `steps` is set. None stands for each model's own input as `size`, and for the recipe's value as `batch` and
+    `learning_rate`; a `learning_rate` of `AUTO` is chosen for each model by a search. As `initialisation`, `BY_ORIGIN`
+    is the recipe's for models with a card, such as the zoo's, and what its constructor draws for any other; None, in
+    runs of earlier versions, is the recipe's for every model.
     """
 
     models: tuple[str, ...]
@@ -45,12 +46,12 @@ class TrainConfig:
     layout: str
     compiled: bool
     threads: int
-    learning_rate: float | None = None
+    learning_rate: float | Literal["auto"] | None = None
 
     def recipe_of(self, model: str) -> Recipe:
-        """Return the recipe that a model is trained by, with the run's own peak learning rate if it has one."""
+        """Return the recipe that a model is trained by; with its own rate where one is still to be searched."""
         recipe = find_recipe(self.recipe, model)
-        return recipe if self.learning_rate is None else replace(recipe, learning_rate=self.learning_rate)
+        return replace(recipe, learning_rate=self.learning_rate) if isinstance(self.learning_rate, float) else recipe
 
     def batch_of(self, model: str) -> int:
         """Return the number of images per step of a model."""
@@ -84,7 +85,7 @@ def from_record(record: Mapping[str, Any]) -> TrainConfig:
 
     Raises UsageError for a record with other fields, as another version of archbench may have written it.
     """
-    # Earlier runs name the device `kind`, and have no learning rate of their own.
+    # Earlier runs name the device `kind`, and have the recipe's learning rate.
     values = {"learning_rate": None} | {"device" if name == "kind" else name: value for name, value in record.items()}
     differing = sorted(values.keys() ^ {field.name for field in fields(TrainConfig)})
     if differing:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,13 +20,14 @@ from archbench.training.data.augmentation import find_augmentation
 from archbench.training.data.records import Data
 from archbench.training.data.sources import load_data
 from archbench.training.distributed.process_group import is_first_process
+from archbench.training.learning_rate import asked_rate
 from archbench.training.messages import report_user_code
 from archbench.training.model.adapt import Adapted
 from archbench.training.recipes import find_recipe
 from archbench.training.run_dir.paths import RunFolder
 from archbench.training.run_dir.run_json import ModelInfo, read_run, require_identity
 from archbench.training.task import build_model
-from archbench.training.time_estimate import step_time_s, steps_within, training_time_s
+from archbench.training.time_estimate import ExpectedTime, expected_time, step_time_s, steps_within
 
 DTYPES = ("fp32", "tf32", "amp", "amp-fp16")
 LAYOUTS = ("nchw", "nhwc")
@@ -51,8 +51,8 @@ def configure(
     steps: int | None,
     minutes: float | None,
     recipe: str,
+    lr: float | str | None,
     seeds: int,
-    lr: float | None,
     batch: int | None,
     augment: str,
     init: str | None,
@@ -70,8 +70,6 @@ def configure(
     _require_one_length(epochs=epochs, steps=steps, minutes=minutes)
     _require_dtype(dtype, device)
     find_augmentation(augment)
-    if lr is not None and not 0 < lr < inf:
-        raise UsageError("{lr} is not a learning rate; give a number above 0, such as 0.01", lr=lr)
     varied = vary_models(models, vary)
     return TrainConfig(
         models=varied,
@@ -90,14 +88,14 @@ def configure(
         layout=choose("layout", layout, LAYOUTS),
         compiled=compile,
         threads=threads,
-        learning_rate=lr,
+        learning_rate=asked_rate(lr, recipe, len(varied)),
     )
 
 
 def prepare(
     config: TrainConfig, *, minutes: float | None = None, download: bool = False
-) -> tuple[Prepared, dict[str, float]]:
-    """Return the run that a configuration describes, and the expected seconds of each model with one seed.
+) -> tuple[Prepared, dict[str, ExpectedTime]]:
+    """Return the run that a configuration describes, and the expected time of each model.
 
     With `minutes`, the number of steps is what fits into that time. Raises UsageError, DataError, AddressError,
     InputError or ForwardError where a model cannot be trained so.
@@ -110,8 +108,8 @@ def prepare(
     step_s = {model: step_time_s(config, model, data) for model in config.models}
     if minutes is not None:
         config = replace(config, epochs=None, steps=steps_within(config, data, step_s, 60 * minutes))
-    seconds = {model: training_time_s(config, model, data, duration) for model, duration in step_s.items()}
-    return Prepared(config, data, models), seconds
+    times = {model: expected_time(config, model, data, duration) for model, duration in step_s.items()}
+    return Prepared(config, data, models), times
 
 
 def reopen(folder: RunFolder, *, device: str, threads: int, data: str | None = None) -> Prepared:
@@ -137,7 +135,7 @@ def require_as_begun(path: Path, given: Mapping[str, Any]) -> None:
 
     A place of the data may differ, since the images themselves are compared.
     """
-    asked = {"lr": None, **read_run(path)["asked"]}  # earlier runs have none
+    asked = {"lr": None} | read_run(path)["asked"]  # earlier runs have the recipe's learning rate
     names = [name for name in asked if name in given and (name != "data" or given[name] == "digits")]
     differing = differences(*({name: _comparable(name, values[name]) for name in names} for values in (asked, given)))
     if differing:

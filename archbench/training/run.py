@@ -15,14 +15,18 @@ from archbench.errors import OutputError, UsageError, first_line
 from archbench.files import remove_unfinished, write_whole
 from archbench.progress import Progress
 from archbench.store.accuracy import Accuracy
+from archbench.training.config import AUTO, TrainConfig
 from archbench.training.distributed.process_group import ProcessGroup
 from archbench.training.learner import NonFiniteError
+from archbench.training.learning_rate import RateSearch
 from archbench.training.model.adapt import Adapted
 from archbench.training.prepare import Prepared
+from archbench.training.rate_search import Searcher
 from archbench.training.records import Epoch, Outcome
 from archbench.training.run_dir import checkpoints
 from archbench.training.run_dir.files import read_outcome, write_outcome, write_predictions, write_rows
 from archbench.training.run_dir.paths import RunFolder, SeedFolder, make_folder
+from archbench.training.run_dir.run_json import learning_rates, read_run, write_learning_rates
 from archbench.training.schedule import steps_per_epoch
 from archbench.training.statistics import accuracy_of
 from archbench.training.task import Task, build_model
@@ -49,7 +53,17 @@ class Run:
         self._config, self._data, self._models = prepared.config, prepared.data, prepared.models
         self._folder, self._group, self._progress = folder, group, progress
         self._should_stop, self._checkpoint_s = should_stop, checkpoint_s
+        self._searcher = Searcher(
+            self._config,
+            self._data,
+            folder,
+            group=group,
+            progress=progress,
+            should_stop=should_stop,
+            checkpoint_s=checkpoint_s,
+        )
         self._outcomes: list[Outcome] = []
+        self._searches: dict[str, RateSearch] = {}
 
     def train(self) -> list[Accuracy]:
         """Train what is not trained yet and return one row per model, also where it was stopped before the end.
@@ -58,9 +72,30 @@ class Run:
         """
         if self._group.is_first:
             remove_unfinished(self._folder.path)
-        tasks = [(model, seed) for model in self._config.models for seed in self._config.seeds]
-        self._progress.start(len(tasks))
-        for model, seed in tasks:
+        self._searches = self._group.broadcast(learning_rates(read_run(self._folder.path)))
+        searches = self._config.learning_rate == AUTO
+        self._progress.start(len(self._config.models) * (len(self._config.seeds) + searches))
+        for model in self._config.models:
+            if (searches and not self._search(model)) or not self._train_seeds(model):
+                break
+        return self.accuracies()
+
+    def _search(self, model: str) -> bool:
+        """Choose the learning rate of a model, unless it is chosen; return False where this was stopped."""
+        if model not in self._searches:
+            search = self._searcher.search(model)
+            if search is None:
+                self._write_results()
+                return False
+            self._searches[model] = search
+            if self._group.is_first:
+                write_learning_rates(self._folder.path, self._searches.values())
+        self._progress.end(self._searches[model])
+        return True
+
+    def _train_seeds(self, model: str) -> bool:
+        """Train a model with every seed that it is not trained with yet; return False where this was stopped."""
+        for seed in self._config.seeds:
             folder = self._folder.seed(model, seed)
             outcome = self._earlier_outcome(folder)
             if outcome is None:
@@ -71,8 +106,8 @@ class Run:
             self._write_results()
             self._progress.end(outcome)
             if outcome.status == "interrupted":
-                break
-        return self.accuracies()
+                return False
+        return True
 
     def accuracies(self) -> list[Accuracy]:
         """Return one row for each model that has begun."""
@@ -81,9 +116,14 @@ class Run:
         }
         return [self._accuracy(model, outcomes) for model, outcomes in by_model.items() if outcomes]
 
+    def _config_of(self, model: str) -> TrainConfig:
+        """Return the configuration with the learning rate that was chosen for a model, if one was searched."""
+        search = self._searches.get(model)
+        return self._config if search is None else replace(self._config, learning_rate=search.rate)
+
     def _accuracy(self, model: str, outcomes: Sequence[Outcome]) -> Accuracy:
-        info = self._models[model]
-        return accuracy_of(
+        info, search = self._models[model], self._searches.get(model)
+        row = accuracy_of(
             outcomes,
             self._data,
             input_shape=format_dimensions(info.input_shape),
@@ -91,6 +131,9 @@ class Run:
             macs=info.macs,
             steps_per_epoch=steps_per_epoch(len(self._data.train), self._config.batch_of(model)),
         )
+        search_s = 0.0 if search is None else search.time_s / len(self._config.seeds)
+        time_s = None if row.time_s is None else row.time_s + search_s
+        return replace(row, time_s=time_s, learning_rate=self._config_of(model).recipe_of(model).learning_rate)
 
     def _earlier_outcome(self, folder: SeedFolder) -> Outcome | None:
         """Return how a training ended earlier; None if it did not, or failed, which it may not do again."""
@@ -105,7 +148,7 @@ class Run:
         if self._group.is_first:
             _write_initial(folder, adapted)
         trainer = Trainer(
-            Task(self._config, model, seed, self._data, adapted, self._group),
+            Task(self._config_of(model), model, seed, self._data, adapted, self._group),
             folder.path,
             checkpoint_s=self._checkpoint_s,
             progress=self._progress,

@@ -20,7 +20,7 @@ from archbench.training.config import TrainConfig
 from archbench.training.data.batches import require_divisible
 from archbench.training.distributed.launch import launch
 from archbench.training.distributed.process_group import ProcessGroup, process_group, restarts
-from archbench.training.messages import expected_time, initial_weights
+from archbench.training.messages import expected_time, initial_weights, rates_to_try
 from archbench.training.prepare import Prepared, prepare, reopen
 from archbench.training.run import Run
 from archbench.training.run_dir.lock import locked
@@ -91,10 +91,11 @@ def _begin(
     """Prepare a run, report the expected time, and create its folder."""
     if out is not None and RunFolder(out).run.exists():
         raise UsageError("{out} holds a run already; {resume} continues it", out=out, resume=out)
-    prepared, seconds = prepare(config, minutes=asked["minutes"], download=download)
+    prepared, times = prepare(config, minutes=asked["minutes"], download=download)
     _require_divisible(prepared.config, processes)
     _LOG.info(initial_weights({model: info.initialisation for model, info in prepared.models.items()}))
-    _LOG.info(expected_time(seconds, len(config.seeds)))
+    _LOG.info(rates_to_try(prepared.config))
+    _LOG.info(expected_time(times, len(config.seeds)))
     if confirm is not None:
         confirm()
     folder = RunFolder(out or _free_folder(prepared))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from archbench.training.config import TrainConfig
+from archbench.training.config import AUTO, TrainConfig
 from archbench.training.data.records import Data
 from archbench.training.distributed.process_group import ProcessGroup
 from archbench.training.learner import Learner, NonFiniteError
+from archbench.training.learning_rate import MOST_TRIALS, search_steps
 from archbench.training.schedule import steps_per_epoch
 from archbench.training.task import Task, build_model
 
@@ -20,6 +21,18 @@ _GROWTH = 4
 _TRIALS = 3
 # Forward alone compared with forward, backward and update: a third of the arithmetic.
 _EVALUATION_SHARE = 1 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedTime:
+    """The expected seconds of one training of a model, and of the search for its learning rate before all of them."""
+
+    seed_s: float
+    search_s: float
+
+    def total_s(self, seeds: int) -> float:
+        """Return the time of the search and of a training with each seed."""
+        return self.search_s + seeds * self.seed_s
 
 
 def step_time_s(config: TrainConfig, model: str, data: Data) -> float:
@@ -41,13 +54,23 @@ def step_time_s(config: TrainConfig, model: str, data: Data) -> float:
     return small_s
 
 
+def expected_time(config: TrainConfig, model: str, data: Data, step_s: float) -> ExpectedTime:
+    """Return the approximate time of a model with one seed, and of the search for its learning rate if there is one."""
+    seed_s = training_time_s(config, model, data, step_s)
+    if config.learning_rate != AUTO:
+        return ExpectedTime(seed_s, 0.0)
+    trial = replace(config, steps=search_steps(config, model, len(data.train)), epochs=None)
+    test_s = len(data.test) * _evaluation_s(trial, model, step_s)
+    return ExpectedTime(seed_s, MOST_TRIALS * (training_time_s(trial, model, data, step_s) - test_s))
+
+
 def training_time_s(config: TrainConfig, model: str, data: Data, step_s: float) -> float:
     """Return the approximate duration of one training: all steps, and the evaluation of validation and test images."""
     batch = config.batch_of(model)
     steps = config.steps_of(model, len(data.train))
     epochs = -(-steps // steps_per_epoch(len(data.train), batch))
     evaluated = epochs * len(data.validation) + len(data.test)
-    return steps * step_s + evaluated * step_s / batch * _EVALUATION_SHARE
+    return steps * step_s + evaluated * _evaluation_s(config, model, step_s)
 
 
 def steps_within(config: TrainConfig, data: Data, step_s: dict[str, float], limit_s: float) -> int:
@@ -55,8 +78,8 @@ def steps_within(config: TrainConfig, data: Data, step_s: dict[str, float], limi
 
     def total_s(steps: int) -> float:
         candidate = replace(config, steps=steps, epochs=None)
-        times = (training_time_s(candidate, model, data, duration) for model, duration in step_s.items())
-        return len(config.seeds) * sum(times)
+        times = (expected_time(candidate, model, data, duration) for model, duration in step_s.items())
+        return sum(each.total_s(len(config.seeds)) for each in times)
 
     low, high = 1, 2
     while total_s(high) <= limit_s:
@@ -65,6 +88,11 @@ def steps_within(config: TrainConfig, data: Data, step_s: dict[str, float], limi
         middle = (low + high) // 2
         low, high = (middle, high) if total_s(middle) <= limit_s else (low, middle)
     return low
+
+
+def _evaluation_s(config: TrainConfig, model: str, step_s: float) -> float:
+    """Return the time of the evaluation of one image."""
+    return step_s / config.batch_of(model) * _EVALUATION_SHARE
 
 
 def _fastest_step_s(config: TrainConfig, model: str, data: Data, batch: int) -> float:

@@ -66,7 +66,11 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def run(self) -> Trained | None:
-        """Train to the end and return the result; None where it was stopped, with a checkpoint saved.
+        """Train to the end and return the result on the test images; None where it was stopped. Raises as `train`."""
+        return self._test() if self.train() else None
+
+    def train(self) -> bool:
+        """Train to the end, without the test images; return False where it was stopped, with a checkpoint saved.
 
         Raises NonFiniteError, with the last good state saved, UsageError for a checkpoint of another model or
         configuration, OutputError where a checkpoint cannot be written.
@@ -80,13 +84,12 @@ class Trainer:
             seed_all(task.seed + learner.step, task.group.rank)
         self._progress.begin(self._name, steps=task.steps, done=learner.step)
         try:
-            is_complete = self._train()
+            return self._train()
         except NonFiniteError:
             # The parameters were not updated, but a batch normalisation has averaged what came before.
             if self._learner.is_finite():
                 self._save()
             raise
-        return self._test() if is_complete else None
 
     def outcome(self, status: Status, reason: str, test: Evaluation | None = None) -> Outcome:
         """Return the outcome of the training as it stands."""

@@ -17,12 +17,16 @@ _OPPOSITE: dict[Standing, Standing] = {"better": "worse", "worse": "better", "un
 
 
 def verdict(
-    accuracies: Sequence[Accuracy], comparisons: Sequence[Comparison], resolution: Resolution | None = None
+    accuracies: Sequence[Accuracy],
+    comparisons: Sequence[Comparison],
+    resolution: Resolution | None = None,
+    protocol: str = "",
 ) -> tuple[str, ...]:
     """Return sentences: which model learns better at which cost, what cannot be decided, which models did not learn.
 
-    `comparisons` are those of `compare_models`; `resolution` adds how many seeds would show small differences. Models
-    whose status is not `ok` are left out of the comparisons, since an accuracy at chance does not measure the model.
+    `comparisons` are those of `compare_models`; `resolution` adds how many seeds would show small differences, and
+    `protocol` begins the first comparison with how learning rates were set. Models whose status is not `ok` are left
+    out of the comparisons, since an accuracy at chance does not measure the model.
     """
     learned = sorted((row for row in accuracies if row.status == "ok"), key=_mean, reverse=True)
     by_models = {(pair.a, pair.b): pair for comparison in comparisons for pair in (comparison, _reversed(comparison))}
@@ -33,6 +37,8 @@ def verdict(
         if (a.model, b.model) in by_models
     ]
     sentences = [sentence for a in learned for sentence in _sentences(a, [pair for pair in used if pair[0] is a])]
+    if sentences and protocol:
+        sentences[0] = f"{protocol[0].upper()}{protocol[1:]}: {sentences[0]}"
     failures = [_failure(row) for row in accuracies if row.status != "ok"]
     seeds = [resolution_text(resolution)] if resolution is not None and used else []
     return (*sentences, *_reservations([comparison for *_, comparison in used]), *seeds, *failures)

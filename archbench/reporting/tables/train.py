@@ -31,6 +31,7 @@ _ACCURACY = (
     Column("chance_top1", "Chance", "percent"),
     Column("chance_top5", "Chance of 5", "percent"),
     Column("peak_bytes", "Memory", "bytes"),
+    Column("learning_rate", "Rate", "figure", 5),
 )
 
 _TRAININGS = (

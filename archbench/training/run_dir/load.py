@@ -160,7 +160,8 @@ def read_rows(path: Path, kind: type[Row]) -> tuple[Row, ...]:
         if not path.exists():
             return ()
         rows = csv.DictReader(io.StringIO(read_file(path).decode(), newline=""))
-        return tuple(kind(**{name: parse(row[name]) for name, parse in parsers.items()}) for row in rows)
+        # Files of earlier versions lack the fields that have a default.
+        return tuple(kind(**{name: parsers[name](text) for name, text in row.items()}) for row in rows)
 
 
 def _parser(hint: Any) -> Any:

@@ -6,6 +6,8 @@ OUT/
     metrics.csv         one row per epoch of every model and seed
     accuracy.csv        one row per model
     pictures/           charts, filters and prediction sheets
+    models/MODEL/rate-R/
+        outcome.json        validation accuracy with one learning rate of the search
     models/MODEL/seed-N/
         checkpoint-STEP.pt   the last two states, until the training has ended
         initial.pt, final.pt parameters before and after
@@ -47,6 +49,10 @@ class RunFolder:
     def seed(self, model: str, seed: int) -> SeedFolder:
         """Return the paths of one model, by its address, and one seed."""
         return SeedFolder(self._model(model) / f"seed-{seed}")
+
+    def trial(self, model: str, rate: float) -> SeedFolder:
+        """Return the paths of the short training of one model with one learning rate."""
+        return SeedFolder(self._model(model) / f"rate-{rate:g}")
 
     def begun(self, model: str, seeds: Iterable[int]) -> list[int]:
         """Return those of the seeds that a model's training has begun with: a damaged run may list millions."""

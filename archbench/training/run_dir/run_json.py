@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +12,11 @@ from typing import Any
 from uuid import uuid4
 
 from archbench.errors import UsageError
+from archbench.files import write_whole
 from archbench.host.machine import machine
 from archbench.training.config import TrainConfig
 from archbench.training.data.records import Data
+from archbench.training.learning_rate import RateSearch, search_from_record
 from archbench.training.records import Chance
 from archbench.training.run_dir.files import as_written
 from archbench.training.run_dir.paths import RunFolder
@@ -92,7 +94,21 @@ def read_run(path: Path) -> dict[str, Any]:
     _require_image_shape(place, record["data"])
     if "chance" in record["data"]:
         _require(place, record["data"]["chance"], _CHANCE, "data.chance")
+    with as_written(place):
+        learning_rates(record)
     return dict(record)
+
+
+def write_learning_rates(path: Path, searches: Iterable[RateSearch]) -> None:
+    """Set the learning rates that were chosen, in a run folder's `run.json`. Raises OutputError."""
+    record = read_run(path)
+    record["learning_rates"] = {search.model: search.to_record() for search in searches}
+    write_whole(RunFolder(path).run, json.dumps(record, indent=1))
+
+
+def learning_rates(record: Mapping[str, Any]) -> dict[str, RateSearch]:
+    """Return the searches of learning rates in the content of a `run.json`, by model; none in earlier versions'."""
+    return {model: search_from_record(model, search) for model, search in record.get("learning_rates", {}).items()}
 
 
 def _require_image_shape(place: Path, data: Mapping[str, Any]) -> None:
