@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from archbench.api.results import StoredResults, results
     from archbench.api.summary import Summary, summarize
     from archbench.api.train import train
+    from archbench.api.train_plan import train_plan
     from archbench.api.verify import Claims, verify
     from archbench.errors import (
         AddressError,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from archbench.progress import Progress
+    from archbench.reporting.training_plan import TrainingPlan
     from archbench.reporting.training_run import Predictions, TrainingRun
     from archbench.trace.costs import Cost, register_cost
 
@@ -91,6 +93,7 @@ _MODULES = {
     "StoreError": "errors",
     "StoredResults": "api.results",
     "Summary": "api.summary",
+    "TrainingPlan": "reporting.training_plan",
     "TrainingRun": "reporting.training_run",
     "UsageError": "errors",
     "ab_test": "api.ab_test",
@@ -117,6 +120,7 @@ _MODULES = {
     "results": "api.results",
     "summarize": "api.summary",
     "train": "api.train",
+    "train_plan": "api.train_plan",
     "verify": "api.verify",
 }
 
@@ -151,6 +155,7 @@ __all__ = [
     "StoreError",
     "StoredResults",
     "Summary",
+    "TrainingPlan",
     "TrainingRun",
     "UsageError",
     "__version__",
@@ -178,6 +183,7 @@ __all__ = [
     "results",
     "summarize",
     "train",
+    "train_plan",
     "verify",
 ]
 

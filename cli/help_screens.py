@@ -25,7 +25,7 @@ _PURPOSES = {
     "Filter": "model status limit",
     "Input": "input batch",
     "Data": "data download size augment",
-    "Training": "recipe lr epochs steps minutes seeds init vary",
+    "Training": "recipe lr epochs steps minutes seeds init vary plan",
     "Execution": "device mode dtype layout compile graphs optimizer optimizer-form weight-decay checkpoint attention "
     "threads efficiency",
     "Several devices": "devices global-batch interconnect",

@@ -122,6 +122,9 @@ CheckpointEvery = Annotated[
 ]
 Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard logs, in --out.")]
 OnlyTrain = Annotated[bool, typer.Option("--only-train", hidden=True)]
+Plan = Annotated[
+    bool, typer.Option("--plan", help="Print what would be trained, and how long it takes, without training.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Start a long training without asking.")]
 
 

@@ -18,6 +18,7 @@ from archbench.reporting.run_pictures import draw_pictures
 from archbench.reporting.training_run import TrainingRun
 from archbench.store.database import Store
 from archbench.training import session
+from archbench.training.config import TrainConfig
 from archbench.training.distributed.process_group import is_first_process
 from archbench.training.prepare import configure, require_as_begun
 
@@ -113,16 +114,13 @@ def train(
 
 def train_only(arguments: Mapping[str, Any]) -> Path:
     """Train as `train` does with these arguments, and return the run's folder, without pictures or stored results."""
-    asked, out, resume = _asked(arguments), arguments["out"], arguments["resume"]
-    device = choose("device", arguments["device"], KINDS) if arguments["device"] else default_kind()
-    device_name(device)  # raises DeviceError for one that this machine does not have
-    require_cpu_threads(device, arguments["threads"])
-    threads = arguments["threads"] or usable_cores()
+    out, resume = arguments["out"], arguments["resume"]
     execution: dict[str, Any] = {name: arguments[name] for name in ("processes", "progress")}
     execution["checkpoint_s"] = arguments["checkpoint_every"]
     if resume is None:
+        config, asked = configuration(arguments)
         return session.start(
-            configure(**asked, device=device, threads=threads),
+            config,
             asked,
             out=None if out is None else Path(out),
             download=arguments["download"],
@@ -131,10 +129,24 @@ def train_only(arguments: Mapping[str, Any]) -> Path:
         )
     if out is not None:
         raise UsageError("{resume} continues in its own folder; leave out {out}", resume=resume, out=out)
-    given = {name: value for name, value in asked.items() if value != _default(name)}
+    given = {name: value for name, value in _asked(arguments).items() if value != _default(name)}
     require_as_begun(Path(resume), given)
-    session.resume(Path(resume), data=given.get("data"), device=device, threads=threads, **execution)
+    session.resume(Path(resume), data=given.get("data"), **_machine(arguments), **execution)
     return Path(resume)
+
+
+def configuration(arguments: Mapping[str, Any]) -> tuple[TrainConfig, dict[str, Any]]:
+    """Return the configuration of a new run for the arguments of `train`, and those that are recorded."""
+    asked = _asked(arguments)
+    return configure(**asked, **_machine(arguments)), asked
+
+
+def _machine(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the device and the number of threads. Raises DeviceError for a device that this machine does not have."""
+    device = choose("device", arguments["device"], KINDS) if arguments["device"] else default_kind()
+    device_name(device)
+    require_cpu_threads(device, arguments["threads"])
+    return {"device": device, "threads": arguments["threads"] or usable_cores()}
 
 
 def _asked(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from archbench.training.run_dir.paths import RunFolder, make_folder
 from archbench.training.run_dir.run_json import read_run, to_record
 from archbench.training.seeding import preserved_random_states
 from archbench.training.signals import Interruption
+from archbench.training.time_estimate import ExpectedTime
 
 _LONGEST_NAME = 80
 
@@ -60,6 +61,12 @@ def start(
             prepared = reopen(RunFolder(path), device=config.device, threads=config.threads)
         _train(path, prepared, group, processes=processes, checkpoint_s=checkpoint_s, progress=progress)
         return path
+
+
+def plan(config: TrainConfig, *, minutes: float | None, download: bool) -> tuple[Prepared, dict[str, ExpectedTime]]:
+    """Return the run that a configuration describes, and the expected time of each model, without training it."""
+    with _torch_settings(config.threads, config.dtype):
+        return prepare(config, minutes=minutes, download=download)
 
 
 def resume(

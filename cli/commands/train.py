@@ -39,6 +39,7 @@ def train(
     tensorboard: options.Tensorboard = False,
     only_train: options.OnlyTrain = False,
     store: StorePath = None,
+    plan: options.Plan = False,
     yes: options.Yes = False,
     *,
     target: Destination,
@@ -56,6 +57,9 @@ def train(
     from archbench.training.prepare import require_as_begun
     from cli.progress.train import TrainingProgress
 
+    if plan:
+        target.deliver(archbench.train_plan(**options.arguments_of(archbench.train, {**arguments, "progress": None})))
+        return
     if resume is not None:
         require_as_begun(resume, options.given_options(context))
     with TrainingProgress() as progress:
