@@ -5,8 +5,8 @@ an interval of its own. Another one gets the geometric means over the devices wi
 devices left out of the fit. If it has rates of another form or layout, the means are multiplied by how much its
 coefficients differ there from those of the same devices, and the interval is that of such predictions. If no device has
 rates for the mode, dtype or form, the interval is widened: the squares of the logarithms of the factors are added, as
-for independent errors. The factors in `_ASSUMED` and `_DATA_CENTER` are assumptions; the others were found on published
-rates.
+for independent errors. The factors in `_ASSUMED` and `_OTHER_KIND` are assumptions; the others were found on published
+rates, which for GPUs are those of GeForce RTX cards.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from archbench.hardware.fit.tables import RateTable, fitted_coefficients, interv
 from archbench.hardware.fit.transfer import mean_over_devices, table_of_another_form, transferred
 
 _ASSUMED = {"mode": 1.25, "dtype": 1.2, "cpu": 1.4}
-_DATA_CENTER = 1.5
-# Tensor cores of cards other than GeForce add at full rate, so power limits them before their peak does: on an H200 a
-# large product of random bf16 matrices reached 790 of 989 TFLOP/s. GeForce cards add at half rate and reach theirs.
+_OTHER_KIND = 1.5
+# Tensor cores that add at full rate are limited by power before their peak: on an H200 a large product of random bf16
+# matrices reached 790 of 989 TFLOP/s. GeForce cards, an L40 and an A10G add at half rate and reach their peak. At full
+# rate half precision is published as at least 3.3 times as fast as fp32 (H20), at half rate or without tensor cores 2.
 _FULL_RATE = 790 / 989
+_FULL_RATE_RATIO = 3
 _HALF_PRECISION = ("amp", "amp-fp16", "bf16", "fp16")
 
 
@@ -68,7 +70,7 @@ def rate_basis(device: Device, *, mode: str, dtype: str, layout: Layout, is_comp
         run = "compiled" if is_compiled else layout
         source = f"no {run} rates of this device: 90% interval from other devices and its {other.layout} rates"
         return RateBasis(coefficients, *_widened(intervals()["other forms"].factor, source, wider))
-    coefficients = _on(device, mean_over_devices(similar, fitted_coefficients()), dtype)
+    coefficients = _on(device, mean_over_devices(similar, fitted_coefficients()))
     return RateBasis(coefficients, *_widened(*_of_other_devices(device, similar, mode), wider))
 
 
@@ -84,7 +86,7 @@ def _differences(
     """Return what no table has of the run, with the factors that widen its interval."""
     different = {}
     if mode not in {table.mode for table in tables}:
-        different[f"mode {mode}"] = _ASSUMED["mode"]
+        different["training" if mode == "train" else "inference"] = _ASSUMED["mode"]
     if is_compiled not in {table.is_compiled for table in tables}:
         different["compiled runs" if is_compiled else "eager runs"] = _ASSUMED["mode"]
     known = ("fp32",) if is_cpu else _HALF_PRECISION
@@ -105,17 +107,19 @@ def _of_other_devices(device: Device, tables: Sequence[RateTable], mode: str) ->
     rates = "training rates" if has_rates and mode == "train" else "rates"
     source = f"no {rates} of this device: 90% interval from other devices"
     if device.is_data_center:
-        return max(_DATA_CENTER, factor), f"{source}, widened for a data-center card"
+        return max(_OTHER_KIND, factor), f"{source}, widened for a data-center card"
+    if "GeForce RTX" not in device.title:
+        return max(_OTHER_KIND, factor), f"{source}, widened for a GPU of another kind"
     return factor, source
 
 
-def _on(device: Device, coefficients: Mapping[str, float], dtype: str) -> dict[str, float]:
+def _on(device: Device, coefficients: Mapping[str, float]) -> dict[str, float]:
     """Return mean coefficients as they hold for a device without rates of its own."""
     if device.is_measured:
         return _relative(device, coefficients)
-    if device.kind == "gpu" and dtype != "fp32" and "GeForce" not in device.title:
-        return _scaled(coefficients, _FULL_RATE)
-    return dict(coefficients)
+    half, single = (device.peak_flop_per_s.get(dtype, 0.0) for dtype in ("fp16", "fp32"))
+    is_full_rate = half > _FULL_RATE_RATIO * single and "GeForce" not in device.title
+    return dict(coefficients) | ({"tensor_cores": _FULL_RATE} if is_full_rate else {})
 
 
 def corrected(basis: RateBasis, ratio: float, models: int) -> RateBasis:
@@ -142,7 +146,7 @@ def _relative(device: Device, coefficients: Mapping[str, float]) -> dict[str, fl
 
 def _scaled(coefficients: Mapping[str, float], factor: float) -> dict[str, float]:
     """Return coefficients with the efficiencies of all products multiplied by a factor."""
-    kept = ("half_", "unaligned", "launch_s", "sharpness")
+    kept = ("half_", "unaligned", "launch_s", "sharpness", "tensor_cores")
     return {
         name: value if name.startswith(kept) or name.endswith("_bytes") else value * factor
         for name, value in coefficients.items()

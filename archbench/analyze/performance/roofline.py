@@ -93,10 +93,14 @@ def _table(run: list[Kernel], conditions: Conditions) -> KernelTable:
 
 
 def _peak(kernel: Kernel, conditions: Conditions) -> float:
-    """Return the peak in FLOP/s of a kernel's product; that of a convolution where the device's was measured."""
+    """Return the peak in FLOP/s of a kernel's product; that of a convolution where the device's was measured.
+
+    The coefficient `tensor_cores` is the part of the published peak that power allows, 1 without it.
+    """
     assert kernel.product is not None, "only products have a peak"
     device, dtype = conditions.device, _DTYPES.get(kernel.product.dtype, "fp32")
     is_tf32 = conditions.precision.tf32 or (conditions.has_tf32_convolutions and is_convolution(kernel.operation))
     dtype = "tf32" if dtype == "fp32" and is_tf32 else dtype
     measured = {"convolution": device.convolution_flop_per_s, "depthwise": device.depthwise_flop_per_s}
-    return measured.get(measured_kind(kernel.product.kind), {}).get(dtype) or device.peak(dtype)
+    peak = measured.get(measured_kind(kernel.product.kind), {}).get(dtype) or device.peak(dtype)
+    return peak if dtype in ("fp32", "fp64") else peak * conditions.coefficients.get("tensor_cores", 1.0)

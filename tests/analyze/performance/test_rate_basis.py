@@ -156,3 +156,36 @@ def test_a_correction_scales_the_predicted_time_of_every_kernel(zoo_trace):
 
 def test_factors_of_independent_errors_join_by_the_squares_of_their_logarithms():
     assert joined(exp(0.3), exp(0.4)) == pytest.approx(exp(0.5))
+
+
+@pytest.mark.parametrize("name", ["m1", "gtx1080ti", "rtx_a6000"])
+def test_a_gpu_of_another_kind_than_geforce_rtx_has_an_interval_of_at_least_one_and_a_half(name):
+    # All published rates of GPUs are those of GeForce RTX cards.
+    found = basis(name)
+    assert found.factor == 1.5
+    assert found.source == "no rates of this device: 90% interval from other devices, widened for a GPU of another kind"
+
+
+def test_tensor_cores_that_add_at_full_rate_reach_four_fifths_of_their_peak():
+    # fp16 over fp32, published: 989/67 (H200) and 148/44 (H20) at full rate, 181/90.5 (L40) and 2 (RTX 4080) at half
+    # rate, 2.6/2.6 (M1) and 21.2/10.6 (P100) without tensor cores.
+    full, others = ("h200", "h20", "a100", "rtx_a6000"), ("l40", "a10g", "rtx2080ti", "rtx4080", "m1", "p100")
+    assert [basis(name).coefficients.get("tensor_cores") for name in full] == [790 / 989] * 4
+    assert not any("tensor_cores" in basis(name).coefficients for name in others)
+
+
+def test_tf32_is_never_slower_than_fp32_and_convolutions_alone_in_tf32_are_in_between(zoo_trace):
+    trace = zoo_trace("vgg11", 8, "eval")
+    for device in (device for device in DEVICES.values() if "tf32" in device.peak_flop_per_s):
+        known = basis(device.name, dtype="fp32").coefficients
+        single = Conditions(device, find_precision("fp32"), known, "nhwc")
+        times = [
+            time_s(trace, single),
+            time_s(trace, replace(single, has_tf32_convolutions=True)),
+            time_s(trace, replace(single, precision=find_precision("tf32"))),
+        ]
+        assert times == sorted(times, reverse=True), device.name
+
+
+def test_training_on_a_cpu_is_said_to_have_no_rates():
+    assert basis("cpu", mode="train", dtype="fp32").source.endswith("; wider: no rates of training and eager runs")
