@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from archbench.analyze.performance.estimate import EstimateRow, RooflineRow, Workload, estimate_row, roofline_rows
 from archbench.analyze.performance.kernels import Layout
 from archbench.analyze.performance.parallelism import LayerTraffic, data_parallel, layer_traffic, plan_steps
+from archbench.analyze.performance.products import is_convolution
 from archbench.analyze.performance.roofline import Conditions, time_s
 from archbench.api.estimate_assumptions import assumptions_for, device_counts, workload_of
 from archbench.api.names import named_models, shared_inputs
@@ -186,12 +187,17 @@ def estimate(
 
 
 def _tf32_rate(prediction: Prediction, efficiency: float | None) -> float | None:
-    """Return the rate of one device as torch runs fp32 by default, where a device with TF32 is predicted in fp32."""
-    conditions = prediction.conditions
-    has_tf32 = conditions.device.kind == "gpu" and "tf32" in conditions.device.peak_flop_per_s
+    """Return the rate of one device as torch runs fp32 by default, where convolutions in TF32 are predicted in fp32.
+
+    This default is cuDNN's, so that of NVIDIA's GPUs alone.
+    """
+    conditions, trace = prediction.conditions, prediction.trace
+    device = conditions.device
+    has_tf32 = device.compute_capability is not None and "tf32" in device.peak_flop_per_s
     if conditions.precision.name != "fp32" or not has_tf32 or efficiency is not None:
         return None
-    trace = prediction.trace
+    if not any(is_convolution(operation) for operation in trace.operations):
+        return None
     return trace.batch / time_s(trace, replace(conditions, has_tf32_convolutions=True))
 
 

@@ -102,6 +102,22 @@ def test_an_estimate_counts_the_samples_of_given_tensors():
     assert given.images_per_s == 8 / given.step_s
 
 
+def test_an_estimate_names_the_rate_with_tf32_where_torch_would_run_convolutions_in_it():
+    note = "By default torch runs convolutions in TF32"
+    assert f"{note}: " in str(archbench.estimate("lenet", "h200"))
+    assert "(lenet, one h200, batch 1)" in " ".join(str(archbench.estimate("lenet", "h200", count=2)).split())
+    assert note not in str(archbench.estimate(nn.Linear(16, 16), "h200", inputs="16"))  # no convolution
+    assert note not in str(archbench.estimate("lenet", "mi300x"))  # AMD's libraries have no such default
+    assert note not in str(archbench.estimate("lenet", "h200", dtype="tf32"))
+
+
+def test_the_title_of_a_divided_batch_names_it_whole():
+    # 10 samples on 3 and on 4 devices: at most 4 and 3 on each.
+    estimate = archbench.estimate("lenet", "rtx4090", global_batch=10, count=[3, 4])
+    assert [row.batch for row in estimate.rows] == [4, 3]
+    assert str(estimate).splitlines()[0] == "train, fp32, nchw, eager, batch 10 divided among all"
+
+
 def test_an_estimate_shows_itself(tmp_path):
     estimate = archbench.estimate("lenet", "h200", batch=[1, 64])
     assert str(estimate).startswith("eval, fp32, nchw, eager\nModel  Device")

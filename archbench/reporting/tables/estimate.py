@@ -88,7 +88,7 @@ def estimates_table(
 ) -> Table:
     """Return one row per model, device, batch and number of devices; `assumptions` has one entry per device.
 
-    `tf32_rate` is the rate of the first row where convolutions run in TF32, None where that is not to be mentioned.
+    `tf32_rate` is that of one device of the first row with convolutions in TF32, None where it is not to be mentioned.
     """
     first = rows[0]
     compiled = "compiled" if first.is_fused else "eager"
@@ -128,7 +128,8 @@ def _link_notes(rows: Sequence[EstimateRow], assumptions: Sequence[Assumptions])
 
 def _tf32_note(row: EstimateRow, tf32_rate: float | None) -> Iterator[str]:
     if tf32_rate is not None:
-        rate = f"{format_measure(tf32_rate)} images/s ({row.model}, {row.device}, batch {row.batch})"
+        device = row.device if row.devices == 1 else f"one {row.device}"
+        rate = f"{format_measure(tf32_rate)} images/s ({row.model}, {device}, batch {row.batch})"
         yield f"By default torch runs convolutions in TF32: {rate}."
 
 
@@ -150,7 +151,7 @@ def _batch(rows: Sequence[EstimateRow]) -> str:
     if len({(row.devices, row.batch) for row in rows}) > len(by_count):
         return ""
     if len(set(by_count.values())) > 1:
-        return f"batch {first.batch * first.devices} divided among all"
+        return f"batch {round(first.images_per_s * first.step_s)} divided among all"
     return f"batch {first.batch}" + (" on each device" if rows[-1].devices > 1 else "")
 
 
