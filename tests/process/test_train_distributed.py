@@ -98,6 +98,23 @@ def test_terminated_all_of_them_end_and_it_can_be_gone_on_with(tmp_path, alone):
     assert_agree(run, alone)
 
 
+def test_two_processes_choose_the_learning_rate_that_one_does(tmp_path):
+    searches = []
+    for processes in (1, 2):
+        run = tmp_path / str(processes)
+        asked = ("lenet", "--lr", "auto", "--steps", 40, "--seeds", 1, "--threads", processes, "--only-train")
+        ended = subprocess.run(
+            command(*asked, "--processes", processes, "--out", run), capture_output=True, text=True, timeout=180
+        )
+        assert ended.returncode == 0, ended.stderr
+        searches.append(json.loads((run / "run.json").read_text())["learning_rates"]["lenet"])
+    alone, together = ([(trial["rate"], trial["validation_top1"]) for trial in each["trials"]] for each in searches)
+    assert searches[0]["rate"] == searches[1]["rate"]
+    assert [rate for rate, _ in together] == [rate for rate, _ in alone]
+    # 144 images validate; sums in another order may turn one or two.
+    assert [top1 for _, top1 in together] == pytest.approx([top1 for _, top1 in alone], abs=2.5 / 144)
+
+
 def test_a_batch_that_the_processes_cannot_share_is_told(tmp_path):
     asked = ("lenet", "--steps", 2, "--seeds", 1, "--batch", 5, "--processes", 2, "--out", tmp_path / "run")
     ended = subprocess.run(command(*asked), capture_output=True, text=True, timeout=120)
