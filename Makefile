@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: compare test test-fast lint fit features results results-cpu results-gpu docs site benchmark agreement clean
+.PHONY: compare test test-fast lint fit features results results-cpu gpu gpu-train docs site benchmark agreement clean
 
 compare: $(VENV)/installed
 	$(BIN)/archbench compare alexnet zfnet vgg16
@@ -36,16 +36,23 @@ features: $(VENV)/installed
 	$(PIP) --editable ".[timm]"
 	$(BIN)/python results/make_features.py
 
-# On a machine with a GPU what only one can show, nine minutes a call: the same command goes on. By a python of that
-# machine, for its torch must be one that the driver supports; first: python3 -m pip install --no-deps --no-build-isolation .
+# On a machine with a GPU what only one can show, in MINUTES: the same command goes on with what is missing. DRY=1 is the
+# same on a CPU with small models. Needs beside the checkout: a python with torch and torchvision that the driver supports,
+# numpy, pandas, rich, typer, scipy, scikit-learn, psutil and nvidia-ml-py, and once
+# python3 -m pip install --no-deps --no-build-isolation .
 GPU_PYTHON ?= python3
-results-gpu:
-	$(GPU_PYTHON) results/measure_memory.py --minutes 3
-	$(GPU_PYTHON) results/measure_throughput.py --device cuda --minutes 6
+MINUTES ?= 6
+gpu:
+	$(GPU_PYTHON) results/gpu.py --minutes $(MINUTES) $(if $(DRY),--dry-run)
+
+# Three models trained on the images of DATA, in about three minutes; a file of CIFAR-10 images is not in the repository.
+DATA ?= cifar10:cifar10-jpeg.tar.xz
+gpu-train:
+	$(GPU_PYTHON) results/gpu.py --minutes 3 $(if $(DRY),--dry-run --train digits,--train $(DATA))
 
 # Throughput of the zoo on this machine's CPU, ten minutes a call: the same command goes on.
 results-cpu: $(VENV)/installed
-	$(BIN)/python results/measure_throughput.py --device cpu
+	$(BIN)/python results/measure_throughput.py
 
 docs: $(VENV)/installed
 	$(BIN)/archbench verify --format markdown --output docs/claims.md

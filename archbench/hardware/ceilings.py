@@ -67,21 +67,23 @@ def measure_devices(threads: int) -> Iterator[Device]:
 
     The CPU is measured with `threads` threads.
     """
+    yield measure_device("cpu", threads)
+    if torch.cuda.is_available():
+        yield measure_device("cuda")
+    if torch.backends.mps.is_available():
+        yield measure_device("mps")
+
+
+def measure_device(device_type: DeviceType, threads: int | None = None) -> Device:
+    """Return one of this machine's devices with its measured ceilings; `threads` are a CPU's, torch's by default."""
     previous = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(threads or previous)
     try:
-        cpu = _measure("cpu")
+        return _measure(device_type)
     finally:
         torch.set_num_threads(previous)
-    yield cpu
-    if torch.cuda.is_available():
-        device = _measure("cuda")
-        torch.cuda.empty_cache()  # other processes can have the memory
-        yield device
-    if torch.backends.mps.is_available():
-        device = _measure("mps")
-        torch.mps.empty_cache()
-        yield device
+        if device_type != "cpu":
+            getattr(torch, device_type).empty_cache()  # other processes can have the memory
 
 
 def title_here(device_type: str) -> str:
