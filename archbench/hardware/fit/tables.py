@@ -35,7 +35,7 @@ class RateTable:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """How far predictions for families that a fit did not see were off.
+    """How far predictions were off: for families that a fit did not see, or for devices or forms left out of it.
 
     `factor` makes a 90% interval: from the prediction divided by it to the prediction times it. `name` is that of a
     table, or what the rates have in common that were predicted without their own device's.
