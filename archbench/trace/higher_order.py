@@ -27,17 +27,18 @@ class HigherOrderOperators:
         self.has_unknown_branches = False
 
     def replacements(self) -> dict[HigherOrderOperator, Callable[..., Any]]:
-        """Return the function for each operator that can be followed."""
+        """Return the function for each operator that can be followed and that this version of torch has."""
+        known: dict[str, HigherOrderOperator] = torch._ops._higher_order_ops
         composite = torch._C.DispatchKey.CompositeExplicitAutograd
-        kernels = {_operator(name): _operator(name).py_kernels[composite] for name in _COMPOSED}
-        return {
-            **kernels,
-            _operator("cond"): self._cond,
-            _operator("switch"): self._switch,
-            _operator("invoke_subgraph"): lambda function, _, *operands: function(*operands),
-            _operator("strict_mode"): lambda function, operands: function(*operands),
-            _operator("scan"): _scan,
+        functions: dict[str, Callable[..., Any]] = {
+            **{name: known[name].py_kernels[composite] for name in _COMPOSED if name in known},
+            "cond": self._cond,
+            "switch": self._switch,
+            "invoke_subgraph": lambda function, _, *operands: function(*operands),
+            "strict_mode": lambda function, operands: function(*operands),
+            "scan": _scan,
         }
+        return {known[name]: function for name, function in functions.items() if name in known}
 
     def _cond(self, predicate: Any, true: Callable[..., Any], false: Callable[..., Any], operands: Any) -> Any:
         return (true if self._is_unknown(predicate) or predicate else false)(*operands)
@@ -49,11 +50,6 @@ class HigherOrderOperators:
         is_unknown = isinstance(value, Tensor) and value.is_meta
         self.has_unknown_branches |= is_unknown
         return is_unknown
-
-
-def _operator(name: str) -> HigherOrderOperator:
-    operator: HigherOrderOperator = torch._ops._higher_order_ops[name]
-    return operator
 
 
 def _scan(
