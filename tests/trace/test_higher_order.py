@@ -133,6 +133,6 @@ def test_a_compiled_function_runs_uncompiled_and_is_compiled_afterwards():
 
 def test_an_operator_that_an_older_torch_lacks_is_left_out(monkeypatch):
     # torch 2.11 has no switch.
-    monkeypatch.delitem(torch._ops._higher_order_ops, "switch")
+    monkeypatch.delitem(torch._ops._higher_order_ops, "switch", raising=False)
     # 4 * 2 * 3 MACs.
     assert archbench.summarize(nn.Linear(2, 3), torch.ones(4, 2)).totals.macs == 24
