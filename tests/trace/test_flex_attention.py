@@ -203,9 +203,9 @@ def test_torchs_own_function_is_the_same_afterwards():
 
 
 def test_the_summary_states_the_kernel():
-    assert "attention as one kernel, as torch.compile makes it" in str(
-        archbench.summarize(Attention(), torch.zeros(2, 512, 64))
-    ).replace("\n", " ")
+    assert "attention fused (torch.compile)" in str(archbench.summarize(Attention(), torch.zeros(2, 512, 64))).replace(
+        "\n", " "
+    )
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
