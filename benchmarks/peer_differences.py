@@ -2,7 +2,7 @@
 
 A tool's figure for a module is compared with the products that ran in it. A difference is named by the fewest products
 and other work of that module, at most four, whose counts sum to it exactly; what no sum explains is listed as
-unexplained. A product that a tool attributes to a module above is no difference.
+unexplained. A product that a tool attributes to a module above is not a difference.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _rule(counted: float, module: Module, batch: int) -> tuple[Kind, str]:
 
 
 def _per_element(counted: float, module: Module) -> str:
-    """Return how often a module without products is counted, `2 per input element`; empty if that is no integer."""
+    """Return how often a module without products is counted, `2 per input element`; empty if that is not an integer."""
     sizes = {"output": module.output_elements, "input": module.input_elements}
     times = {name: counted / size for name, size in sizes.items() if size and counted % size == 0}
     if not times:
