@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from archbench.analyze.performance.estimate import EstimateRow, RooflineRow, Workload, estimate_row, roofline_rows
 from archbench.analyze.performance.kernels import Layout
+from archbench.analyze.performance.model_basis import basis_of_model
 from archbench.analyze.performance.parallelism import LayerTraffic, data_parallel, layer_traffic, plan_steps
 from archbench.analyze.performance.products import is_convolution
 from archbench.analyze.performance.roofline import Conditions, time_s
@@ -180,8 +181,9 @@ def estimate(
                 predictions += _predictions(run, assumed, size, counts, global_batch is not None, workload, require_fit)
     rows = tuple(prediction.row for prediction in predictions)
     caveats = dict.fromkeys(caveat for prediction in predictions for caveat in prediction.caveats)
+    assumed_for_rows = [prediction.assumed for prediction in predictions]
     table = estimates_table(
-        rows, assumptions=assumptions, tf32_rate=_tf32_rate(predictions[0], efficiency), caveats=caveats
+        rows, assumptions=assumed_for_rows, tf32_rate=_tf32_rate(predictions[0], efficiency), caveats=caveats
     )
     return Estimate(rows, table, tuple(predictions))
 
@@ -216,6 +218,7 @@ def _predictions(
     reference_s = time_s(reference, run.conditions)
     if reference_s == 0:
         raise InputError(f"{run.loaded.name} runs no operator that takes time; there is nothing to estimate")
+    assumed = replace(assumed, basis=basis_of_model(assumed.basis, reference))
     if run.loaded.tensors is not None:
         batch = reference.batch
     for count in counts:

@@ -101,7 +101,8 @@ def rate(trace: Trace, conditions: Conditions, basis: RateBasis) -> Rate:
     flops = sum(kernel.flops for kernel in run)
     slow_s = step_s * basis.factor
     if basis.factor > 1 and conditions.device.kind == "gpu":
-        slow_s = max(slow_s, _HOST_LAUNCH_S * sum(kernel.launches for kernel in run))
+        # The steps of recurrent layers are launched by a library, not from Python.
+        slow_s = max(slow_s, _HOST_LAUNCH_S * sum(kernel.launches > 0 for kernel in run))
     peak = conditions.device.peak(conditions.precision.product_dtype)
     return Rate(
         step_s=step_s,

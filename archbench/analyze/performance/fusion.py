@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from archbench.analyze.performance.kernels import Kernel, MemoryKind, operator_kernel
+from archbench.analyze.performance.kernels import Kernel, MemoryKind, library_kernels
 from archbench.trace.costs import find_rule
 from archbench.trace.records import Operation, Trace
 
@@ -37,7 +37,7 @@ def compiled_kernels(trace: Trace) -> Iterator[Kernel]:
         yield from _group_kernels(group, last_read, i, sizes)
         group = []
         # Odd widths of groups cost no more than others in compiled runs, as in NCHW.
-        yield operator_kernel(operation, "nchw")
+        yield from library_kernels(operation, "nchw")
     yield from _group_kernels(group, last_read, len(operations), sizes)
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 import torch
 
 from archbench.analyze.performance.products import Product, is_convolution, is_depthwise, product_of
+from archbench.analyze.performance.recurrent import is_recurrent, recurrent_parts
 from archbench.trace.records import Operation, TensorInfo, Trace
 
 Layout = Literal["nchw", "nhwc"]
@@ -81,13 +82,22 @@ def _operator_kernels(operation: Operation, layout: Layout, *, is_gpu: bool) -> 
     for size in copies:
         kind: MemoryKind = "layout" if is_convolution(operation) else "copy"
         yield Kernel(operation, None, 0, kind, (size,), is_main=False)
-    yield operator_kernel(operation, layout)
+    yield from library_kernels(operation, layout)
     if is_gpu and operation.name == "aten.convolution" and len(operation.inputs) > 2:
         yield Kernel(operation, None, 0, "pointwise", (2 * operation.outputs[0].size_bytes,), is_main=False)
 
 
-def operator_kernel(operation: Operation, layout: Layout) -> Kernel:
-    """Return the kernel of an operator by itself."""
+def library_kernels(operation: Operation, layout: Layout) -> Iterator[Kernel]:
+    """Yield the kernels of an operator by itself: one, but for recurrent layers."""
+    if not is_recurrent(operation):
+        yield _operator_kernel(operation, layout)
+        return
+    for i, part in enumerate(recurrent_parts(operation)):
+        sizes = (part.moved, part.weight_bytes, part.launches)
+        yield Kernel(operation, part.product, part.flops, "product", *sizes, is_main=i == 0)
+
+
+def _operator_kernel(operation: Operation, layout: Layout) -> Kernel:
     product = product_of(operation)
     if product is not None and product.kind.startswith("odd_grouped") and layout == "nchw":
         even = "grouped_backward" if operation.is_backward else "grouped"

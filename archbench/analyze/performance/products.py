@@ -73,7 +73,7 @@ def _convolution(operation: Operation) -> Product:
     if is_backward:
         depth, columns = columns * size, per_group
         kind = _BACKWARD.get(kind, "convolution_backward")
-    aligned = not per_group % _ALIGNMENT and not (filters // groups) % _ALIGNMENT
+    aligned = is_aligned(per_group, filters // groups)
     return Product(kind, depth, columns, aligned or kind not in _ALIGNED_KINDS, data.dtype)
 
 
@@ -121,5 +121,9 @@ def _matrix_product(operation: Operation) -> Product:
     columns = last.shape[-1] if last.shape else 1
     if len(first.shape) == 3 and len(last.shape) == 3:
         columns = min(columns, first.shape[-2])
-    is_aligned = not depth % _ALIGNMENT and not columns % _ALIGNMENT
-    return Product("product", depth, columns, is_aligned, first.dtype)
+    return Product("product", depth, columns, is_aligned(depth, columns), first.dtype)
+
+
+def is_aligned(depth: int, columns: int) -> bool:
+    """Return whether tensor cores can load both sides of a product in whole."""
+    return not depth % _ALIGNMENT and not columns % _ALIGNMENT

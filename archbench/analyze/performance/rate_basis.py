@@ -12,7 +12,7 @@ rates, which for GPUs are those of GeForce RTX cards.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, hypot, log
 
 from archbench.analyze.performance.kernel_table import PRODUCT_KINDS
@@ -36,11 +36,22 @@ _HALF_PRECISION = ("amp", "amp-fp16", "bf16", "fp16")
 
 @dataclass(frozen=True, slots=True)
 class RateBasis:
-    """Coefficients of a prediction, the factor between it and the ends of its 90% interval, and how that is known."""
+    """Coefficients of a prediction, the factor between it and the ends of its 90% interval, and how that is known.
+
+    `lacking` names what no table has of the run, for which the interval is wider.
+    """
 
     coefficients: Mapping[str, float]
     factor: float
-    source: str
+    known: str
+    lacking: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """How the interval is known, as a phrase."""
+        *names, last = self.lacking or ("",)
+        listed = f"{', '.join(names)} and {last}" if names else last
+        return f"{self.known}; wider: no rates of {listed}" if listed else self.known
 
 
 def given_basis(efficiency: float) -> RateBasis:
@@ -51,8 +62,19 @@ def given_basis(efficiency: float) -> RateBasis:
 def rate_basis(device: Device, *, mode: str, dtype: str, layout: Layout, is_compiled: bool) -> RateBasis:
     """Return what a prediction for a device rests on.
 
-    `mode` is `"eval"` or `"train"`, `dtype` the name of a precision in `archbench.precision`.
+    `mode` is `"eval"` or `"train"`, `dtype` the name of a precision in `archbench.precision`. Published training ran
+    attention as separate products, so for fused attention the coefficients are those of inference.
     """
+    basis = _basis(device, mode=mode, dtype=dtype, layout=layout, is_compiled=is_compiled)
+    if mode == "eval":
+        return basis
+    inference = _basis(device, mode="eval", dtype=dtype, layout=layout, is_compiled=is_compiled).coefficients
+    attention = {name: inference[name] for name in ("attention", "masked_attention")}
+    return replace(basis, coefficients={**basis.coefficients, **attention})
+
+
+def _basis(device: Device, *, mode: str, dtype: str, layout: Layout, is_compiled: bool) -> RateBasis:
+    """Return what a prediction for a device rests on, by the tables of its mode, form and layout."""
     tables = [table for table in rate_tables() if published_devices()[table.device].kind == device.kind]
     tables = [table for table in tables if table.mode == mode] or tables
     wider = _differences(tables, mode=mode, dtype=dtype, is_compiled=is_compiled, is_cpu=device.kind == "cpu")
@@ -63,20 +85,26 @@ def rate_basis(device: Device, *, mode: str, dtype: str, layout: Layout, is_comp
         known = intervals()[table.name]
         source = f"90% interval from {known.models:,} models of {known.families} families on this device"
         source += f", torch {table.torch}" if mode == "train" else ""
-        return RateBasis(completed(fitted_coefficients()[table.name]), *_widened(known.factor, source, wider))
+        return widened(RateBasis(completed(fitted_coefficients()[table.name]), known.factor, source), wider)
     other = table_of_another_form(device.name, tables, similar)
     if other is not None:
         coefficients = transferred(similar, other, tables, fitted_coefficients())
         run = "compiled" if is_compiled else layout
         source = f"no {run} rates of this device: 90% interval from other devices and its {other.layout} rates"
-        return RateBasis(coefficients, *_widened(intervals()["other forms"].factor, source, wider))
+        return widened(RateBasis(coefficients, intervals()["other forms"].factor, source), wider)
     coefficients = _on(device, mean_over_devices(similar, fitted_coefficients()))
-    return RateBasis(coefficients, *_widened(*_of_other_devices(device, similar, mode), wider))
+    return widened(RateBasis(coefficients, *_of_other_devices(device, similar, mode)), wider)
 
 
 def _most_similar(tables: Sequence[RateTable], *, layout: Layout, is_compiled: bool) -> list[RateTable]:
-    """Return the tables of the same form; compiled, the layout is changed once for the whole model."""
-    form = [table for table in tables if table.is_compiled == is_compiled] or list(tables)
+    """Return the tables of the same form; compiled, the layout is changed once for the whole model.
+
+    Without compiled tables those in NCHW resemble it more: in NHWC old kernels for grouped convolutions were slow.
+    """
+    form = [table for table in tables if table.is_compiled == is_compiled]
+    if is_compiled and not form:
+        layout = "nchw"
+    form = form or list(tables)
     return [table for table in form if table.is_compiled or table.layout == layout] or form
 
 
@@ -127,7 +155,8 @@ def corrected(basis: RateBasis, ratio: float, models: int) -> RateBasis:
     slower = _scaled(basis.coefficients, ratio)
     bandwidths = {name: value * ratio for name, value in basis.coefficients.items() if name.endswith("_bytes")}
     coefficients = {**slower, **bandwidths, "launch_s": basis.coefficients["launch_s"] / ratio}
-    return RateBasis(coefficients, basis.factor, f"{basis.source}; corrected by {models} rates measured here")
+    known = f"{basis.known}; corrected by {models} rates measured here"
+    return replace(basis, coefficients=coefficients, known=known)
 
 
 def _relative(device: Device, coefficients: Mapping[str, float]) -> dict[str, float]:
@@ -158,7 +187,7 @@ def joined(*factors: float) -> float:
     return exp(hypot(*map(log, factors)))
 
 
-def _widened(factor: float, source: str, wider: Mapping[str, float]) -> tuple[float, str]:
-    if not wider:
-        return factor, source
-    return joined(factor, *wider.values()), f"{source}; wider: no rates of {' and '.join(wider)}"
+def widened(basis: RateBasis, wider: Mapping[str, float]) -> RateBasis:
+    """Return a basis whose interval is wider by factors, for what no table has of the run, by its name."""
+    factor = joined(basis.factor, *wider.values())
+    return replace(basis, factor=factor, lacking=(*basis.lacking, *wider)) if wider else basis

@@ -1,7 +1,7 @@
 """The coefficients of the prediction of rates: what each means, and where a plausible value lies.
 
-A fit stays within the plausible ranges, and a test refuses a GPU's bandwidth at the end of its range: it would show
-that bytes are counted wrongly.
+A fit stays within the plausible ranges, and so do coefficients that stand for others or come from other tables. A test
+refuses a GPU's bandwidth at the end of its range: it would show that bytes are counted wrongly.
 """
 
 from __future__ import annotations
@@ -85,7 +85,16 @@ def completed(values: Mapping[str, float]) -> dict[str, float]:
     for name, stand_in in _STAND_INS.items():
         if name not in values:
             values[name] = values[stand_in]
-    return values
+    return plausible(values)
+
+
+def plausible(values: Mapping[str, float]) -> dict[str, float]:
+    """Return coefficients with those outside their plausible range moved to its end."""
+    ranges = {name: COEFFICIENTS[name] for name in values if name in COEFFICIENTS}
+    return {
+        name: min(max(value, ranges[name].low), ranges[name].high) if name in ranges else value
+        for name, value in values.items()
+    }
 
 
 def plain_coefficients(efficiency: float) -> dict[str, float]:

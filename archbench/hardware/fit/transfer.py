@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from archbench.hardware.fit.coefficients import completed, mean_coefficients
+from archbench.hardware.fit.coefficients import completed, mean_coefficients, plausible
 from archbench.hardware.fit.tables import RateTable
 
 Fitted = Mapping[str, Mapping[str, float]]
@@ -27,12 +27,15 @@ def table_of_another_form(device: str, tables: Sequence[RateTable], similar: Seq
 def transferred(
     similar: Sequence[RateTable], own: RateTable, tables: Sequence[RateTable], fitted: Fitted
 ) -> dict[str, float]:
-    """Return the means of similar tables, times the ratio of a device's own table to the same devices' in its form."""
+    """Return the means of similar tables, times the ratio of a device's own table to the same devices' in its form.
+
+    Two coefficients that explain the same time may differ in opposite ways, so the results stay in plausible ranges.
+    """
     devices = {table.device for table in similar}
     others = [table for table in _of_form(own, tables) if table.device in devices]
     mean, usual = mean_over_devices(similar, fitted), mean_over_devices(others, fitted)
     known = completed(fitted[own.name])
-    return {name: mean[name] * known[name] / usual[name] for name in mean}
+    return plausible({name: mean[name] * known[name] / usual[name] for name in mean})
 
 
 def _of_form(table: RateTable, tables: Sequence[RateTable]) -> list[RateTable]:

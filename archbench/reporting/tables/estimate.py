@@ -86,7 +86,7 @@ def estimates_table(
     tf32_rate: float | None = None,
     caveats: Iterable[str] = (),
 ) -> Table:
-    """Return one row per model, device, batch and number of devices; `assumptions` has one entry per device.
+    """Return one row per model, device, batch and number of devices; `assumptions` has an entry per row.
 
     `tf32_rate` is that of one device of the first row with convolutions in TF32, None where it is not to be mentioned.
     """
@@ -99,18 +99,29 @@ def estimates_table(
         rows=[asdict(row) for row in rows],
         title=", ".join(filter(None, (first.mode, first.dtype, first.layout, compiled, _batch(rows)))),
         notes=(*_link_notes(rows, assumptions), *_scaling_notes(rows)),
-        doubts=(*_basis_notes(assumptions), *_tf32_note(first, tf32_rate)),
+        doubts=(*_basis_notes(rows, assumptions), *_tf32_note(first, tf32_rate)),
         caveats=tuple(caveats),
     )
 
 
-def _basis_notes(assumptions: Sequence[Assumptions]) -> Iterator[str]:
-    """Yield what each device's interval is from, equal ones once."""
-    by_source: dict[str, list[str]] = {}
-    for assumed in assumptions:
-        by_source.setdefault(assumed.basis.source, []).append(assumed.device.name)
-    for source, names in by_source.items():
-        yield f"{', '.join(names)}: {source}." if len(by_source) > 1 else _sentence(source)
+def _basis_notes(rows: Sequence[EstimateRow], assumptions: Sequence[Assumptions]) -> Iterator[str]:
+    """Yield what each row's interval is from, equal ones once."""
+    sources = {(row.model, row.device): each.basis.source for row, each in zip(rows, assumptions, strict=True)}
+    if len(set(sources.values())) == 1:
+        yield _sentence(assumptions[0].basis.source)
+        return
+    for source in dict.fromkeys(sources.values()):
+        runs = [run for run in sources if sources[run] == source]
+        yield f"{', '.join(_subjects(runs, list(sources)))}: {source}."
+
+
+def _subjects(runs: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]]) -> list[str]:
+    """Return runs by their devices alone, or models alone, where that tells them from others."""
+    for part in (1, 0):
+        names = dict.fromkeys(run[part] for run in runs)
+        if sum(run[part] in names for run in others) == len(runs):
+            return list(names)
+    return [f"{model} on {device}" for model, device in runs]
 
 
 def _sentence(text: str) -> str:

@@ -1,0 +1,35 @@
+"""Widen the interval of a predicted rate for what a model does and the published models do not.
+
+Published rates are those of image classifiers. Of these one family has recurrent layers, in batches so large that the
+launches of its steps hardly count, and training ran attention as separate products. The factors are assumptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from archbench.analyze.performance.rate_basis import RateBasis, widened
+from archbench.trace.records import Trace
+
+_RECURRENT = ("RNN", "GRU", "LSTM", "RNNCell", "GRUCell", "LSTMCell")
+
+
+def basis_of_model(basis: RateBasis, trace: Trace) -> RateBasis:
+    """Return a basis for the run of a model, unchanged where its interval is not known anyway."""
+    return widened(basis, dict(_differences(trace))) if basis.factor > 1 else basis
+
+
+def _differences(trace: Trace) -> Iterator[tuple[str, float]]:
+    if not _is_image_classifier(trace):
+        yield "models other than image classifiers", 1.25
+    if any(layer.type in _RECURRENT and layer.is_torch_module and layer.calls for layer in trace.layers):
+        yield "small recurrent layers", 2.0
+    if any("attention" in operation.name and operation.is_backward for operation in trace.operations):
+        yield "fused attention in training", 1.25
+
+
+def _is_image_classifier(trace: Trace) -> bool:
+    """Return whether a model takes images and returns vectors, as of scores or features, for each."""
+    inputs, outputs = trace.layers[0].inputs, trace.layers[0].outputs
+    takes_images = len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].dtype.is_floating_point
+    return takes_images and bool(outputs) and all(len(output.shape) == 2 for output in outputs)
