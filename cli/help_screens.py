@@ -30,7 +30,7 @@ _PURPOSES = {
     "threads efficiency",
     "Several devices": "devices global-batch interconnect",
     "Whole training": "dataset epochs price",
-    "Measurement": "phases processes max-seconds versus max-slowdown rerun trace",
+    "Measurement": "phases processes max-seconds cold versus max-slowdown rerun trace",
     "Limits": "max-params max-macs max-flops max-param-bytes max-peak-memory against update",
     "Claims": "claims strict",
     "Table": "fit layers timeline plans all baseline measured trained published sweep depth top sort columns percent "

@@ -58,6 +58,9 @@ Seconds = Annotated[
     float,
     typer.Option("--max-seconds", metavar="S", help="Time limit per configuration, excluding warm-up.", min=0.1),
 ]
+Cold = Annotated[
+    bool, typer.Option("--cold", help="CPU: start every process anew, not from one that has imported torch.")
+]
 ProfileSeconds = Annotated[
     float, typer.Option("--max-seconds", metavar="S", help="Time limit, excluding the building of the model.", min=0.1)
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from archbench.api.measuring import batch_sizes, configurations_here, require_ad
 from archbench.errors import UsageError
 from archbench.host.machine import Kind
 from archbench.measure.bench.ab_test import ABSamples, run_ab_test
+from archbench.measure.worker.forks import forked_workers
 from archbench.measure.worker.request import RunOptions
 from archbench.models.loaded import Inputs
 from archbench.precision import PrecisionName
@@ -77,6 +79,7 @@ def ab_test(
     graphs: bool = False,
     threads: int | None = None,
     max_seconds: float = 60.0,
+    cold: bool = False,
     max_slowdown: float | str | None = None,
     progress: Progress | None = None,
 ) -> ABResult:
@@ -104,4 +107,6 @@ def ab_test(
     warn_of_load()
     # As many processes as a configuration has in `bench`, which share the time limit.
     options = RunOptions(max_seconds, 5 if first.kind == "cpu" else 1)
-    return ABResult(first, b, run_ab_test(first, second, options, (progress or Progress()).note), limit)
+    with nullcontext() if cold else forked_workers():
+        samples = run_ab_test(first, second, options, (progress or Progress()).note)
+    return ABResult(first, b, samples, limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from archbench.api.measuring import (
 from archbench.errors import UsageError
 from archbench.host.machine import Kind, machine
 from archbench.measure.bench.runner import Runner
+from archbench.measure.worker.forks import forked_workers
 from archbench.measure.worker.request import RunOptions
 from archbench.models.loaded import Inputs
 from archbench.models.patterns import expanded
@@ -80,6 +82,7 @@ def bench(
     threads: int | None = None,
     processes: int | None = None,
     max_seconds: float = 60.0,
+    cold: bool = False,
     rerun: bool = False,
     store: str | Path | None = None,
     progress: Progress | None = None,
@@ -102,6 +105,8 @@ def bench(
         threads: torch's threads on a CPU; all cores by default.
         processes: Processes per configuration; 5 on a CPU and 1 elsewhere by default.
         max_seconds: Time limit per configuration, excluding warm-up.
+        cold: Start every process as a new interpreter; on a CPU they are forks of one that has imported torch by
+            default, which takes less time.
         rerun: Measure again what the store has.
         store: Path of the store; by default in the user's data directory.
         progress: Receives progress updates.
@@ -129,9 +134,9 @@ def bench(
         threads=threads,
     )
     _check(todo, phases=phases)
-    options = RunOptions(max_seconds, processes or (5 if todo[0].kind == "cpu" else 1), phases)
+    options = RunOptions(max_seconds, processes or (5 if todo[0].kind == "cpu" else 1), phases, cold)
     warn_of_load()
-    with Store(store) as opened:
+    with Store(store) as opened, nullcontext() if cold else forked_workers():
         runner = Runner(todo, options, opened, machine(), rerun=rerun)
         return BenchResults(tuple(runner.run(progress or Progress())))
 

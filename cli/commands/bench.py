@@ -27,6 +27,7 @@ def bench(
     threads: options.Threads = None,
     processes: options.Processes = None,
     max_seconds: options.Seconds = 60.0,
+    cold: options.Cold = False,
     versus: options.Versus = None,
     max_slowdown: options.MaxSlowdown = None,
     rerun: options.Rerun = False,
@@ -49,7 +50,7 @@ def bench(
     lists: dict[str, Any] = {"dtype": dtype.split(","), "layout": layout.split(","), "mode": mode.split(",")}
     lists["batch"] = options.parse_batches(batch)
     shared: dict[str, Any] = {"inputs": input, "device": device, "compile": compile, "graphs": graphs}
-    shared |= {"threads": threads, "max_seconds": max_seconds}
+    shared |= {"threads": threads, "max_seconds": max_seconds, "cold": cold}
     with BenchProgress() as progress:
         if versus is not None:
             options.require_nothing_stored(store, rerun, processes, phases)

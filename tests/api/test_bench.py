@@ -7,7 +7,7 @@ import pytest
 
 import archbench
 from archbench.api import bench as module
-from archbench.measure.worker import client
+from archbench.measure.worker import client, forks
 from archbench.store.database import Store
 from archbench.store.records import Result
 from tests.helpers import in_process
@@ -101,6 +101,19 @@ def test_bench_measures_in_a_worker(tmp_path, monkeypatch):
     (result,) = archbench.bench("lenet", inputs=["1x32x32:float32"], batch=2, store=tmp_path / "a.sqlite", **quick)
     assert result.configuration.input_shape == "1x32x32:float32"
     assert result.samples_s
+
+
+@pytest.mark.parametrize("cold", [False, True])
+def test_processes_are_forked_unless_new_interpreters_are_asked_for(measured, monkeypatch, cold):
+    servers = []
+    monkeypatch.setattr(
+        "archbench.measure.bench.runner.Runner.run", lambda *_: servers.append(forks._SERVER.get()) or ()
+    )
+    monkeypatch.setattr("archbench.api.ab_test.run_ab_test", lambda *_: servers.append(forks._SERVER.get()))
+    archbench.bench("lenet", device="cpu", cold=cold)
+    archbench.ab_test("lenet", "lenet5", device="cpu", cold=cold)
+    assert [server is None for server in servers] == [cold, cold]
+    assert forks._SERVER.get() is None
 
 
 @pytest.mark.parametrize("call", [archbench.bench, lambda model: archbench.ab_test("lenet", model), archbench.profile])

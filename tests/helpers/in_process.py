@@ -15,7 +15,7 @@ from archbench.measure.worker.server import run
 
 
 @contextmanager
-def worker(errors: IO[str], variables: Any = None) -> Iterator[SimpleNamespace]:
+def worker(errors: IO[str], variables: Any = None, *, may_fork: bool = False) -> Iterator[SimpleNamespace]:
     """Stand in for `archbench.measure.worker.process.worker` with a thread."""
     (lines, stdin), (stdout, output) = _pipe(), _pipe()
 

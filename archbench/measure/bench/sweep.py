@@ -90,11 +90,14 @@ def suffices(result: Result, options: RunOptions) -> bool:
     """Return whether a stored result makes a new measurement unnecessary.
 
     A failure, or running out of memory, may not happen again. A result of fewer processes, one without the phases that
-    are wanted, or one that did not converge in less time than is allowed now, does not suffice.
+    are wanted, one of forked workers where new interpreters are wanted, or one that did not converge in less time than
+    is allowed now, does not suffice.
     """
     if not is_current(result) or result.status in ("failed", "oom"):
         return False
     if len(result.samples_per_process) < options.processes:
+        return False
+    if options.cold and result.environment.get("start") == "warm":
         return False
     if options.phases and result.configuration.mode == "train" and not result.phases_s:
         return False

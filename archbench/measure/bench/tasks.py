@@ -39,7 +39,7 @@ def measure(request: Request, channel: Channel) -> None:
     kind = configuration.kind
     channel.send("phase", text="building")
     set_flags(configuration)  # before the environment is recorded
-    recorded = {**environment(kind, request.seed), "max_seconds": options.max_seconds}
+    recorded = {**environment(kind, request.seed), "max_seconds": options.max_seconds, "start": channel.start}
     channel.send("environment", **recorded)
     expectation = expect(configuration) if request.seed == 0 else None
     step = Step(configuration, request.seed)

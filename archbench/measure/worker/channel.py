@@ -12,26 +12,30 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, Any, Literal
+
+# A new interpreter, or a fork of a process that has imported torch.
+Start = Literal["cold", "warm"]
 
 
 class Channel:
-    """A worker's end: sends events and reads the client's lines."""
+    """A worker's end: sends events and reads the client's lines; `start` is how the worker was started."""
 
-    def __init__(self, output: IO[str], lines: Iterator[str]) -> None:
+    def __init__(self, output: IO[str], lines: Iterator[str], start: Start = "cold") -> None:
         self._output = output
         self.lines = lines
+        self.start = start
 
     def send(self, event: str, **values: Any) -> None:
         """Send one event."""
         print(json.dumps({"event": event, **values}), file=self._output, flush=True)
 
 
-def open_channel() -> Channel:
+def open_channel(start: Start = "cold") -> Channel:
     """Return a channel on the standard streams; from then on, what the process prints goes to standard error."""
     output = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return Channel(output, sys.stdin)
+    return Channel(output, sys.stdin, start)
 
 
 def parse_event(line: str) -> dict[str, Any]:

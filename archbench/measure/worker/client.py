@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ from typing import Any, Literal
 
 from archbench.host.exit_reason import reason
 from archbench.measure.worker.channel import parse_event
-from archbench.measure.worker.process import worker
+from archbench.measure.worker.process import Process, worker
 from archbench.measure.worker.request import Request
 from archbench.units import format_bytes, format_time
 
@@ -64,7 +63,7 @@ class Worker:
     def __enter__(self) -> Worker:
         with ExitStack() as stack:
             self._errors = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace"))
-            self._process = stack.enter_context(worker(self._errors, self._variables))
+            self._process = stack.enter_context(worker(self._errors, self._variables, may_fork=self._request.may_fork))
             self._watchdog = _Watchdog(self._process)
             self._stack = stack.pop_all()
         self.send(self._request.to_json())
@@ -118,7 +117,7 @@ class Worker:
 class _Watchdog:
     """Kills a process that is silent for too long within a `with` block."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Process) -> None:
         self._process = process
         self.has_fired = False
 

@@ -19,12 +19,13 @@ class RunOptions:
     """How a configuration is measured.
 
     `max_seconds` limits the time of all its processes together, excluding warm-up. `phases` also times the phases of
-    training steps, in one more process.
+    training steps, in one more process. `cold` does not accept stored results of workers that were forked.
     """
 
     max_seconds: float = 60.0
     processes: int = 1
     phases: bool = False
+    cold: bool = False
 
     @property
     def process_seconds(self) -> float:
@@ -41,6 +42,11 @@ class Request:
     options: RunOptions = RunOptions()
     seed: int = 0
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def may_fork(self) -> bool:
+        """Whether a fork does what a new interpreter does: CUDA and torch.compile need an interpreter of their own."""
+        return self.configuration.kind == "cpu" and not self.configuration.compiled
 
     def to_json(self) -> str:
         """Return the request as one line of JSON."""

@@ -13,14 +13,14 @@ import torch
 from archbench.errors import ArchbenchError, first_line
 from archbench.measure.bench import tasks
 from archbench.measure.bench.expectation import expect
-from archbench.measure.worker.channel import Channel, open_channel
+from archbench.measure.worker.channel import Channel, Start, open_channel
 from archbench.measure.worker.process import end_with_parent
 from archbench.measure.worker.request import Request, request_from_json
 
 
-def main() -> None:
-    """Carry out the request on standard input."""
-    channel = open_channel()
+def main(start: Start = "cold") -> None:
+    """Carry out the request on standard input; `start` is how this process was started."""
+    channel = open_channel(start)
     request = request_from_json(next(channel.lines))
     if request.task != "serve":  # which reads further lines and ends when they do
         end_with_parent()

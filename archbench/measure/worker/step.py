@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from archbench.errors import InputError
 from archbench.host.machine import usable_cores
+from archbench.measure.worker.random_fill import RepeatedFill
 from archbench.models.address import find
 from archbench.models.inputs import InputSpec, parse_input
 from archbench.precision import find_precision
@@ -56,7 +57,7 @@ class Step:
         self.first_s = self._run_first()
 
     def _build(self) -> torch.nn.Module:
-        with torch.device(self._configuration.kind):
+        with torch.device(self._configuration.kind), RepeatedFill():  # type: ignore[no-untyped-call]  # torch's mode
             model = self._source.build_with_data()
             _fill_zero_heads(model)
         model = model.to(self._precision.model_dtype).train(self._configuration.mode == "train")

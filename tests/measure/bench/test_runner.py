@@ -172,6 +172,25 @@ def test_results_of_another_version_are_measured_again(store, measured, now, the
     assert Runner([configuration], ONE_PROCESS, store, "here").num_stored == 0
 
 
+@pytest.mark.parametrize(
+    ("environment", "cold", "is_kept"),
+    [
+        ({"start": "warm"}, True, False),
+        ({"start": "cold"}, True, True),
+        ({}, True, True),
+        ({"start": "warm"}, False, True),
+    ],
+)
+def test_results_of_forked_workers_are_measured_again_for_new_interpreters(store, measured, environment, cold, is_kept):
+    (configuration,) = sweep([1])
+    before = Result(
+        "before", "2100-01-01T00:00:00+00:00", "here", configuration, "ok",
+        samples_per_process=(5,), environment=environment,
+    )  # fmt: skip
+    store.add(before)
+    assert Runner([configuration], replace(ONE_PROCESS, cold=cold), store, "here").num_stored == is_kept
+
+
 def test_a_stored_result_without_phases_is_measured_again_for_them(store, measured):
     both, with_phases = sweep([1], ["eval", "train"]), replace(OPTIONS, phases=True)
     run(both, store)

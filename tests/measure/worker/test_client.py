@@ -36,7 +36,7 @@ def script(monkeypatch):
 
     def use(code):
         @contextmanager
-        def worker(errors, variables):
+        def worker(errors, variables, may_fork):
             command = [sys.executable, "-c", f"{SENDS}\n{code}"]
             pipe = subprocess.PIPE
             with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, text=True) as process:

@@ -84,7 +84,7 @@ def test_a_measurement_sends_its_environment_then_its_answer():
     assert [name for name, _ in sent] == ["phase", "environment", "phase", "phase", "answer", "done"]
     assert [values["text"] for name, values in sent if name == "phase"] == ["building", "measuring", "latency"]
     recorded, answer = sent[1][1], sent[4][1]
-    assert recorded.keys() == {*environment("cpu"), "max_seconds"}
+    assert recorded.keys() == {*environment("cpu"), "max_seconds", "start"}
     assert (recorded["max_seconds"], recorded["threads"], recorded["seed"]) == (0.05, 1, 0)
     assert {**answer["environment"], "gpu_while_measuring": None} == {**recorded, "gpu_while_measuring": None}
     timing = answer["timing"]
