@@ -77,7 +77,10 @@ def _slide(shape: Shape, channels: int, kernel: int, stride: int, padding: int) 
 
 @dataclass(frozen=True)
 class Conv:
-    """A square convolution; with `groups` > 1 each filter sees the maps of its own group only."""
+    """A square convolution; with `groups` > 1 each filter sees the maps of its own group only.
+
+    Before a batch normalisation, whose own bias replaces it, the papers of 2015 leave out the bias.
+    """
 
     name: str
     filters: int
@@ -85,10 +88,12 @@ class Conv:
     stride: int = 1
     padding: int = 0
     groups: int = 1
+    bias: bool = True
 
     def make(self, shape: Shape) -> nn.Module:
         """Return the convolution for `shape[0]` input channels."""
-        return nn.Conv2d(shape[0], self.filters, self.kernel, self.stride, self.padding, groups=self.groups)
+        geometry = (self.kernel, self.stride, self.padding)
+        return nn.Conv2d(shape[0], self.filters, *geometry, groups=self.groups, bias=self.bias)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return filters × floor((size + 2 padding - kernel) / stride) + 1."""
@@ -97,24 +102,36 @@ class Conv:
 
 @dataclass(frozen=True)
 class Pool:
-    """A square pooling window, overlapping where the stride is less than the kernel."""
+    """A square pooling window, overlapping where the stride is less than the kernel.
+
+    With `ceil_mode` the last window may reach over the border: a 3×3 window at stride 2 halves even sizes.
+    """
 
     name: str
     kernel: int
     stride: int
     padding: int = 0
     kind: str = "max"
+    ceil_mode: bool = False
 
     def make(self, shape: Shape) -> nn.Module:
         """Return max or average pooling."""
+        geometry = (self.kernel, self.stride, self.padding)
         if self.kind == "max":
-            return nn.MaxPool2d(self.kernel, self.stride, self.padding)
+            return nn.MaxPool2d(*geometry, ceil_mode=self.ceil_mode)
         # At the border the mean leaves out the padding.
-        return nn.AvgPool2d(self.kernel, self.stride, self.padding, count_include_pad=False)
+        return nn.AvgPool2d(*geometry, ceil_mode=self.ceil_mode, count_include_pad=False)
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Return channels × floor((size + 2 padding - kernel) / stride) + 1."""
-        return _slide(shape, shape[0], self.kernel, self.stride, self.padding)
+        """Return channels × (size + 2 padding - kernel) / stride + 1, rounded down, or up with `ceil_mode`."""
+        if not self.ceil_mode:
+            return _slide(shape, shape[0], self.kernel, self.stride, self.padding)
+        return (shape[0], *(self._rounded_up(size) for size in shape[1:]))
+
+    def _rounded_up(self, size: int) -> int:
+        last = -((self.kernel - size - 2 * self.padding) // self.stride)
+        # torch leaves out a window that would begin beyond the border.
+        return last if last * self.stride >= size + self.padding else last + 1
 
 
 @dataclass(frozen=True)
@@ -189,13 +206,14 @@ class ResponseNorm(_SameShape):
 
 @dataclass(frozen=True)
 class BatchNorm(_SameShape):
-    """Batch normalisation of each map (Ioffe and Szegedy 2015)."""
+    """Batch normalisation of each map (Ioffe and Szegedy 2015); `eps` is added to the variance."""
 
     name: str
+    eps: float = 1e-5
 
     def make(self, shape: Shape) -> nn.Module:
         """Return the normalisation for `shape[0]` maps."""
-        return nn.BatchNorm2d(shape[0])
+        return nn.BatchNorm2d(shape[0], eps=self.eps)
 
 
 @dataclass(frozen=True)

@@ -29,12 +29,12 @@ from zoo.variants import (
 class Builder:
     """A function that returns a module: it has the name, docstring and signature of one.
 
-    `card` describes the model that it returns by default.
+    `card` describes the model that it returns by default. Keyword-only parameters of `table` are switches of its own.
     """
 
     def __init__(
         self,
-        table: Callable[[int], Table],
+        table: Callable[..., Table],
         card: Card,
         paper_init: Scheme,
         num_classes: int,
@@ -42,7 +42,7 @@ class Builder:
     ) -> None:
         functools.update_wrapper(self, table)
         self.__doc__ = f"{inspect.getdoc(table)}\n\n{inspect.getdoc(Builder.__call__)}"
-        self.__signature__ = _with_default(inspect.signature(self.__call__), "num_classes", num_classes)
+        self.__signature__ = _signature(self.__call__, table, num_classes)
         self.card = card
         self._table = table
         self._paper_init = paper_init
@@ -65,6 +65,7 @@ class Builder:
         in_channels: int | None = None,
         size: int | None = None,
         init: str = "kaiming",
+        **own: object,
     ) -> nn.Module:
         """Arguments that are None keep what the paper has.
 
@@ -80,6 +81,7 @@ class Builder:
             size: Height and width of the images in pixels. Where the classifier's input would differ from the
                 paper's, average pooling to the paper's size is inserted; a small head takes it as it comes.
             init: Initialisation: `kaiming`, `paper`, `torch` or `xavier`.
+            **own: Switches that only this architecture has.
 
         Raises:
             ValueError: For an invalid value, or one for which the network has no place.
@@ -88,7 +90,7 @@ class Builder:
             if count is not None:
                 _require_count(name, count)
         require_choice("head", head, HEADS)
-        published = self._table(self._num_classes if num_classes is None else num_classes)
+        published = self._table(self._num_classes if num_classes is None else num_classes, **own)
         table = published
         if norm is not None:
             table = with_norm(table, norm, self._response_after)
@@ -132,18 +134,23 @@ class Builder:
 
 def architecture(
     card: Card, *, paper_init: Scheme, num_classes: int = 1000, response_after: Collection[str] = ()
-) -> Callable[[Callable[[int], Table]], Builder]:
+) -> Callable[[Callable[..., Table]], Builder]:
     """Decorate a function from a number of classes to a table, and make it a builder of modules.
 
-    `num_classes` is the paper's. `norm="response"` adds local response normalisation after the activations named by
-    `response_after`, unless the table has such rows.
+    Keyword-only parameters of the function are switches of this architecture. `num_classes` is the paper's.
+    `norm="response"` adds local response normalisation after the layers named by `response_after`, unless the table has
+    such rows.
     """
     return lambda table: Builder(table, card, paper_init, num_classes, response_after)
 
 
-def _with_default(signature: inspect.Signature, name: str, default: int) -> inspect.Signature:
-    own = signature.parameters[name].replace(default=default, annotation=type(default).__name__)
-    return signature.replace(parameters=[own if p.name == name else p for p in signature.parameters.values()])
+def _signature(call: Callable[..., nn.Module], table: Callable[..., Table], num_classes: int) -> inspect.Signature:
+    """Return the signature of `call`, with the paper's number of classes and the switches of `table` itself."""
+    shared = inspect.signature(call)
+    classes, *others, _ = shared.parameters.values()
+    own = [p for p in inspect.signature(table).parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    classes = classes.replace(default=num_classes, annotation=type(num_classes).__name__)
+    return shared.replace(parameters=[classes, *others, *own])
 
 
 def _require_count(name: str, value: object) -> None:

@@ -11,6 +11,7 @@ import torchvision
 from torch import nn
 
 from archbench.models.address import find, model_names
+from tests.zoo.usual_classes import classes_of
 from zoo.alexnet import alexnet
 from zoo.blocks import ResponseNorm
 from zoo.lenet import BitmapDistance, PartialConv, Subsampling, lenet, lenet5
@@ -69,8 +70,7 @@ def test_a_model_has_a_card_and_runs_on_its_input(name):
     assert (card.reported_top5_error_percent is None) == (card.reported_protocol is None)
     model = source.build()
     assert all(parameter.is_meta for parameter in model.parameters())
-    classes = 10 if name.startswith("lenet") else 1000
-    assert model.eval()(torch.empty(2, *card.input_shape, device="meta")).shape == (2, classes)
+    assert model.eval()(torch.empty(2, *card.input_shape, device="meta")).shape == (2, classes_of(name))
 
 
 def test_a_model_can_be_trained():
@@ -165,7 +165,7 @@ def test_a_builder_has_the_name_signature_and_docstring_of_a_function(name):
     assert f"{builder.__module__}:{builder.__qualname__}" == point.value
     assert builder.__doc__.startswith("Return ")
     parameters = inspect.signature(builder).parameters
-    assert parameters["num_classes"].default == (10 if name.startswith("lenet") else 1000)
+    assert parameters["num_classes"].default == classes_of(name)
     assert {"in_channels", "init"} <= parameters.keys()
 
 
