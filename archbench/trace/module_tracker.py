@@ -21,7 +21,7 @@ from archbench.trace.copying.copier import ObjectCopier
 from archbench.trace.copying.model import copy_model
 from archbench.trace.pytree import tensors_in
 from archbench.trace.recorder import Recorder
-from archbench.trace.records import Layer, Parameter, StorageKind, TensorInfo
+from archbench.trace.records import Call, Layer, Parameter, StorageKind, TensorInfo
 from archbench.trace.stored_tensors import inner_tensors, logical_shape, map_inner, memory_key, scales, stored_bytes
 from archbench.trace.tensor_records import tensor_info
 from archbench.trace.values import to_meta
@@ -58,10 +58,10 @@ class _ModuleState:
 class ModuleTracker:
     """Copies a model and its inputs for one run, and tracks which module runs.
 
-    `model` is the copy. `place` returns the tensor that the run uses in place of a given one. Checkpointed modules,
-    which run again in the backward pass, then run under autocast in `autocast_dtype`, unless it is None. With
-    `keeps_values` the tensors of the copy have values; with `external_frozen` its tensors that are neither parameters
-    nor buffers require no gradient.
+    `model` is the copy, `calls` are those of its modules that have ended. `place` returns the tensor that the run uses
+    in place of a given one. Checkpointed modules, which run again in the backward pass, then run under autocast in
+    `autocast_dtype`, unless it is None. With `keeps_values` the tensors of the copy have values; with `external_frozen`
+    its tensors that are neither parameters nor buffers require no gradient.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class ModuleTracker:
         self._inputs: list[Tensor] = []
         self._failed: tuple[_ModuleState, tuple[TensorInfo, ...]] | None = None
         self.saw_autocast = False
+        self.calls: list[Call] = []
         self._copier = ObjectCopier(self._external)
         self.model = copy_model(model, self._copier, self._stand_in)
         self._modules = [
@@ -152,6 +153,11 @@ class ModuleTracker:
         self._inputs.append(placed)
         return placed
 
+    @property
+    def input_storages(self) -> tuple[int, ...]:
+        """The numbers of the storages of the inputs."""
+        return tuple(self._recorder.storages.see(tensor, "input") for tensor in self._inputs)
+
     def leaves(self) -> list[Tensor]:
         """Return the stand-ins of parameters and inputs."""
         return [*self._stand_ins.values(), *self._inputs]
@@ -171,7 +177,7 @@ class ModuleTracker:
         stack = self._recorder.layers
 
         def tracked(*args: Any, **kwargs: Any) -> Any:
-            self._enter(state, args, kwargs)
+            begin = self._enter(state, args, kwargs)
             runs_again = self._recorder.is_backward and not stack
             stack.append(index)
             try:
@@ -183,26 +189,29 @@ class ModuleTracker:
                 raise
             finally:
                 stack.pop()
-            self._leave(state, output)
+            self._leave(state, index, begin, output)
             return output
 
         tracked.__wrapped__ = forward  # type: ignore[attr-defined]  # inspect.signature follows it
         return tracked
 
-    def _enter(self, state: _ModuleState, args: Any, kwargs: Any) -> None:
+    def _enter(self, state: _ModuleState, args: Any, kwargs: Any) -> int:
+        """Record that a call begins, and return its step."""
         if self._recorder.is_backward:
-            return  # a checkpointed module runs again, which does not count as a call
+            return 0  # a checkpointed module runs again, which does not count as a call
         self.saw_autocast |= torch.is_autocast_enabled("cuda") or torch.is_autocast_enabled("cpu")
         step = self._recorder.next_step()
         state.calls += 1
         if state.first_step is None:
             state.first_step = step
             state.inputs = tuple(map(tensor_info, tensors_in((args, kwargs))))
+        return step
 
-    def _leave(self, state: _ModuleState, output: Any) -> None:
+    def _leave(self, state: _ModuleState, index: int, begin: int, output: Any) -> None:
         if self._recorder.is_backward:
             return
         infos = tuple(map(tensor_info, tensors_in(output)))
+        self.calls.append(Call(index, begin, self._recorder.step, infos))
         state.output_elements += prod(infos[0].shape) if infos else 0
         state.output_bytes += sum(info.size_bytes for info in infos)
         if state.calls == 1:

@@ -123,6 +123,19 @@ class Layer:
     parameters: tuple[Parameter, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a module in the forward pass, with the tensors that it returned.
+
+    `layer` is the module's index in `Trace.layers`. The operators that ran in it have a step from `begin` to `end`.
+    """
+
+    layer: int
+    begin: int
+    end: int
+    outputs: tuple[TensorInfo, ...]
+
+
 StorageKind = Literal["parameter", "buffer", "input", "gradient", "optimizer", "activation"]
 
 
@@ -155,7 +168,8 @@ class Trace:
 
     `operations` are those of the forward and backward pass, `update` those of the `optimizer` after it, if any. `rows`
     has the row of each of `operations` by its step; `generating` are the steps of those that generate values for the
-    operator of another row.
+    operator of another row. `calls` are those of the modules, in the order in which they ended; `input_storages` and
+    `output_storages` are the numbers of the storages of the model's inputs and outputs.
     `real_data_reason` is None if the model ran on tensors without data; otherwise it is the reason why the model ran
     on real data, and `has_random_data` states that some of that was random. `ones_reason` is the reason why integer
     inputs without values were taken as ones, None if none was. `saw_autocast` states that a module ran under autocast,
@@ -185,6 +199,9 @@ class Trace:
     has_unknown_branches: bool = False
     has_random_data: bool = False
     ones_reason: str | None = None
+    calls: tuple[Call, ...] = ()
+    input_storages: tuple[int, ...] = ()
+    output_storages: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         operators, layers = len(self.operations), len(self.layers)

@@ -212,6 +212,7 @@ def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options:
             outputs = tracker.model(*positional, **keyword)
         if recorder.external_tensors and not options.external:
             raise _ExternalTensorsError(list(recorder.external_tensors.values()))
+        output_storages = tuple(recorder.storages.see(tensor, None) for tensor in tensors_in(outputs))
         # A view of an input requires gradients also where no graph was built.
         differentiable = [tensor for tensor in tensors_in(outputs) if is_training and tensor.requires_grad]
         del outputs
@@ -252,6 +253,9 @@ def _record(tracker: ModuleTracker, arguments: Any, recorder: Recorder, options:
         unfused_attention=tuple(sorted(attention.log.unfused)),
         has_unknown_blocks=attention.log.has_unknown_blocks,
         has_unknown_branches=higher_order.has_unknown_branches,
+        calls=tuple(tracker.calls),
+        input_storages=tracker.input_storages,
+        output_storages=output_storages,
     )
 
 

@@ -385,3 +385,24 @@ def test_lazy_parameters_are_rejected():
 def test_inputs_of_a_layout_that_cannot_be_traced_are_refused_by_its_name(tensor):
     with pytest.raises(InputError, match=f"inputs has a tensor of layout {tensor.layout}, which cannot be traced"):
         trace(nn.Linear(8, 8), tensor)
+
+
+def test_each_call_of_a_module_has_its_steps_and_outputs():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+
+        def forward(self, x):
+            return self.layer(self.layer(x))[:, :2]
+
+    record = trace(Twice(), torch.ones(1, 3))
+    assert [record.layers[call.layer].path for call in record.calls] == ["layer", "layer", "."]
+    assert [call.outputs[0].shape for call in record.calls] == [(1, 3), (1, 3), (1, 2)]
+    products = [operation.step for operation in record.operations if operation.macs]
+    assert all(call.begin < step <= call.end for call, step in zip(record.calls, products, strict=False))
+    assert len(products) == 2
+    last = [operation for operation in record.operations if operation.macs][-1]
+    # The output is a view of the last product.
+    assert record.output_storages == last.output_storages
+    assert record.input_storages[0] in record.operations[0].input_storages + record.operations[1].input_storages
