@@ -9,6 +9,14 @@ from archbench.analyze.layers import Totals
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What is computed for the model of an entry. `depth` is the number of weight layers on the longest path."""
+
+    totals: Totals
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryRow:
     """One entry. `layers` and the error are published figures; counts are computed for batch 1, None without a model.
 
@@ -21,17 +29,19 @@ class HistoryRow:
     top5_error_percent: float
     model: str
     weight_layers: int | None
+    depth: int | None
     params: int | None
     macs: int | None
     source: str
 
 
-def history_rows(entries: Iterable[Mapping[str, str]], totals: Mapping[str, Totals]) -> list[HistoryRow]:
-    """Return one row per entry; `totals` maps each model that an entry names to its sums."""
-    return [_row(entry, totals.get(entry["model"])) for entry in entries]
+def history_rows(entries: Iterable[Mapping[str, str]], counted: Mapping[str, Counted]) -> list[HistoryRow]:
+    """Return one row per entry; `counted` has each model that an entry names."""
+    return [_row(entry, counted.get(entry["model"])) for entry in entries]
 
 
-def _row(entry: Mapping[str, str], totals: Totals | None) -> HistoryRow:
+def _row(entry: Mapping[str, str], counted: Counted | None) -> HistoryRow:
+    totals = counted.totals if counted else None
     return HistoryRow(
         year=int(entry["year"]) if entry["year"] else None,
         entry=entry["entry"],
@@ -39,5 +49,6 @@ def _row(entry: Mapping[str, str], totals: Totals | None) -> HistoryRow:
         top5_error_percent=float(entry["top5_error_percent"]),
         model=entry["model"],
         source=entry["source"],
+        depth=counted.depth if counted else None,
         **{name: getattr(totals, name, None) for name in ("weight_layers", "params", "macs")},
     )

@@ -8,7 +8,7 @@ from cli.main import run
 
 def test_history_is_the_record_with_computed_counts(capsys):
     history = archbench.history()
-    assert repr(history) == "<History: 8 rows>"
+    assert repr(history) == "<History: 10 rows>"
     assert [row.top5_error_percent for row in history.rows][:3] == [28.2, 25.8, 16.4]
     frame = history.to_frame().set_index("model")
     assert frame.loc["alexnet", "params"] == 60_965_224

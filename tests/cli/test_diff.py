@@ -73,8 +73,8 @@ def test_a_damaged_summary_is_told_in_one_line_or_read(archbench, tmp_path, fiel
 
 def test_history_is_the_record(archbench):
     rows = json.loads(archbench("history", "--format", "json")[1])
-    assert [row["top5_error_percent"] for row in rows] == [28.2, 25.8, 16.4, 11.7, 7.3, 6.7, 3.57, 5.1]
-    assert [row["layers"] for row in rows] == [None, None, 8, 8, 19, 22, 152, None]
+    assert [row["top5_error_percent"] for row in rows] == [28.2, 25.8, 16.4, 11.7, 7.3, 6.7, 3.57, 2.99, 2.25, 5.1]
+    assert [row["layers"] for row in rows] == [None, None, 8, 8, 19, 22, 152, None, 154, None]
     counted = {row["model"]: row for row in rows if row["model"]}
     assert counted["alexnet"]["params"] == 60_965_224
-    assert all(row["weight_layers"] == row["layers"] for row in counted.values())
+    assert all(row["weight_layers"] == row["depth"] == row["layers"] for row in counted.values())

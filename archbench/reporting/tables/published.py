@@ -31,6 +31,7 @@ _HISTORY = (
     Column("top5_error_percent", "Top-5 err %", "figure", 2),
     Column("model", "Model", "text", 4),
     Column("weight_layers", "Counted", "plain"),
+    Column("depth", "Depth", "plain", 7),
     Column("params", "Params", "count", 5),
     Column("macs", "MACs", "count", 6),
     Column("source", "Source", "text"),
