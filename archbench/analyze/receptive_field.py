@@ -4,24 +4,26 @@ A window of k inputs, d apart, moved by s with padding p, on units that see r in
 the first is centred at c, makes units that see r + d(k - 1)j inputs, lie sj apart, the first centred at
 c + (d(k - 1)/2 - p)j. Inputs count from 0. A fully connected layer on a volume is a window as large as the volume.
 
-This holds for a plain chain of layers. A trace does not say which tensor an operator took, so a model counts as a chain
-if no operator outside a leaf module joins two tensors, and no layer could have taken an earlier tensor than the last.
+Where branches or a skip are joined, a unit sees from the first input that any of them sees to the last: with equal
+centres, what the largest path sees. This is the theoretical field; the gradient concentrates on a smaller part of it,
+the effective field (Luo, Li, Urtasun, Zemel: Understanding the Effective Receptive Field in Deep Convolutional Neural
+Networks, 2016).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import groupby, takewhile
 from math import prod
 from typing import Literal
 
+from archbench.analyze.dataflow import INPUT, Call, calls_of
 from archbench.trace.costs import find_rule
-from archbench.trace.records import Layer, Operation, Storage, TensorInfo, Trace, Window
+from archbench.trace.records import Operation, TensorInfo, Trace, Window
 
 # Operators, besides elementwise ones, that keep every position in place.
-_IN_PLACE = frozenset(f"aten.{name}" for name in ("native_batch_norm", "clone", "index_select", "cat", "copy_"))
+_IN_PLACE = frozenset(f"aten.{name}" for name in ("native_batch_norm", "clone", "index_select", "copy_"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,140 +45,161 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """The reason and the row at which the fields end; a `join` or `branch` leaves none at all."""
+class Join:
+    """The fields of the branches that a layer joins, and that of its output units."""
 
-    kind: Literal["join", "branch", "operator"]
+    branches: tuple[Field, ...]
+    after: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The reason and the first row that has no field: branches that do not match, or an operator that is no window.
+
+    With `inputs` there are no fields at all: the model has several, or none.
+    """
+
+    kind: Literal["inputs", "join", "operator"]
     row: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReceptiveFields:
-    """A step for each row that has a window, by name, and the gap that ends them, if any."""
+    """A step for each row that has a window, and a join for each that joins branches, by name; and the first gap."""
 
     steps: dict[str, Step]
+    joins: dict[str, Join]
     gap: Gap | None
 
 
-@dataclass(slots=True)
-class _Call:
-    """One call of a leaf module, or of an operator outside one."""
+@dataclass(frozen=True, slots=True)
+class _Units:
+    """The field of the units of a tensor of `elements`, and their number along each dimension.
 
-    row: str
-    layer: Layer
-    operations: list[Operation]
+    There is no volume where only features are left.
+    """
 
-    @property
-    def first(self) -> Operation:
-        return self.operations[0]
-
-    @property
-    def is_norm_over_maps(self) -> bool:
-        return self.layer.is_torch_module and self.layer.type == "LocalResponseNorm"
-
-    @property
-    def taken(self) -> list[TensorInfo]:
-        """The data inputs of the first operator."""
-        return [info for info, weight in zip(self.first.inputs, self.first.weights, strict=True) if not weight]
-
-    @property
-    def is_join(self) -> bool:
-        return len(self.layer.inputs) > 1 if self.layer.is_leaf else len(self.taken) > 1
+    field: Field
+    volume: tuple[int, ...]
+    elements: int
 
 
 def receptive_fields(trace: Trace) -> ReceptiveFields:
-    """Return the receptive field of each row that has a window, as far as the model is a chain."""
-    calls = list(_calls(trace))
-    join = next((call for call in calls if call.is_join), None)
-    if join is not None or len(trace.inputs) != 1 or not calls:
-        return ReceptiveFields({}, Gap("join", join.row if join else "."))
-    shape = trace.inputs[0].shape
-    rank = len(shape) - 2
-    if rank < 1:
-        return ReceptiveFields({}, None)
-    field = Field((1,) * rank, (1,) * rank, (Fraction(0),) * rank)
-    steps: dict[str, Step] = {}
-    since, sees_all = -1, False
-    for last, call in zip([calls[0], *calls], calls, strict=False):
-        taken = call.taken[0].shape if call.taken else ()
-        if not call.taken or prod(taken) != prod(shape) or _may_branch(trace, last, call, since):
-            return ReceptiveFields({}, Gap("branch", call.row))
-        # After a mean over all positions only features are left, each of which sees what the mean sees.
-        spatial = next((sizes for sizes in (shape, taken) if len(sizes) == rank + 2), ())
-        volume = () if sees_all else spatial[-rank:]
-        window = _window(call, volume, rank, trace.batch)
-        if window is None:
-            return ReceptiveFields(steps, Gap("operator", call.row))
-        if window.kernel:
-            after = _after(field, window)
-            steps[call.row] = Step(field, window, after)
-            field, since = after, call.first.step
-        sees_all = sees_all or any(_is_product(operation) for operation in call.operations)
-        shape = call.layer.outputs[0].shape if call.layer.is_leaf else call.operations[-1].outputs[0].shape
-    return ReceptiveFields(steps, None)
+    """Return the receptive field of each row that has a window or joins branches, as far as they are known.
 
-
-def _calls(trace: Trace) -> Iterable[_Call]:
-    forward = (
-        operation
-        for operation in trace.operations
-        if not (operation.is_backward or operation.is_free or operation.step in trace.generating)
-    )
-
-    def place(operation: Operation) -> tuple[int, int]:
-        return operation.layer, -1 if trace.layers[operation.layer].is_leaf else operation.step
-
-    for (layer, _), operations in groupby(forward, key=place):
-        call = list(operations)
-        if any(not all(operation.weights) for operation in call):  # otherwise it computes on weights alone
-            yield _Call(trace.row_of(call[0]), trace.layers[layer], call)
-
-
-def _may_branch(trace: Trace, last: _Call, call: _Call, since: int) -> bool:
-    """Return whether a call may have taken another tensor than the output of the last one.
-
-    Within a Sequential it cannot. Elsewhere another tensor of that size must exist from before the last window, and the
-    output of the last call must live to the end: without a join, an output that is not consumed is returned.
+    A row after one without a field has none; other branches go on.
     """
-    parent = _common_parent(trace, last.layer, call.layer)
-    if parent.is_torch_module and parent.type == "Sequential":
-        return False
-    size = call.taken[0].size_bytes
-    alike = [
-        storage
-        for storage in trace.storages
-        if storage.size_bytes == size and storage.kind in ("activation", "input") and storage.born < call.first.step
-    ]
-    end = trace.operations[-1].step
-
-    def lives_until(storage: Storage, step: int) -> bool:
-        return storage.died is None or storage.died >= step
-
-    has_rival = any(storage.born < since and lives_until(storage, call.first.step) for storage in alike)
-    return has_rival and any(storage.born >= since and lives_until(storage, end) for storage in alike)
+    found = ReceptiveFields({}, {}, None)
+    if len(trace.inputs) != 1:
+        return ReceptiveFields({}, {}, Gap("inputs", "."))
+    rank = len(trace.inputs[0].shape) - 2
+    if rank < 1:
+        return found
+    origin = Field((1,) * rank, (1,) * rank, (Fraction(0),) * rank)
+    shape = trace.inputs[0].shape
+    units: dict[int, _Units | Gap] = {INPUT: _Units(origin, shape[-rank:], prod(shape))}
+    for number, call in enumerate(calls_of(trace)):
+        units[number] = _units_after(call, units, found, trace.batch)
+    gaps = (after for after in units.values() if isinstance(after, Gap))
+    return ReceptiveFields(found.steps, found.joins, next(gaps, None))
 
 
-def _common_parent(trace: Trace, a: Layer, b: Layer) -> Layer:
-    """Return the innermost module that contains both."""
-    paths = [layer.path.split(".") for layer in (a, b)]
-    shared = takewhile(lambda pair: pair[0] == pair[1], zip(*paths, strict=False))
-    path = ".".join(name for name, _ in shared) or "."
-    return next(layer for layer in trace.layers if layer.path == path)
+def _units_after(call: Call, units: dict[int, _Units | Gap], found: ReceptiveFields, batch: int) -> _Units | Gap:
+    """Return the units of a call's output, or the gap that ends them, and record the call's window or join."""
+    before: list[_Units] = []
+    for read in call.reads:
+        made = units[read.source]
+        if isinstance(made, Gap):
+            return made
+        taken = _taken(read.info, made)
+        if taken is None:
+            return Gap("operator", call.row)
+        before.append(taken)
+    volume, field = before[0].volume, before[0].field
+    if len(call.sources) > 1:
+        if len({(unit.volume, unit.field.stride) for unit in before}) > 1 and any(map(_has_places, before)):
+            return Gap("join", call.row)
+        field = _joined([unit.field for unit in before])
+        found.joins[call.row] = Join(tuple(unit.field for unit in before), field)
+    window = _window(call, volume, len(field.size), batch)
+    if window is None:
+        return Gap("operator", call.row)
+    if window.kernel:
+        after = _after(field, window)
+        found.steps[call.row] = Step(field, window, after)
+        field = after
+    shape = call.operations[-1].outputs[0].shape
+    is_product = any(map(_is_product, call.operations))
+    return _Units(field, () if is_product else _volume_after(shape, volume, window), prod(shape))
 
 
-def _window(call: _Call, volume: Sequence[int], rank: int, batch: int) -> Window | None:
+def _has_places(units: _Units) -> bool:
+    return prod(units.volume) > 1
+
+
+def _taken(info: TensorInfo, made: _Units) -> _Units | None:
+    """Return the units that a call reads, None if a view has moved them.
+
+    A view may take every s-th position, as a shortcut does that pads with zeros; it is assumed to begin with the first.
+    """
+    if _is_arranged(info, made):
+        return made
+    rank = len(made.volume)
+    if info.strides is None or len(info.shape) != rank + 2:
+        return None
+    contiguous = [prod(made.volume[place + 1 :]) for place in range(rank)]
+    step = tuple(stride // usual for stride, usual in zip(info.strides[2:], contiguous, strict=True))
+    kept = tuple(-(-size // s) if s else 0 for size, s in zip(made.volume, step, strict=True))
+    if kept != info.shape[2:]:
+        return None
+    return _Units(_after(made.field, _slide((1,) * rank, step)), kept, prod(info.shape))
+
+
+def _is_arranged(info: TensorInfo, made: _Units) -> bool:
+    """Return whether the units of a tensor lie as in the volume that was computed, or that volume is flattened."""
+    rank = len(made.volume)
+    if len(info.shape) >= rank + 2:  # channels may lie in groups
+        return info.shape[len(info.shape) - rank :] == made.volume
+    return not rank or (len(info.shape) == 2 and prod(info.shape) == made.elements)
+
+
+def _volume_after(shape: tuple[int, ...], volume: tuple[int, ...], window: Window) -> tuple[int, ...]:
+    """Return the spatial sizes of an output; a mean over all positions may leave features only."""
+    if volume and len(shape) >= len(volume) + 2:
+        return shape[-len(volume) :]
+    return () if window.kernel == volume else volume
+
+
+def _joined(fields: Sequence[Field]) -> Field:
+    """Return the field from the first to the last input that any of the fields has."""
+    begins = [_begin(field) for field in fields]
+    first = tuple(map(min, zip(*begins, strict=True)))
+    last = tuple(
+        max(begin[place] + field.size[place] for begin, field in zip(begins, fields, strict=True))
+        for place in range(len(first))
+    )
+    size = tuple(int(z - a) for a, z in zip(first, last, strict=True))
+    centre = tuple(a + Fraction(n - 1, 2) for a, n in zip(first, size, strict=True))
+    return Field(size, fields[0].stride, centre)
+
+
+def _begin(field: Field) -> tuple[Fraction, ...]:
+    """Return the first input that the first unit sees."""
+    return tuple(c - Fraction(n - 1, 2) for c, n in zip(field.centre, field.size, strict=True))
+
+
+def _window(call: Call, volume: Sequence[int], rank: int, batch: int) -> Window | None:
     """Return the window of a call, an empty one if every position stays in place, None if it is unknown.
 
     `volume` are the spatial sizes of its input; it is empty after a fully connected layer.
     """
-    nowhere = Window((), (), (), None, ())
+    nowhere, taken = Window((), (), (), None, ()), call.reads[0].info.shape
     if any(_is_product(operation) for operation in call.operations):
-        sizes = call.taken[0].shape
         kernel = tuple(volume) or (1,) * rank
-        return _slide(kernel, (1,) * rank) if len(sizes) == 2 and sizes[0] == batch else None
-    if call.is_norm_over_maps or not volume:
+        return _slide(kernel, (1,) * rank) if len(taken) == 2 and taken[0] == batch else None
+    if not volume or (call.layer.is_torch_module and call.layer.type == "LocalResponseNorm"):
         return nowhere
-    if "adaptive" in call.first.name or call.first.name == "aten.mean":
+    if "adaptive" in call.operations[0].name or call.operations[0].name == "aten.mean":
         # torch's global average pooling is a mean, which keeps its dimensions or not.
         out = _resized(call, volume)
         fits = all(size % count == 0 for size, count in zip(volume, out, strict=True))
@@ -189,21 +212,20 @@ def _window(call: _Call, volume: Sequence[int], rank: int, batch: int) -> Window
     return _shared_window(sliding, call, rank) if sliding else nowhere
 
 
-def _resized(call: _Call, volume: Sequence[int]) -> tuple[int, ...]:
+def _resized(call: Call, volume: Sequence[int]) -> tuple[int, ...]:
     """Return the spatial output sizes of adaptive pooling."""
-    made, taken = call.first.outputs[0].shape, call.taken[0].shape
+    made, taken = call.operations[0].outputs[0].shape, call.reads[0].info.shape
     return (1,) * len(volume) if prod(made) * prod(volume) == prod(taken) else made[-len(volume) :]
 
 
-def _shared_window(sliding: Sequence[Operation], call: _Call, rank: int) -> Window | None:
+def _shared_window(sliding: Sequence[Operation], call: Call, rank: int) -> Window | None:
     """Return the window of parallel operators that each compute some of the maps."""
     windows = {operation.window for operation in sliding}
     made = sum(prod(operation.outputs[0].shape) for operation in sliding)
-    outputs = call.layer.outputs if call.layer.is_leaf else call.operations[-1].outputs
     first = sliding[0].window
     assert first is not None, "only sliding operators are passed"
     alike = len({(w.kernel, w.stride, w.padding, w.dilation) for w in windows if w}) == 1
-    if not alike or first.output_padding is not None or made != prod(outputs[0].shape):
+    if not alike or first.output_padding is not None or made != prod(call.operations[-1].outputs[0].shape):
         return None
     # torch's pooling of one dimension runs in two, of which the first has size one.
     return Window(first.kernel[-rank:], first.stride[-rank:], first.padding[-rank:], None, first.dilation[-rank:])
@@ -219,6 +241,8 @@ def _is_product(operation: Operation) -> bool:
 
 def _stays_in_place(operation: Operation) -> bool:
     rule = find_rule(operation.name)
+    if operation.name in ("aten.cat", "aten.constant_pad_nd"):  # of maps, not of positions
+        return {info.shape[2:] for info in operation.inputs} == {operation.outputs[0].shape[2:]}
     return operation.name in _IN_PLACE or (rule is not None and rule.is_elementwise)
 
 

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from archbench.analyze.receptive_field import receptive_fields
+from archbench.models.address import find
+from archbench.models.inputs import InputSpec
 from archbench.trace.tracer import trace
 
 
@@ -34,6 +36,10 @@ def fields_of(model, *shape):
         ("lenet5", "c3", 14, 2, Fraction(13, 2)),
         ("lenet5", "c5", 32, 4, Fraction(31, 2)),
         ("zfnet", "conv1", 7, 2, 2),
+        # 3 + 6·2·1; then 2·1 and five times 2·2; then 2·2 and five times 2·4.
+        ("resnet20", "conv2_3.conv2", 15, 1, 0),
+        ("resnet20", "conv3_3.conv2", 37, 2, 0),
+        ("resnet20", "conv4_3.conv2", 81, 4, 0),
     ],
 )
 def test_fields_of_the_classics(zoo_trace, model, layer, size, stride, centre):
@@ -102,10 +108,131 @@ class Forks(Joins):
         return self.a(x), self.b(x)
 
 
-def test_branches_have_no_fields():
-    assert fields_of(Joins(), 1, 3, 8, 8).gap.kind == "join"
-    gap = fields_of(Forks(), 1, 3, 8, 8).gap
-    assert (gap.kind, gap.row) == ("branch", "b")
+def test_a_join_sees_what_its_largest_branch_sees():
+    fields = fields_of(Joins(), 1, 3, 8, 8)
+    assert (fields.gap, fields.joins["./add"].after.size) == (None, (3, 3))
+    fields = fields_of(Forks(), 1, 3, 8, 8)
+    assert [step.after.size for step in fields.steps.values()] == [(3, 3), (3, 3)]
+
+
+class Subsampled(nn.Module):
+    """Every second position, as a shortcut without weights takes them."""
+
+    def forward(self, x):
+        return x[:, :, ::2, ::2] * 1
+
+
+# Windows with as many outputs, half as many as inputs; those of the ceiling begin elsewhere than the padded ones.
+HALVING = [
+    lambda: nn.Conv2d(1, 1, 1, stride=2, bias=False),
+    lambda: nn.Conv2d(1, 1, 2, stride=2, bias=False),
+    lambda: nn.Conv2d(1, 1, 3, stride=2, padding=1, bias=False),
+    lambda: nn.Conv2d(1, 1, 4, stride=2, padding=1, bias=False),
+    lambda: nn.AvgPool2d(3, 2, ceil_mode=True),
+    Subsampled,
+]
+
+
+class Block(nn.Module):
+    """Branches of random windows, which are added or concatenated."""
+
+    def __init__(self, draw):
+        super().__init__()
+        self.adds, halves = draw.random() < 0.5, draw.random() < 0.5
+        self.branches = nn.ModuleList(self._branch(draw, halves) for _ in range(3))
+        self.last = nn.Conv2d(1 if self.adds else 3, 1, 3, padding=1, bias=False)
+
+    def _branch(self, draw, halves):
+        # None at all in a branch that keeps the size: an identity.
+        kernels = [draw.choice((1, 3, 5)) for _ in range(draw.randint(0, 2))]
+        layers = [nn.Conv2d(1, 1, k, padding=k // 2, bias=False) for k in kernels]
+        return nn.Sequential(*layers, *([draw.choice(HALVING)()] if halves else []))
+
+    def forward(self, x):
+        outputs = [branch(x) for branch in self.branches]
+        return self.last(sum(outputs) if self.adds else torch.cat(outputs, 1))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_fields_through_branches_are_where_gradients_reach(seed):
+    draw, size = random.Random(seed), 160
+    model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, bias=False), Block(draw), Block(draw))
+    for parameter in model.parameters():
+        nn.init.ones_(parameter)
+    after = fields_of(model, 1, 1, size, size).steps["2.last"].after
+    x = torch.zeros(1, 1, size, size, requires_grad=True)
+    out = model.double()(x.double())
+    middle = out.shape[-1] // 2
+    out[0, 0, middle, middle].backward()
+    reached = x.grad[0, 0].abs().sum(0).nonzero().flatten().tolist()
+    assert reached[-1] - reached[0] + 1 == after.size[0]
+    assert Fraction(reached[0] + reached[-1], 2) == after.centre[0] + middle * after.stride[0]
+
+
+# Araujo, Norris, Sim: Computing Receptive Fields of Convolutional Neural Networks, 2019, table 1.
+@pytest.mark.parametrize(
+    ("name", "row", "size"), [("vgg16", "features.30", 212), ("inception_v3", "Mixed_7c/cat", 1311)]
+)
+def test_fields_of_published_networks(name, row, size):
+    model = find(f"torchvision:{name}").build()
+    shape = (3, 299, 299) if name == "inception_v3" else (3, 224, 224)
+    fields = receptive_fields(trace(model, InputSpec(shape).tensor(1)))
+    assert {**fields.steps, **fields.joins}[row].after.size == (size, size)
+
+
+def test_fields_end_where_branches_of_different_resolution_meet():
+    class Gate(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.pool, self.conv = nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 3, 1)
+
+        def forward(self, x):
+            return x * self.conv(self.pool(x))
+
+    fields = fields_of(nn.Sequential(nn.Conv2d(3, 3, 3), Gate(), nn.Conv2d(3, 3, 3)), 1, 3, 9, 9)
+    assert (fields.gap.kind, fields.gap.row) == ("join", "1/mul")
+    assert list(fields.steps) == ["0", "1.pool", "1.conv"]
+
+
+def test_a_gap_ends_the_fields_of_its_own_branch_only():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up, self.down, self.a, self.b = (
+                nn.ConvTranspose2d(3, 3, 2), nn.Conv2d(3, 3, 2), nn.Conv2d(3, 3, 2), nn.Conv2d(3, 3, 2),
+            )  # fmt: skip
+
+        def forward(self, x):
+            return self.a(self.up(x)), self.b(self.down(x))
+
+    fields = fields_of(Two(), 1, 3, 9, 9)
+    assert (list(fields.steps), fields.gap.row) == (["down", "b"], "up")
+
+
+def test_positions_that_a_view_has_moved_have_no_fields():
+    class Tokens(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.patches, self.norm = nn.Conv2d(3, 4, 2, stride=2), nn.LayerNorm(4)
+
+        def forward(self, x):
+            return self.norm(torch.cat([self.patches(x).flatten(2).mT, x.new_ones(1, 1, 4)], 1))
+
+    fields = fields_of(Tokens(), 1, 3, 8, 8)
+    assert (list(fields.steps), fields.gap.row) == (["patches"], "./cat")
+
+
+def test_several_inputs_have_no_fields():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Conv2d(3, 3, 3)
+
+        def forward(self, x, y):
+            return self.a(x) + self.a(y)
+
+    inputs = (torch.empty(1, 3, 8, 8), torch.empty(1, 3, 8, 8))
+    assert receptive_fields(trace(Two(), inputs)).gap.kind == "inputs"
 
 
 def test_a_chain_written_out_in_forward_has_fields():

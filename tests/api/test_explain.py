@@ -107,6 +107,25 @@ def test_blocks_with_different_receptive_fields_are_all_explained():
     assert "1.0  Conv2d" in text
 
 
+class Skip(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x):
+        return x + self.conv(x)
+
+
+def test_equal_blocks_with_branches_are_explained_once_although_receptive_fields_grow():
+    explanation = archbench.explain(nn.Sequential(Skip(), Skip(), nn.Conv2d(4, 4, 1)), inputs="4x8x8")
+    text = " ".join(str(explanation).split())
+    assert "2 equal blocks, of which the first follows; receptive fields grow from each to the next" in text
+    assert "1.conv" not in text
+    # The data has both blocks, each with its own field.
+    fields = {layer["name"]: layer["derivations"][-1]["result"] for layer in explanation.to_dict()}
+    assert (fields["0/add"], fields["1/add"]) == (3, 5)
+
+
 def test_groups_are_called_groups_and_shapes_written_as_in_tables():
     net = nn.Sequential(nn.Conv2d(32, 64, 3, padding=1, groups=2))
     lines = str(archbench.explain(net, inputs="32x8x8")).splitlines()

@@ -55,11 +55,19 @@ def test_a_vectors_layer_is_written_without_windows(explain):
         assert f"  {line}\n" in out
 
 
-def test_why_there_are_no_receptive_fields_is_said(explain):
-    _, out, _ = explain("torchvision:resnet18", "layer1.0.conv1")
-    assert "weights = 3·3·64·64 = 36,864" in out
-    assert "No receptive fields" in out
-    assert "layer1.0/add_" in out
+def test_where_receptive_fields_end_is_said(explain):
+    _, out, _ = explain("torchvision:vit_b_16", "encoder.layers.encoder_layer_0.mlp.0")
+    assert "weights = 768·3,072 = 2,359,296" in out
+    assert "Receptive fields end before ./cat, which is not a sliding window." in out
+
+
+def test_a_join_says_whose_receptive_field_counts(explain):
+    _, out, _ = explain("torchvision:resnet18", "layer1.0/add_")
+    # The max pooling sees 11 inputs, two 3x3 convolutions of units 4 apart 16 more.
+    assert "  receptive field = max(27, 11) = 27\n" in out
+    assert "those of the largest path. The effective" in out
+    assert "smaller (Luo et al. 2016)" in out
+    assert "Luo" not in explain("torchvision:resnet18", "layer1.0.conv1")[1]
 
 
 def test_json_has_derivations_as_data(explain):

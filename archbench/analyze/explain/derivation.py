@@ -31,7 +31,7 @@ class Remark:
     kind: Literal[
         "filters", "groups", "partial", "convolution", "positions", "adaptive", "covers", "idle", "foreign", "rule",
         "unlike", "repeated",
-        "recurrent", "projection",
+        "recurrent", "projection", "joins", "reductions", "pooled", "bottleneck",
     ]  # fmt: skip
     values: Mapping[str, Any]
 

@@ -7,10 +7,13 @@ the whole batch, neurons per sample, as in `archbench.analyze.layers`; batch and
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from archbench.analyze.branches import blocks_of
+from archbench.analyze.dataflow import Call, calls_of, weight_depth
+from archbench.analyze.explain.blocks import block_items
 from archbench.analyze.explain.costs import flops_of, macs_of
 from archbench.analyze.explain.derivation import (
     MOST_TERMS,
@@ -42,12 +45,16 @@ class LayerExplanation:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TraceExplanation:
-    """A model's layers in order of first execution, the layer table, and where receptive fields end, if they do."""
+    """A model's layers in order of first execution, the layer table, and where receptive fields end, if they do.
+
+    `depth` is the number of weight layers on the longest path.
+    """
 
     layers: tuple[LayerExplanation, ...]
     table: LayerTable
     batch: int
     gap: Gap | None
+    depth: int
 
     def __repr__(self) -> str:
         return f"<TraceExplanation of {len(self.layers)} layers, batch {self.batch}>"
@@ -64,7 +71,8 @@ def explain(trace: Trace) -> TraceExplanation:
         elif not (operation.is_free or operation.is_backward):
             operations[trace.row_of(operation)].append(operation)
     of_path = {layer.path: layer for layer in trace.layers}
-    fields = receptive_fields(trace)
+    calls, fields = calls_of(trace), receptive_fields(trace)
+    blocks = _items_of_blocks(calls)
     layers = []
     for index, row in enumerate(table.rows):
         layer, own = of_path.get(row.name), operations[row.name]
@@ -79,7 +87,7 @@ def explain(trace: Trace) -> TraceExplanation:
             element_bytes=outputs[0].dtype.itemsize if outputs else 0,
             batch=trace.batch,
         )
-        items = [*_explain(facts), *receptive_field_of(row, fields, trace)]
+        items = [*_explain(facts), *blocks.get(row.name, ()), *receptive_field_of(row, fields, trace)]
         layers.append(
             LayerExplanation(
                 row,
@@ -87,7 +95,14 @@ def explain(trace: Trace) -> TraceExplanation:
                 tuple(item for item in items if isinstance(item, Remark)),
             )
         )
-    return TraceExplanation(tuple(layers), table, trace.batch, fields.gap)
+    return TraceExplanation(tuple(layers), table, trace.batch, fields.gap, weight_depth(calls))
+
+
+def _items_of_blocks(calls: Sequence[Call]) -> dict[str, list[Derivation | Remark]]:
+    """Return the derivations of each block by the row that joins it; none where a row joins several."""
+    blocks = blocks_of(calls)
+    times = Counter(block.row for block in blocks)
+    return {block.row: list(block_items(block)) for block in blocks if times[block.row] == 1}
 
 
 def _explain(facts: LayerFacts) -> Iterator[Derivation | Remark]:

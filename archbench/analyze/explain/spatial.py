@@ -9,7 +9,7 @@ from fractions import Fraction
 from archbench.analyze.explain.derivation import Derivation, Remark, checked, derive, product_of
 from archbench.analyze.explain.layer_facts import LayerFacts
 from archbench.analyze.layers import LayerRow
-from archbench.analyze.receptive_field import Field, ReceptiveFields, Step
+from archbench.analyze.receptive_field import Field, Join, ReceptiveFields, Step
 from archbench.trace.records import Trace, Window
 
 _DIMENSIONS = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
@@ -48,11 +48,14 @@ def _size(symbol: str, window: Window, n: int, place: int) -> Derivation:
 
 def receptive_field_of(row: LayerRow, fields: ReceptiveFields, trace: Trace) -> Iterator[Derivation | Remark]:
     """Yield size, stride and centre of a row's receptive field, and whether it covers the whole input."""
-    step = fields.steps.get(row.name)
-    if step is None or row.calls != 1:
+    found = fields.steps.get(row.name) or fields.joins.get(row.name)
+    if found is None or row.calls != 1:
         return
-    rank = len(step.after.size)
-    along = [_field_along(step, place) for place in reversed(range(rank))]
+    after, rank = found.after, len(found.after.size)
+    along = [
+        _field_along(found, place) if isinstance(found, Step) else _joined_along(found, place)
+        for place in reversed(range(rank))
+    ]
     for alike in zip(*along, strict=True):
         if all(derivation == alike[0] for derivation in alike):
             yield alike[0]
@@ -62,8 +65,8 @@ def receptive_field_of(row: LayerRow, fields: ReceptiveFields, trace: Trace) -> 
                 yield replace(derivation, symbol=f"{derivation.symbol}, {name}")
     there = trace.inputs[0].shape[-rank:]
     made = (row.output_shape or ())[2:] or (1,) * rank
-    if all(_covers(step.after, place, made[place], there[place]) for place in range(rank)):
-        yield Remark("covers", {"field": step.after.size, "input": there})
+    if all(_covers(after, place, made[place], there[place]) for place in range(rank)):
+        yield Remark("covers", {"field": after.size, "input": there})
 
 
 def _covers(field: Field, place: int, units: int, inputs: int) -> bool:
@@ -92,3 +95,15 @@ def _field_along(step: Step, place: int) -> tuple[Derivation, ...]:
     results = (step.after.size[place], step.after.stride[place], step.after.centre[place])
     assert (size.result, stride.result, centre.result) == results, "both follow one rule"
     return size, stride, centre
+
+
+def _joined_along(join: Join, place: int) -> tuple[Derivation, ...]:
+    """Return the field of what joins branches: the largest of theirs, or from the first input to the last of any."""
+    sizes = [field.size[place] for field in join.branches]
+    after = join.after.size[place]
+    if max(sizes) == after:
+        fields = {f"r{i}": size for i, size in enumerate(dict.fromkeys(sizes), start=1)}
+        names = ", ".join(f"{{{name}}}" for name in fields)
+        return (derive("receptive field", f"max({names})" if len(fields) > 1 else names, **fields),)
+    first = join.after.centre[place] - Fraction(after - 1, 2)
+    return (derive("receptive field", "{z} − {a} + 1", z=first + after - 1, a=first),)

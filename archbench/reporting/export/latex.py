@@ -34,7 +34,7 @@ def to_latex(explanation: TraceExplanation, layers: Sequence[LayerExplanation], 
         text = "; ".join([heading(layer), *remark_sentences(layer)])
         block = f"\\paragraph{{{_latex_text(layer.row.name)}}} {_latex_shapes(text)}."
         blocks.append("\n".join(filter(None, [block, _align(layer, is_walk)])))
-    body = "\n\n".join([*blocks, *map(_latex_text, closing(explanation, is_whole))])
+    body = "\n\n".join([*blocks, *map(_latex_text, closing(explanation, layers, is_whole))])
     return f"{_PREAMBLE}\\begin{{document}}\n\n{body}\n\n\\end{{document}}\n"
 
 
@@ -68,4 +68,5 @@ def _latex_math(text: str) -> str:
     symbols = "".join(_LATEX_MATH.get(character, character) for character in re.sub(_WORD, "\0", text))
     words = iter(re.findall(_WORD, text))
     upright = re.sub("\0", lambda _: f"\\text{{{_latex_text(next(words))}}}", symbols)
-    return upright.replace("} (", "}\\ (")  # math mode drops spaces
+    # Math mode drops spaces; a comma with one separates arguments, not thousands.
+    return upright.replace("} (", "}\\ (").replace("{,} ", ",\\ ")

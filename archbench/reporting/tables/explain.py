@@ -25,6 +25,11 @@ _WIDTH = 80
 _DETAILS = frozenset({"parameter memory", "output memory", "receptive field stride", "receptive field centre"})
 _BRIEF = frozenset({"FLOPs"}) | _DETAILS
 
+_LARGEST_PATH = (
+    "Receptive fields through branches are those of the largest path. The effective field, where the gradient "
+    "concentrates, is smaller (Luo et al. 2016)."
+)
+
 _COLUMNS = (
     Column("layer", "Layer", "text", 0),
     Column("symbol", "Figure", "text", 1),
@@ -43,7 +48,7 @@ def to_text(explanation: TraceExplanation, layers: Sequence[LayerExplanation], t
         line = "; ".join([head, *lines])
         is_one_line = is_walk and _is_brief(layer) and len(line) <= _WIDTH
         blocks.append(line if is_one_line else "\n".join([head, *lines]))
-    return "\n\n".join([*map(_folded, blocks), *map(_folded, closing(explanation, is_whole))]) + "\n"
+    return "\n\n".join([*map(_folded, blocks), *map(_folded, closing(explanation, layers, is_whole))]) + "\n"
 
 
 def to_markdown(explanation: TraceExplanation, layers: Sequence[LayerExplanation], title: str, is_whole: bool) -> str:
@@ -58,7 +63,7 @@ def to_markdown(explanation: TraceExplanation, layers: Sequence[LayerExplanation
         blocks.append(
             f"### {_markdown(layer.row.name)}\n\n{_markdown(heading(layer))}" + (f"\n\n{items}" if items else "")
         )
-    return "\n\n".join([*blocks, *map(_markdown, closing(explanation, is_whole))]) + "\n"
+    return "\n\n".join([*blocks, *map(_markdown, closing(explanation, layers, is_whole))]) + "\n"
 
 
 def to_data(layers: Sequence[LayerExplanation]) -> list[dict[str, Any]]:
@@ -84,12 +89,10 @@ def to_table(layers: Sequence[LayerExplanation]) -> Table:
 
 def gap_sentence(gap: Gap) -> str:
     """Return a sentence on where receptive fields end, or why there are none."""
-    if gap.kind == "operator":
-        return f"Receptive fields end before {gap.row}, which is no plain window."
-    if gap.row == ".":
-        return "No receptive fields: the model is no plain chain from one input."
-    why = "joins several tensors" if gap.kind == "join" else "may take another tensor than the last"
-    return f"No receptive fields: the model is no plain chain of layers; {gap.row} {why}."
+    if gap.kind == "inputs":
+        return "No receptive fields: they are those of models with exactly one input."
+    why = "joins branches of different resolution" if gap.kind == "join" else "is not a sliding window"
+    return f"Receptive fields end before {gap.row}, which {why}."
 
 
 def equation(derivations: Sequence[Derivation]) -> str:
@@ -125,16 +128,25 @@ def heading(layer: LayerExplanation) -> str:
     return "  ".join(filter(None, (row.type, " -> ".join(dict.fromkeys(shapes) if _is_brief(layer) else shapes))))
 
 
-def closing(explanation: TraceExplanation, is_whole: bool) -> list[str]:
+def closing(explanation: TraceExplanation, layers: Sequence[LayerExplanation], is_whole: bool) -> list[str]:
     """Return the sentences after the layers: where receptive fields end, and of a whole model the totals."""
-    gap = [gap_sentence(explanation.gap)] if explanation.gap else []
+    notes = [_LARGEST_PATH] if any(map(_joins_fields, layers)) else []
+    if explanation.gap:
+        notes.append(gap_sentence(explanation.gap))
     if not is_whole or len(explanation.layers) == 1:
-        return gap
+        return notes
     totals = explanation.table.totals
-    layers = f"{totals.weight_layers} weight layer{'' if totals.weight_layers == 1 else 's'}"
+    layers_text = f"{totals.weight_layers} weight layer{'' if totals.weight_layers == 1 else 's'}"
+    if explanation.depth < totals.weight_layers:
+        layers_text += f" ({explanation.depth} on the longest path)"
     figures = {"parameters": totals.params, "MACs": totals.macs, "FLOPs": totals.flops, "neurons": totals.neurons}
     counts = ", ".join(f"{format_integer(figure)} {name}" for name, figure in figures.items())
-    return [*gap, f"Total: {layers}, {counts}; parameters take {format_bytes(totals.param_bytes)}."]
+    return [*notes, f"Total: {layers_text}, {counts}; parameters take {format_bytes(totals.param_bytes)}."]
+
+
+def _joins_fields(layer: LayerExplanation) -> bool:
+    joins = any(remark.kind == "joins" for remark in layer.remarks)
+    return joins and any(derivation.symbol.startswith("receptive field") for derivation in layer.derivations)
 
 
 def _record(derivation: Derivation) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from typing import Any
 
 from archbench.analyze.explain.explain import LayerExplanation
 from archbench.reporting.tables.wording import several
-from archbench.units import format_dimensions, format_integer
+from archbench.units import format_dimensions, format_integer, format_ratio
+
+_MOST_LAYERS = 6  # of a branch that are named
 
 
 def remark_sentences(layer: LayerExplanation) -> list[str]:
@@ -51,6 +53,40 @@ def _channels_first(size: Sequence[int]) -> str:
     return format_dimensions((size[-1], *size[:-1]))
 
 
+def _joins(values: Mapping[str, Any]) -> str:
+    branches = "; ".join(_branch(branch) for branch in values["branches"])
+    return f"joins {len(values['branches'])} branches by {values['how']}: {branches}"
+
+
+def _branch(layers: Sequence[str]) -> str:
+    """Return the layers of a branch, the first of many, or the word for none."""
+    more = [f"and {len(layers) - _MOST_LAYERS} more"] if len(layers) > _MOST_LAYERS else []
+    return ", ".join([*layers[:_MOST_LAYERS], *more]) or "identity"
+
+
+def _reductions(values: Mapping[str, int]) -> str:
+    return f"1x1 reductions save {1 - values['macs'] / values['without']:.0%} of the block's MACs"
+
+
+def _pooled(values: Mapping[str, int]) -> str:
+    filters, maps, outputs, without = (values[name] for name in ("filters", "maps", "outputs", "without"))
+    return f"the 1x1 convolution after pooling leaves {filters} of {maps} maps: the block has {outputs}, not {without}"
+
+
+def _bottleneck(values: Mapping[str, Any]) -> str:
+    kernel, maps, outputs = values["kernel"], values["maps"], values["outputs"]
+    inside, outside = (format_ratio(values[name] / values["macs"]) for name in ("inside", "outside"))
+    return (
+        f"bottleneck: the {kernel} works on {maps} of {outputs} maps; two {kernel} on {maps} maps would cost {inside} "
+        f"the MACs, on {outputs} maps {outside}"
+    )
+
+
+def _repeated(values: Mapping[str, Any]) -> str:
+    grow = "; receptive fields grow from each to the next" if values["grows"] else ""
+    return f"{format_integer(values['times'])} equal blocks, of which the first follows{grow}"
+
+
 _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "filters": lambda v: f"{several(v['filters'], 'filter')} of {_channels_first(v['size'])}",
     "groups": _groups,
@@ -65,5 +101,9 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "unlike": lambda v: f"{_traced(v)}, which follows no usual formula",
     "recurrent": _recurrent,
     "projection": lambda v: f"queries, keys and values: one product of {v['inputs']} by {v['features']} features",
-    "repeated": lambda v: f"{format_integer(v['times'])} equal blocks, of which the first follows",
+    "joins": _joins,
+    "reductions": _reductions,
+    "pooled": _pooled,
+    "bottleneck": _bottleneck,
+    "repeated": _repeated,
 }  # fmt: skip

@@ -1,8 +1,8 @@
 """Counts that carry the formula they were evaluated from, so that the number and its explanation cannot differ.
 
 A formula is arithmetic as people write it, with the names of its quantities in braces: `({k} − 1)·{o}`. It may use
-`+ − · /`, parentheses and the brackets that round down `⌊ ⌋` or up `⌈ ⌉`; a division is exact. A quantity with several
-sizes, such as a window or a shape, is a tuple and stands for the product of its sizes.
+`+ − · /`, parentheses, the brackets that round down `⌊ ⌋` or up `⌈ ⌉`, and `max(, )`; a division is exact. A quantity
+with several sizes, such as a window or a shape, is a tuple and stands for the product of its sizes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _compile(formula: str) -> Callable[..., Any]:
     """Return the function of its named quantities that a formula describes."""
     names = ", ".join(dict.fromkeys(re.findall(r"\{(\w+)\}", formula)))
     number = _exact if "/" in formula else _number
-    scope = {"number": number, "floor": floor, "ceil": ceil}
+    scope = {"number": number, "floor": floor, "ceil": ceil, "max": max}
     function: Callable[..., Any] = eval(f"lambda {names}: {formula.translate(_PYTHON)}", scope)
     _COMPILED[formula] = function
     return function
