@@ -56,6 +56,11 @@ def sequence(table: Table, input_shape: Shape) -> nn.Sequential:
     return nn.Sequential(layers)
 
 
+def follower(name: str, kind: str) -> str:
+    """Return the name of a layer of that kind after a convolution: `relu1` after `conv1`, `relu_3x3` after `3x3`."""
+    return name.replace("conv", kind) if "conv" in name else f"{kind}_{name}"
+
+
 def classifier_start(table: Table) -> int:
     """Return the index of the classifier's first row: the first linear layer, or the dropout before it."""
     return next(i for i, row in enumerate(table) if isinstance(row, (Dropout, Linear)))

@@ -6,14 +6,16 @@ own, such as `inception_3a.3x3_reduce`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's documentation writes F
 
-from zoo.blocks import Activation, Row, Shape, Table, sequence
+from zoo.blocks import Activation, AdaptivePool, Row, Shape, Table, sequence
 
 
 def output_shape_of(table: Table, shape: Shape) -> Shape:
@@ -96,7 +98,45 @@ class ZeroPad:
         return (self.channels, *(-(-size // self.stride) for size in shape[1:]))
 
 
-Block = Inception | Residual
+@dataclass(frozen=True)
+class Auxiliary:
+    """A classifier beside the network, in training only (Szegedy et al. 2014, section 5).
+
+    Its first row pools to the grid that its linear layers are made for; where it does not, adaptive pooling does.
+    """
+
+    name: str
+    table: Table
+    grid: int
+
+    def changed(self, change: Callable[[Table], Table]) -> Auxiliary:
+        """Return the row with the table in it changed."""
+        return replace(self, table=change(self.table))
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return the table in the row."""
+        return (self.table,)
+
+    def make(self, shape: Shape) -> nn.Module:
+        """Return the classifier for inputs of `shape`."""
+        pool, *others = self.table
+        if pool.output_shape(shape)[1:] != (self.grid, self.grid):
+            pool = AdaptivePool(pool.name, self.grid)
+        return sequence((pool, *others), shape)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return `shape`: the network goes on with what the classifier sees."""
+        return shape
+
+
+Block = Inception | Residual | Auxiliary
+
+
+def network(table: Table, input_shape: Shape) -> nn.Sequential:
+    """Return the rows of `table` as one module, which in training also returns the scores of auxiliary classifiers."""
+    layers = sequence(table, input_shape)
+    auxiliary = {row.name for row in table if isinstance(row, Auxiliary)}
+    return WithAuxiliary(layers, auxiliary) if auxiliary else layers
 
 
 def all_rows(table: Table) -> Iterator[Row]:
@@ -153,6 +193,24 @@ class ResidualBlock(_Block):
         if self._shortcut is not None:
             y += self._along(self._shortcut, x)
         return self._along(self._after, y)
+
+
+class WithAuxiliary(nn.Sequential):
+    """A chain with classifiers beside it: in training the scores are a tuple, the network's own first."""
+
+    def __init__(self, layers: nn.Sequential, auxiliary: Collection[str]) -> None:
+        super().__init__(OrderedDict(layers.named_children()))
+        self._auxiliary = frozenset(auxiliary)
+
+    def forward(self, x: Tensor) -> Any:
+        """Return N×classes in evaluation, a tuple of such scores in training."""
+        scores = []
+        for name, layer in self.named_children():
+            if name not in self._auxiliary:
+                x = layer(x)
+            elif self.training:
+                scores.append(layer(x))
+        return (x, *scores) if self.training else x
 
 
 class ZeroPadding(nn.Module):

@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from zoo.blocks import AdaptivePool, Shape, Table, classifier_start, features_shape, sequence
+from zoo.blocks import AdaptivePool, Shape, Table, classifier_start, features_shape
+from zoo.branches import network
 from zoo.card import Card
 from zoo.initialisation import Scheme, initialise
 from zoo.variants import (
@@ -110,7 +111,7 @@ class Builder:
         if head == "paper" and own_features is not None and features != own_features:
             start = classifier_start(table)
             table = (*table[:start], AdaptivePool("avgpool", own_features[-1]), *table[start:])
-        return initialise(sequence(table, shape), init, self._paper_init)
+        return initialise(network(table, shape), init, self._paper_init)
 
     def card_of(self, **arguments: Any) -> Card:
         """Return the card of the module that the same arguments give.

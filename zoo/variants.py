@@ -20,6 +20,7 @@ from zoo.blocks import (
     ResponseNorm,
     Row,
     Table,
+    follower,
 )
 from zoo.branches import Block, all_rows
 
@@ -53,7 +54,7 @@ def with_norm(table: Table, norm: str, response_after: Collection[str] = ()) -> 
     if norm == "none":
         return plain
     if norm == "batch":
-        return _insert(plain, lambda row: BatchNorm(_named_after(row, "conv", "bn")) if isinstance(row, Conv) else None)
+        return _insert(plain, lambda row: BatchNorm(follower(row.name, "bn")) if isinstance(row, Conv) else None)
     if not response_after:
         raise ValueError("norm='response' has no place in this network; use 'batch' or 'none'")
     return _insert(
@@ -66,11 +67,6 @@ def _without_norm(row: Row) -> Table:
     if isinstance(row, (BatchNorm, ResponseNorm)):
         return ()
     return (replace(row, bias=True),) if isinstance(row, Conv) else (row,)
-
-
-def _named_after(row: Row, kind: str, other: str) -> str:
-    """Return the row's name with `kind` replaced, or preceded by `other` where the name does not say the kind."""
-    return row.name.replace(kind, other) if kind in row.name else f"{other}_{row.name}"
 
 
 def with_small_head(table: Table) -> Table:

@@ -43,8 +43,11 @@ _RENAMED = {
     "vit_l_16": "vit_large_patch16_224",
 }
 TORCHVISION = {**{name: name for name in _TORCHVISION}, **_RENAMED}
-# The same for the zoo.
-_ZOO = frozenset(name for name in _TORCHVISION if name.startswith("vgg"))
+# The same for the zoo, whose resnet50 is that of the paper: torchvision and timm have v1.5.
+ZOO = {
+    **{name: name for name in _TORCHVISION if name.startswith("vgg") or name in ("resnet18", "resnet34")},
+    **{f"resnet{depth}_v1_5": f"resnet{depth}" for depth in (50, 101, 152)},
+}
 
 
 def timm_name(address: str) -> str | None:
@@ -54,7 +57,7 @@ def timm_name(address: str) -> str | None:
         return architecture(name)
     if place == "torchvision":
         return TORCHVISION.get(name)
-    return name if not place and name in _ZOO else None
+    return None if place else ZOO.get(name)
 
 
 def architecture(name: str) -> str:

@@ -74,11 +74,12 @@ def test_a_library_that_is_not_installed_has_no_names():
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
-        ("resnet18", "there is no model 'resnet18' in the zoo; did you mean 'torchvision:resnet18'?"),
-        ("resnet18@10", "there is no model 'resnet18' in the zoo; did you mean 'torchvision:resnet18@10'?"),
-        ("resnet18?width=2", "there is no model 'resnet18' in the zoo; did you mean 'torchvision:resnet18?width=2'?"),
-        ("ResNet18", "there is no model 'ResNet18'; did you mean 'torchvision:resnet18'?"),
-        ("resnet1", "there is no model 'resnet1'; did you mean 'torchvision:resnet18'?"),
+        ("squeezenet1_0", "there is no model 'squeezenet1_0' in the zoo; did you mean 'torchvision:squeezenet1_0'?"),
+        ("squeezenet1_0@10", "no model 'squeezenet1_0' in the zoo; did you mean 'torchvision:squeezenet1_0@10'?"),
+        ("squeezenet1_0?a=2", "no model 'squeezenet1_0' in the zoo; did you mean 'torchvision:squeezenet1_0?a=2'?"),
+        ("SqueezeNet1_0", "there is no model 'SqueezeNet1_0'; did you mean 'torchvision:squeezenet1_0'?"),
+        ("squeezenet1", "there is no model 'squeezenet1'; did you mean 'torchvision:squeezenet1_0'?"),
+        ("ResNet18", "there is no model 'ResNet18'; did you mean 'resnet18'?"),
         ("torchvision.models.resnet18", "did you mean 'torchvision:resnet18'?"),
         ("torchvision/resnet18", "did you mean 'torchvision:resnet18'?"),
         ("torchvision", "'torchvision' is a library; 'archbench list --from torchvision' lists its models"),
@@ -88,14 +89,14 @@ def test_a_library_that_is_not_installed_has_no_names():
     ],
 )
 def test_summary_of_a_bare_name_proposes_the_address_in_a_library(address, expected, monkeypatch):
-    known = {"torchvision": ("resnet101", "resnet18", "vgg16")}
+    known = {"torchvision": ("resnet101", "resnet18", "squeezenet1_0", "vgg16")}
     monkeypatch.setattr("archbench.models.suggestions.library_names", lambda library: known.get(library, ()))
     assert expected in message(address)
 
 
 def test_both_libraries_are_proposed_where_both_have_the_name(monkeypatch):
-    monkeypatch.setattr("archbench.models.suggestions.library_names", lambda library: ("resnet50",))
-    assert message("resnet50").endswith("did you mean 'torchvision:resnet50' or 'timm:resnet50'?")
+    monkeypatch.setattr("archbench.models.suggestions.library_names", lambda library: ("densenet121",))
+    assert message("densenet121").endswith("did you mean 'torchvision:densenet121' or 'timm:densenet121'?")
 
 
 # Net uses Block, so Block comes after what nothing uses; functions come last.

@@ -4,7 +4,7 @@ import pytest
 
 import archbench
 from archbench.models.address import model_names
-from archbench.models.timm_names import _ZOO, TORCHVISION, timm_name
+from archbench.models.timm_names import TORCHVISION, ZOO, timm_name
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,8 @@ from archbench.models.timm_names import _ZOO, TORCHVISION, timm_name
         ("torchvision:resnet50", "resnet50"),
         ("torchvision:vit_b_16", "vit_base_patch16_224"),
         ("vgg16", "vgg16"),
+        ("resnet18", "resnet18"),
+        ("resnet50_v1_5", "resnet50"),
         # Other architectures, whatever their names: an auxiliary classifier, other classes, other arguments, own files.
         ("torchvision:inception_v3", None),
         ("torchvision:regnet_y_8gf", None),
@@ -43,6 +45,6 @@ def test_models_that_are_the_same_have_equal_counts(name):
 
 
 def test_models_of_the_zoo_that_timm_has_equal_torchvision_s():
-    assert set(model_names()) >= _ZOO
-    for name in _ZOO:
-        assert counts(name) == counts(f"torchvision:{name}")
+    assert set(model_names()) >= set(ZOO)
+    for name, other in ZOO.items():
+        assert counts(name) == counts(f"torchvision:{other}")

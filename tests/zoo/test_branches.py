@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -121,6 +122,98 @@ def test_projections_stand_where_the_shape_changes_or_everywhere():
     assert parameters("resnet20?shortcut=C") - parameters("resnet20?shortcut=B") == option_c
 
 
+# Table 1 of Szegedy et al.: the output of each module, and its filters.
+GOOGLENET = {
+    "3a": ((256, 28, 28), (64, 96, 128, 16, 32, 32)),
+    "3b": ((480, 28, 28), (128, 128, 192, 32, 96, 64)),
+    "4a": ((512, 14, 14), (192, 96, 208, 16, 48, 64)),
+    "4b": ((512, 14, 14), (160, 112, 224, 24, 64, 64)),
+    "4c": ((512, 14, 14), (128, 128, 256, 24, 64, 64)),
+    "4d": ((528, 14, 14), (112, 144, 288, 32, 64, 64)),
+    "4e": ((832, 14, 14), (256, 160, 320, 32, 128, 128)),
+    "5a": ((832, 7, 7), (256, 160, 320, 32, 128, 128)),
+    "5b": ((1024, 7, 7), (384, 192, 384, 48, 128, 128)),
+}
+
+
+@pytest.mark.parametrize(("name", "kernels"), [("googlenet", (1, 1, 3, 1, 5, 1)), ("googlenet_bn", (1, 1, 3, 1, 3, 1))])
+def test_googlenet_is_its_table_and_torchvisions_has_3x3_where_the_paper_has_5x5(name, kernels):
+    x = torch.empty(2, 3, 224, 224, device="meta")
+    for child, block in build(name).named_children():
+        x = block(x)
+        _, is_module, module = child.partition("inception_")
+        if is_module:
+            convolutions = [layer for layer in block.children() if isinstance(layer, nn.Conv2d)]
+            shape, filters = GOOGLENET[module]
+            assert tuple(x.shape[1:]) == shape
+            assert tuple(layer.out_channels for layer in convolutions) == filters
+            assert tuple(layer.kernel_size[0] for layer in convolutions) == kernels
+    assert x.shape == (2, 1000)
+
+
+def test_layers_of_googlenet_have_the_names_of_the_caffe_model():
+    assert list(dict(build("googlenet").inception_3a.named_children())) == [
+        *("1x1", "relu_1x1"),
+        *("3x3_reduce", "relu_3x3_reduce", "3x3", "relu_3x3"),
+        *("5x5_reduce", "relu_5x5_reduce", "5x5", "relu_5x5"),
+        *("pool", "pool_proj", "relu_pool_proj"),
+    ]
+
+
+def test_auxiliary_classifiers_run_in_training_only():
+    # Each: 128 filters of 1x1, 4*4*128 -> 1024 -> 1000, biases everywhere; on 512 and on 528 maps.
+    heads = sum(maps * 128 + 128 + 2048 * 1024 + 1024 + 1024 * 1000 + 1000 for maps in (512, 528))
+    assert parameters("googlenet?aux=True") - parameters("googlenet") == heads
+    model = build("googlenet?aux=True")
+    x = torch.empty(2, 3, 224, 224, device="meta")
+    assert [scores.shape for scores in model.train()(x)] == [(2, 1000)] * 3
+    assert model.eval()(x).shape == (2, 1000)
+
+
+def test_the_auxiliary_classifier_is_that_of_the_paper():
+    head = build("googlenet?aux=True").loss1
+    x = torch.empty(1, 512, 14, 14, device="meta")
+    assert head.ave_pool(x).shape == (1, 512, 4, 4)  # "an average pooling layer with 5×5 filter size and stride 3"
+    assert (head.ave_pool.kernel_size, head.ave_pool.stride, head.drop_fc.p) == (5, 3, 0.7)
+
+
+@pytest.mark.parametrize("size", [32, 64, 160, 299])
+def test_auxiliary_classifiers_are_the_same_at_any_image_size(size):
+    model = build(f"googlenet?aux=True&size={size}")
+    assert [scores.shape for scores in model(torch.empty(2, 3, size, size, device="meta"))] == [(2, 1000)] * 3
+    assert sum(p.numel() for p in model.parameters()) == parameters("googlenet?aux=True")
+
+
+def test_torchvisions_auxiliary_classifiers_give_the_same_scores():
+    torch.manual_seed(0)
+    theirs = torchvision.models.googlenet(num_classes=10, init_weights=False).eval()
+    ours = find("googlenet_bn").builder(num_classes=10, init="torch", aux=True).eval()
+    for name, other in (("loss1", theirs.aux1), ("loss2", theirs.aux2)):
+        head = getattr(ours, name)
+        head.load_state_dict(dict(zip(head.state_dict(), other.state_dict().values(), strict=True)))
+        x = torch.randn(2, 512 if name == "loss1" else 528, 14, 14)
+        torch.testing.assert_close(head(x), other(x), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("depth", [50, 101, 152])
+def test_v1_and_v1_5_differ_in_the_place_of_three_strides(depth):
+    v1, v1_5 = leaves(f"resnet{depth}"), leaves(f"resnet{depth}_v1_5")
+    assert list(v1) == list(v1_5)
+    differing = {name: (str(layer), str(v1_5[name])) for name, layer in v1.items() if str(layer) != str(v1_5[name])}
+    assert list(differing) == [f"conv{stage}_1.conv{place}" for stage in (3, 4, 5) for place in (1, 2)]
+    assert all(v1[f"conv{stage}_1.conv1"].stride == (2, 2) for stage in (3, 4, 5))
+    assert all(v1_5[f"conv{stage}_1.conv2"].stride == (2, 2) for stage in (3, 4, 5))
+
+
+def test_imagenet_projections_follow_the_papers_options():
+    # ResNet-34: conv3_1, conv4_1 and conv5_1 change the shape; the options' numbers of projections are 0, 3 and 16.
+    for option, projections in (("A", 0), ("B", 3), ("C", 16), ("none", 0)):
+        layers = leaves(f"resnet34?shortcut={option}")
+        assert sum(isinstance(layer, nn.Conv2d) for name, layer in layers.items() if "shortcut" in name) == projections
+    # ResNet-50 also projects in conv2_1, from 64 to 256 maps.
+    assert next(name for name in leaves("resnet50") if name.endswith(".shortcut")) == "conv2_1.shortcut"
+
+
 def test_switches_reach_the_layers_of_a_block():
     layers = leaves("resnet20?activation=tanh&norm=none")
     assert not any(isinstance(layer, (nn.ReLU, nn.BatchNorm2d)) for layer in layers.values())
@@ -143,6 +236,12 @@ def test_dropout_without_hidden_linear_layers_stands_before_the_last():
         ("resnet20?shortcut=None", "shortcut=None is not one of A, B, C, none; did you mean 'none'?"),
         ("resnet20?norm=response", "norm='response' has no place in this network; use 'batch' or 'none'"),
         ("resnet20?head=small", "head='small' has no place in this network, whose only linear layer is the last"),
+        ("resnet50?shortcut=b", "shortcut='b' is not one of A, B, C, none"),
+        ("googlenet?aux=yes", "aux must be True or False, not 'yes'"),
+        # Three pools of 3x3 leave 16 pixels after conv1 two, which the fourth halves; torchvision's fourth takes one.
+        ("googlenet?size=30", "size must be at least 31 for this network, not 30"),
+        ("googlenet_bn?size=14", "size must be at least 15 for this network, not 14"),
+        ("googlenet?shortcut=none", "its builder takes num_classes"),
         ("vgg11?shortcut=none", "its builder takes num_classes"),
     ],
 )

@@ -20,7 +20,11 @@ from zoo.lenet import BitmapDistance, PartialConv, Subsampling, lenet, lenet5
 TWINS = {
     "alexnet_owt": "alexnet",
     **{f"vgg{depth}{norm}": f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")},
+    "googlenet_bn": "googlenet",
+    **{f"resnet{depth}": f"resnet{depth}" for depth in (18, 34)},
+    **{f"resnet{depth}_v1_5": f"resnet{depth}" for depth in (50, 101, 152)},
 }
+TWINS_OPTIONS = {"googlenet": {"aux_logits": False, "init_weights": False}}
 
 
 def fill(model):
@@ -39,14 +43,19 @@ def fill(model):
     return model
 
 
-# The paper's size for one with and one without batch normalisation; the smallest, through average pooling, for all.
+# The paper's size for some, among them each kind of block; the smallest, through average pooling, for all.
+AT_224 = ("alexnet_owt", "vgg16_bn", "googlenet_bn", "resnet50_v1_5")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("ours", "size"), [*((name, 32) for name in TWINS if name != "alexnet_owt"),
-                                            ("alexnet_owt", 224), ("vgg16_bn", 224)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("ours", "size"), [*((name, 32) for name in TWINS if name != "alexnet_owt"), *((name, 224) for name in AT_224)]
+)
 def test_torchvisions_weights_give_torchvisions_output(ours, size):
     torch.manual_seed(0)
     with torch.device("meta"):
-        theirs = torchvision.models.get_model(TWINS[ours], num_classes=10).eval()
+        twin = TWINS[ours]
+        theirs = torchvision.models.get_model(twin, num_classes=10, **TWINS_OPTIONS.get(twin, {})).eval()
         model = find(ours).builder(num_classes=10, init="torch", size=size).eval()
     theirs = fill(theirs.to_empty(device="cpu"))
     renamed = dict(zip(model.state_dict(), theirs.state_dict().values(), strict=True))
