@@ -1,33 +1,39 @@
 """Published figures against computed ones.
 
 A claim names a model (`a/b` is a ratio, `a-b` a difference, `name@10` ten classes), a layer or none (`*conv` is every
-convolution), a quantity, the figure as stated and the unit of its last digit. `weights` are parameters without biases;
-`connections` are counted as LeNet-5's paper does: multiplications and biases of convolutions and linear layers, inputs
-and a bias for each unit of trainable subsampling.
+convolution, a block or a pattern such as `conv2*` the sum of its layers), a quantity, the figure as stated and the unit
+of its last digit; `<1` states a bound. `weights` are parameters without biases; `depth` is the number of weight layers
+on the longest path; `connections` are counted as LeNet-5's paper does: multiplications and biases of convolutions and
+linear layers, inputs and a bias for each unit of trainable subsampling.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from math import floor, prod
+from math import floor
 from typing import Literal
 
-from archbench.analyze.layers import LayerRow, LayerTable
+from archbench.analyze.claim_quantities import OF_LAYERS, OF_MODELS, Facts, Value, quantity_of
 from archbench.analyze.shared_fields import shared_fields
 from archbench.errors import InputError, nearest
-from archbench.units import format_dimensions
 
 Outcome = Literal["exact", "rounds", "close", "contradicts", "shown"]
-Value = int | Fraction | str
 CLOSE = Fraction(5, 100)
+
+# Quantities that are compared as text, to the letter.
+_SHAPES = ("kernel", "output_shape")
+# A figure that begins with one of these is a bound.
+_BOUNDS = ("<", ">")
+# The quantity that is shown and never judged.
+_REPORTED = "top5_error_percent"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A figure as published; `precision` is empty for shapes and kernels."""
+    """A figure as published; `precision` is empty for shapes, kernels and bounds."""
 
     id: str
     source: str
@@ -52,15 +58,6 @@ class Judged:
     computed: int | float | str | None
     verdict: Outcome
     note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """A model's layer table for a batch of 1, its input shape without the batch, and its reported error."""
-
-    table: LayerTable
-    input_shape: tuple[int, ...]
-    top5_error_percent: float | None
 
 
 def read_claims(text: str, name: str) -> list[Claim]:
@@ -94,6 +91,8 @@ def judge(claim: Claim, facts: Mapping[str, Facts]) -> Judged:
     computed = _compute(claim, facts)
     if isinstance(computed, str):
         return _judged(claim, computed, "exact" if computed == claim.claimed else "contradicts")
+    if claim.claimed[:1] in _BOUNDS:
+        return _judged(claim, _plain(computed), "exact" if _holds(claim.claimed, computed) else "contradicts")
     return _judged(claim, _plain(computed), _compare(Fraction(claim.claimed), computed, Fraction(claim.precision)))
 
 
@@ -103,6 +102,11 @@ def _judged(claim: Claim, computed: int | float | str | None, verdict: Outcome) 
 
 def _plain(value: int | Fraction) -> int | float:
     return int(value) if value == int(value) else float(value)
+
+
+def _holds(bound: str, computed: int | Fraction) -> bool:
+    limit = Fraction(bound[1:])
+    return computed < limit if bound[0] == "<" else computed > limit
 
 
 def _compare(claimed: Fraction, computed: int | Fraction, precision: Fraction) -> Outcome:
@@ -125,7 +129,7 @@ def _base(claim: Claim) -> str:
 
 
 def _compute(claim: Claim, facts: Mapping[str, Facts]) -> Value:
-    values = [_quantity(_base(claim), claim.layer, model, facts[model]) for model in models_of(claim)]
+    values = [quantity_of(_base(claim), claim.layer, model, facts[model]) for model in models_of(claim)]
     if len(values) == 1:
         return values[0]
     first, second = (Fraction(value) for value in values)
@@ -137,75 +141,10 @@ def _compute(claim: Claim, facts: Mapping[str, Facts]) -> Value:
     return first / second
 
 
-def _quantity(name: str, layer: str, model: str, facts: Facts) -> Value:
-    rows = facts.table.rows
-    if not layer:
-        return OF_MODELS[name](facts.table)
-    if layer == "input":
-        return format_dimensions(facts.input_shape)
-    if layer == "*conv":
-        return ", ".join(sorted({str(OF_LAYERS[name](row, rows)) for row in rows if _is_convolution(row)}))
-    row = next((row for row in rows if row.name == layer), None)
-    if row is None:
-        raise InputError(f"{model} has no layer '{layer}'{nearest(layer, [row.name for row in rows])}")
-    return OF_LAYERS[name](row, rows)
-
-
-def _is_convolution(row: LayerRow) -> bool:
-    return row.kernel is not None and row.macs > 0
-
-
-def _weights(row: LayerRow) -> int:
-    """Each weight of a convolution is multiplied once for each position of its output."""
-    positions = prod((row.output_shape or ())[2:]) if row.kernel else 1
-    return row.macs // max(positions, 1)
-
-
-def _connections(row: LayerRow) -> int:
-    if row.macs:
-        return row.macs + (row.neurons if row.params > _weights(row) else 0)
-    is_subsampling = row.kernel is not None and row.params > 0
-    return prod(row.output_shape or ()) * (prod(row.kernel or ()) + 1) if is_subsampling else 0
-
-
-def _towers(rows: Iterable[LayerRow]) -> int:
-    return max((row.groups or 1 for row in rows), default=1)
-
-
-# Quantities that are compared as text, to the letter.
-_SHAPES = ("kernel", "output_shape")
-# The quantity that is shown and never judged.
-_REPORTED = "top5_error_percent"
-
-OF_LAYERS: dict[str, Callable[[LayerRow, tuple[LayerRow, ...]], Value]] = {
-    "output_shape": lambda row, _: format_dimensions((row.output_shape or ())[1:]),
-    "kernel": lambda row, _: format_dimensions(row.kernel or ()),
-    "stride": lambda row, _: (row.stride or (0,))[0],
-    "padding": lambda row, _: (row.padding or (0,))[0],
-    "filters": lambda row, _: (row.output_shape or (0, 0))[1],
-    "filters_per_tower": lambda row, rows: (row.output_shape or (0, 0))[1] // _towers(rows),
-    "inputs": lambda row, _: prod((row.input_shape or ())[1:]),
-    "neurons": lambda row, _: row.neurons,
-    "params": lambda row, _: row.params,
-    "macs": lambda row, _: row.macs,
-    "weights": lambda row, _: _weights(row),
-    "connections": lambda row, _: _connections(row),
-}
-
-OF_MODELS: dict[str, Callable[[LayerTable], Value]] = {
-    "params": lambda table: table.totals.params,
-    "conv_params": lambda table: sum(row.params for row in table.rows if _is_convolution(row)),
-    "fc_params": lambda table: sum(row.params for row in table.rows if row.macs and not row.kernel),
-    "macs": lambda table: table.totals.macs,
-    "neurons": lambda table: table.totals.neurons,
-    "weight_layers": lambda table: table.totals.weight_layers,
-    "connections": lambda table: sum(map(_connections, table.rows)),
-}
-
-
 def _known(claim: Claim) -> list[str]:
     """Return the quantities known for a claim's layer or model; a ratio or difference needs two computed numbers."""
-    names = ["output_shape"] if claim.layer == "input" else [*(OF_LAYERS if claim.layer else OF_MODELS), _REPORTED]
+    own = OF_LAYERS if claim.layer else [*OF_MODELS, "depth"]
+    names = ["output_shape"] if claim.layer == "input" else [*own, _REPORTED]
     if not _separator(claim):
         return names
     return [] if claim.layer == "*conv" else [name for name in names if name not in (*_SHAPES, _REPORTED)]
@@ -222,12 +161,13 @@ def _check(claim: Claim, where: str) -> None:
         raise InputError(f"{where}: '{claim.quantity}' needs two models, written a{separator}b")
     if _base(claim) in (*_SHAPES, _REPORTED):
         return
-    if not claim.precision:
+    is_bound = claim.claimed[:1] in _BOUNDS
+    if not claim.precision and not is_bound:
         raise InputError(f"{where}: '{claim.quantity}' needs the precision of its figure")
-    for number in (claim.claimed, claim.precision):
+    for number in (claim.claimed[1:],) if is_bound else (claim.claimed, claim.precision):
         try:
             Fraction(number)
         except (ValueError, ZeroDivisionError) as error:  # the latter for 1/0
             raise InputError(f"{where}: '{number}' is not a number") from error
-    if Fraction(claim.precision) <= 0:
+    if not is_bound and Fraction(claim.precision) <= 0:
         raise InputError(f"{where}: the precision '{claim.precision}' is not above 0")

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from archbench.analyze.claims import Claim, Facts, Judged, judge, models_of, read_claims
-from archbench.api.summary import summarize
+from archbench.analyze.claim_quantities import Facts
+from archbench.analyze.claims import Claim, Judged, judge, models_of, read_claims
+from archbench.analyze.dataflow import calls_of, weight_depth
+from archbench.analyze.layers import layer_table
 from archbench.errors import InputError
+from archbench.models.loaded import load_model
 
 
 def load_claims(path: Path | None = None) -> list[Claim]:
@@ -26,7 +29,9 @@ def judge_claims(claims: Sequence[Claim]) -> list[Judged]:
     """Return the verdict on each claim, with its models counted on their usual inputs."""
     facts = {}
     for name in dict.fromkeys(name for claim in claims for name in models_of(claim)):
-        summary = summarize(name)
-        error = summary.card.reported_top5_error_percent if summary.card else None
-        facts[name] = Facts(summary.table, summary.inputs[0][1:], error)
+        loaded = load_model(name)
+        record = loaded.trace(1, "eval")
+        error = loaded.card.reported_top5_error_percent if loaded.card else None
+        depth = weight_depth(calls_of(record))
+        facts[name] = Facts(layer_table(record), record.inputs[0].shape[1:], error, depth)
     return [judge(claim, facts) for claim in claims]

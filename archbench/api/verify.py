@@ -8,6 +8,7 @@ from pathlib import Path
 from archbench.analyze.claims import Claim, Judged, models_of
 from archbench.api.claims import judge_claims, load_claims
 from archbench.errors import UsageError, nearest
+from archbench.models.address import target_of
 from archbench.reporting.result import TableResult
 from archbench.reporting.table import Table
 from archbench.reporting.tables.published import claims_table
@@ -42,7 +43,7 @@ def verify(claims: str | Path | None = None, *, model: str | None = None) -> Cla
     Args:
         claims: A CSV file with the columns `id, source, model, layer, quantity, claimed, precision, note`; by default
             the project's own claims about its models.
-        model: An address; only claims about it, its ratios and its numbers of classes are judged.
+        model: An address; only claims about it, its ratios, switches and numbers of classes are judged.
 
     Raises InputError for a file that cannot be read or has a malformed claim, UsageError for a model that no claim
     names; AddressError and ForwardError as `archbench.summarize`.
@@ -52,11 +53,11 @@ def verify(claims: str | Path | None = None, *, model: str | None = None) -> Cla
     if model is not None:
         chosen = [claim for claim in known if model in _names(claim)]
         if not chosen:
-            names = {name.partition("@")[0] for claim in known for name in models_of(claim)}
+            names = {target_of(name) for claim in known for name in models_of(claim)}
             raise UsageError(f"there is no claim about {{model}}{nearest(model, names)}", model=model)
     return Claims(tuple(judge_claims(chosen)))
 
 
 def _names(claim: Claim) -> set[str]:
-    """Return a claim's models, with and without their numbers of classes."""
-    return {name for model in models_of(claim) for name in (model, model.partition("@")[0])}
+    """Return a claim's models, with and without their numbers of classes and switches."""
+    return {name for model in models_of(claim) for name in (model, target_of(model))}

@@ -52,8 +52,19 @@ def claims_table(rows: Sequence[Judged]) -> Table:
 
 
 def _claim_line(row: Judged) -> dict[str, Any]:
-    """Return a claim as people read it, the layer beside its model."""
-    return {**asdict(row), "model": f"{row.model} {row.layer}".strip(), "quantity": _quantity(row)}
+    """Return a claim as people read it, the layer beside its model and billions in G."""
+    return {
+        **asdict(row),
+        "model": f"{row.model} {row.layer}".strip(),
+        "quantity": _quantity(row),
+        "claimed": _in_billions(row.claimed, int(row.claimed)) if row.claimed.isdecimal() else row.claimed,
+        "computed": _in_billions(row.computed, row.computed) if isinstance(row.computed, int) else row.computed,
+    }
+
+
+def _in_billions(shown: Any, figure: int) -> Any:
+    """Return a figure of at least a billion as text, such as `11.3G`; otherwise as it is shown."""
+    return shown if figure < 10**9 else f"{figure / 1e9:.5g}G"
 
 
 def _quantity(row: Judged) -> str:
