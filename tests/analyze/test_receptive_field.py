@@ -170,6 +170,11 @@ def test_fields_through_branches_are_where_gradients_reach(seed):
 
 
 # Araujo, Norris, Sim: Computing Receptive Fields of Convolutional Neural Networks, 2019, table 1.
+@pytest.mark.parametrize(("model", "size"), [("resnet50", 483), ("resnet101", 1027), ("resnet152", 1507)])
+def test_fields_of_the_published_residual_networks(zoo_trace, model, size):
+    assert receptive_fields(zoo_trace(model, 1, "eval")).joins["conv5_3/add_"].after.size == (size, size)
+
+
 @pytest.mark.parametrize(
     ("name", "row", "size"), [("vgg16", "features.30", 212), ("inception_v3", "Mixed_7c/cat", 1311)]
 )

@@ -28,7 +28,7 @@ _HISTORY = (
     Column("year", "Year", "plain", 1),
     Column("entry", "Entry", "text", 0),
     Column("layers", "Layers", "plain", 3),
-    Column("top5_error_percent", "Top-5 err %", "figure", 2),
+    Column("top5_error_percent", "Error %", "figure", 2),
     Column("model", "Model", "text", 4),
     Column("weight_layers", "Counted", "plain"),
     Column("depth", "Depth", "plain", 7),
@@ -79,5 +79,5 @@ def history_table(rows: Sequence[HistoryRow]) -> Table:
         columns=_HISTORY,
         rows=[asdict(row) for row in rows],
         title="ImageNet challenge, classification",
-        notes=("Errors: submissions, mostly ensembles, on the test set; counts: one network.",),
+        notes=("Top-5 errors on the test set, mostly of ensembles; counts are of one network.",),
     )

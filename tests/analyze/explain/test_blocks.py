@@ -46,6 +46,16 @@ def test_what_reductions_save_in_inception_3a(library):
     assert "joins 4 branches by concatenation: 1x1; 1x1, 3x3; 1x1, 3x3; MaxPool2d 3x3, 1x1" in remark_sentences(layer)
 
 
+def test_the_published_module_has_the_operations_of_the_papers_table(zoo_trace):
+    layer = layer_of(explain(zoo_trace("googlenet", 1, "eval")), "inception_3a/cat")
+    # Table 1: 128M operations. 192 maps at 28x28: 64; 96 and 3x3 to 128; 16 and 5x5 to 32; 32.
+    positions = 28 * 28
+    expected = (192 * (64 + 96 + 16 + 32) + 9 * 96 * 128 + 25 * 16 * 32) * positions
+    assert figures(layer)["MACs of the block"] == expected == 128_049_152
+    without = (192 * (64 + 32) + 9 * 192 * 128 + 25 * 192 * 32) * positions
+    assert figures(layer)["MACs of the block without reductions"] == without
+
+
 @pytest.mark.parametrize("batch", [1, 2])
 def test_what_a_bottleneck_costs(library, batch):
     layer = layer_of(library("resnet50", batch), "layer1.1/add_")

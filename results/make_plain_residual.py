@@ -1,0 +1,73 @@
+"""Keep the tables of a training of plain and residual networks, and write its section of `docs/vgg_to_resnet.md`.
+
+python results/make_plain_residual.py RUN, where RUN is the folder of the training that `results/README.md` states.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from statistics import mean, stdev
+
+import archbench
+from archbench.files import write_whole
+from archbench.reporting.training_run import TrainingRun
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "results" / "cifar10_plain_residual"
+PAGE = ROOT / "docs" / "vgg_to_resnet.md"
+PICTURE = ROOT / "docs" / "pictures" / "plain_residual.png"
+BEGIN, END = "<!-- the training, written by results/make_plain_residual.py -->\n", "<!-- end of the training -->"
+_KEPT = ("accuracy.csv", "environment.json", "metrics.csv", "run.json")
+
+
+def section(run: TrainingRun) -> str:
+    """Return the command with its table and verdict, and the training losses."""
+    return f"{BEGIN}\n{_shown(run)}\n{_losses(run)}\n![Losses and accuracies](pictures/{PICTURE.name})\n\n{END}"
+
+
+def _shown(run: TrainingRun) -> str:
+    asked = run.run.record["asked"]
+    models = " ".join(f"'{name}'" if "?" in name else name for name in asked["models"])
+    options = ("lr", "steps", "batch", "seeds", "augment", "dtype", "layout")
+    given = " ".join(f"--{name} {asked[name]}" for name in options)
+    command = f"archbench train {models} --data cifar10:cifar10-jpeg.tar.xz {given}"
+    table = run.render("table", width=80)
+    return f"```\n# not run: {_minutes(run):.0f} minutes\n$ {command}\n{table.rstrip()}\n```\n"
+
+
+def _minutes(run: TrainingRun) -> float:
+    """Return the time of all trainings together, evaluation included."""
+    last = {(epoch.model, epoch.seed): epoch.elapsed_s for epoch in run.epochs}
+    return sum(last.values()) / 60
+
+
+def _losses(run: TrainingRun) -> str:
+    """Return a Markdown table of the training losses: a row per model, a column per epoch."""
+    epochs = sorted({epoch.epoch for epoch in run.epochs})
+    heads = "".join(f" epoch {epoch} |" for epoch in epochs)
+    lines = [f"| training loss |{heads}", "|---|" + "---:|" * len(epochs)]
+    for model in run.run.models:
+        by_epoch = [[e.train_loss for e in run.epochs if (e.model, e.epoch) == (model, epoch)] for epoch in epochs]
+        lines.append(f"| `{model}` |" + "".join(f" {_spread(losses)} |" for losses in by_epoch))
+    return "\n".join(lines) + "\n"
+
+
+def _spread(values: list[float]) -> str:
+    return f"{mean(values):.3f} ± {stdev(values):.3f}" if len(values) > 1 else f"{mean(values):.3f}"
+
+
+def main() -> None:
+    """Copy the tables of the run, and write the section of the page."""
+    run = archbench.load_run(sys.argv[1])
+    FOLDER.mkdir(exist_ok=True)
+    for name in _KEPT:
+        shutil.copy(run.path / name, FOLDER / name)
+    shutil.copy(run.path / "pictures" / "training.png", PICTURE)
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    write_whole(PAGE, before + section(run) + rest.partition(END)[2])
+
+
+if __name__ == "__main__":
+    main()
