@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from archbench.analyze.diagram.blocks import block_tree
+from archbench.analyze.diagram.graph import folded, model_graph
 from archbench.analyze.diagram.volumes import volume_chain
 from archbench.analyze.layers import LayerTable, layer_table
 from archbench.errors import UsageError, choose
 from archbench.files import write_whole
 from archbench.models.loaded import Inputs, Model, load_model
-from archbench.reporting.drawings.blocks import blocks_svg
 from archbench.reporting.drawings.canvas import ending_of, to_picture
+from archbench.reporting.drawings.graph import graph_svg
 from archbench.reporting.drawings.volumes import volumes_svg
 from archbench.trace.records import Trace
 
@@ -43,13 +43,18 @@ class Drawing:
 
 
 def draw(model: Model, *, style: Style = "auto", depth: int | None = None, inputs: Inputs = None) -> Drawing:
-    """Draw a model: its feature volumes to scale, or the blocks that it consists of.
+    """Draw a model: its feature volumes to scale, or the graph of its blocks.
+
+    The graph has the modules and operators that ran, and an arrow for each tensor from what made it to what reads it,
+    so that a skip connection passes by the blocks that it skips and branches stand side by side. Equal blocks that
+    follow each other are drawn once.
 
     Args:
         model: A module, or an address such as `"vgg16"`.
         style: `"volumes"` for a chain of 2-d feature maps, `"blocks"` for any model; `"auto"` draws volumes where it
             can and no depth is given.
-        depth: The levels of blocks, from 1; by default as deep as leaves at most 40 blocks.
+        depth: The levels of blocks that are opened, from 1. By default of all blocks with one structure, whatever their
+            sizes, the first is opened, as deep as leaves at most 40 blocks.
         inputs: As in `archbench.summarize`.
 
     Raises UsageError for a depth of volumes, or volumes of a model that is not a chain of 2-d feature maps;
@@ -79,4 +84,4 @@ def _svg(model: str, record: Trace, table: LayerTable, style: Style, depth: int 
         if style == "volumes":
             raise UsageError(f"{model} is not a chain of 2-d feature maps; use {{style}}", style="blocks")
     inputs = [info.shape[1:] for info in record.inputs]
-    return blocks_svg(block_tree(table.rows, record.layers, depth), model, inputs)
+    return graph_svg(folded(model_graph(record), depth), model, inputs)

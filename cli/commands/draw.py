@@ -19,11 +19,13 @@ Format = Annotated[
 ]
 Style = Annotated[
     Literal["volumes", "blocks"] | None,
-    typer.Option("--style", help="Default: volumes for a chain of 2-d feature maps, else blocks."),
+    typer.Option("--style", help="Default: volumes for a chain of 2-d feature maps, else blocks and arrows."),
 ]
 Depth = Annotated[
     int | None,
-    typer.Option("--depth", metavar="N", min=1, help="Levels of nesting; default: the deepest with at most 40 blocks."),
+    typer.Option(
+        "--depth", metavar="N", min=1, help="Levels that are opened; default: each structure once, up to 40 blocks."
+    ),
 ]
 
 
@@ -35,7 +37,7 @@ def draw(
     depth: Depth = None,
     input: Inputs = None,
 ) -> None:
-    """Draw an architecture: feature volumes to scale, or blocks.
+    """Draw an architecture: feature volumes to scale, or its blocks and the tensors between them.
 
     Writes an SVG file, or PNG if the path ends in .png.
 

@@ -20,6 +20,11 @@ def models_with_layers() -> list[str]:
         return list(dict.fromkeys(row["model"] for row in csv.DictReader(file)))
 
 
+def chains() -> list[str]:
+    """Return those of them that run each layer on the output of the one before."""
+    return [name for name in models_with_layers() if not name.startswith(("googlenet", "resnet"))]
+
+
 def totals() -> dict[str, dict[str, int]]:
     """Return the golden totals by model."""
     with (GOLDEN / "totals.csv").open() as file:

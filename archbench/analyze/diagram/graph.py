@@ -2,7 +2,8 @@
 
 A module that is called several times is a node for each call. A call of one of torch's own layers, or of a module in
 which a single operator ran, is one node; any other is a node with a graph inside. Operators that only make views, and
-modules in which nothing computes, have no node. Equal nodes that follow each other are one node with `repeats`.
+modules in which nothing computes, have no node; parameters that belong to neither count on the module that owns them.
+Equal nodes that follow each other are one node with `repeats`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def model_graph(trace: Trace) -> Node:
     if node.children:
         return node
     edges = (*(Edge(BOUNDARY, 0, i, i) for i in range(len(trace.inputs))), Edge(0, BOUNDARY))
-    return replace(node, children=(node,), edges=edges)
+    return replace(node, children=(node,), edges=edges, has_inside=True)
 
 
 def folded(node: Node, depth: int | None = None) -> Node:
@@ -155,6 +156,7 @@ class _Builder:
             heads=max(map(_heads, _operations(tree)), default=0) if layer.is_leaf else 0,
             children=children,
             edges=edges,
+            has_inside=bool(children),
         )
 
     def _is_opened(self, tree: _CallTree, layer: Layer) -> bool:
@@ -164,8 +166,9 @@ class _Builder:
 
     def _inside(self, tree: _CallTree) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
         places = {start: place for place, start in enumerate(tree.members)}
+        holders: set[int] = set()
         nodes = [
-            self.node(member) if isinstance(member, _CallTree) else self._operator(member)
+            self.node(member) if isinstance(member, _CallTree) else self._operator(member, holders)
             for member in tree.members.values()
         ]
         edges = [
@@ -174,11 +177,15 @@ class _Builder:
         ]
         return merged(nodes, edges)
 
-    def _operator(self, operation: Operation) -> Node:
+    def _operator(self, operation: Operation, holders: set[int]) -> Node:
+        """Return an operator's node. Of those that multiply by a layer's parameters, the first has them."""
         row = self._trace.rows[operation.step]
         owner = self._trace.layers[row.layer]
-        holds = row.operator is None and not self._trace.runs_in_leaf(operation)
-        is_other = holds and row.layer != operation.layer
+        multiplies = row.operator is None and not self._trace.runs_in_leaf(operation)
+        is_other = multiplies and row.layer != operation.layer
+        holds = multiplies and row.layer not in holders
+        if holds:
+            holders.add(row.layer)
         return Node(
             name=_name(owner) if is_other else operation.origin.partition(".")[2],
             type=owner.type if is_other else "",

@@ -26,7 +26,8 @@ class Node:
     """A call of a module, or an operator, whose `type` is empty. Counts are for one of its `repeats` equal nodes.
 
     `output_shape` has no batch and is None without an output. `children` and `edges` are the graph inside, empty in a
-    node that is not opened. `heads` is the number of heads of an attention operator, otherwise 0.
+    node that is not opened; `has_inside` states that there is one. `heads` is the number of heads of an attention
+    operator, otherwise 0.
     """
 
     name: str
@@ -39,3 +40,4 @@ class Node:
     repeats: int = 1
     children: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
+    has_inside: bool = False

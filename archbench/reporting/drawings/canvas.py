@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +22,21 @@ FONT = "sans-serif"
 BACKGROUND = "#ffffff"
 INK = "#222222"
 FAINT = "#595959"
+# In a page, drawings take on the page's colours; in a file they have the above, or those of a dark theme.
+THEME_PAPER = f"var(--paper, {BACKGROUND})"
+THEME_INK = f"var(--ink, {INK})"
+THEME_FAINT = f"var(--faint, {FAINT})"
+DARK_STYLE = (
+    "<style>@media (prefers-color-scheme: dark) "
+    "{ .archbench { --ink: #e7e9ec; --faint: #a9b1bb; --paper: #15181c; } }</style>"
+)
 MARGIN = 24.0
 
+_HEAD = ' marker-end="url(#head)"'
 _TITLE_SIZE = 18.0
-_SUBTITLE_SIZE = 12.0
-_CAPTION_SIZE = 11.0
-_LEAST_WIDTH = 560.0
+_SUBTITLE_SIZE = 13.0
+_CAPTION_SIZE = 12.0
+_LEAST_WIDTH = 420.0
 
 _EM_PER_CHARACTER = 0.6  # an upper bound: the viewer's sans-serif typeface is unknown
 _EM_PER_BOLD_CHARACTER = 0.66
@@ -57,22 +67,54 @@ class Canvas:
     def polygon(self, points: Iterable[Point], fill: str) -> None:
         """Draw an outlined area."""
         self.elements.append(
-            f'<polygon points="{_points(points)}" fill="{fill}" stroke="{INK}" stroke-width="0.7"'
+            f'<polygon points="{_points(points)}" fill="{fill}" stroke="{THEME_INK}" stroke-width="0.7"'
             ' stroke-linejoin="round"/>'
         )
 
-    def rectangle(self, x: float, y: float, width: float, height: float, fill: str, *, radius: float = 0) -> None:
-        """Draw an outlined rectangle, with round corners for a positive `radius`."""
+    def rectangle(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        fill: str,
+        *,
+        radius: float = 0,
+        opacity: float = 1,
+        outline: str = THEME_INK,
+        stroke: float = 0.7,
+    ) -> None:
+        """Draw an outlined rectangle, with round corners for a positive `radius`; `opacity` is that of the fill."""
         self.elements.append(
             f'<rect x="{_number(x)}" y="{_number(y)}" width="{_number(width)}" height="{_number(height)}"'
-            f' rx="{_number(radius)}" fill="{fill}" stroke="{INK}" stroke-width="0.7"/>'
+            f' rx="{_number(radius)}" fill="{fill}" fill-opacity="{_number(opacity)}"'
+            f' stroke="{outline}" stroke-width="{_number(stroke)}"/>'
         )
+
+    def bar(self, x: float, y: float, width: float, height: float, share: float, fill: str) -> None:
+        """Draw a share as the filled part of a faint bar."""
+        for part, opacity in ((1.0, 0.15), (share, 1.0)):
+            self.elements.append(
+                f'<rect x="{_number(x)}" y="{_number(y)}" width="{_number(part * width)}" height="{_number(height)}"'
+                f' fill="{fill}" fill-opacity="{_number(opacity)}"/>'
+            )
+
+    def curve(self, points: Sequence[Point], *, has_head: bool) -> None:
+        """Draw a line through four points: vertical except between the middle two, where it bends; a head ends it."""
+        (x, y), (_, leave), (end_x, enter), (_, end) = points
+        path = f"M{_number(x)},{_number(y)}"
+        if abs(x - end_x) >= 0.01:
+            middle = _number((leave + enter) / 2)
+            path += (
+                f" V{_number(leave)} C{_number(x)},{middle} {_number(end_x)},{middle} {_number(end_x)},{_number(enter)}"
+            )
+        if abs(x - end_x) < 0.01 or end > enter:  # no line without length, which would turn the head
+            path += f" V{_number(end)}"
+        self.elements.append(f'<path d="{path}" fill="none" stroke="{THEME_INK}"{_HEAD if has_head else ""}/>')
 
     def arrow(self, points: Iterable[Point]) -> None:
         """Draw a line through the points, with an arrow head at its end."""
-        self.elements.append(
-            f'<polyline points="{_points(points)}" fill="none" stroke="{INK}" marker-end="url(#head)"/>'
-        )
+        self.elements.append(f'<polyline points="{_points(points)}" fill="none" stroke="{THEME_INK}"{_HEAD}/>')
 
     def text(
         self,
@@ -83,12 +125,12 @@ class Canvas:
         *,
         anchor: Literal["start", "middle", "end"] = "start",
         bold: bool = False,
-        colour: str = INK,
+        colour: str = THEME_INK,
         remark: str = "",
     ) -> None:
         """Write one line with its baseline at `y`; a remark follows it in faint, regular type."""
         weight = ' font-weight="bold"' if bold else ""
-        after = f'<tspan dx="{_number(size)}" font-weight="normal" fill="{FAINT}">{escape(remark)}</tspan>'
+        after = f'<tspan dx="{_number(size)}" font-weight="normal" fill="{THEME_FAINT}">{escape(remark)}</tspan>'
         self.elements.append(
             f'<text x="{_number(x)}" y="{_number(y)}" font-size="{_number(size)}" text-anchor="{anchor}"'
             f'{weight} fill="{colour}">{escape(text)}{after if remark else ""}</text>'
@@ -105,7 +147,7 @@ class Canvas:
     def heading(self, title: str, subtitle: str) -> float:
         """Write the title and subtitle, and return their lower end."""
         self.text(MARGIN, MARGIN + _TITLE_SIZE, title, _TITLE_SIZE, bold=True)
-        self.text(MARGIN, MARGIN + _TITLE_SIZE + 20, subtitle, _SUBTITLE_SIZE, colour=FAINT)
+        self.text(MARGIN, MARGIN + _TITLE_SIZE + 20, subtitle, _SUBTITLE_SIZE, colour=THEME_FAINT)
         return MARGIN + _TITLE_SIZE + 36
 
     def page(
@@ -116,13 +158,16 @@ class Canvas:
         right = max(right, MARGIN + widest)
         x, y = MARGIN, bottom + 2 * _CAPTION_SIZE
         for colour, meaning in legend:
+            width = 15 + text_width(meaning, _CAPTION_SIZE)
+            if x > MARGIN and x + width > right:
+                x, y = MARGIN, y + 1.6 * _CAPTION_SIZE
             self.rectangle(x, y - 9, 10, 10, colour)
             self.text(x + 15, y, meaning, _CAPTION_SIZE)
-            x += 35 + text_width(meaning, _CAPTION_SIZE)
+            x += 20 + width
         y += 0.4 * _CAPTION_SIZE
         for line in wrap(caption, int((right - MARGIN) / text_width("x", _CAPTION_SIZE))):
             y += 1.5 * _CAPTION_SIZE
-            self.text(MARGIN, y, line, _CAPTION_SIZE, colour=FAINT)
+            self.text(MARGIN, y, line, _CAPTION_SIZE, colour=THEME_FAINT)
         return _document(self.elements, right + MARGIN, y + MARGIN, title, f"{subtitle}. {caption}")
 
 
@@ -130,12 +175,13 @@ def _document(elements: Sequence[str], width: float, height: float, title: str, 
     size = f'width="{_number(width)}" height="{_number(height)}"'
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {_number(width)} {_number(height)}"'
-        f' role="img" aria-labelledby="title description" font-family="{FONT}">',
+        f' class="archbench" role="img" aria-labelledby="title description" font-family="{FONT}">',
         f'<title id="title">{escape(title)}</title>',
         f'<desc id="description">{escape(description)}</desc>',
         '<defs><marker id="head" viewBox="0 0 6 6" refX="6" refY="3" markerWidth="6" markerHeight="6"'
-        f' orient="auto"><path d="M0,0.5 L6,3 L0,5.5 z" fill="{INK}"/></marker></defs>',
-        f'<rect {size} fill="{BACKGROUND}"/>',
+        f' orient="auto"><path d="M0,0.5 L6,3 L0,5.5 z" fill="{THEME_INK}"/></marker></defs>',
+        DARK_STYLE,
+        f'<rect {size} fill="{THEME_PAPER}"/>',
     )
     return "\n".join((*head, *elements, "</svg>", ""))
 
@@ -165,6 +211,8 @@ def to_png(svg: str, scale: float = 2.0) -> bytes:
         import vl_convert
     except ImportError as error:
         raise UsageError("PNG needs vl-convert-python (pip install vl-convert-python), or write .svg") from error
+    # The library knows no variables: a PNG has their values for a light theme.
+    svg = re.sub(r"var\(--\w+, (#\w+)\)", r"\1", svg.replace(DARK_STYLE, ""))
     # A file name can hold bytes that are not UTF-8, which the library rejects.
     return bytes(vl_convert.svg_to_png(as_shown(svg, "utf-8"), scale=scale))
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from archbench.reporting.drawings.canvas import FAINT, MARGIN, Canvas, Point, text_width
+from archbench.reporting.drawings.canvas import MARGIN, THEME_FAINT, Canvas, Point, text_width
 from archbench.reporting.drawings.images import (
     Pixels,
     Values,
@@ -198,7 +198,7 @@ def _draw_scale(canvas: Canvas, style: _TileStyle, scale: float, y: float) -> Po
     canvas.text(MARGIN + width / 2, y, "0", _TEXT_SIZE, anchor="middle")
     canvas.text(MARGIN + width, y, f"+{end}", _TEXT_SIZE, anchor="end")
     words = f"±{end}: −{end} is {style.low}, +{end} {style.high}"
-    canvas.text(MARGIN + width + 14, y - 14, words, _TEXT_SIZE, colour=FAINT)
+    canvas.text(MARGIN + width + 14, y - 14, words, _TEXT_SIZE, colour=THEME_FAINT)
     return MARGIN + width + 14 + text_width(words, _TEXT_SIZE), y
 
 

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from archbench.analyze.diagram.blocks import block_tree
+from archbench.analyze.diagram.graph import folded, model_graph
 from archbench.analyze.diagram.volumes import volume_chain
 from archbench.analyze.explain.explain import TraceExplanation
 from archbench.analyze.layers import LayerRow, LayerTable
-from archbench.reporting.drawings.blocks import blocks_svg
+from archbench.reporting.drawings.canvas import DARK_STYLE
+from archbench.reporting.drawings.graph import graph_svg
 from archbench.reporting.drawings.volumes import volumes_svg
 from archbench.reporting.page.charts import model_charts
 from archbench.reporting.page.contents import ReportContents, ReportModel
@@ -176,8 +177,8 @@ def _drawing(model: ReportModel, table: LayerTable, id: str) -> str:
         svg = volumes_svg(chain, model.address, table.totals)
     else:
         shapes = [info.shape[1:] for info in model.trace.inputs]
-        svg = blocks_svg(block_tree(table.rows, model.trace.layers), model.address, shapes)
-    head, mark, rest = svg.partition("</defs>")
+        svg = graph_svg(folded(model_graph(model.trace)), model.address, shapes)
+    head, mark, rest = svg.replace(DARK_STYLE, "").partition("</defs>")
     head = re.sub(r'id="(\w+)"', rf'id="{id}-\1"', head)
     head = head.replace('labelledby="title description"', f'labelledby="{id}-title {id}-description"')
     return head + mark + rest.replace('marker-end="url(#head)"', f'marker-end="url(#{id}-head)"')

@@ -6,23 +6,17 @@ import pytest
 import torch
 from torch import nn
 
-from archbench.analyze.diagram.blocks import block_tree, num_blocks
 from archbench.analyze.diagram.volumes import volume_chain
 from archbench.analyze.layers import layer_table
 from archbench.models.address import find
 from archbench.trace.tracer import trace
 from archbench.units import format_dimensions
-from tests.helpers.golden_figures import layers_of, models_with_layers
+from tests.helpers.golden_figures import chains, layers_of
 
 
 def chain_of(model, *shape):
     record = trace(model, torch.empty(1, *shape))
     return volume_chain(layer_table(record).rows, record)
-
-
-def tree_of(model, *shape, depth=None):
-    record = trace(model, torch.empty(1, *shape))
-    return block_tree(layer_table(record).rows, record.layers, depth)
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +30,7 @@ def chain(zoo_trace):
     return make
 
 
-@pytest.mark.parametrize("model", models_with_layers())
+@pytest.mark.parametrize("model", chains())
 def test_each_volume_is_there_once_in_the_golden_order(chain, model):
     golden = [(row["layer"], row["output_shape"]) for row in layers_of(model)]
     stages = list(chain(model).values())
@@ -82,7 +76,7 @@ def test_towers_are_those_of_the_paper(chain):
     assert isclose(stages["conv3"].box.thickness, 2 * stages["conv1"].box.thickness)
 
 
-@pytest.mark.parametrize("model", [name for name in models_with_layers() if name != "alexnet"])
+@pytest.mark.parametrize("model", [name for name in chains() if name != "alexnet"])
 def test_other_models_have_no_towers(chain, model):
     assert not any(stage.has_towers for stage in chain(model).values())
 
@@ -157,99 +151,3 @@ def torchvision_trace():
         return trace(find(f"torchvision:{name}").build(), torch.empty(1, 3, 224, 224, device="meta"))
 
     return make
-
-
-def leaf_params(block):
-    """Sum over blocks that are not opened, each as often as it is there."""
-    inside = sum(leaf_params(child) for child in block.children) if block.children else block.params
-    return block.repeats * inside
-
-
-@pytest.mark.parametrize("depth", [None, 1, 2, 3, 9])
-@pytest.mark.parametrize("name", ["resnet50", "vit_b_16", "mobilenet_v3_small"])
-def test_parameters_and_macs_of_blocks_sum_to_the_totals(torchvision_trace, name, depth):
-    record = torchvision_trace(name)
-    table = layer_table(record)
-    tree = block_tree(table.rows, record.layers, depth)
-    assert (leaf_params(tree), tree.macs) == (table.totals.params, table.totals.macs)
-
-
-def test_the_usual_depth_leaves_at_most_forty_blocks(torchvision_trace):
-    record = torchvision_trace("resnet50")
-    rows = layer_table(record).rows
-    tree = block_tree(rows, record.layers)
-    assert tree == block_tree(rows, record.layers, 2)
-    # Six layers of the stem and head, four stages, in each a first block and equal others.
-    assert num_blocks(tree) == 6 + 4 + 4 * 2
-    assert num_blocks(block_tree(rows, record.layers, 3)) > 40
-
-
-def test_equal_siblings_are_one_block(torchvision_trace):
-    record = torchvision_trace("resnet50")
-    layer3 = next(block for block in block_tree(layer_table(record).rows, record.layers).children if "3" in block.name)
-    assert [(block.name, block.type, block.repeats) for block in layer3.children] == [
-        ("0", "Bottleneck", 1),
-        ("1 … 5", "Bottleneck", 5),
-    ]
-    assert layer3.children[1].output_shape == (1024, 14, 14)
-
-
-def test_siblings_that_differ_stay_apart():
-    alike, other = nn.Linear(4, 4), nn.Linear(4, 4, bias=False)
-    tree = tree_of(nn.Sequential(alike, nn.Linear(4, 4), other, nn.Linear(4, 4)), 4)
-    assert [(block.name, block.params, block.repeats) for block in tree.children] == [
-        ("0 … 1", 20, 2),
-        ("2", 16, 1),
-        ("3", 20, 1),
-    ]
-
-
-def test_different_operators_are_not_equal_blocks():
-    class Wave(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.inner = nn.Linear(4, 4)
-
-        def forward(self, x):
-            return self.inner(x).sin().cos()
-
-    tree = tree_of(Wave(), 4)
-    assert [(block.name, block.repeats) for block in tree.children] == [("inner", 1), ("sin", 1), ("cos", 1)]
-
-
-def test_operators_and_own_parameters_have_blocks():
-    class Scaled(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = nn.Parameter(torch.ones(4))
-            self.inner = nn.Linear(4, 4)
-
-        def forward(self, x):
-            return self.inner(x) * self.weight
-
-    blocks = tree_of(Scaled(), 4).children
-    assert {(block.name, block.type, block.output_shape, block.params) for block in blocks} == {
-        ("inner", "Linear", (4,), 20),
-        ("mul", "operator", (4,), 0),
-        ("own parameters", "", None, 4),
-    }
-
-
-def test_a_model_of_one_layer_is_one_block():
-    tree = tree_of(nn.Linear(4, 4), 4)
-    assert (tree.name, tree.params, tree.children) == ("Linear", 20, ())
-
-
-def test_projections_in_functions_of_attention_have_their_shapes():
-    class Attends(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.attn = nn.MultiheadAttention(8, 2, batch_first=True)
-
-        def forward(self, x):
-            return self.attn(x, x, x)[0]
-
-    (attention,) = tree_of(Attends(), 5, 8, depth=2).children
-    shapes = {block.name: (block.output_shape, block.params, block.macs) for block in attention.children if block.macs}
-    assert shapes["own parameters"] == ((5, 24), 3 * 8 * 8 + 3 * 8, 5 * 8 * 24)
-    assert shapes["out_proj"] == ((5, 8), 8 * 8 + 8, 5 * 8 * 8)

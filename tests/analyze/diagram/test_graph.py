@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 import torch
 import torchvision
 from torch import nn
@@ -189,3 +190,29 @@ def test_a_structure_is_opened_once_where_no_depth_is_given():
     assert all(
         child.children for child in folded(torchvision_graph("resnet18"), 2).children if child.type == "Sequential"
     )
+
+
+def total(node, field):
+    """Sum over nodes that are not opened, each as often as it is there."""
+    inside = sum(total(child, field) for child in node.children) if node.children else getattr(node, field)
+    return node.repeats * inside
+
+
+@pytest.mark.parametrize("depth", [None, 1, 2, 3, 9])
+@pytest.mark.parametrize("name", ["resnet50", "vit_b_16", "mobilenet_v3_small"])
+def test_parameters_and_macs_of_nodes_sum_to_the_totals(name, depth):
+    whole = torchvision_graph(name)
+    opened = folded(whole, depth)
+    assert total(opened, "macs") == whole.macs
+    # The class token and the position embedding, 768 and 197 x 768, are the model's and its encoder's own.
+    own = {"vit_b_16": 768 + (197 * 768 if depth != 1 else 0)}.get(name, 0)
+    assert total(opened, "params") == whole.params - own
+
+
+def test_a_layer_that_a_parent_multiplies_by_is_its_operators_node():
+    attention = graph_of(nn.MultiheadAttention(8, 2, batch_first=True), *[torch.ones(1, 4, 8)] * 3)
+    nodes = {child.name: child for child in find(attention, *[]).children}
+    assert nodes["out_proj"].type == "NonDynamicallyQuantizableLinear"
+    assert nodes["out_proj"].params == 8 * 8 + 8
+    # Three projections of 8 to 8 in one parameter, which the first operator that multiplies by it has.
+    assert sum(child.params for child in attention.children) == 4 * (8 * 8 + 8)

@@ -5,20 +5,13 @@ from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
-import torch
 
-from archbench.analyze.diagram.blocks import Block, block_tree
 from archbench.analyze.diagram.volumes import volume_chain
 from archbench.analyze.layers import layer_table
-from archbench.models.address import find
-from archbench.reporting.drawings.blocks import blocks_svg
 from archbench.reporting.drawings.canvas import to_png
 from archbench.reporting.drawings.volumes import OBLIQUE, volumes_svg
-from archbench.trace.tracer import trace
-from tests.helpers.golden_figures import layers_of, models_with_layers
+from tests.helpers.golden_figures import chains, layers_of
 from tests.helpers.pictures import SVG, assert_legible, text_boxes
-
-BRANCHED = ["resnet50", "vit_b_16", "densenet121", "swin_t"]
 
 
 @pytest.fixture(scope="session")
@@ -27,15 +20,6 @@ def volumes(zoo_trace):
         record = zoo_trace(name, 1, "eval")
         table = layer_table(record)
         return volumes_svg(volume_chain(table.rows, record), name, table.totals)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def blocks():
-    def make(name, depth=None):
-        record = trace(find(f"torchvision:{name}").build(), torch.empty(1, 3, 224, 224, device="meta"))
-        return blocks_svg(block_tree(layer_table(record).rows, record.layers, depth), name, [(3, 224, 224)])
 
     return make
 
@@ -50,7 +34,7 @@ def polygons(group):
     return [list(zip(values[::2], values[1::2], strict=True)) for values in numbers]
 
 
-@pytest.mark.parametrize("model", models_with_layers())
+@pytest.mark.parametrize("model", chains())
 def test_labels_of_volumes_are_inside_and_apart(volumes, model):
     svg = volumes(model)
     assert_legible(svg)
@@ -67,18 +51,11 @@ def drawn_points(svg):
                 yield from ((x + (x_next - x) * i / 100, y + (y_next - y) * i / 100) for i in range(101))
 
 
-@pytest.mark.parametrize("model", models_with_layers())
+@pytest.mark.parametrize("model", chains())
 def test_nothing_is_drawn_across_a_label(volumes, model):
     points = list(drawn_points(volumes(model)))
     for text, (left, top, right, bottom) in text_boxes(volumes(model)):
         assert not any(left < x < right and top < y < bottom for x, y in points), text
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("depth", [None, 1, 4])
-@pytest.mark.parametrize("model", BRANCHED)
-def test_labels_of_blocks_are_inside_and_apart(blocks, model, depth):
-    assert_legible(blocks(model, depth))
 
 
 def test_every_volume_of_alexnet_is_drawn_once_with_its_size(volumes):
@@ -133,32 +110,6 @@ def test_long_chains_go_on_in_another_row(volumes):
     width = float(ElementTree.fromstring(volumes("vgg19_bn")).get("width"))
     assert width < 1400
     assert len({text[1][3] for text in text_boxes(volumes("vgg19_bn")) if "conv" in text[0]}) > 3
-
-
-def test_a_picture_is_accessible_and_needs_nothing_outside(volumes, blocks):
-    for svg in (volumes("lenet"), blocks("resnet50")):
-        root = ElementTree.fromstring(svg)
-        assert root.get("role") == "img"
-        assert root.find(f"{SVG}title").text
-        assert root.find(f"{SVG}desc").text
-        assert float(root.get("width")) == float(root.get("viewBox").split()[2])
-        assert root.get("font-family") == "sans-serif"
-        assert "href" not in svg
-        assert svg.count("http") == 1  # the namespace
-
-
-def test_the_same_model_is_the_same_picture(volumes, blocks):
-    assert volumes("alexnet") == volumes("alexnet")
-    assert blocks("resnet50") == blocks("resnet50")
-
-
-def test_names_are_escaped_and_long_ones_shortened():
-    tree = Block("model", "Model", None, 1, 0, (Block("<&>" + 90 * "x", "T" * 90, (2, 3), 1, 0),))
-    svg = blocks_svg(tree, 'a "b" & <c>', [(3,)])
-    assert_legible(svg)
-    texts = [text for text, _ in text_boxes(svg)]
-    assert texts[0] == 'a "b" & <c>'
-    assert any(text.startswith("<&>xxx") and len(text) < 100 for text in texts)
 
 
 def test_png_is_the_picture_at_twice_its_size(volumes):
