@@ -218,12 +218,12 @@ def _predictions(
     reference_s = time_s(reference, run.conditions)
     if reference_s == 0:
         raise InputError(f"{run.loaded.name} runs no operator that takes time; there is nothing to estimate")
-    assumed = replace(assumed, basis=basis_of_model(assumed.basis, reference))
     if run.loaded.tensors is not None:
         batch = reference.batch
     for count in counts:
         size = -(-batch // count) if is_global else batch
         trace = reference if size == batch else run.trace(size)
+        basis = basis_of_model(assumed.basis, trace, is_gpu=device.kind == "gpu")
         footprint = run.footprint(trace)
         if require_fit and footprint.needed_bytes > _FIT_TOLERANCE * device.free_bytes:
             run.require_fit(footprint, device.free_bytes, f"the {device.name} has")
@@ -232,11 +232,11 @@ def _predictions(
             run.loaded.name,
             trace,
             run.conditions,
-            assumed.basis,
+            basis,
             step=data_parallel(trace, run.conditions, count, assumed.links.ring_bytes_per_s(count), images),
             link=None if count == 1 else assumed.links.describe(count),
             reference_images_per_s=reference.batch / reference_s,
             workload=workload,
             peak_bytes=footprint.needed_bytes,
         )
-        yield Prediction(row, trace, run.conditions, assumed, run.caveats(reference))
+        yield Prediction(row, trace, run.conditions, replace(assumed, basis=basis), run.caveats(reference))

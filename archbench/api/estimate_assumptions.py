@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archbench.analyze.performance.bias import measured_bias
+from archbench.analyze.performance.bias import corrected
 from archbench.analyze.performance.estimate import DATASETS, Workload
 from archbench.analyze.performance.kernels import Layout
 from archbench.analyze.performance.links import Links, published_links
-from archbench.analyze.performance.rate_basis import RateBasis, corrected, given_basis, rate_basis
+from archbench.analyze.performance.rate_basis import HALF_PRECISION, RateBasis, given_basis, rate_basis
 from archbench.analyze.performance.roofline import time_s
 from archbench.api.prediction import numbers_of, require_not_negative, simulated_run
 from archbench.errors import DeviceError, UsageError, nearest
@@ -70,15 +70,30 @@ def assumptions_for(
     basis = _given(efficiency)
     if basis is None:
         basis = rate_basis(device, mode=mode, dtype=dtype, layout=layout, is_compiled=compile)
-        basis = _corrected(device, basis)
+        basis = _corrected(device, basis, _run(mode, dtype, layout, compile=compile))
     return Assumptions(device, basis, _links(device, interconnect, counts))
 
 
-def _corrected(device: Device, basis: RateBasis) -> RateBasis:
-    """Return the basis corrected by the rates of models that were measured on the device, single samples left out."""
-    measured = [rate for rate in device.measured_rates if rate.batch > 1]
-    pairs = [(rate.images_per_s, _predicted(device, rate)) for rate in measured]
-    return corrected(basis, measured_bias(pairs), len(pairs)) if pairs else basis
+def _corrected(device: Device, basis: RateBasis, run: str) -> RateBasis:
+    """Return the basis corrected by the rates of models that were measured on the device, single samples left out.
+
+    The rates of runs such as the predicted one count, those of others where there are none.
+    """
+    by_run: dict[str, list[MeasuredRate]] = {}
+    for rate in device.measured_rates:
+        if rate.batch > 1:
+            by_run.setdefault(_run(rate.mode, rate.dtype, rate.layout), []).append(rate)
+    if not by_run:
+        return basis
+    measured_in = run if run in by_run else next(iter(by_run))
+    ratios = [rate.images_per_s / _predicted(device, rate) for rate in by_run[measured_in]]
+    return corrected(basis, ratios, "" if measured_in == run else measured_in)
+
+
+def _run(mode: str, dtype: str, layout: str, *, compile: bool = False) -> str:
+    """Return how a run is named, as in titles of estimates; all kinds of half precision are one."""
+    precision = "half precision" if dtype in HALF_PRECISION else dtype
+    return f"{mode}, {precision}, {layout}, {'compiled' if compile else 'eager'}"
 
 
 def _predicted(device: Device, rate: MeasuredRate) -> float:

@@ -127,6 +127,8 @@ def simulated_run(
     loaded = load_model(model, inputs, dtype=dtype, checkpoint=checkpoint, attention=attention, device_kind=kind)
     conditions = None
     if device is not None:
+        if loaded.precision.tf32 and device.compute_capability is None:
+            raise UsageError(f"{{dtype}} requires an NVIDIA GPU, not {device.name}", dtype=dtype)
         device.peak(loaded.precision.product_dtype)
         conditions = Conditions(device, loaded.precision, coefficients or plain_coefficients(1.0), layout, compile)
     return SimulatedRun(loaded if name is None else replace(loaded, name=name), mode, updated_by, conditions)

@@ -111,6 +111,26 @@ def test_an_estimate_names_the_rate_with_tf32_where_torch_would_run_convolutions
     assert note not in str(archbench.estimate("lenet", "h200", dtype="tf32"))
 
 
+def test_a_plain_roofline_shows_no_interval():
+    estimate = archbench.estimate("lenet", "h200", efficiency=0.8)
+    assert {"Low", "High"}.isdisjoint(str(estimate).splitlines()[1].split())
+    (row,) = estimate.to_dict()
+    assert (row["images_per_s_low"], row["images_per_s_high"]) == (None, None)
+
+
+def test_an_estimate_says_whether_it_is_of_a_compiled_model():
+    (row,) = archbench.estimate("lenet", "h200", compile=True).to_dict()
+    assert row["compiled"] is True
+    assert row["is_fused"] is True  # its former name
+
+
+def test_small_batches_in_a_table_are_named_once():
+    words = " ".join(str(archbench.estimate("lenet", "rtx4090", batch=[1, 8, 64], dtype="amp")).split())
+    assert words.count("90% interval") == 1
+    assert "on this device; wider: few rates of batches below 32." in words
+    assert "wider" not in str(archbench.estimate("lenet", "rtx4090", batch=64, dtype="amp"))
+
+
 def test_the_title_of_a_divided_batch_names_it_whole():
     # 10 samples on 3 and on 4 devices: at most 4 and 3 on each.
     estimate = archbench.estimate("lenet", "rtx4090", global_batch=10, count=[3, 4])
@@ -141,6 +161,7 @@ def test_an_estimate_may_ignore_memory():
         ({"devices": "b20"}, DeviceError, r"unknown device 'b20'; did you mean 'b200'\?"),
         ({"devices": []}, UsageError, "devices is empty"),
         ({"devices": "t4", "dtype": "bf16"}, DeviceError, "no bf16 rate is known for t4"),
+        ({"devices": "mi300x", "dtype": "tf32"}, UsageError, "dtype='tf32' requires an NVIDIA GPU, not mi300x"),
         ({"count": 0}, UsageError, "count=0 is not a whole number from 1"),
         ({"count": 2**21}, UsageError, "count=2097152 is too large: at most 1048576 devices"),
         ({"count": 8, "mode": "eval"}, UsageError, "count=8 requires mode='train'"),

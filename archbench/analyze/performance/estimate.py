@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from archbench.analyze.layers import layer_table
@@ -21,15 +21,15 @@ DATASETS = {"cifar10": 50_000, "imagenet": 1_281_167}
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The time of a step, images per second with their 90% interval, and what bounds them.
+    """The time of a step, images per second with their 90% interval (None: not known), and what bounds them.
 
     `utilisation` is FLOP/s over the peak of the dtype of most products.
     """
 
     step_s: float
     images_per_s: float
-    images_per_s_low: float
-    images_per_s_high: float
+    images_per_s_low: float | None
+    images_per_s_high: float | None
     flop_per_s: float
     utilisation: float
     bound: Bound
@@ -80,7 +80,7 @@ class EstimateRow(Rate):
     batch: int
     dtype: str
     layout: str
-    is_fused: bool
+    compiled: bool
     communication_s: float
     exposed_s: float
     scaling: float
@@ -90,29 +90,44 @@ class EstimateRow(Rate):
     energy_kwh: float | None
     price: float | None
 
+    @property
+    def is_fused(self) -> bool:
+        """The former name of `compiled`."""
+        return self.compiled
+
 
 def rate(trace: Trace, conditions: Conditions, basis: RateBasis) -> Rate:
-    """Return the rate of one device.
-
-    The interval's low end allows for a host that needs 10 µs to launch each kernel, which bounds small batches.
-    """
+    """Return the rate of one device."""
     run = timed_kernels(trace, conditions)
     step_s = sum(kernel.time_s for kernel in run)
     flops = sum(kernel.flops for kernel in run)
-    slow_s = step_s * basis.factor
-    if basis.factor > 1 and conditions.device.kind == "gpu":
-        # The steps of recurrent layers are launched by a library, not from Python.
-        slow_s = max(slow_s, _HOST_LAUNCH_S * sum(kernel.launches > 0 for kernel in run))
+    fastest_s, slowest_s = _interval_s(run, conditions, basis.factor)
     peak = conditions.device.peak(conditions.precision.product_dtype)
     return Rate(
         step_s=step_s,
         images_per_s=trace.batch / step_s,
-        images_per_s_low=trace.batch / slow_s,
-        images_per_s_high=trace.batch / step_s * basis.factor,
+        images_per_s_low=None if slowest_s is None else trace.batch / slowest_s,
+        images_per_s_high=None if fastest_s is None else trace.batch / fastest_s,
         flop_per_s=flops / step_s,
         utilisation=flops / step_s / peak,
         bound=_bound(run),
     )
+
+
+def _interval_s(
+    run: Sequence[TimedKernel], conditions: Conditions, factor: float | None
+) -> tuple[float, float] | tuple[None, None]:
+    """Return the shortest and the longest time of the 90% interval.
+
+    On a GPU the longest allows for a host that needs 10 µs to launch each kernel, which bounds small batches.
+    """
+    if factor is None:
+        return None, None
+    step_s, host_s = sum(kernel.time_s for kernel in run), 0.0
+    if conditions.device.kind == "gpu":
+        # The steps of recurrent layers are launched by a library, not from Python.
+        host_s = _HOST_LAUNCH_S * sum(kernel.launches > 0 for kernel in run)
+    return step_s / factor, max(step_s * factor, host_s)
 
 
 def roofline_rows(trace: Trace, conditions: Conditions) -> list[RooflineRow]:
@@ -188,10 +203,10 @@ def estimate_row(
         batch=trace.batch,
         dtype=conditions.precision.name,
         layout=conditions.layout,
-        is_fused=conditions.is_compiled,
+        compiled=conditions.is_compiled,
         images_per_s=images_per_s,
-        images_per_s_low=single.images_per_s_low * speedup,
-        images_per_s_high=single.images_per_s_high * speedup,
+        images_per_s_low=_scaled(single.images_per_s_low, speedup),
+        images_per_s_high=_scaled(single.images_per_s_high, speedup),
         step_s=step.step_s,
         communication_s=step.communication_s,
         exposed_s=step.exposed_s,
@@ -205,3 +220,7 @@ def estimate_row(
         energy_kwh=None if device_hours is None or power_w is None else device_hours * power_w / 1000,
         price=None if device_hours is None or price_per_hour is None else device_hours * price_per_hour,
     )
+
+
+def _scaled(images_per_s: float | None, factor: float) -> float | None:
+    return None if images_per_s is None else images_per_s * factor

@@ -1,7 +1,8 @@
-"""Widen the interval of a predicted rate for what a model does and the published models do not.
+"""Widen the interval of a predicted rate for what a run does and no published runs do, or few.
 
 Published rates are those of image classifiers. Of these one family has recurrent layers, in batches so large that the
-launches of its steps hardly count, and training ran attention as separate products. The factors are assumptions.
+launches of its steps hardly count, and training ran attention as separate products. The factors for these are
+assumptions. Of GPUs few rates are of small batches; the factor for these is found on them.
 """
 
 from __future__ import annotations
@@ -9,14 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archbench.analyze.performance.rate_basis import RateBasis, widened
+from archbench.hardware.fit.tables import intervals
 from archbench.trace.records import Trace
 
 _RECURRENT = ("RNN", "GRU", "LSTM", "RNNCell", "GRUCell", "LSTMCell")
 
 
-def basis_of_model(basis: RateBasis, trace: Trace) -> RateBasis:
-    """Return a basis for the run of a model, unchanged where its interval is not known anyway."""
-    return widened(basis, dict(_differences(trace))) if basis.factor > 1 else basis
+# Of published rates of GPUs in batches of 32 to 63 as many lie inside the intervals as of larger ones.
+SMALL_BATCH = 32
+
+
+def basis_of_model(basis: RateBasis, trace: Trace, *, is_gpu: bool) -> RateBasis:
+    """Return a basis for the run of a model, unchanged where it has no interval."""
+    is_small = is_gpu and trace.batch < SMALL_BATCH
+    rare = {f"batches below {SMALL_BATCH}": intervals()["small batches"].factor} if is_small else {}
+    return widened(basis, dict(_differences(trace)), rare)
 
 
 def _differences(trace: Trace) -> Iterator[tuple[str, float]]:

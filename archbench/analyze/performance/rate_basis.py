@@ -18,6 +18,7 @@ from math import exp, hypot, log
 from archbench.analyze.performance.kernel_table import PRODUCT_KINDS
 from archbench.analyze.performance.kernels import Layout
 from archbench.analyze.performance.products import measured_kind
+from archbench.analyze.performance.rate_evidence import Card, Evidence
 from archbench.hardware.catalogue import published_devices
 from archbench.hardware.device import Device
 from archbench.hardware.fit.coefficients import completed, plain_coefficients
@@ -31,32 +32,24 @@ _OTHER_KIND = 1.5
 # rate half precision is published as at least 3.3 times as fast as fp32 (H20), at half rate or without tensor cores 2.
 _FULL_RATE = 790 / 989
 _FULL_RATE_RATIO = 3
-_HALF_PRECISION = ("amp", "amp-fp16", "bf16", "fp16")
+HALF_PRECISION = ("amp", "amp-fp16", "bf16", "fp16")
 
 
 @dataclass(frozen=True, slots=True)
 class RateBasis:
     """Coefficients of a prediction, the factor between it and the ends of its 90% interval, and how that is known.
 
-    `lacking` names what no table has of the run, for which the interval is wider.
+    Without an interval the factor is None.
     """
 
     coefficients: Mapping[str, float]
-    factor: float
-    known: str
-    lacking: tuple[str, ...] = ()
-
-    @property
-    def source(self) -> str:
-        """How the interval is known, as a phrase."""
-        *names, last = self.lacking or ("",)
-        listed = f"{', '.join(names)} and {last}" if names else last
-        return f"{self.known}; wider: no rates of {listed}" if listed else self.known
+    factor: float | None
+    evidence: Evidence
 
 
 def given_basis(efficiency: float) -> RateBasis:
     """Return the basis of a plain roofline in which all products reach a given part of the peak; without interval."""
-    return RateBasis(plain_coefficients(efficiency), 1.0, f"efficiency {efficiency:g} as given, without an interval")
+    return RateBasis(plain_coefficients(efficiency), None, Evidence("efficiency", efficiency=efficiency))
 
 
 def rate_basis(device: Device, *, mode: str, dtype: str, layout: Layout, is_compiled: bool) -> RateBasis:
@@ -77,23 +70,65 @@ def _basis(device: Device, *, mode: str, dtype: str, layout: Layout, is_compiled
     """Return what a prediction for a device rests on, by the tables of its mode, form and layout."""
     tables = [table for table in rate_tables() if published_devices()[table.device].kind == device.kind]
     tables = [table for table in tables if table.mode == mode] or tables
-    wider = _differences(tables, mode=mode, dtype=dtype, is_compiled=is_compiled, is_cpu=device.kind == "cpu")
     similar = _most_similar(tables, layout=layout, is_compiled=is_compiled)
+    basis = (
+        _by_own_rates(device, similar)
+        or _by_another_form(device, similar, tables, "compiled" if is_compiled else layout)
+        or _by_other_devices(device, similar, mode)
+    )
+    return widened(
+        basis, _differences(tables, mode=mode, dtype=dtype, is_compiled=is_compiled, is_cpu=device.kind == "cpu")
+    )
+
+
+def _by_own_rates(device: Device, similar: Sequence[RateTable]) -> RateBasis | None:
+    """Return the basis of a device that has rates such as those to predict, None for another one."""
     own = [table for table in similar if table.device == device.name]
-    if own:
-        table = own[-1]
-        known = intervals()[table.name]
-        source = f"90% interval from {known.models:,} models of {known.families} families on this device"
-        source += f", torch {table.torch}" if mode == "train" else ""
-        return widened(RateBasis(completed(fitted_coefficients()[table.name]), known.factor, source), wider)
+    if not own:
+        return None
+    table, known = own[-1], intervals()[own[-1].name]
+    torch = table.torch if table.mode == "train" else ""
+    evidence = Evidence("own rates", models=known.models, families=known.families, torch=torch)
+    return RateBasis(completed(fitted_coefficients()[table.name]), known.factor, evidence)
+
+
+def _by_another_form(
+    device: Device, similar: Sequence[RateTable], tables: Sequence[RateTable], lacking: str
+) -> RateBasis | None:
+    """Return the basis of a device that has rates of another form or layout, None for another one.
+
+    Its interval is at least as wide as those of the devices that have rates such as those to predict.
+    """
     other = table_of_another_form(device.name, tables, similar)
-    if other is not None:
-        coefficients = transferred(similar, other, tables, fitted_coefficients())
-        run = "compiled" if is_compiled else layout
-        source = f"no {run} rates of this device: 90% interval from other devices and its {other.layout} rates"
-        return widened(RateBasis(coefficients, intervals()["other forms"].factor, source), wider)
+    if other is None:
+        return None
+    factor = max(intervals()["other forms"].factor, _largest_factor(similar))
+    evidence = Evidence("own rates of another form", lacking=lacking, layout=other.layout)
+    return RateBasis(transferred(similar, other, tables, fitted_coefficients()), factor, evidence)
+
+
+def _by_other_devices(device: Device, similar: Sequence[RateTable], mode: str) -> RateBasis:
+    """Return the basis of a device without rates that could serve."""
     coefficients = _on(device, mean_over_devices(similar, fitted_coefficients()))
-    return widened(RateBasis(coefficients, *_of_other_devices(device, similar, mode)), wider)
+    largest, others = _largest_factor(similar), intervals()["other devices"].factor
+    if device.kind == "cpu":
+        return RateBasis(coefficients, joined(largest, _ASSUMED["cpu"]), Evidence("another CPU"))
+    factor = max(others, joined(largest, others) if similar[0].mode == "train" else largest)
+    has_rates = any(table.device == device.name for table in rate_tables())
+    lacking, card = "training" if has_rates and mode == "train" else "", _card(device)
+    evidence = Evidence("other devices", lacking=lacking, card=card)
+    return RateBasis(coefficients, factor if card is None else max(_OTHER_KIND, factor), evidence)
+
+
+def _largest_factor(tables: Sequence[RateTable]) -> float:
+    return max(intervals()[table.name].factor for table in tables)
+
+
+def _card(device: Device) -> Card | None:
+    """Return the kind of a GPU other than GeForce RTX, which alone have published rates."""
+    if device.is_data_center:
+        return "data-center card"
+    return None if "GeForce RTX" in device.title else "GPU of another kind"
 
 
 def _most_similar(tables: Sequence[RateTable], *, layout: Layout, is_compiled: bool) -> list[RateTable]:
@@ -117,28 +152,10 @@ def _differences(
         different["training" if mode == "train" else "inference"] = _ASSUMED["mode"]
     if is_compiled not in {table.is_compiled for table in tables}:
         different["compiled runs" if is_compiled else "eager runs"] = _ASSUMED["mode"]
-    known = ("fp32",) if is_cpu else _HALF_PRECISION
+    known = ("fp32",) if is_cpu else HALF_PRECISION
     if dtype not in known:
         different[dtype] = _ASSUMED["dtype"]
     return different
-
-
-def _of_other_devices(device: Device, tables: Sequence[RateTable], mode: str) -> tuple[float, str]:
-    """Return the factor for a device without rates of its own, and how it is known."""
-    if device.kind == "cpu":
-        known = intervals()[tables[-1].name]
-        return joined(known.factor, _ASSUMED["cpu"]), "no rates of this CPU: interval from another one"
-    factor = max(intervals()[table.name].factor for table in tables)
-    others = intervals()["other devices"].factor
-    factor = max(others, joined(factor, others) if tables[0].mode == "train" else factor)
-    has_rates = any(table.device == device.name for table in rate_tables())
-    rates = "training rates" if has_rates and mode == "train" else "rates"
-    source = f"no {rates} of this device: 90% interval from other devices"
-    if device.is_data_center:
-        return max(_OTHER_KIND, factor), f"{source}, widened for a data-center card"
-    if "GeForce RTX" not in device.title:
-        return max(_OTHER_KIND, factor), f"{source}, widened for a GPU of another kind"
-    return factor, source
 
 
 def _on(device: Device, coefficients: Mapping[str, float]) -> dict[str, float]:
@@ -148,15 +165,6 @@ def _on(device: Device, coefficients: Mapping[str, float]) -> dict[str, float]:
     half, single = (device.peak_flop_per_s.get(dtype, 0.0) for dtype in ("fp16", "fp32"))
     is_full_rate = half > _FULL_RATE_RATIO * single and "GeForce" not in device.title
     return dict(coefficients) | ({"tensor_cores": _FULL_RATE} if is_full_rate else {})
-
-
-def corrected(basis: RateBasis, ratio: float, models: int) -> RateBasis:
-    """Return a basis for a device on which models ran at `ratio` times the predicted rate."""
-    slower = _scaled(basis.coefficients, ratio)
-    bandwidths = {name: value * ratio for name, value in basis.coefficients.items() if name.endswith("_bytes")}
-    coefficients = {**slower, **bandwidths, "launch_s": basis.coefficients["launch_s"] / ratio}
-    known = f"{basis.known}; corrected by {models} rates measured here"
-    return replace(basis, coefficients=coefficients, known=known)
 
 
 def _relative(device: Device, coefficients: Mapping[str, float]) -> dict[str, float]:
@@ -173,21 +181,16 @@ def _relative(device: Device, coefficients: Mapping[str, float]) -> dict[str, fl
     return relative | {name: value / bandwidth for name, value in coefficients.items() if name.endswith("_bytes")}
 
 
-def _scaled(coefficients: Mapping[str, float], factor: float) -> dict[str, float]:
-    """Return coefficients with the efficiencies of all products multiplied by a factor."""
-    kept = ("half_", "unaligned", "launch_s", "sharpness", "tensor_cores")
-    return {
-        name: value if name.startswith(kept) or name.endswith("_bytes") else value * factor
-        for name, value in coefficients.items()
-    }
-
-
 def joined(*factors: float) -> float:
     """Return the factor of several independent errors: the logarithms add as squares."""
     return exp(hypot(*map(log, factors)))
 
 
-def widened(basis: RateBasis, wider: Mapping[str, float]) -> RateBasis:
-    """Return a basis whose interval is wider by factors, for what no table has of the run, by its name."""
-    factor = joined(basis.factor, *wider.values())
-    return replace(basis, factor=factor, lacking=(*basis.lacking, *wider)) if wider else basis
+def widened(basis: RateBasis, unseen: Mapping[str, float], rare: Mapping[str, float] | None = None) -> RateBasis:
+    """Return a basis with the factors of what no rates show of a run, or few, joined to its own."""
+    rare = rare or {}
+    if basis.factor is None or not (unseen or rare):
+        return basis
+    known = basis.evidence
+    evidence = replace(known, unseen=(*known.unseen, *unseen), rare=(*known.rare, *rare))
+    return replace(basis, factor=joined(basis.factor, *unseen.values(), *rare.values()), evidence=evidence)

@@ -9,6 +9,7 @@ from archbench.analyze.performance.estimate import EstimateRow, RooflineRow
 from archbench.analyze.performance.links import Links
 from archbench.analyze.performance.parallelism import LayerTraffic, PlanStep
 from archbench.analyze.performance.rate_basis import RateBasis
+from archbench.analyze.performance.rate_evidence import Evidence, merged, phrase
 from archbench.hardware.device import Device
 from archbench.reporting.table import Column, Table
 from archbench.units import format_bytes, format_measure, format_time
@@ -21,6 +22,7 @@ _ESTIMATES = (
     Column("batch", "Batch", "plain", 7),
     Column("dtype", "Dtype", "text"),
     Column("layout", "Layout", "text"),
+    Column("compiled", "Compiled", "plain"),
     Column("is_fused", "Fused", "plain"),
     Column("images_per_s", "Images/s", "measure", 3),
     Column("images_per_s_low", "Low", "measure", 6),
@@ -64,8 +66,9 @@ _PLANS = (
     Column("cheaper", "Cheaper", "text", 3),
 )
 
-# Columns that only several devices fill.
+# Columns that only several devices fill, and those that only a prediction with an interval does.
 _PARALLEL = ("scaling", "communication_s", "exposed_s", "devices", "link")
+_INTERVAL = ("images_per_s_low", "images_per_s_high")
 
 _PLAN_NAMES = {"data": "All layers data parallel", "model": "All model parallel", "mixed": "The cheaper for each layer"}
 
@@ -91,12 +94,12 @@ def estimates_table(
     `tf32_rate` is that of one device of the first row with convolutions in TF32, None where it is not to be mentioned.
     """
     first = rows[0]
-    compiled = "compiled" if first.is_fused else "eager"
-    is_parallel = any(row.devices > 1 for row in rows)
-    hidden = () if is_parallel else _PARALLEL
+    compiled = "compiled" if first.compiled else "eager"
+    hidden = {*_PARALLEL} if all(row.devices == 1 for row in rows) else set()
+    hidden |= {*_INTERVAL} if first.images_per_s_low is None else set()
     return Table(
         columns=tuple(replace(column, priority=None) if column.field in hidden else column for column in _ESTIMATES),
-        rows=[asdict(row) for row in rows],
+        rows=[asdict(row) | {"is_fused": row.is_fused} for row in rows],
         title=", ".join(filter(None, (first.mode, first.dtype, first.layout, compiled, _batch(rows)))),
         notes=(*_link_notes(rows, assumptions), *_scaling_notes(rows)),
         doubts=(*_basis_notes(rows, assumptions), *_tf32_note(first, tf32_rate)),
@@ -105,14 +108,15 @@ def estimates_table(
 
 
 def _basis_notes(rows: Sequence[EstimateRow], assumptions: Sequence[Assumptions]) -> Iterator[str]:
-    """Yield what each row's interval is from, equal ones once."""
-    sources = {(row.model, row.device): each.basis.source for row, each in zip(rows, assumptions, strict=True)}
-    if len(set(sources.values())) == 1:
-        yield _sentence(assumptions[0].basis.source)
-        return
+    """Yield what the interval of each model on each device is from, equal ones once."""
+    evidence: dict[tuple[str, str], list[Evidence]] = {}
+    for row, assumed in zip(rows, assumptions, strict=True):
+        evidence.setdefault((row.model, row.device), []).append(assumed.basis.evidence)
+    sources = {run: phrase(merged(several)) for run, several in evidence.items()}
     for source in dict.fromkeys(sources.values()):
         runs = [run for run in sources if sources[run] == source]
-        yield f"{', '.join(_subjects(runs, list(sources)))}: {source}."
+        named = len(runs) < len(sources)
+        yield f"{', '.join(_subjects(runs, list(sources)))}: {source}." if named else _sentence(source)
 
 
 def _subjects(runs: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]]) -> list[str]:
@@ -210,6 +214,6 @@ def plans_table(
             "model_parallel_bytes": totals["model"],
         },
         notes=tuple(summaries),
-        doubts=(_sentence(basis.source),),
+        doubts=(_sentence(phrase(basis.evidence)),),
         caveats=tuple(caveats),
     )

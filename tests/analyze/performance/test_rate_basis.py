@@ -6,7 +6,8 @@ from math import exp, hypot, log
 import pytest
 
 from archbench.analyze.performance.kernel_table import PRODUCT_KINDS
-from archbench.analyze.performance.rate_basis import RateBasis, corrected, joined, rate_basis
+from archbench.analyze.performance.rate_basis import RateBasis, joined, rate_basis
+from archbench.analyze.performance.rate_evidence import Evidence
 from archbench.analyze.performance.roofline import Conditions, time_s
 from archbench.hardware.catalogue import published_devices
 from archbench.hardware.device import Device
@@ -32,7 +33,8 @@ def test_a_device_with_rates_of_the_run_has_its_own_coefficients_and_interval():
     (table,) = [table for table in rate_tables() if table.name.endswith("nhwc-pt240-cu124-rtx4090")]
     assert own.coefficients == completed(fitted_coefficients()[table.name])
     assert own.factor == intervals()[table.name].factor
-    assert own.source == "90% interval from 875 models of 54 families on this device"
+    known = intervals()[table.name]
+    assert own.evidence == Evidence("own rates", models=known.models, families=known.families)
 
 
 def test_the_newest_of_a_device_s_tables_counts():
@@ -44,7 +46,7 @@ def test_another_device_gets_the_geometric_means_over_devices():
     first, second = fitted("nhwc-pt240-cu124-rtx3090"), fitted("nhwc-pt240-cu124-rtx4090")
     found = basis("rtx4080")
     assert found.coefficients == pytest.approx({name: (first[name] * second[name]) ** 0.5 for name in first})
-    assert found.source == "no rates of this device: 90% interval from other devices"
+    assert found.evidence == Evidence("other devices")
     assert found.factor >= intervals()["other devices"].factor
 
 
@@ -58,8 +60,24 @@ def test_rates_of_another_layout_on_the_device_count():
         name: own[name] * (nhwc[0][name] * nhwc[1][name] / (nchw[0][name] * nchw[1][name])) ** 0.5 for name in own
     }
     assert found.coefficients == pytest.approx(plausible(expected))
-    assert found.factor == intervals()["other forms"].factor
-    assert found.source == "no nhwc rates of this device: 90% interval from other devices and its nchw rates"
+    assert found.evidence == Evidence("own rates of another form", lacking="nhwc", layout="nchw")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("rtx5090", {}),
+        ("rtx3090", {"is_compiled": True}),
+        ("rtx4080", {}),
+        ("rtx4080", {"layout": "nchw"}),
+        ("rtx4090", {"mode": "train"}),
+    ],
+)
+def test_a_device_without_rates_of_the_run_is_not_predicted_better_than_those_with_them(name, changes):
+    with_rates = [basis(table.device, **changes) for table in rate_tables() if table.dtype != "fp32"]
+    known = [each.factor for each in with_rates if each.evidence.origin == "own rates"]
+    assert known
+    assert basis(name, **changes).factor >= max(known)
 
 
 @pytest.mark.parametrize("name", ["rtx3090", "rtx4090", "rtx5090", "rtx4080", "h200", "i9_10940x", "cpu"])
@@ -90,43 +108,43 @@ def test_compiled_training_has_the_grouped_convolutions_of_nchw():
 
 def test_eager_rates_of_a_device_count_for_compiled_runs():
     found = basis("rtx3090", is_compiled=True)
-    assert found.source == "no compiled rates of this device: 90% interval from other devices and its nhwc rates"
+    assert found.evidence == Evidence("own rates of another form", lacking="compiled", layout="nhwc")
 
 
 def test_a_card_with_rates_of_inference_alone_is_said_to_have_no_training_rates():
     found = basis("rtx4090", mode="train")
-    assert found.source.startswith("no training rates of this device: 90% interval from other devices")
+    assert found.evidence == Evidence("other devices", lacking="training")
     assert found.factor > basis("rtx3090", mode="train").factor
 
 
 @pytest.mark.parametrize(
-    ("changes", "assumed", "phrase"),
+    ("changes", "assumed", "unseen"),
     [
-        ({"dtype": "fp32"}, [1.2], "no rates of fp32"),
-        ({"mode": "train", "is_compiled": True}, [1.25], "no rates of compiled runs"),
-        ({"mode": "train", "is_compiled": True, "dtype": "fp32"}, [1.25, 1.2], "no rates of compiled runs and fp32"),
+        ({"dtype": "fp32"}, [1.2], ("fp32",)),
+        ({"mode": "train", "is_compiled": True}, [1.25], ("compiled runs",)),
+        ({"mode": "train", "is_compiled": True, "dtype": "fp32"}, [1.25, 1.2], ("compiled runs", "fp32")),
     ],
 )
-def test_a_run_that_no_table_has_widens_the_interval(changes, assumed, phrase):
+def test_a_run_that_no_table_has_widens_the_interval(changes, assumed, unseen):
     # Independent errors: the squares of the logarithms of the factors add up.
     # Compiled training rests on the table in NCHW.
     layout = "nchw" if "is_compiled" in changes else "nhwc"
     known = basis("rtx3090", mode=changes.get("mode", "eval"), layout=layout)
     wider = basis("rtx3090", **changes)
     assert log(wider.factor) == pytest.approx(hypot(log(known.factor), *map(log, assumed)))
-    assert wider.source.endswith(f"; wider: {phrase}")
+    assert wider.evidence.unseen == unseen
 
 
 def test_a_data_center_card_has_an_interval_of_at_least_one_and_a_half():
     assert basis("h200").factor == 1.5
-    assert basis("h200").source.endswith("widened for a data-center card")
+    assert basis("h200").evidence == Evidence("other devices", card="data-center card")
 
 
 def test_another_cpu_has_a_wider_interval_than_the_fitted_one():
     settings = {"dtype": "fp32", "layout": "nchw", "is_compiled": True}
     own, other = basis("i9_10940x", **settings), basis("cpu", **settings)
     assert other.factor == pytest.approx(joined(own.factor, 1.4))
-    assert other.source == "no rates of this CPU: interval from another one"
+    assert other.evidence == Evidence("another CPU")
 
 
 def measured(**rates: dict[str, float]) -> Device:
@@ -171,18 +189,6 @@ def test_a_large_measured_convolution_is_predicted_at_its_measured_rate(zoo_trac
     assert slow - fast == pytest.approx(expected, rel=1e-3)
 
 
-def test_a_correction_scales_the_predicted_time_of_every_kernel(zoo_trace):
-    trace, known = zoo_trace("vgg11", 8, "eval"), basis("rtx4090")
-    slower = corrected(known, 0.8, 3)
-    times = [
-        time_s(trace, Conditions(DEVICES["rtx4090"], find_precision("fp32"), each.coefficients, "nhwc"))
-        for each in (known, slower)
-    ]
-    assert times[1] == pytest.approx(times[0] / 0.8)
-    assert slower.factor == known.factor
-    assert slower.source.endswith("; corrected by 3 rates measured here")
-
-
 def test_factors_of_independent_errors_join_by_the_squares_of_their_logarithms():
     assert joined(exp(0.3), exp(0.4)) == pytest.approx(exp(0.5))
 
@@ -192,7 +198,7 @@ def test_a_gpu_of_another_kind_than_geforce_rtx_has_an_interval_of_at_least_one_
     # All published rates of GPUs are those of GeForce RTX cards.
     found = basis(name)
     assert found.factor == 1.5
-    assert found.source == "no rates of this device: 90% interval from other devices, widened for a GPU of another kind"
+    assert found.evidence == Evidence("other devices", card="GPU of another kind")
 
 
 def test_tensor_cores_that_add_at_full_rate_reach_four_fifths_of_their_peak():
@@ -217,4 +223,11 @@ def test_tf32_is_never_slower_than_fp32_and_convolutions_alone_in_tf32_are_in_be
 
 
 def test_training_on_a_cpu_is_said_to_have_no_rates():
-    assert basis("cpu", mode="train", dtype="fp32").source.endswith("; wider: no rates of training and eager runs")
+    assert basis("cpu", mode="train", dtype="fp32").evidence.unseen == ("training", "eager runs")
+
+
+def test_the_old_torch_of_training_rates_is_named_where_they_are_training_rates():
+    assert basis("rtx3090", mode="train").evidence.torch == "1.12"
+    # The i9's rates are those of inference.
+    known = basis("i9_10940x", mode="train", dtype="fp32", is_compiled=True).evidence
+    assert (known.torch, known.unseen) == ("", ("training",))

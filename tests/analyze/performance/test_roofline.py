@@ -9,6 +9,7 @@ from torch import nn
 from archbench.analyze.layers import layer_table
 from archbench.analyze.performance.estimate import rate, roofline_rows
 from archbench.analyze.performance.rate_basis import RateBasis, given_basis
+from archbench.analyze.performance.rate_evidence import Evidence
 from archbench.analyze.performance.roofline import Conditions, time_s, timed_kernels
 from archbench.errors import DeviceError
 from archbench.hardware.device import Device
@@ -115,7 +116,9 @@ def test_a_small_network_is_bound_by_launches(zoo_trace):
 def test_the_interval_reaches_as_far_as_the_factor(zoo_trace):
     device = find_device("h200")
     conditions = Conditions(device, PRECISIONS["fp32"], plain_coefficients(0.8))
-    found = rate(zoo_trace("vgg11", 8, "eval"), conditions, RateBasis(conditions.coefficients, 1.5, ""))
+    found = rate(
+        zoo_trace("vgg11", 8, "eval"), conditions, RateBasis(conditions.coefficients, 1.5, Evidence("other devices"))
+    )
     assert found.images_per_s_high == pytest.approx(found.images_per_s * 1.5)
     assert found.images_per_s_low == pytest.approx(found.images_per_s / 1.5)
     assert found.utilisation == pytest.approx(found.flop_per_s / 67e12)
@@ -125,5 +128,11 @@ def test_the_low_end_of_a_small_batch_allows_for_python(zoo_trace):
     conditions = Conditions(find_device("h200"), PRECISIONS["fp32"], plain_coefficients(0.8))
     record = zoo_trace("lenet", 1, "eval")
     launches = sum(kernel.launches for kernel in timed_kernels(record, conditions))
-    found = rate(record, conditions, RateBasis(conditions.coefficients, 1.2, ""))
+    found = rate(record, conditions, RateBasis(conditions.coefficients, 1.2, Evidence("other devices")))
     assert found.images_per_s_low == pytest.approx(1 / (10e-6 * launches))
+
+
+def test_a_plain_roofline_has_no_interval(zoo_trace):
+    conditions = Conditions(find_device("h200"), PRECISIONS["fp32"], plain_coefficients(0.8))
+    found = rate(zoo_trace("vgg11", 8, "eval"), conditions, given_basis(0.8))
+    assert (found.images_per_s_low, found.images_per_s_high) == (None, None)

@@ -1,0 +1,85 @@
+"""How a predicted rate and its 90% interval are known: as data, and the phrase that says it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from archbench.analyze.performance.kernels import Layout
+
+Origin = Literal["efficiency", "own rates", "own rates of another form", "other devices", "another CPU"]
+Card = Literal["data-center card", "GPU of another kind"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a prediction and its interval rest on.
+
+    Own rates are those of `models` models of `families` families; `torch` is their version where it is an old one. Of
+    runs such as `lacking` the device has no rates ("" where it has none at all); `layout` is that of its rates of
+    another form. `card` is a kind of GPU for which the interval is widened, `unseen` what no table has of the run,
+    `rare` what few rates have of it. `corrections` rates were measured on the device, in runs such as `measured_in`
+    where that differs from the run that is predicted.
+    """
+
+    origin: Origin
+    efficiency: float = 0.0
+    models: int = 0
+    families: int = 0
+    torch: str = ""
+    lacking: str = ""
+    layout: Layout = "nchw"
+    card: Card | None = None
+    unseen: tuple[str, ...] = ()
+    rare: tuple[str, ...] = ()
+    corrections: int = 0
+    measured_in: str = ""
+
+
+def merged(several: Sequence[Evidence]) -> Evidence:
+    """Return the evidence of several predictions for one device, with what is unseen or rare in any of them."""
+    unseen = dict.fromkeys(what for evidence in several for what in evidence.unseen)
+    rare = dict.fromkeys(what for evidence in several for what in evidence.rare)
+    return replace(several[0], unseen=tuple(unseen), rare=tuple(rare))
+
+
+def phrase(evidence: Evidence) -> str:
+    """Return how an interval is known, for people."""
+    return "; ".join(filter(None, (_origin(evidence), _wider(evidence), _corrected(evidence))))
+
+
+def _origin(evidence: Evidence) -> str:
+    lacking = f"no {evidence.lacking} rates" if evidence.lacking else "no rates"
+    match evidence.origin:
+        case "efficiency":
+            return f"efficiency {evidence.efficiency:g} as given, without an interval"
+        case "own rates":
+            known = f"90% interval from {evidence.models:,} models of {evidence.families} families on this device"
+            return f"{known}, torch {evidence.torch}" if evidence.torch else known
+        case "own rates of another form":
+            return f"{lacking} of this device: 90% interval from other devices and its {evidence.layout} rates"
+        case "other devices":
+            widened = f", widened for a {evidence.card}" if evidence.card else ""
+            return f"{lacking} of this device: 90% interval from other devices{widened}"
+        case "another CPU":
+            return f"{lacking} of this CPU: 90% interval from another one"
+
+
+def _wider(evidence: Evidence) -> str:
+    reasons = [f"no rates of {_listed(evidence.unseen)}"] if evidence.unseen else []
+    reasons += [f"few rates of {_listed(evidence.rare)}"] if evidence.rare else []
+    return f"wider: {', '.join(reasons)}" if reasons else ""
+
+
+def _corrected(evidence: Evidence) -> str:
+    number = evidence.corrections
+    if not number:
+        return ""
+    runs = f" ({evidence.measured_in})" if evidence.measured_in else ""
+    return f"corrected by {number} rate{'' if number == 1 else 's'} measured here{runs}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
