@@ -16,6 +16,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from math import log
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,17 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from archbench.analyze.performance.kernel_table import KernelTable, kernel_times
-from archbench.analyze.performance.model_basis import SMALL_BATCH
-from archbench.analyze.performance.rate_basis import joined
 from archbench.files import records_from_csv, write_whole
 from archbench.hardware.find import find_device
-from archbench.hardware.fit.coefficients import COEFFICIENTS, completed, mean_coefficients
+from archbench.hardware.fit.coefficients import COEFFICIENTS, completed
 from archbench.hardware.fit.tables import Interval, RateTable, rate_tables
-from archbench.hardware.fit.transfer import table_of_another_form, transferred
+from archbench.hardware.fit.transfer import Fitted
 from results.rate_features import FOLDER, kernel_tables, unpack
+from results.rate_intervals import Fits, conformal_factor, other_device_errors, other_form_errors, small_batch_errors
 
 Floats = NDArray[np.float64]
 TARGET = Path(__file__).parent.parent / "archbench" / "hardware" / "fit"
 _FOLDS = 5
-_COVERAGE = 0.9
 # Robust losses on the error of the logarithm: a few families that are off do not decide.
 _SCALE = {"eval": 0.06, "train": 0.12, "cpu": 0.12}
 
@@ -195,33 +194,16 @@ def subset(given: Problem, chosen: Any) -> Problem:
     )
 
 
-def unseen_predictions(given: Problem, coefficients: Mapping[str, float]) -> Floats:
-    """Return the rates predicted by fits that did not see a model's family.
-
-    `coefficients` are those fitted to all of `fit`.
-    """
-    predicted = given.predicted(coefficients)
-    is_fit = (given.rows.split == "fit").to_numpy()
-    families = sorted(set(given.rows.family[is_fit]))
-    for fold in range(_FOLDS):
-        held = given.rows.family.isin(families[fold::_FOLDS]).to_numpy()
-        predicted[held] = given.predicted(fit(given, is_fit & ~held))[held]
-    return predicted
+def folds(rates: pd.DataFrame) -> list[list[str]]:
+    """Return the families of `fit` in fifths, the same for every table."""
+    families = sorted(set(rates.family[rates.split == "fit"]))
+    return [families[fold::_FOLDS] for fold in range(_FOLDS)]
 
 
-def conformal_factor(errors: Floats, families: Iterable[str]) -> float:
-    """Return the factor that holds 90% of the errors of a new family (split conformal, each family of equal weight).
-
-    `errors` are logarithms of predicted over published rates. Source: Dunn, Wasserman and Ramdas: Distribution-free
-    prediction sets for two-layer hierarchical models, 2023.
-    """
-    size, family = np.abs(errors), pd.Series(list(families))
-    weight = 1 / family.map(family.value_counts()).to_numpy(float)
-    order = np.argsort(size)
-    number = family.nunique()
-    reached = np.cumsum(weight[order]) / weight.sum()
-    place = int(np.searchsorted(reached, min(1.0, _COVERAGE * (1 + 1 / number)) - 1e-9))
-    return float(np.exp(size[order][min(place, len(order) - 1)]))
+def fits(problems: Sequence[Problem], left_out: Sequence[str]) -> Fitted:
+    """Return the coefficients of each table fitted to `fit`, but for the families that are left out."""
+    chosen = [(given.rows.split == "fit") & ~given.rows.family.isin(left_out) for given in problems]
+    return {given.table.name: fit(given, rows.to_numpy()) for given, rows in zip(problems, chosen, strict=True)}
 
 
 def main() -> None:
@@ -229,87 +211,40 @@ def main() -> None:
     rates, features = published_rates(), unpack()
     params = traced_params()
     problems = [problem(table, rates, features, params) for table in rate_tables()]
-    fitted = {given.table.name: fit(given, (given.rows.split == "fit").to_numpy()) for given in problems}
+    known = Fits(fits(problems, ()), [(families, fits(problems, families)) for families in folds(rates)])
     found, predictions = [], []
     for given in problems:
         name = given.table.name
-        predicted = unseen_predictions(given, fitted[name])
-        rows = given.rows.assign(predicted=predicted, error=np.log(predicted / given.published))
-        predictions.append(rows)
-        factor = conformal_factor(rows.error.to_numpy(), rows.family)
-        found.append(Interval(name, round(factor, 3), rows.model.nunique(), rows.family.nunique()))
-        _print(name, rows, factor)
-    found += [_other_devices(problems, fitted), _other_forms(problems, fitted), _small_batches(predictions, found)]
-    _write("coefficients.csv", ["table", "coefficient", "value"], _values(fitted))
+        predictions.append(known.unseen_errors(given, itemgetter(name)))
+        found.append(_interval(name, predictions[-1]))
+    found.append(_interval("other devices", other_device_errors(problems, known)))
+    found.append(_interval("other forms", other_form_errors(problems, known)))
+    found.append(_interval("small batches", small_batch_errors(predictions, found)))
+    _write("coefficients.csv", ["table", "coefficient", "value"], _values(known.whole))
     _write("intervals.csv", [field.name for field in fields(Interval)], [asdict(entry).values() for entry in found])
     columns = ["source", "model", "family", "split", "img_size", "batch", "samples_per_s", "predicted"]
     table = pd.concat(predictions)[columns].assign(predicted=lambda rows: rows.predicted.map("{:.5g}".format))
     table.to_csv(FOLDER / "predictions.csv.xz", index=False)
 
 
-def _other_devices(problems: Sequence[Problem], fitted: Mapping[str, Mapping[str, float]]) -> Interval:
-    """Return the interval of rates predicted by the mean coefficients of other devices' tables of the same form."""
-    errors = []
-    for given in problems:
-        others = [
-            fitted[other.table.name]
-            for other in problems
-            if other.table.device != given.table.device and _is_of_form(other.table, given.table)
-        ]
-        if others:
-            predicted = given.predicted(mean_coefficients(others))
-            errors.append(given.rows.assign(error=np.log(predicted / given.published)))
-            _print(f"without {given.table.device}: {given.table.name}", errors[-1], float("nan"))
-    rows = pd.concat(errors)
+def _interval(name: str, rows: pd.DataFrame) -> Interval:
     factor = conformal_factor(rows.error.to_numpy(), rows.family)
-    print(f"other devices: factor {factor:.2f}; joined with itself {joined(factor, factor):.2f}")
-    return Interval("other devices", round(factor, 3), rows.model.nunique(), rows.family.nunique())
-
-
-def _is_of_form(one: RateTable, other: RateTable) -> bool:
-    form = (one.mode, one.layout, one.is_compiled, one.dtype)
-    return form == (other.mode, other.layout, other.is_compiled, other.dtype)
-
-
-def _other_forms(problems: Sequence[Problem], fitted: Mapping[str, Mapping[str, float]]) -> Interval:
-    """Return the interval of rates predicted from other devices' tables and the device's own ones of another form."""
-    inferences = [given for given in problems if given.table.mode == "eval" and given.table.dtype != "fp32"]
-    tables, errors = [given.table for given in inferences], []
-    for given in inferences:
-        others = [table for table in tables if not _is_of_form(table, given.table)]
-        similar = [table for table in tables if table not in others and table.device != given.table.device]
-        own = table_of_another_form(given.table.device, others, similar)
-        if own is not None:
-            error = np.log(given.predicted(transferred(similar, own, others, fitted)) / given.published)
-            errors.append(given.rows.assign(error=error))
-            _print(f"by {own.name}: {given.table.name}", errors[-1], float("nan"))
-    rows = pd.concat(errors)
-    factor = conformal_factor(rows.error.to_numpy(), rows.family)
-    print(f"other forms: factor {factor:.2f}")
-    return Interval("other forms", round(factor, 3), rows.model.nunique(), rows.family.nunique())
-
-
-def _small_batches(predictions: Sequence[pd.DataFrame], known: Sequence[Interval]) -> Interval:
-    """Return the interval that, joined to that of each GPU's table, holds 90% of its rates of small batches."""
-    rows = pd.concat(predictions)
-    rows = rows[(rows.device != "i9_10940x") & (rows.batch < SMALL_BATCH)]
-    factors = {interval.name: interval.factor for interval in known}
-    beyond = (rows.error**2 - rows.source.map(factors).map(log) ** 2).clip(lower=0) ** 0.5
-    factor = conformal_factor(beyond.to_numpy(), rows.family)
-    _print("small batches", rows.assign(error=beyond), factor)
-    return Interval("small batches", round(factor, 3), rows.model.nunique(), rows.family.nunique())
+    for source, part in rows.groupby("source"):
+        _print(f"{name}: {source}", part, factor)
+    _print(f"{name}, all", rows, factor)
+    return Interval(name, round(factor, 3), rows.model.nunique(), rows.family.nunique())
 
 
 def _print(name: str, rows: pd.DataFrame, factor: float) -> None:
     parts = [f"{name:<72}"]
     for split in ("fit", "judge"):
         error = (np.exp(rows.error[rows.split == split]) - 1).abs()
-        covers = (rows.error[rows.split == split].abs() <= log(factor)).mean() if factor == factor else float("nan")
+        covers = (rows.error[rows.split == split].abs() <= log(factor)).mean()
         parts.append(f"{split} {error.median():.1%} / {error.quantile(0.9):.1%}, covered {covers:.0%};")
     print(*parts, f"factor {factor:.2f}, {len(rows)} rates")
 
 
-def _values(fitted: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, str]]:
+def _values(fitted: Fitted) -> list[tuple[str, str, str]]:
     return [
         (table, name, f"{value:.4g}") for table, coefficients in fitted.items() for name, value in coefficients.items()
     ]

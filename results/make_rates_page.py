@@ -12,9 +12,12 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from archbench.analyze.performance.model_basis import SMALL_BATCH
 from archbench.files import write_whole
-from archbench.hardware.fit.tables import RateTable, intervals, rate_tables
-from results.rate_features import FOLDER
+from archbench.hardware.fit.tables import RateTable, fitted_coefficients, intervals, rate_tables
+from results.fit_rates import problem, published_rates, traced_params
+from results.rate_features import FOLDER, unpack
+from results.rate_intervals import Fits, other_device_errors, other_form_errors
 
 TARGET = Path(__file__).parent.parent / "docs" / "published_rates.md"
 PICTURES = TARGET.parent / "pictures"
@@ -30,6 +33,11 @@ activations (where timm publishes them). `make fit` makes this page.
 
 """
 
+WITHOUT_OWN_RATES = """
+The factors for predictions without a device's own rates are conformal as well: the 90% quantile of the errors of fits
+that saw neither the device nor the family. All families count, each with the same weight; those of `judge` alone are so
+few that the quantile for a new family would be near the largest error.
+"""
 
 CHARTS = """
 Each point is a model at an image size; the shaded band is the 90% interval, the line where both are equal:
@@ -51,7 +59,7 @@ def main() -> None:
     rows = predictions.merge(published[[*keys, "gmacs", "macts"]], on=keys)
     _scatter(rows).save(PICTURES / "published_rates.png", scale_factor=1)
     _residuals(rows).save(PICTURES / "published_rates_families.png", scale_factor=1)
-    parts = [INTRODUCTION, *_errors(rows), CHARTS, *_worst(rows), *_anomalies()]
+    parts = [INTRODUCTION, *_errors(rows), *_others(), _small(rows), CHARTS, *_worst(rows), *_anomalies()]
     write_whole(TARGET, "\n".join(parts) + "\n")
     print(f"wrote {TARGET}")
 
@@ -128,10 +136,44 @@ def _errors(rows: pd.DataFrame) -> Iterator[str]:
         simple = " | ".join(_simple(own, terms) for terms in (["gmacs"], ["gmacs", "macts"]))
         held = f"{inside[0]:.0%} ({inside[1]:.0%})"
         yield f"| {_title(table)} | {len(own):,} | {errors} | {factor:.2f} | {held} | {simple} |"
-    other = intervals()["other devices"]
-    yield f"\nA device left out of the fit, predicted by the others' mean coefficients: factor {other.factor:.2f}."
-    forms = intervals()["other forms"].factor
-    yield f"\nA layout or form left out, predicted from other devices and the device's other rates: factor {forms:.2f}."
+
+
+def _others() -> Iterator[str]:
+    """Yield how far predictions are off without a device's own rates, and for small batches."""
+    rates = published_rates()
+    features, params = unpack(), traced_params()
+    problems = [problem(table, rates, features, params) for table in rate_tables()]
+    # No fit saw the families of `judge`.
+    known = Fits(fitted_coefficients(), ())
+    devices, forms = other_device_errors(problems, known), other_form_errors(problems, known)
+    yield WITHOUT_OWN_RATES
+    yield "| predicted without | `judge` families | factor | inside (`judge`) | inside, families of equal weight |"
+    yield "|---|---|---|---|---|"
+    yield _left_out("the device, by the others' mean coefficients", "other devices", devices)
+    yield _left_out("the layout or form, by other devices and the device's other rates", "other forms", forms)
+
+
+def _left_out(what: str, name: str, rows: pd.DataFrame) -> str:
+    judged, factor = rows[rows.split == "judge"], intervals()[name].factor
+    inside = judged.error.abs() <= np.log(factor)
+    by_family = inside.groupby(judged.family).mean().mean()
+    return f"| {what} | {_error(judged.error)} | {factor:.2f} | {inside.mean():.0%} | {by_family:.0%} |"
+
+
+def _small(rows: pd.DataFrame) -> str:
+    """Return how many rates of small batches lie inside, without and with the factor for them."""
+    small = rows[~rows.source.str.contains("-cpu-") & (rows.batch < SMALL_BATCH)]
+    own = np.log(small.source.map({interval.name: interval.factor for interval in intervals().values()}))
+    factor = intervals()["small batches"].factor
+    joined = np.hypot(own, np.log(factor))
+    before, after = ((small.error.abs() <= width) for width in (own, joined))
+    families = small.family.nunique()
+    return (
+        f"\nOf {len(small)} published rates of GPUs in batches below {SMALL_BATCH}, of {families} families, "
+        f"{before.mean():.0%} lie inside the intervals of their tables. A factor of {factor:.2f}, joined to those of "
+        f"the tables, holds {after.mean():.0%}; the median factor grows from {np.exp(own.median()):.2f} to "
+        f"{np.exp(joined.median()):.2f}."
+    )
 
 
 def _error(errors: pd.Series[float]) -> str:
