@@ -5,9 +5,9 @@ an interval of its own. Another one gets the geometric means over the devices wi
 devices left out of the fit. If it has rates of another form or layout, the means are multiplied by how much its
 coefficients differ there from those of the same devices, and the interval is that of such predictions. Neither interval
 is narrower than those of the devices that have such rates. If no device has rates for the mode, dtype or form, the
-interval is widened: the squares of the logarithms of the factors are added, as
-for independent errors. The factors in `_ASSUMED` and `_OTHER_KIND` are assumptions; the others were found on published
-rates, which for GPUs are those of GeForce RTX cards.
+interval is widened: the squares of the logarithms of the factors are added, as for independent errors. The factors in
+`_ASSUMED` and `_OTHER_KIND` are assumptions; the others were found on published rates, which for GPUs are those of
+GeForce RTX cards.
 """
 
 from __future__ import annotations
