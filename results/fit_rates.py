@@ -230,8 +230,9 @@ def main() -> None:
 def _interval(name: str, rows: pd.DataFrame) -> Interval:
     factor = conformal_factor(rows.error.to_numpy(), rows.family)
     for source, part in rows.groupby("source"):
-        _print(f"{name}: {source}", part, factor)
-    _print(f"{name}, all", rows, factor)
+        _print(str(source), part, factor)
+    if rows.source.nunique() > 1:
+        _print(name, rows, factor)
     return Interval(name, round(factor, 3), rows.model.nunique(), rows.family.nunique())
 
 
@@ -239,6 +240,8 @@ def _print(name: str, rows: pd.DataFrame, factor: float) -> None:
     parts = [f"{name:<72}"]
     for split in ("fit", "judge"):
         error = (np.exp(rows.error[rows.split == split]) - 1).abs()
+        if error.empty:
+            continue
         covers = (rows.error[rows.split == split].abs() <= log(factor)).mean()
         parts.append(f"{split} {error.median():.1%} / {error.quantile(0.9):.1%}, covered {covers:.0%};")
     print(*parts, f"factor {factor:.2f}, {len(rows)} rates")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 
 import altair as alt
 import numpy as np
@@ -168,12 +169,13 @@ def _small(rows: pd.DataFrame) -> str:
     joined = np.hypot(own, np.log(factor))
     before, after = ((small.error.abs() <= width) for width in (own, joined))
     families = small.family.nunique()
-    return (
-        f"\nOf {len(small)} published rates of GPUs in batches below {SMALL_BATCH}, of {families} families, "
+    text = (
+        f"Of {len(small)} published rates of GPUs in batches below {SMALL_BATCH}, of {families} families, "
         f"{before.mean():.0%} lie inside the intervals of their tables. A factor of {factor:.2f}, joined to those of "
-        f"the tables, holds {after.mean():.0%}; the median factor grows from {np.exp(own.median()):.2f} to "
-        f"{np.exp(joined.median()):.2f}."
+        f"the tables, holds {after.mean():.0%}; the median factor grows from {np.exp(np.median(own)):.2f} to "
+        f"{np.exp(np.median(joined)):.2f}."
     )
+    return f"\n{fill(text, 120)}"
 
 
 def _error(errors: pd.Series[float]) -> str:
