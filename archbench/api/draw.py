@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from archbench.analyze.diagram.graph import folded, model_graph
+from archbench.analyze.diagram.graph import model_graph, opened
 from archbench.analyze.diagram.volumes import volume_chain
 from archbench.analyze.layers import LayerTable, layer_table
 from archbench.errors import UsageError, choose
@@ -84,4 +84,4 @@ def _svg(model: str, record: Trace, table: LayerTable, style: Style, depth: int 
         if style == "volumes":
             raise UsageError(f"{model} is not a chain of 2-d feature maps; use {{style}}", style="blocks")
     inputs = [info.shape[1:] for info in record.inputs]
-    return graph_svg(folded(model_graph(record), depth), model, inputs)
+    return graph_svg(opened(model_graph(record), depth), model, inputs)

@@ -21,36 +21,36 @@ _MANY_NODES = 40
 
 
 def model_graph(trace: Trace) -> Node:
-    """Return the whole model as a node that is opened throughout. The trace is of a run on one sample."""
+    """Return the whole model as a node, with all that is inside. The trace is of a run on one sample."""
     root = _call_tree(trace)
     _connect(root, trace)
     node = _Builder(trace).node(root)
     if node.children:
         return node
     edges = (*(Edge(BOUNDARY, 0, i, i) for i in range(len(trace.inputs))), Edge(0, BOUNDARY))
-    return replace(node, children=(node,), edges=edges, has_inside=True)
+    return replace(node, children=(node,), edges=edges)
 
 
-def folded(node: Node, depth: int | None = None) -> Node:
+def opened(node: Node, depth: int | None = None) -> Node:
     """Return a graph opened down to `depth` levels.
 
     By default of all nodes with one structure, whatever their sizes, only the first is opened, and as deep as leaves at
     most 40 nodes.
     """
     if depth is not None:
-        return _closed_below(node, depth, None)
-    tree = _closed_below(node, 1, set())
+        return _opened(node, depth, None)
+    tree = _opened(node, 1, set())
     for deeper in range(2, num_levels(node) + 1):
-        opened = _closed_below(node, deeper, set())
-        if num_nodes(opened) > _MANY_NODES:
+        candidate = _opened(node, deeper, set())
+        if num_nodes(candidate) > _MANY_NODES:
             break
-        tree = opened
+        tree = candidate
     return tree
 
 
 def num_nodes(node: Node) -> int:
     """Return the number of nodes drawn inside a node."""
-    return sum(1 + num_nodes(child) for child in node.children)
+    return sum(1 + num_nodes(child) for child in node.drawn)
 
 
 def num_levels(node: Node) -> int:
@@ -58,14 +58,15 @@ def num_levels(node: Node) -> int:
     return max((1 + num_levels(child) for child in node.children), default=0)
 
 
-def _closed_below(node: Node, depth: int, opened: set[Hashable] | None) -> Node:
-    """Return a node opened down to `depth`, closed if its structure is among those `opened` before."""
+def _opened(node: Node, depth: int, structures: set[Hashable] | None) -> Node:
+    """Return a node opened down to `depth`, closed if its structure is among those that were opened before."""
     structure = structure_of(node)
-    if depth == 0 or (opened is not None and structure in opened):
-        return replace(node, children=(), edges=())
-    if opened is not None and node.children:
-        opened.add(structure)
-    return replace(node, children=tuple(_closed_below(child, depth - 1, opened) for child in node.children))
+    if depth == 0 or not node.children or (structures is not None and structure in structures):
+        return node
+    if structures is not None:
+        structures.add(structure)
+    children = tuple(_opened(child, depth - 1, structures) for child in node.children)
+    return replace(node, children=children, is_opened=True)
 
 
 @dataclass(slots=True)
@@ -156,7 +157,6 @@ class _Builder:
             heads=max(map(_heads, _operations(tree)), default=0) if layer.is_leaf else 0,
             children=children,
             edges=edges,
-            has_inside=bool(children),
         )
 
     def _is_opened(self, tree: _CallTree, layer: Layer) -> bool:

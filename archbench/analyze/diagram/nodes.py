@@ -25,9 +25,8 @@ class Edge:
 class Node:
     """A call of a module, or an operator, whose `type` is empty. Counts are for one of its `repeats` equal nodes.
 
-    `output_shape` has no batch and is None without an output. `children` and `edges` are the graph inside, empty in a
-    node that is not opened; `has_inside` states that there is one. `heads` is the number of heads of an attention
-    operator, otherwise 0.
+    `output_shape` has no batch and is None without an output. `children` and `edges` are the graph inside, which is
+    drawn if `is_opened`. `heads` is the number of heads of an attention operator, otherwise 0.
     """
 
     name: str
@@ -40,4 +39,9 @@ class Node:
     repeats: int = 1
     children: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
-    has_inside: bool = False
+    is_opened: bool = False
+
+    @property
+    def drawn(self) -> tuple[Node, ...]:
+        """The nodes drawn inside this one."""
+        return self.children if self.is_opened else ()

@@ -52,7 +52,7 @@ def arranged(node: Node, size: Size, times: int = 1) -> Box:
     `size` is that of a closed box, or of an opened one's heading, from its node and for how many it stands.
     """
     times *= node.repeats
-    if not node.children:
+    if not node.is_opened:
         return Box(node, 0.0, 0.0, *size(node, times), times)
     inner = [arranged(child, size, times) for child in node.children]
     heading_width, heading_height = size(node, times)

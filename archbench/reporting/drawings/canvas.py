@@ -136,9 +136,10 @@ class Canvas:
             f'{weight} fill="{colour}">{escape(text)}{after if remark else ""}</text>'
         )
 
-    def begin(self, kind: str, title: str) -> None:
+    def begin(self, kind: str, title: str, **attributes: str) -> None:
         """Begin a group of elements with a title for screen readers; `end` ends it."""
-        self.elements.append(f'<g class="{escape(kind)}"><title>{escape(title)}</title>')
+        more = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
+        self.elements.append(f'<g class="{escape(kind)}"{more}><title>{escape(title)}</title>')
 
     def end(self) -> None:
         """End the group begun last."""
@@ -156,7 +157,7 @@ class Canvas:
         """Return the document: the elements, which end at `bottom` and `right`, a legend of colours, and a caption."""
         widest = max(text_width(title, _TITLE_SIZE, bold=True), text_width(subtitle, _SUBTITLE_SIZE), _LEAST_WIDTH)
         right = max(right, MARGIN + widest)
-        x, y = MARGIN, bottom + 2 * _CAPTION_SIZE
+        x, y = MARGIN, bottom + 2 * _CAPTION_SIZE if legend else bottom
         for colour, meaning in legend:
             width = 15 + text_width(meaning, _CAPTION_SIZE)
             if x > MARGIN and x + width > right:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from archbench.analyze.diagram.nodes import BOUNDARY, Edge, Node
@@ -40,12 +40,17 @@ _CAPTION = (
 )
 
 
-def graph_svg(graph: Node, title: str, input_shapes: Sequence[Sequence[int]]) -> str:
-    """Return a model's graph, opened as far as it is to be drawn, as SVG; `input_shapes` are without the batch."""
+def graph_svg(
+    graph: Node, title: str, input_shapes: Sequence[Sequence[int]], links: Mapping[Node, str] | None = None
+) -> str:
+    """Return a model's graph, opened as far as it is to be drawn, as SVG; `input_shapes` are without the batch.
+
+    The boxes of `links` get their texts as an attribute `data-opens`.
+    """
     canvas = Canvas()
     inputs = ", ".join(dimensions(shape) for shape in input_shapes)
     subtitle = f"input {inputs}; {counts(graph.params, graph.macs)}"
-    painter = Painter(canvas, graph)
+    painter = Painter(canvas, graph, links)
     box = arranged(with_ends(graph, input_shapes), painter.size)
     top = canvas.heading(title, subtitle)
     painter.inside(box, MARGIN - INSET, top)
@@ -54,9 +59,20 @@ def graph_svg(graph: Node, title: str, input_shapes: Sequence[Sequence[int]]) ->
     return canvas.page(title, subtitle, top + box.height, MARGIN + box.width, legend, _CAPTION)
 
 
-def with_ends(graph: Node, input_shapes: Sequence[Sequence[int]]) -> Node:
+def inside_svg(node: Node, whole: Node, links: Mapping[Node, str]) -> str:
+    """Return the graph inside a node as SVG, with bars for shares of the `whole` model, and links as `graph_svg`."""
+    canvas = Canvas()
+    painter = Painter(canvas, whole, links)
+    num_inputs = 1 + max((edge.source_port for edge in node.edges if edge.source == BOUNDARY), default=-1)
+    box = arranged(with_ends(node, [None] * num_inputs), painter.size)
+    top = canvas.heading(node.name, f"{node.type}; {counts(node.params, node.macs)}")
+    painter.inside(box, MARGIN - INSET, top)
+    return canvas.page(node.name, node.type, top + box.height, MARGIN + box.width, (), "")
+
+
+def with_ends(graph: Node, input_shapes: Sequence[Sequence[int] | None]) -> Node:
     """Return a graph with its inputs and outputs as nodes."""
-    inputs = tuple(_end("input", i, len(input_shapes), tuple(shape)) for i, shape in enumerate(input_shapes))
+    inputs = tuple(_end("input", i, len(input_shapes), shape) for i, shape in enumerate(input_shapes))
     num_outputs = 1 + max((edge.target_port for edge in graph.edges if edge.target == BOUNDARY), default=-1)
     outputs = tuple(
         _end("output", i, num_outputs, graph.output_shape if num_outputs == 1 else None) for i in range(num_outputs)
@@ -71,18 +87,21 @@ def with_ends(graph: Node, input_shapes: Sequence[Sequence[int]]) -> Node:
         )
         for edge in graph.edges
     )
-    return replace(graph, path=".", children=(*inputs, *graph.children, *outputs), edges=edges)
+    children = (*inputs, *graph.children, *outputs)
+    return replace(graph, path=".", repeats=1, children=children, edges=edges, is_opened=True)
 
 
-def _end(name: str, number: int, count: int, shape: tuple[int, ...] | None) -> Node:
-    return Node(f"{name} {number + 1}" if count > 1 else name, "", name, shape, 0, 0)
+def _end(name: str, number: int, count: int, shape: Sequence[int] | None) -> Node:
+    numbered = f"{name} {number + 1}" if count > 1 else name
+    return Node(numbered, "", name, None if shape is None else tuple(shape), 0, 0)
 
 
 class Painter:
     """Measures and draws boxes on a canvas. `kinds` are the meanings of the colours that it used."""
 
-    def __init__(self, canvas: Canvas, whole: Node) -> None:
+    def __init__(self, canvas: Canvas, whole: Node, links: Mapping[Node, str] | None = None) -> None:
         self.kinds: set[str] = set()
+        self._links = links or {}
         self._canvas = canvas
         self._params, self._macs = max(1, whole.params), max(1, whole.macs)
 
@@ -92,8 +111,8 @@ class Painter:
             return 0.0, 0.0
         lines = self._lines(node, times)
         width = max(LEAST_WIDTH, *(_title_width(*line) for line in lines)) + 2 * INSET
-        bars = BARS_HEIGHT if self._has_bars(node, times) and not node.children else 0.0
-        stack = 0.0 if node.children else _sheets(node) * STACK
+        bars = BARS_HEIGHT if self._has_bars(node, times) and not node.is_opened else 0.0
+        stack = 0.0 if node.is_opened else _sheets(node) * STACK
         return width + stack, LINE_HEIGHT * len(lines) + INSET + bars + stack
 
     def inside(self, box: Box, x: float, y: float) -> None:
@@ -110,7 +129,7 @@ class Painter:
         heads = [f"{node.heads} heads"] if node.heads else []
         shape = [dimensions(node.output_shape)] if node.output_shape is not None else []
         rest = [*kind, *heads, *shape]
-        if node.children or self._has_bars(node, times):
+        if node.is_opened or self._has_bars(node, times):
             return [(_title(node), ""), *(("", text) for text in rest)]
         line = _title(node), "  ".join(rest)
         return [line] if not kind or _title_width(*line) <= ONE_LINE else [(line[0], ""), ("", line[1])]
@@ -124,12 +143,13 @@ class Painter:
     def _box(self, box: Box, x: float, y: float) -> None:
         node, colour = box.node, self._colour(box.node)
         outline = THEME_FAINT if colour == THEME_INK else colour
-        self._canvas.begin("block", _description(node))
-        stack = 0.0 if node.children else _sheets(node) * STACK
+        opens = self._links.get(node)
+        self._canvas.begin("block", _description(node), **({} if opens is None else {"data-opens": opens}))
+        stack = 0.0 if node.is_opened else _sheets(node) * STACK
         width, height = box.width - stack, box.height - stack
         for offset in [sheet * STACK for sheet in range(_sheets(node), -1, -1)]:
             self._rectangle(x + offset, y + offset, width, height, THEME_PAPER, outline, 1.0)
-        opacity = 0.04 if node.children else 0.1 if colour == THEME_INK else 0.2
+        opacity = 0.04 if node.is_opened else 0.1 if colour == THEME_INK else 0.2
         self._rectangle(x, y, width, height, colour, outline, opacity)
         baseline = y + INSET / 2 + 0.76 * LINE_HEIGHT
         for name, remark in self._lines(node, box.times):
@@ -144,7 +164,7 @@ class Painter:
                 remark=remark if name else "",
             )
             baseline += LINE_HEIGHT
-        if node.children:
+        if node.is_opened:
             self.inside(box, x, y)
         elif self._has_bars(node, box.times):
             self._bars(box, x + INSET, y + height - BARS_HEIGHT, width - 2 * INSET)
@@ -160,7 +180,7 @@ class Painter:
         known = next((kind for kind in KINDS if kind[0] in lowered), None)
         if known is None and node.macs:
             known = _PRODUCTS
-        if known is None or (node.has_inside and known is not _ATTENTION):
+        if known is None or (node.children and known is not _ATTENTION):
             return THEME_INK
         self.kinds.add(known[2])
         return known[1]

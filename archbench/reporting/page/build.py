@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from archbench.reporting.page.training import FilterPicture
 
 _PACKAGE = "archbench.reporting.page"
-_SCRIPTS = ("tables.js", "workings.js", "charts.js", "page.js")
+_SCRIPTS = ("tables.js", "workings.js", "charts.js", "drawings.js", "page.js")
 
 
 def report_page(contents: ReportContents) -> str:

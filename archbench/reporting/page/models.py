@@ -8,15 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from archbench.analyze.diagram.graph import folded, model_graph
-from archbench.analyze.diagram.volumes import volume_chain
 from archbench.analyze.explain.explain import TraceExplanation
 from archbench.analyze.layers import LayerRow, LayerTable
-from archbench.reporting.drawings.canvas import DARK_STYLE
-from archbench.reporting.drawings.graph import graph_svg
-from archbench.reporting.drawings.volumes import volumes_svg
 from archbench.reporting.page.charts import model_charts
 from archbench.reporting.page.contents import ReportContents, ReportModel
+from archbench.reporting.page.drawings import add_drawing
 from archbench.reporting.page.payload import PageData
 from archbench.reporting.page.repeated_rows import folded_lines
 from archbench.reporting.page.workings import workings
@@ -109,7 +105,7 @@ def add_model(
         title=f"{model.card.title}, {model.card.year}" if model.card else "",
         facts=_facts(model, table),
         paragraphs=[*_about(model), *_remarks(model, explanation)],
-        drawing=_drawing(model, table, id),
+        drawing=add_drawing(data, model, table, id),
         charts=[data.add_chart(chart) for chart in model_charts(model, table, contents.device)],
         layers=data.add_view(f"{id}-layers", id, f"Layers of {address}"),
         measured=data.add_view(f"{id}-measured", "measured", f"Measurements of {address}{among}", results),
@@ -168,20 +164,6 @@ def _about(model: ReportModel) -> Iterator[str]:
 def _remarks(model: ReportModel, explanation: TraceExplanation) -> Iterable[str]:
     gap = [gap_sentence(explanation.gap)] if explanation.gap else []
     return [*gap, *caveats(model.address, explanation.table, model.trace.real_data_reason)]
-
-
-def _drawing(model: ReportModel, table: LayerTable, id: str) -> str:
-    """Return the picture of `archbench draw`, with the section's id before its own ids."""
-    chain = volume_chain(table.rows, model.trace)
-    if chain is not None:
-        svg = volumes_svg(chain, model.address, table.totals)
-    else:
-        shapes = [info.shape[1:] for info in model.trace.inputs]
-        svg = graph_svg(folded(model_graph(model.trace)), model.address, shapes)
-    head, mark, rest = svg.replace(DARK_STYLE, "").partition("</defs>")
-    head = re.sub(r'id="(\w+)"', rf'id="{id}-\1"', head)
-    head = head.replace('labelledby="title description"', f'labelledby="{id}-title {id}-description"')
-    return head + mark + rest.replace('marker-end="url(#head)"', f'marker-end="url(#{id}-head)"')
 
 
 def _hints(section: Section, model: ReportModel, input_options: str) -> Iterator[Hint]:

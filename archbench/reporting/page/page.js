@@ -81,6 +81,7 @@ function start() {
   const wide = matchMedia("(min-width: 1200px)");
   document.querySelector(".contents details").open = wide.matches;
   wide.addEventListener("change", () => (document.querySelector(".contents details").open = wide.matches));
+  document.querySelectorAll("[data-drawing]").forEach(startDrawing);
   document.querySelectorAll(".plot, .drawing").forEach((box) => sizes.observe(box));
   watch(tables, fillTable);
   watch([...document.querySelectorAll(".chart")], (figure) => drawChart(figure));

@@ -20,13 +20,17 @@ _LARGEST_EXACT = 2**53
 
 @dataclass(slots=True)
 class PageData:
-    """Tables, views of their rows, and charts, by name; all charts share `datasets`, and `themes` configure them."""
+    """Tables, views of their rows, and charts, by name; all charts share `datasets`, and `themes` configure them.
+
+    `drawings` are those of the modules that open, by the id of their model's section, compressed.
+    """
 
     themes: Mapping[str, Any]
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     views: dict[str, dict[str, Any]] = field(default_factory=dict)
     charts: dict[str, dict[str, Any]] = field(default_factory=dict)
     datasets: dict[str, Any] = field(default_factory=dict)
+    drawings: dict[str, str] = field(default_factory=dict)
 
     def add_table(
         self,
@@ -58,7 +62,7 @@ class PageData:
 
     def document(self) -> dict[str, Any]:
         """Return all data for JSON; numbers that are not finite become null."""
-        names = ("themes", "tables", "views", "charts", "datasets")
+        names = ("themes", "tables", "views", "charts", "datasets", "drawings")
         return {name: _finite(getattr(self, name)) for name in names}
 
 

@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torch import nn
 
-from archbench.analyze.diagram.graph import folded, model_graph, num_nodes
+from archbench.analyze.diagram.graph import model_graph, num_nodes, opened
 from archbench.analyze.diagram.nodes import BOUNDARY, Edge
 from archbench.trace.tracer import trace
 
@@ -183,18 +183,18 @@ def test_counts_are_the_models():
 
 
 def test_a_structure_is_opened_once_where_no_depth_is_given():
-    opened = folded(torchvision_graph("googlenet", init_weights=False, aux_logits=False))
-    inceptions = [child for child in opened.children if child.type == "Inception"]
-    assert [bool(child.children) for child in inceptions] == [True] + [False] * 8
-    assert num_nodes(opened) <= 40
+    tree = opened(torchvision_graph("googlenet", init_weights=False, aux_logits=False))
+    inceptions = [child for child in tree.children if child.type == "Inception"]
+    assert [child.is_opened for child in inceptions] == [True] + [False] * 8
+    assert num_nodes(tree) <= 40
     assert all(
-        child.children for child in folded(torchvision_graph("resnet18"), 2).children if child.type == "Sequential"
+        child.is_opened for child in opened(torchvision_graph("resnet18"), 2).children if child.type == "Sequential"
     )
 
 
 def total(node, field):
     """Sum over nodes that are not opened, each as often as it is there."""
-    inside = sum(total(child, field) for child in node.children) if node.children else getattr(node, field)
+    inside = sum(total(child, field) for child in node.drawn) if node.is_opened else getattr(node, field)
     return node.repeats * inside
 
 
@@ -202,11 +202,11 @@ def total(node, field):
 @pytest.mark.parametrize("name", ["resnet50", "vit_b_16", "mobilenet_v3_small"])
 def test_parameters_and_macs_of_nodes_sum_to_the_totals(name, depth):
     whole = torchvision_graph(name)
-    opened = folded(whole, depth)
-    assert total(opened, "macs") == whole.macs
+    tree = opened(whole, depth)
+    assert total(tree, "macs") == whole.macs
     # The class token and the position embedding, 768 and 197 x 768, are the model's and its encoder's own.
     own = {"vit_b_16": 768 + (197 * 768 if depth != 1 else 0)}.get(name, 0)
-    assert total(opened, "params") == whole.params - own
+    assert total(tree, "params") == whole.params - own
 
 
 def test_a_layer_that_a_parent_multiplies_by_is_its_operators_node():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from archbench.analyze.diagram.graph import folded, model_graph, num_nodes
+from archbench.analyze.diagram.graph import model_graph, num_nodes, opened
 from archbench.analyze.diagram.nodes import BOUNDARY, Edge, Node
 from archbench.models.address import find
 from archbench.reporting.drawings.boxes import arranged
@@ -73,7 +73,7 @@ def assert_well_placed(node):
 @pytest.mark.parametrize("depth", [None, 1, 3])
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_boxes_and_labels_are_apart_and_arrows_point_downwards(graph, name, depth):
-    node = folded(graph(name), depth)
+    node = opened(graph(name), depth)
     assert_well_placed(node)
     assert_legible(graph_svg(node, name, [(3, 224, 224)]))
 
@@ -81,20 +81,20 @@ def test_boxes_and_labels_are_apart_and_arrows_point_downwards(graph, name, dept
 @pytest.mark.slow
 @pytest.mark.parametrize("model", models_with_layers())
 def test_the_zoos_graphs_are_well_placed(zoo_trace, model):
-    node = folded(model_graph(zoo_trace(model, 1, "eval")))
+    node = opened(model_graph(zoo_trace(model, 1, "eval")))
     assert_well_placed(node)
     assert_legible(graph_svg(node, model, [(3, 224, 224)]))
 
 
 def test_a_graph_is_well_placed(graph):
-    node = folded(graph("resnet50"))
+    node = opened(graph("resnet50"))
     assert num_nodes(node) <= 40
     assert_well_placed(node)
     assert_legible(graph_svg(node, "resnet50", [(3, 224, 224)]))
 
 
 def test_the_skip_is_to_the_right_of_the_blocks_that_it_skips(graph):
-    boxes, lines = boxes_of(folded(graph("resnet50")))
+    boxes, lines = boxes_of(opened(graph("resnet50")))
     (block,) = [place for box, place in boxes if box.node.name == "layer1.1 … 2"]
     inside = [place for box, place in boxes if contains(block, place) and not box.boxes]
     rightmost = max(right for _, _, right, _ in inside)
@@ -146,13 +146,13 @@ def test_each_input_is_a_box():
             return self.left(a) + self.right(b)
 
     record = trace(Two(), (torch.ones(1, 3), torch.ones(1, 5)))
-    svg = graph_svg(folded(model_graph(record)), "two", [info.shape[1:] for info in record.inputs])
+    svg = graph_svg(opened(model_graph(record)), "two", [info.shape[1:] for info in record.inputs])
     left, right = (box for text, box in text_boxes(svg) if text in ("input 13", "input 25"))
     assert left[1] == right[1]
 
 
 def test_a_picture_is_accessible_stable_and_needs_nothing_outside(graph):
-    svg = graph_svg(folded(graph("resnet50")), "resnet50", [(3, 224, 224)])
+    svg = graph_svg(opened(graph("resnet50")), "resnet50", [(3, 224, 224)])
     root = ElementTree.fromstring(svg)
     assert root.get("role") == "img"
     assert root.find(f"{SVG}title").text
@@ -160,7 +160,7 @@ def test_a_picture_is_accessible_stable_and_needs_nothing_outside(graph):
     assert float(root.get("width")) == float(root.get("viewBox").split()[2])
     assert "href" not in svg
     assert svg.count("http") == 1  # the namespace
-    assert svg == graph_svg(folded(graph("resnet50")), "resnet50", [(3, 224, 224)])
+    assert svg == graph_svg(opened(graph("resnet50")), "resnet50", [(3, 224, 224)])
 
 
 def test_names_are_escaped_and_long_ones_shortened():
@@ -173,7 +173,7 @@ def test_names_are_escaped_and_long_ones_shortened():
 
 
 def test_inside_a_page_a_picture_takes_on_its_colours_and_alone_follows_the_theme(graph):
-    svg = graph_svg(folded(graph("resnet50"), 1), "resnet50", [(3, 224, 224)])
+    svg = graph_svg(opened(graph("resnet50"), 1), "resnet50", [(3, 224, 224)])
     assert 'fill="var(--paper, #ffffff)"' in svg
     assert "prefers-color-scheme: dark" in svg
     assert 'fill="#ffffff"' not in svg
