@@ -1,6 +1,6 @@
 """GoogLeNet: C. Szegedy, W. Liu, Y. Jia and others, Going Deeper with Convolutions, 2014.
 
-Layers have the names of the authors' Caffe model. Pooling windows may reach over the right and lower border, as the
+Layers have the names of its replication in Caffe. Pooling windows may reach over the right and lower border, as the
 paper's figure 3 has it ("S"), so that they halve even sizes.
 
 `googlenet` is the network as published; `googlenet_bn` is torchvision's, with batch normalisation, and with 3×3 filters
@@ -107,7 +107,7 @@ def _require_boolean(name: str, value: object) -> None:
         reported_top5_error_percent=9.15,
         reported_protocol="validation, one network, mean over ten crops (table 3)",
     ),
-    # The paper does not say; this is the Caffe model's.
+    # The paper does not say; the replication in Caffe has it.
     paper_init=xavier,
 )
 def googlenet(num_classes: int, *, aux: bool = False) -> Table:

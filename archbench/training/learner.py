@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
-from archbench.errors import InputError
 from archbench.models.user_context import running_user_code
 from archbench.precision import Precision
-from archbench.trace.pytree import tensors_in
 from archbench.training.distributed.process_group import ProcessGroup
+from archbench.training.loss import loss_of, scores_of
 from archbench.training.readback import Readback
 from archbench.training.recipes import Recipe
 from archbench.training.schedule import Schedule
@@ -172,8 +170,8 @@ class Learner:
         losses = []
         for part, part_labels in zip(inputs.chunk(self.parts), labels.chunk(self.parts), strict=True):
             with self._autocast(), running_user_code():
-                scores = scores_of(self._forward(part))
-            loss = cross_entropy(scores.float(), part_labels)
+                output = self._forward(part)
+            loss = loss_of(output, part_labels)
             if len(part) < len(inputs):
                 loss = loss * (len(part) / len(inputs))
             self._update.backward(loss)
@@ -207,11 +205,3 @@ class Learner:
     def _autocast(self) -> AbstractContextManager[Any]:
         dtype = self._precision.autocast_dtype
         return nullcontext() if dtype is None else torch.autocast(self._device, dtype)
-
-
-def scores_of(output: Any) -> Tensor:
-    """Return the scores, N×K, from a model's output. Raises InputError if there are none."""
-    for tensor in tensors_in(output):
-        if tensor.dim() == 2 and tensor.is_floating_point():
-            return tensor
-    raise InputError("the model returns no scores: no tensor of images by classes")

@@ -17,7 +17,7 @@ from archbench.training.config import from_record
 from archbench.training.data.batches import Batches
 from archbench.training.data.records import Images
 from archbench.training.evaluation import evaluate
-from archbench.training.learner import scores_of
+from archbench.training.loss import scores_of
 from archbench.training.messages import report_user_code
 from archbench.training.records import Prediction
 from archbench.training.run_dir.load import SavedRun, read_state

@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from archbench.errors import InputError
 from archbench.precision import find_precision
-from archbench.training.learner import Learner, NonFiniteError, StepResult, scores_of
+from archbench.training.learner import Learner, NonFiniteError, StepResult
+from archbench.training.loss import loss_of, scores_of
 from archbench.training.recipes import EQUAL, PAPERS, Recipe
 
 PLAIN = Recipe(
@@ -177,3 +178,15 @@ def test_a_model_without_scores_is_told_so():
 def test_a_model_without_parameters_cannot_be_trained():
     with pytest.raises(InputError, match="no parameter to train"):
         _learner(nn.Flatten())
+
+
+def test_the_loss_adds_three_tenths_of_each_auxiliary_classifiers():
+    # Szegedy et al. 2014, section 5: "the losses of the auxiliary classifiers were weighted by 0.3".
+    torch.manual_seed(0)
+    own, first, second = torch.randn(3, 4, 5)
+    labels = torch.tensor([0, 1, 2, 3])
+    entropy = torch.nn.functional.cross_entropy
+    expected = entropy(own, labels) + 0.3 * entropy(first, labels) + 0.3 * entropy(second, labels)
+    torch.testing.assert_close(loss_of((own, first, second), labels), expected)
+    torch.testing.assert_close(loss_of(own, labels), entropy(own, labels))
+    assert torch.equal(scores_of((own, first, second)), own)

@@ -61,11 +61,43 @@ def test_each_family_has_its_papers_recipe():
     assert find_recipe("paper", "vgg16_bn").batch == 256
     assert find_recipe("paper", "alexnet_owt?norm=none").batch == 128
     assert find_recipe("paper", "zfnet@10").filter_rms == 0.1
+    # Szegedy et al.: momentum 0.9; the Caffe model's solver has the rest. He et al.: 0.1, 256 images, decay 1e-4.
+    googlenet = find_recipe("paper", "googlenet_bn?aux=True")
+    assert (googlenet.learning_rate, googlenet.batch, googlenet.weight_decay) == (0.01, 32, 2e-4)
+    for model in ("resnet50", "resnet152_v1_5@10", "resnet18?shortcut=none"):
+        resnet = find_recipe("paper", model)
+        assert (resnet.learning_rate, resnet.batch, resnet.weight_decay, resnet.schedule) == (0.1, 256, 1e-4, "plateau")
+    # Section 4.2, for CIFAR-10: 128 images, the rate divided at 32 and 48 of 64 thousand steps.
+    for model in ("resnet20", "resnet32?shortcut=none"):
+        assert (find_recipe("paper", model).batch, find_recipe("paper", model).schedule) == (128, "milestones")
+
+
+def test_milestones_divide_the_rate_after_half_and_three_quarters_of_the_steps():
+    # 64 thousand steps, as in He et al., section 4.2; torch's own scheduler is the oracle for 64.
+    schedule = Schedule(PAPERS["resnet20"], 64)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    oracle = torch.optim.lr_scheduler.MultiStepLR(optimizer, [32, 48])
+    for step in range(64):
+        assert schedule.rate(step) == pytest.approx(oracle.get_last_lr()[0], rel=1e-9)
+        optimizer.step()
+        oracle.step()
+
+
+def test_an_exponential_rate_loses_4_percent_every_8_epochs_and_goes_on_from_its_state():
+    schedule = Schedule(PAPERS["googlenet"], 1000)
+    rates = []
+    for _ in range(17):
+        schedule.after_epoch(1.0)
+        rates.append(schedule.rate(500))
+        resumed = Schedule(PAPERS["googlenet"], 1000)
+        resumed.load(schedule.state())
+        schedule = resumed
+    assert rates == pytest.approx([0.01] * 7 + [0.0096] * 8 + [0.009216] * 2)
 
 
 @pytest.mark.parametrize("model", ["lenet", "torchvision:resnet18", "net.py:Net"])
 def test_a_model_without_a_papers_recipe_is_told_of_the_equal_one(model):
-    with pytest.raises(UsageError, match="alexnet, zfnet, vgg only; recipe='equal' trains any"):
+    with pytest.raises(UsageError, match="alexnet, zfnet, vgg, googlenet, resnet only; recipe='equal' trains any"):
         find_recipe("paper", model)
 
 

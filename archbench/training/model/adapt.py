@@ -20,6 +20,7 @@ from archbench.models.user_context import running_user_code
 from archbench.trace.pytree import tensors_in
 from archbench.trace.records import Trace
 from archbench.trace.tracer import trace
+from archbench.training.loss import AUXILIARY_WEIGHT
 from archbench.training.model.head import Head, find_head, num_outputs_of, replace_head
 from archbench.training.model.initialise import initialise, require_scheme
 from archbench.units import format_dimensions, format_integer
@@ -79,6 +80,8 @@ def adapt(
         *_notes_on_input(_usual_shape(asked), trial),
         *_notes_on_channels(data_shape[0], trial.input_shape[0]),
     ]
+    if auxiliary := _num_auxiliary(trial.record, num_classes):
+        notes.append(f"its loss in training has {auxiliary} auxiliary classifiers, each weighted by {AUXILIARY_WEIGHT}")
     if not initialises_itself and initialisation != "torch":
         notes.append(f"weights start from {initialisation}, not from what its constructor draws")
     scheme = str(source.arguments["init"]) if initialises_itself else initialisation
@@ -140,7 +143,7 @@ def _trial(source: Source, data_channels: int, num_classes: int, size: int | Non
     head = find_head(model, record)
     if head is None:
         raise InputError(f"{source.address} has no convolution or linear layer that could be adapted to the classes")
-    if _is_classifier(record, num_classes):
+    if _is_classifier(record, num_classes) or _num_auxiliary(record, num_classes):
         return _Trial(shape, head, False, record)
     if not may_replace:
         raise InputError(f"{source.address} has {head.num_outputs} outputs, and the data has {num_classes} classes")
@@ -160,6 +163,12 @@ def _require_convertible(address: str, given: int, taken: int) -> None:
 
 def _is_classifier(record: Trace, num_classes: int) -> bool:
     return [output.shape for output in record.layers[0].outputs] == [(_BATCH, num_classes)]
+
+
+def _num_auxiliary(record: Trace, num_classes: int) -> int:
+    """Return the number of auxiliary classifiers whose scores the model returns after its own, and nothing else."""
+    shapes = [output.shape for output in record.layers[0].outputs]
+    return len(shapes) - 1 if shapes and set(shapes) == {(_BATCH, num_classes)} else 0
 
 
 def _outputs(record: Trace) -> str:

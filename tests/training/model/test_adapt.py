@@ -108,6 +108,12 @@ def test_colour_is_turned_to_grey_where_a_model_was_asked_to_see_none():
 
 
 @pytest.mark.slow
+def test_auxiliary_classifiers_take_part_in_training_and_are_noted():
+    adapted = fit("googlenet?aux=True", size=32)
+    assert "its loss in training has 2 auxiliary classifiers, each weighted by 0.3" in adapted.notes
+    assert [scores.shape for scores in adapted.model.train()(torch.randn(2, 3, 32, 32))] == [(2, 10)] * 3
+
+
 @pytest.mark.parametrize("size", [32, 64, 96, 224])
 def test_resnet_takes_any_size(size):
     adapted = fit("torchvision:resnet18", size=size)
