@@ -34,11 +34,12 @@ def _shown(run: TrainingRun) -> str:
     given = " ".join(f"--{name} {asked[name]}" for name in options)
     command = f"archbench train {models} --data cifar10:cifar10-jpeg.tar.xz {given}"
     table = run.render("table", width=80)
-    return f"```\n# not run: {_minutes(run):.0f} minutes\n$ {command}\n{table.rstrip()}\n```\n"
+    reason = f"{_minutes(run):.0f} minutes of steps on two cores, with images that are not in the repository"
+    return f"```\n# not run: {reason}\n$ {command}\n{table.rstrip()}\n```\n"
 
 
 def _minutes(run: TrainingRun) -> float:
-    """Return the time of all trainings together, evaluation included."""
+    """Return the time of the steps of all trainings together."""
     last = {(epoch.model, epoch.seed): epoch.elapsed_s for epoch in run.epochs}
     return sum(last.values()) / 60
 
