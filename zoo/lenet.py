@@ -130,7 +130,7 @@ class PartialConv(nn.Module):
     """A convolution in which each output map is connected to its own choice of input maps.
 
     Only existing connections have weights and are computed: output maps with the same number of inputs run as one
-    grouped convolution over the maps gathered for them.
+    grouped convolution over the maps gathered for them. `connections` has the input maps of each output map.
     """
 
     inputs: Tensor
@@ -138,6 +138,7 @@ class PartialConv(nn.Module):
     def __init__(self, kernel: int, connections: tuple[tuple[tuple[int, ...], ...], ...]) -> None:
         super().__init__()
         self.kernel_size = kernel
+        self.connections = tuple(row for rows in connections for row in rows)
         self._groups = [(len(rows), len(rows[0])) for rows in connections]
         maps = sum(groups for groups, _ in self._groups)
         gathered = [index for rows in connections for row in rows for index in row]

@@ -257,6 +257,7 @@ class ModuleTracker:
                 output_elements=state.output_elements,
                 output_bytes=state.output_bytes,
                 parameters=tuple(self._parameters_of(state.parameters, counted)),
+                connections=_connections(state.module),
             )
             for state in self._modules
         )
@@ -278,6 +279,15 @@ class ModuleTracker:
                 trainable=parameter.trainable,
                 was_read=any(map(self._recorder.storages.was_read, stored)),
             )
+
+
+def _connections(module: nn.Module) -> tuple[tuple[int, ...], ...]:
+    """Return a module's attribute `connections` if that has the input maps of each output map; otherwise nothing."""
+    stated = vars(module).get("connections")
+    is_table = isinstance(stated, tuple) and all(
+        isinstance(row, tuple) and all(type(number) is int for number in row) for row in stated
+    )
+    return stated if isinstance(stated, tuple) and is_table else ()
 
 
 def _owned(module: nn.Module) -> Iterator[_Owned]:

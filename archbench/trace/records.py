@@ -107,6 +107,8 @@ class Layer:
     `is_torch_module` states that its class is defined by torch, so that it is one layer whatever runs inside.
     `inputs` and `outputs` are the tensors of its first call; `output_elements` (of the first output) and
     `output_bytes` (of all) are sums over its calls. `first_step` is the step of its first call, None without calls.
+    `connections` are the input maps that each of its output maps reads, of a module that states them in an attribute of
+    that name; empty for others.
     """
 
     path: str
@@ -121,6 +123,7 @@ class Layer:
     output_elements: int
     output_bytes: int
     parameters: tuple[Parameter, ...]
+    connections: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

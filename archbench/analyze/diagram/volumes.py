@@ -5,6 +5,7 @@ Layout and rendering are in `archbench.reporting.drawings.volumes`.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ LARGEST_SIDE = 220.0  # side of the widest or highest feature map
 LARGEST_BAR = 140.0  # height of the fully connected layer with most neurons
 BAR_THICKNESS = 12.0
 THICKEST = 42.0  # thickness of the volume, or tower, with most channels
+FEW_MAPS = 16  # as many feature maps are drawn one by one, as in the figures of LeCun et al. (1998)
+MAP_DISTANCE = 3.5
 
 # Operators that join two streams of data; a model with one is not a chain.
 _JOINS = frozenset(
@@ -45,6 +48,8 @@ class Stage:
 
     `step` are the lines on the arrow that leads to it, `kernel` the window of that step if it has one. With
     `has_towers` its channels are drawn as two halves; with `sees_all` each half is computed from all channels before.
+    `maps` is the number of feature maps where they are few enough to be drawn one by one, otherwise 0. `connections`
+    are the maps before that each map is computed from, if not all and the layer states them.
     """
 
     name: str
@@ -57,6 +62,8 @@ class Stage:
     sees_all: bool = True
     params: int = 0
     macs: int = 0
+    maps: int = 0
+    connections: tuple[tuple[int, ...], ...] = ()
 
 
 def volume_chain(rows: Sequence[LayerRow], trace: Trace) -> tuple[Stage, ...] | None:
@@ -71,6 +78,7 @@ def volume_chain(rows: Sequence[LayerRow], trace: Trace) -> tuple[Stage, ...] | 
     shapes = [_of_one(ran[0].input_shape), *(_of_one(row.output_shape) for row in drawn)]
     towers = [1, *_towers(drawn)]
     boxes = _boxes(shapes, towers)
+    connections = {layer.path: layer.connections for layer in trace.layers}
     stages = [Stage("input", "input", shapes[0], boxes[0])]
     for i, (row, notes) in enumerate(zip(drawn, _normalisations(ran), strict=True), start=1):
         stages.append(
@@ -85,9 +93,16 @@ def volume_chain(rows: Sequence[LayerRow], trace: Trace) -> tuple[Stage, ...] | 
                 sees_all=row.groups != 2 and not _keeps_channels(row),
                 params=row.params,
                 macs=row.macs,
+                maps=_maps(shapes[i]) if towers[i] == 1 else 0,
+                connections=connections.get(row.name, ()),
             )
         )
     return tuple(stages)
+
+
+def _maps(shape: tuple[int, ...]) -> int:
+    """Return the number of feature maps to draw one by one: of a volume of few maps, of more than one pixel each."""
+    return shape[0] if len(shape) == 3 and 1 < shape[0] <= FEW_MAPS and max(shape[1:]) > 1 else 0
 
 
 def _of_one(shape: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -199,7 +214,7 @@ def _normalisations(rows: Sequence[LayerRow]) -> Iterator[tuple[str, ...]]:
 def _step(row: LayerRow) -> tuple[str, ...]:
     """Return the lines of text on a layer's arrow: `("max 3x3", "stride 2")`."""
     if not _has_window(row):
-        return ("fully", "connected") if row.type == "Linear" else (_word(row) or row.type,)
+        return ("fully", "connected") if row.type == "Linear" else tuple((_word(row) or _words(row.type)).split())
     lines = [f"{_word(row)} {format_dimensions(row.kernel or ())}".strip()]
     if row.stride and set(row.stride) != {1}:
         step = row.stride[:1] if len(set(row.stride)) == 1 else row.stride
@@ -213,7 +228,12 @@ def _word(row: LayerRow) -> str:
     lowered = row.type.lower()
     words = {"max": "max", "avg": "average", "transpose": "transposed"}
     known = next((word for part, word in words.items() if part in lowered), None)
-    return known or ("" if row.macs else row.type)
+    return known or ("" if row.macs else _words(row.type))
+
+
+def _words(name: str) -> str:
+    """Return the name of a class as words: `bitmap distance` for `BitmapDistance`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
 def _boxes(shapes: Sequence[tuple[int, ...]], towers: Sequence[int]) -> list[Box]:
@@ -222,10 +242,12 @@ def _boxes(shapes: Sequence[tuple[int, ...]], towers: Sequence[int]) -> list[Box
     neurons = max((shape[0] for shape in shapes if len(shape) == 1), default=1)
     channels = max(shape[0] / n for shape, n in zip(shapes, towers, strict=True) if len(shape) == 3)
 
-    def box(shape: tuple[int, ...], n: int) -> Box:
+    def box(shape: tuple[int, ...], n: int, *, has_maps: bool) -> Box:
         if len(shape) == 1:
             return Box(BAR_THICKNESS, LARGEST_BAR * sqrt(shape[0] / neurons), 0.0)
         thickness = THICKEST * sqrt(shape[0] / n / channels)
+        if has_maps and n == 1 and _maps(shape):
+            thickness = max(thickness, MAP_DISTANCE * (shape[0] - 1))
         return Box(thickness, shape[1] * LARGEST_SIDE / side, shape[2] * LARGEST_SIDE / side)
 
-    return [box(shape, n) for shape, n in zip(shapes, towers, strict=True)]
+    return [box(shape, n, has_maps=i > 0) for i, (shape, n) in enumerate(zip(shapes, towers, strict=True))]

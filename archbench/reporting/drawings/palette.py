@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from archbench.analyze.diagram.volumes import Kind
 from archbench.units import format_dimensions, format_integer
 
-LABEL_SIZE = 11.0
-STEP_SIZE = 10.0
+LABEL_SIZE = 13.0
+STEP_SIZE = 12.0
 CLEARANCE = 10.0
 
 # Okabe and Ito's palette: safe for colour-blind readers, and distinct in lightness for print.

@@ -11,6 +11,7 @@ from itertools import pairwise, product
 from archbench.analyze.diagram.volumes import Stage
 from archbench.analyze.layers import Totals
 from archbench.reporting.drawings.canvas import MARGIN, Canvas, Point, lighter, text_width
+from archbench.reporting.drawings.connections import draw_connections
 from archbench.reporting.drawings.palette import CLEARANCE, COLOURS, LABEL_SIZE, STEP_SIZE, counts, dimensions
 from archbench.units import format_integer
 
@@ -25,7 +26,12 @@ _SCALE = (
     " next layer's kernel, to scale. A stride of 1 is not written."
 )
 _EXPLANATIONS = {"LRN": "LRN: local response normalisation.", "BN": "BN: batch normalisation."}
-_TOWERS = "Two rows are two groups; where arrows cross, each group sees both."
+_TOWERS = (
+    "Two rows are two groups; where arrows cross, each group sees both. A fully connected layer sees both and is one"
+    " bar, also where, as in AlexNet's fc6 and fc7, each of two GPUs held half of its neurons."
+)
+_MOST_COLUMNS = 64  # of a table of connections
+_MAPS = "Up to 16 feature maps are drawn one by one."
 
 
 def volumes_svg(stages: Sequence[Stage], title: str, totals: Totals) -> str:
@@ -52,6 +58,10 @@ def volumes_svg(stages: Sequence[Stage], title: str, totals: Totals) -> str:
         end = places[-1] + _extent(row[-1]) + _overhang(row[-1]) + CLEARANCE
         leaving = [(_side(row[-1], places[-1]), axis), (end, axis), (end, bottom), (MARGIN, bottom)]
         right, y = max(right, end), bottom + CLEARANCE
+    for before, stage in pairwise(stages):
+        if 0 < len(stage.connections) <= _MOST_COLUMNS:
+            width, y = draw_connections(canvas, before.name, stage.name, stage.connections, MARGIN, y + CLEARANCE)
+            right = max(right, width)
     kinds = {stage.kind for stage in stages}
     legend = [entry for kind, entry in COLOURS.items() if kind in kinds]
     return canvas.page(title, subtitle, y, right, legend, _caption(stages))
@@ -153,11 +163,17 @@ def _draw_stage(canvas: Canvas, stage: Stage, x: float, axis: float, spread: flo
 
 
 def _draw_box(canvas: Canvas, stage: Stage, x: float, axis: float) -> None:
-    """Draw an oblique box; the middle of its right side, where arrows start, is on the axis."""
+    """Draw an oblique box, or its maps; the middle of its right side, where arrows start, is on the axis."""
     thickness, height, receding = stage.box.thickness, stage.box.height, OBLIQUE * stage.box.width
     colour = COLOURS[stage.kind][0]
     top, bottom = axis + (receding - height) / 2, axis + (receding + height) / 2
     edge = x + thickness
+    for number in range(stage.maps):
+        left = x + number * thickness / (stage.maps - 1)
+        corners = [(left, top), (left + receding, top - receding), (left + receding, bottom - receding), (left, bottom)]
+        canvas.polygon(corners, lighter(colour, 0.6))
+    if stage.maps:
+        return
     canvas.polygon([(x, top), (edge, top), (edge, bottom), (x, bottom)], lighter(colour, 0.2))
     if receding:
         back = edge + receding
@@ -218,4 +234,5 @@ def _draw_turn(
 def _caption(stages: Sequence[Stage]) -> str:
     notes = {line for stage in stages for line in stage.step}
     towers = [_TOWERS] if any(stage.has_towers for stage in stages) else []
-    return " ".join([_SCALE, *towers, *(text for note, text in _EXPLANATIONS.items() if note in notes)])
+    maps = [_MAPS] if any(stage.maps for stage in stages) else []
+    return " ".join([_SCALE, *maps, *towers, *(text for note, text in _EXPLANATIONS.items() if note in notes)])

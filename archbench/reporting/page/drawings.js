@@ -2,7 +2,7 @@
 /* Drawings: zoom, and the inside of a module whose box is pressed. */
 
 const ZOOM = 1.25;
-const SMALLEST = 0.75; // of a graph at first, with text of 10 px; a larger one scrolls
+const SMALLEST = 0.75; // at first, with text of 9 to 10 px; a larger drawing scrolls
 
 function startDrawing(place) {
   const box = place.querySelector(".drawing");
@@ -20,7 +20,6 @@ function startDrawing(place) {
     openBox(state, event.target);
   });
   show(state, state.whole);
-  if (!box.classList.contains("graph")) zoom(state, null);
 }
 
 function control(text, label, action) {

@@ -151,3 +151,28 @@ def torchvision_trace():
         return trace(find(f"torchvision:{name}").build(), torch.empty(1, 3, 224, 224, device="meta"))
 
     return make
+
+
+def test_few_maps_are_drawn_one_by_one(chain):
+    # The figure of LeCun et al. 1998 shows the maps of C1 to S4; C5 has 120, of one pixel each.
+    assert {name: stage.maps for name, stage in chain("lenet").items() if stage.maps} == {
+        "conv1": 6, "pool1": 6, "conv2": 16, "pool2": 16,
+    }  # fmt: skip
+    assert not any(stage.maps for stage in chain("vgg16").values())
+
+
+def test_partial_connections_are_those_that_the_layer_states(zoo_trace):
+    record = zoo_trace("lenet5", 1, "eval")
+    stages = {stage.name: stage for stage in volume_chain(layer_table(record).rows, record)}
+    table = stages["c3"].connections
+    # Table I of LeCun et al. 1998: 6 maps with 3 inputs, 9 with 4 and one with all 6; 25 weights each and 16 biases.
+    assert [len(inputs) for inputs in table] == [3] * 6 + [4] * 9 + [6]
+    assert sum(map(len, table)) * 25 + 16 == stages["c3"].params == 1516
+    assert [name for name, stage in stages.items() if stage.connections] == ["c3"]
+
+
+@pytest.mark.parametrize("stated", [None, 3, [(0, 1)], ("a", "b"), ((0.5,),), (nn.ReLU(),)])
+def test_an_attribute_of_that_name_with_other_content_is_ignored(stated):
+    conv = nn.Conv2d(2, 2, 3)
+    conv.connections = stated
+    assert chain_of(nn.Sequential(conv), 2, 8, 8)[1].connections == ()

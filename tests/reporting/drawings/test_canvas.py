@@ -112,6 +112,31 @@ def test_long_chains_go_on_in_another_row(volumes):
     assert len({text[1][3] for text in text_boxes(volumes("vgg19_bn")) if "conv" in text[0]}) > 3
 
 
+def test_the_table_of_connections_is_that_of_the_paper(volumes):
+    svg = volumes("lenet5")
+    assert_legible(svg)
+    (table,) = groups(svg, "connections")
+    filled = [cell.get("fill") == "#0072b2" for cell in table.iter(f"{SVG}rect")]
+    columns = [{row for row in range(6) if filled[6 * column + row]} for column in range(16)]
+    # Table I of LeCun et al. 1998.
+    assert columns[:6] == [{0, 1, 2}, {1, 2, 3}, {2, 3, 4}, {3, 4, 5}, {0, 4, 5}, {0, 1, 5}]
+    assert columns[15] == set(range(6))
+
+
+def test_each_of_few_maps_is_a_sheet(volumes):
+    maps = {group[0].text.partition(":")[0]: len(polygons(group)) for group in groups(volumes("lenet5"), *KINDS)}
+    # The input is a box of three faces, c5 too; each has a kernel on it elsewhere.
+    assert maps == {"input": 3, "c1": 6, "s2": 6, "c3": 16, "s4": 16, "c5": 3}
+
+
+def test_that_a_fully_connected_layer_sees_both_towers_is_stated(volumes):
+    def caption(model):
+        return ElementTree.fromstring(volumes(model)).find(f"{SVG}desc").text
+
+    assert "each of two GPUs held half of its neurons" in caption("alexnet")
+    assert "GPUs" not in caption("alexnet_onegpu")
+
+
 def test_png_is_the_picture_at_twice_its_size(volumes):
     svg = volumes("lenet")
     png = to_png(svg)
