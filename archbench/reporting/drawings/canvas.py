@@ -65,9 +65,9 @@ class Canvas:
     elements: list[str] = field(default_factory=list)
 
     def polygon(self, points: Iterable[Point], fill: str) -> None:
-        """Draw an outlined area."""
+        """Draw an outlined area. Its outline is dark in any theme, for areas are light."""
         self.elements.append(
-            f'<polygon points="{_points(points)}" fill="{fill}" stroke="{THEME_INK}" stroke-width="0.7"'
+            f'<polygon points="{_points(points)}" fill="{fill}" stroke="{INK}" stroke-width="0.7"'
             ' stroke-linejoin="round"/>'
         )
 

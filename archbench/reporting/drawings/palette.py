@@ -13,7 +13,7 @@ CLEARANCE = 10.0
 
 # Okabe and Ito's palette: safe for colour-blind readers, and distinct in lightness for print.
 COLOURS: dict[Kind, tuple[str, str]] = {
-    "input": ("#e4e4e4", "input"),
+    "input": ("#c4c4c4", "input"),
     "convolution": ("#0072b2", "convolution"),
     "pooling": ("#e69f00", "pooling"),
     "dense": ("#009e73", "fully connected"),

@@ -61,7 +61,8 @@ function show(state, picture) {
     block.setAttribute("aria-label", `Open ${block.querySelector("title").textContent}`);
   }
   applyScale(state);
-  state.box.scrollTo((state.box.scrollWidth - state.box.clientWidth) / 2, 0);
+  const isGraph = state.box.classList.contains("graph");  // volumes begin on the left
+  state.box.scrollTo(isGraph ? (state.box.scrollWidth - state.box.clientWidth) / 2 : 0, 0);
 }
 
 /* A factor changes the size; null fits the width. */
