@@ -90,7 +90,7 @@ def explain(model: Model, layer: str | None = None, *, inputs: Inputs = None, ba
     Args:
         model: A module, or an address such as `"vgg16"`.
         layer: The name of a row of the summary, such as `"conv1"`, or of a module, whose parts are explained; by
-            default all layers are.
+            default all layers are. The row that joins branches, such as `"inception_3a/cat"`, explains their block.
         inputs: As in `archbench.summarize`.
         batch: The number of samples; counts are for the whole batch, neurons per sample.
 

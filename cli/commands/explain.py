@@ -25,6 +25,7 @@ def explain(
     """Derive each figure of a layer in one line with its own numbers.
 
     Output sizes, parameters, MACs, FLOPs, neurons, memory and receptive field. Without LAYER, every layer in turn.
+    A row that joins branches, such as inception_3a/cat, has the cost of its block, with and without 1x1 reductions.
 
     A MAC is one multiply-accumulate of a convolution or matrix product. FLOPs count every floating-point operation,
     by the rules that 'archbench costs' prints.

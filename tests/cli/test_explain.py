@@ -70,6 +70,11 @@ def test_a_join_says_whose_receptive_field_counts(explain):
     assert "Luo" not in explain("torchvision:resnet18", "layer1.0.conv1")[1]
 
 
+def test_latex_keeps_the_arguments_of_a_maximum_apart(explain):
+    _, out, _ = explain("torchvision:resnet18", "layer1.0/add_", "--format", "latex")
+    assert r"\text{receptive field} &= \text{max}(27,\ 11) = 27" in out
+
+
 def test_json_has_derivations_as_data(explain):
     (layer,) = json.loads(explain("alexnet", "conv1", "--format", "json")[1])
     assert (layer["name"], layer["output_shape"]) == ("conv1", [1, 96, 55, 55])
