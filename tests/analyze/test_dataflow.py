@@ -81,7 +81,7 @@ def test_dominators_are_those_of_a_graph_library(library, name):
     found = library(name)
     graph = networkx.DiGraph((source, number) for number, call in enumerate(found) for source in call.sources)
     expected = networkx.immediate_dominators(graph, INPUT)
-    del expected[INPUT]
+    expected.pop(INPUT, None)  # in some versions it is its own
     assert dict(enumerate(dominators(found))) == expected
 
 
