@@ -90,7 +90,7 @@ def to_table(layers: Sequence[LayerExplanation]) -> Table:
 def gap_sentence(gap: Gap) -> str:
     """Return a sentence on where receptive fields end, or why there are none."""
     if gap.kind == "inputs":
-        return "No receptive fields: they are those of models with exactly one input."
+        return "No receptive fields: the model does not take exactly one input."
     why = "joins branches of different resolution" if gap.kind == "join" else "is not a sliding window"
     return f"Receptive fields end before {gap.row}, which {why}."
 
