@@ -23,6 +23,7 @@ COMMANDS = {
     "archbench --help": [ARCHBENCH, "--help"],
     "archbench summary vgg16": [ARCHBENCH, "summary", "vgg16"],
     "archbench summary vgg19": [ARCHBENCH, "summary", "vgg19"],
+    "archbench summary googlenet": [ARCHBENCH, "summary", "googlenet"],
     "archbench memory vgg19": [ARCHBENCH, "memory", "vgg19"],
     "archbench memory vgg19 --mode train": [ARCHBENCH, "memory", "vgg19", "--mode", "train"],
     "archbench compare alexnet zfnet vgg16": [ARCHBENCH, "compare", "alexnet", "zfnet", "vgg16"],

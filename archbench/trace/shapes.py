@@ -172,19 +172,24 @@ def _avg_pool3d(
 def _pooled(
     x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, dimensions: int
 ) -> list[int] | None:
-    if ceil_mode or x.dim() != dimensions + 2 or not is_plain(x):
+    if x.dim() != dimensions + 2 or not is_plain(x):
         return None
     kernel = _pair(kernel, dimensions)
     padding = _pair(padding, dimensions)
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         return None
-    return _slide(x.shape[2:], kernel, stride or kernel, padding, dilation, dimensions)
+    return _slide(x.shape[2:], kernel, stride or kernel, padding, dilation, dimensions, ceil_mode=ceil_mode)
 
 
-def _slide(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, dimensions: int) -> list[int] | None:
-    """Return floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1 per dimension; None if one is < 1."""
+def _slide(
+    size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, dimensions: int, *, ceil_mode: bool = False
+) -> list[int] | None:
+    """Return (size + 2 padding - dilation (kernel - 1) - 1) / stride + 1 per dimension; None if one is < 1.
+
+    It is rounded down; with `ceil_mode` up, without a window that would begin in the padding behind.
+    """
     result = [
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        _rounded_up(n + 2 * p - d * (k - 1) - 1, n + p, s) if ceil_mode else (n + 2 * p - d * (k - 1) - 1) // s + 1
         for n, k, s, p, d in zip(
             size,
             kernel,
@@ -195,6 +200,11 @@ def _slide(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, dim
         )
     ]
     return result if min(result, default=0) > 0 else None
+
+
+def _rounded_up(span: int, end: int, stride: int) -> int:
+    last = -(-span // stride)
+    return last if last * stride >= end else last + 1
 
 
 @shape_rule("addmm.default")

@@ -26,7 +26,7 @@ def test_a_first_trace_loads_no_heavy_modules(new_interpreters):
     code = (
         "import sys; import archbench\n"
         "from archbench.models.address import find; from archbench.models.inputs import InputSpec\n"
-        "for name in ('alexnet', 'zfnet', 'vgg16_bn', 'lenet5'):\n"
+        "for name in ('alexnet', 'zfnet', 'vgg16_bn', 'lenet5', 'googlenet', 'resnet20'):\n"
         "    source = find(name)\n"
         "    archbench.summarize(source.build(), InputSpec(source.card.input_shape).tensor(1))\n"
         "assert not {'sympy', 'torch._dynamo', 'pandas'} & set(sys.modules)"

@@ -126,7 +126,7 @@ def test_signals_end_it_with_their_code_and_no_traceback(new_interpreters, tmp_p
     assert target.read_text() == "old"
 
 
-@pytest.mark.parametrize("command", ["compare alexnet zfnet vgg16", "summary vgg16"])
+@pytest.mark.parametrize("command", ["compare alexnet zfnet vgg16", "summary vgg16", "summary googlenet"])
 def test_the_path_of_summary_and_compare_avoids_slow_imports(command):
     process = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "archbench", *command.split()], capture_output=True, text=True
