@@ -40,6 +40,20 @@ def test_vggs_paper_initialisation_is_glorots():
     assert parameters["fc7.weight"].abs().max().item() == pytest.approx(sqrt(6 / 8192), rel=1e-3)
 
 
+def test_googlenets_paper_initialisation_is_glorots_in_the_modules_too():
+    weight = build("googlenet@10?init=paper")["inception_3a.3x3.weight"]
+    # Within sqrt(6 / (fan-in + fan-out)): 96 and 128 maps of 3x3.
+    assert weight.abs().max().item() == pytest.approx(sqrt(6 / ((96 + 128) * 9)), rel=1e-2)
+
+
+def test_resnets_paper_initialisation_is_by_fan_in_in_the_blocks_too():
+    parameters = build("resnet18@10?init=paper")
+    # sqrt(2 / fan-in): 512 maps of 3x3; the projection of conv5_1 sees 256 maps.
+    assert parameters["conv5_2.conv1.weight"].std().item() == pytest.approx(sqrt(2 / (512 * 9)), rel=0.02)
+    assert parameters["conv5_1.shortcut.weight"].std().item() == pytest.approx(sqrt(2 / 256), rel=0.02)
+    assert (parameters["conv5_2.bn2.weight"] == 1).all()
+
+
 def test_lenets_paper_initialisation_is_uniform_by_fan_in():
     parameters = build("lenet?init=paper")
     # LeCun et al. 1998: within 2.4 / fan-in; fc3 sees 400 features.

@@ -98,7 +98,13 @@ def test_a_model_can_be_trained():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["lenet", "lenet5", "alexnet@10", "zfnet@10", "vgg11_bn@10", "vgg11_lrn@10"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("lenet", "lenet5", "alexnet@10", "zfnet@10", "vgg11_bn@10", "vgg11_lrn@10"),
+        *("googlenet@10", "resnet20", "resnet18?shortcut=A", "resnet50"),
+    ],
+)
 def test_a_model_can_be_exported(name):
     source = find(name)
     model = source.builder(**source.arguments).eval()
@@ -109,10 +115,12 @@ def test_a_model_can_be_exported(name):
 
 
 @pytest.mark.slow
-def test_a_model_can_be_compiled():
+@pytest.mark.parametrize("name", ["lenet5", "resnet20", "googlenet"])
+def test_a_model_can_be_compiled(name):
     torch.manual_seed(0)
-    model = lenet5().eval()
-    image = torch.randn(2, 1, 32, 32)
+    source = find(name)
+    model = source.builder().eval()
+    image = torch.randn(2, source.card.input_shape[0], 32, 32)
     with torch.inference_mode():
         torch.testing.assert_close(torch.compile(model, backend="aot_eager")(image), model(image))
 
