@@ -28,7 +28,7 @@ from scipy.optimize import least_squares
 from archbench.analyze.performance.kernel_table import KernelTable, kernel_times
 from archbench.files import records_from_csv, write_whole
 from archbench.hardware.find import find_device
-from archbench.hardware.fit.coefficients import COEFFICIENTS, completed
+from archbench.hardware.fit.coefficients import COEFFICIENTS, coefficients_on, completed
 from archbench.hardware.fit.tables import Interval, RateTable, rate_tables
 from archbench.hardware.fit.transfer import Fitted
 from results.rate_features import FOLDER, kernel_tables, unpack
@@ -146,7 +146,7 @@ def names_of(table: RateTable) -> list[str]:
     if table.dtype == "fp32":
         left_out |= {"masked_attention", "half_group_columns", "unaligned"}
     else:
-        left_out.add("weight_bytes")
+        left_out |= {"weight_bytes", "filter_bytes"}
     return [name for name in COEFFICIENTS if name not in left_out]
 
 
@@ -157,8 +157,9 @@ def fit(given: Problem, chosen: Any) -> dict[str, float]:
     values.
     """
     names = names_of(given.table)
-    usual = np.array([log(COEFFICIENTS[name].usual) for name in names])
-    spread = np.array([COEFFICIENTS[name].spread for name in names])
+    known = coefficients_on("cpu" if given.table.dtype == "fp32" else "gpu")
+    usual = np.array([log(known[name].usual) for name in names])
+    spread = np.array([known[name].spread for name in names])
     part = subset(given, chosen)
     sizes = part.rows.family.map(part.rows.family.value_counts()).to_numpy(float)
     weight = np.sqrt(sizes**-0.5 / (sizes**-0.5).mean())
@@ -173,7 +174,7 @@ def fit(given: Problem, chosen: Any) -> dict[str, float]:
         held: Floats = np.concatenate([weight * np.sqrt(loss) * np.sign(error), (logs - usual) / spread])
         return held
 
-    limits = np.log([(COEFFICIENTS[name].low, COEFFICIENTS[name].high) for name in names]).T
+    limits = np.log([(known[name].low, known[name].high) for name in names]).T
     found = least_squares(residuals, usual, bounds=tuple(limits), x_scale=spread, max_nfev=60)
     return {name: float(value) for name, value in zip(names, np.exp(found.x), strict=True)}
 

@@ -1,17 +1,19 @@
 """Trace the models whose rates are published, and pack their kernels as `results/rates/features.csv.xz`.
 
-    python results/make_features.py
+    python results/make_features.py [MODEL ...]
 
-Requires timm, and takes long; each trace is made under the conditions of the tables in `archbench/hardware/fit`:
-`plain` or with `fast` normalisation, branches merged (`rep`), attention that is not fused in half precision (`half`),
-`train` with attention as separate products, and `cpu` in float32.
+Traces all models, or anew those that are named. Requires timm, and takes long for all; each trace is made under the
+conditions of the tables in `archbench/hardware/fit`: `plain` or with `fast` normalisation, branches merged (`rep`),
+attention that is not fused in half precision (`half`), `train` with attention as separate products, and `cpu` in
+float32.
 """
 
 from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -27,8 +29,8 @@ from archbench.errors import ArchbenchError
 from archbench.hardware.fit.tables import RateTable, rate_tables
 from archbench.trace.records import Trace
 from archbench.trace.tracer import trace
-from results.fit_rates import trace_names
-from results.rate_features import BATCH, FEATURES, FOLDER, feature_rows, pack
+from results.fit_rates import trace_names, traced_params
+from results.rate_features import BATCH, FEATURES, FOLDER, feature_rows, pack, unpack
 
 
 def _in_half(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -50,6 +52,10 @@ _FAST = {
 }
 
 
+# What timm's `reparameterize_model` calls.
+_MERGING = ("fuse", "reparameterize", "switch_to_deploy")
+
+
 def _built(model: str, variant: str, **arguments: Any) -> nn.Module:
     for module in [module for name, module in sys.modules.items() if name.startswith("timm.")]:
         for name, function in _FAST.items():
@@ -58,9 +64,16 @@ def _built(model: str, variant: str, **arguments: Any) -> nn.Module:
         if hasattr(module, "_USE_FAST_NORM"):
             module._USE_FAST_NORM = variant.startswith("fast")  # type: ignore[attr-defined]  # checked above
     timm.layers.set_fused_attn(variant != "train")
-    with torch.device("meta"):
+    # Merging branches computes with weights.
+    with torch.device("cpu" if variant.endswith("rep") else "meta"):
         built: nn.Module = timm.create_model(model, **arguments)
-    return reparameterize_model(built) if variant.endswith("rep") else built
+    return reparameterize_model(built, inplace=True) if variant.endswith("rep") else built
+
+
+@cache
+def _has_branches(model: str) -> bool:
+    """Return whether timm's `reparameterize_model` changes a model."""
+    return any(hasattr(module, name) for module in _built(model, "plain").modules() for name in _MERGING)
 
 
 def _traced(model: str, size: int, variant: str) -> Trace:
@@ -99,21 +112,24 @@ def _forms(variant: str, record: Trace) -> Iterator[tuple[str, list[tuple[int, .
         yield "nchw", feature_rows(eager_kernels(record, "nchw", is_gpu=True))
         yield "nhwc", feature_rows(eager_kernels(record, "nhwc", is_gpu=True))
     if variant != "train":
-        yield "compiled", feature_rows(compiled_kernels(record))
+        yield "compiled", feature_rows(compiled_kernels(record, is_gpu=variant != "cpu"))
 
 
 def _names(table: RateTable, published: pd.DataFrame, features: Iterable[str]) -> list[str | None]:
     return trace_names(table, published[published.source == table.name], features)
 
 
-def main() -> None:
-    """Trace all models and write the packed features, with the number of parameters of each trace."""
+def main(models: Sequence[str]) -> None:
+    """Trace models, all without names, and write the packed features, with the number of parameters of each trace."""
     published = pd.read_csv(FOLDER / "published.csv.xz")
-    features: dict[str, list[tuple[int, ...]]] = {}
-    params: dict[str, int] = {}
+    features, params = _kept(models) if models else ({}, {})
     runs = published[["model", "img_size"]].drop_duplicates()
+    if models:
+        runs = runs[runs.model.isin(models)]
     for model, size in zip(map(str, runs.model), map(int, runs.img_size), strict=True):
         for variant in _variants(published[(published.model == model) & (published.img_size == size)]):
+            if variant.endswith("rep") and not _has_branches(model):
+                continue
             name = f"{model}@{size}@{variant}"
             try:
                 record = _traced(model, size, variant)
@@ -128,5 +144,12 @@ def main() -> None:
         csv.writer(file, lineterminator="\n").writerows([("trace", "params"), *sorted(params.items())])
 
 
+def _kept(models: Sequence[str]) -> tuple[dict[str, list[tuple[int, ...]]], dict[str, int]]:
+    """Return the features and the parameters of the committed traces of other models."""
+    traces = {name: rows for name, rows in unpack().items() if name.partition("@")[0] not in models}
+    params = {name: params for name, params in traced_params().items() if name.partition("@")[0] not in models}
+    return {name: [tuple(map(int, row)) for row in rows] for name, rows in traces.items()}, params
+
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -50,8 +50,8 @@ def test_every_table_beats_a_roofline_of_two_coefficients(problems):
 AT_A_LIMIT = {
     ("benchmark-infer-amp-nhwc-pt240-cu124-rtx3090", "unaligned"),  # odd sizes cost nothing here
     ("benchmark-infer-amp-nhwc-pt240-cu124-rtx4090", "unaligned"),
-    ("benchmark-infer-amp-nchw-pt291-cu130-5090-dynamo", "half_depth"),
-    ("benchmark-train-amp-nchw-pt112-cu113-rtx3090", "convolution_backward"),  # faster than forward, which is 0.63
+    # Attention as separate products reads much; product_bytes (0.36) takes more of its time than is right.
+    ("benchmark-train-amp-nhwc-pt112-cu113-rtx3090", "product"),
     ("benchmark-infer-fp32-nchw-pt240-cpu-i9_10940x-dynamo", "product_bytes"),  # a sample's tensors stay in the caches
 }
 

@@ -24,7 +24,7 @@ _MAX_FUSED_PARTS = 8
 _GATES = frozenset(f"aten.{name}" for name in ("hardsigmoid", "hardswish", "mish", "sigmoid", "silu"))
 
 
-def compiled_kernels(trace: Trace) -> Iterator[Kernel]:
+def compiled_kernels(trace: Trace, *, is_gpu: bool) -> Iterator[Kernel]:
     """Yield the kernels of a compiled run, one for each operator, of which the first of a group is launched."""
     operations = [op for op in (*trace.operations, *trace.update) if not op.is_free]
     last_read = {number: i for i, op in enumerate(operations) for number in op.input_storages}
@@ -37,7 +37,7 @@ def compiled_kernels(trace: Trace) -> Iterator[Kernel]:
         yield from _group_kernels(group, last_read, i, sizes)
         group = []
         # Odd widths of groups cost no more than others in compiled runs, as in NCHW.
-        yield from library_kernels(operation, "nchw")
+        yield from library_kernels(operation, "nchw", is_gpu=is_gpu)
     yield from _group_kernels(group, last_read, len(operations), sizes)
 
 

@@ -8,7 +8,8 @@ The efficiency is that of the product's kind, the part that of the kind of acces
 `archbench.hardware.fit.coefficients`. The sum of powers is a smooth maximum: where one of the two hardly matters, this
 is the roofline (Williams, Waterman, Patterson 2009). Grouped convolutions have a column term of their own and no depth
 term; depthwise ones, stems and attention have neither. A prediction and the fit of the coefficients use these same
-functions.
+functions. Weights have a part of their own; on CPUs, which reorder the filters of convolutions for each call, large
+filters have another.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from archbench.analyze.performance.kernels import Kernel, MemoryKind
-from archbench.analyze.performance.products import ProductKind
+from archbench.analyze.performance.kernels import REORDERED, Kernel, MemoryKind
+from archbench.analyze.performance.products import FILTERS, ProductKind
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -30,6 +31,9 @@ PRODUCT_KINDS: tuple[ProductKind, ...] = get_args(ProductKind)
 MEMORY_KINDS: tuple[MemoryKind, ...] = get_args(MemoryKind)
 
 _TILED = np.array([kind in ("convolution", "product", "convolution_backward") for kind in PRODUCT_KINDS] + [False])
+_FILTERS = np.array([kind in FILTERS for kind in PRODUCT_KINDS] + [False])
+# The caches of CPUs hold smaller filters.
+_CACHE_BYTES = 16e6
 _GROUPED = np.array(["grouped" in kind for kind in PRODUCT_KINDS] + [False])
 
 
@@ -84,12 +88,18 @@ def kernel_times(table: KernelTable, coefficients: Mapping[str, float], bandwidt
     efficiency = np.array([*(coefficients[kind] for kind in PRODUCT_KINDS), 1.0])[table.product]
     compute_s = table.flops / (efficiency * table.peak) * _slowdown(table, coefficients)
     part = np.array([coefficients[f"{kind}_bytes"] for kind in MEMORY_KINDS])[table.memory]
-    memory_s = (table.moved_bytes / part + table.weight_bytes / coefficients["weight_bytes"]) / bandwidth
+    memory_s = (table.moved_bytes / part + table.weight_bytes / _weights_part(table, coefficients)) / bandwidth
     launch_s = table.launches * coefficients["launch_s"]
     longer, shorter = np.maximum(compute_s, memory_s), np.minimum(compute_s, memory_s)
     ratio = np.divide(shorter, longer, out=np.zeros_like(longer), where=longer > 0)
     power = coefficients["sharpness"]
     return KernelTimes(compute_s, memory_s, launch_s, longer * (1 + ratio**power) ** (1 / power) + launch_s)
+
+
+def _weights_part(table: KernelTable, coefficients: Mapping[str, float]) -> Floats:
+    """Return the part of the bandwidth at which the weights of each product are moved."""
+    is_large = _FILTERS[table.product] & (table.weight_bytes > REORDERED * _CACHE_BYTES)
+    return np.where(is_large, coefficients["filter_bytes"], coefficients["weight_bytes"])
 
 
 def _slowdown(table: KernelTable, coefficients: Mapping[str, float]) -> Floats:

@@ -14,7 +14,7 @@ from typing import Literal
 
 import torch
 
-from archbench.analyze.performance.products import Product, is_convolution, is_depthwise, product_of
+from archbench.analyze.performance.products import FILTERS, Product, is_convolution, is_depthwise, product_of
 from archbench.analyze.performance.recurrent import is_recurrent, recurrent_parts
 from archbench.trace.records import Operation, TensorInfo, Trace
 
@@ -40,6 +40,7 @@ _CONTIGUOUS_ONLY = frozenset(
         "native_layer_norm", "native_layer_norm_backward", "native_group_norm", "_softmax", "_safe_softmax", "im2col",
     )
 )  # fmt: skip
+REORDERED = 3
 HALF = (torch.float16, torch.bfloat16)
 
 
@@ -49,7 +50,8 @@ class Kernel:
 
     `product` is what it multiplies, None for kernels that only move data; `flops` are those of the product. `moved` are
     the bytes of the tensors that it reads and writes, without the weights, which are `weight_bytes`. `launches` is 0
-    for an operator that runs in the kernel of another. `is_main` is False for further kernels of an operation.
+    for an operator that runs in the kernel of another, several for the steps of recurrent layers. `is_main` is False
+    for further kernels of an operation.
     """
 
     operation: Operation
@@ -82,15 +84,18 @@ def _operator_kernels(operation: Operation, layout: Layout, *, is_gpu: bool) -> 
     for size in copies:
         kind: MemoryKind = "layout" if is_convolution(operation) else "copy"
         yield Kernel(operation, None, 0, kind, (size,), is_main=False)
-    yield from library_kernels(operation, layout)
+    yield from library_kernels(operation, layout, is_gpu=is_gpu)
     if is_gpu and operation.name == "aten.convolution" and len(operation.inputs) > 2:
         yield Kernel(operation, None, 0, "pointwise", (2 * operation.outputs[0].size_bytes,), is_main=False)
 
 
-def library_kernels(operation: Operation, layout: Layout) -> Iterator[Kernel]:
+def library_kernels(operation: Operation, layout: Layout, *, is_gpu: bool) -> Iterator[Kernel]:
     """Yield the kernels of an operator by itself: one, but for recurrent layers."""
     if not is_recurrent(operation):
-        yield _operator_kernel(operation, layout)
+        kernel = _operator_kernel(operation, layout)
+        # A CPU's library reads, writes and reads the filters of a convolution, in an order of its own.
+        reordered = not is_gpu and kernel.product is not None and kernel.product.kind in FILTERS
+        yield replace(kernel, weight_bytes=REORDERED * kernel.weight_bytes) if reordered else kernel
         return
     for i, part in enumerate(recurrent_parts(operation)):
         sizes = (part.moved, part.weight_bytes, part.launches)

@@ -19,6 +19,9 @@ ProductKind = Literal[
     "convolution_backward", "depthwise_backward", "grouped_backward", "odd_grouped_backward",
 ]  # fmt: skip
 
+# Convolutions with filters of several elements, other than 1x1.
+FILTERS: tuple[ProductKind, ...] = ("convolution", "stem", "depthwise", "grouped", "odd_grouped")
+
 MeasuredKind = Literal["product", "convolution", "depthwise"]
 
 # Tensor cores load 16 bytes at once, 8 values of 16 bits.

@@ -83,9 +83,10 @@ def _flops(kernel: Kernel) -> int:
 
 
 def _kernels(trace: Trace, conditions: Conditions) -> list[Kernel]:
+    is_gpu = conditions.device.kind == "gpu"
     if conditions.is_compiled:
-        return list(compiled_kernels(trace))
-    return list(eager_kernels(trace, conditions.layout, is_gpu=conditions.device.kind == "gpu"))
+        return list(compiled_kernels(trace, is_gpu=is_gpu))
+    return list(eager_kernels(trace, conditions.layout, is_gpu=is_gpu))
 
 
 def _table(run: list[Kernel], conditions: Conditions) -> KernelTable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import exp, fsum, log
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,35 +25,51 @@ class Coefficient:
 COEFFICIENTS: Mapping[str, Coefficient] = {
     # The part of the peak that products of a kind reach. Cards that boost above their nominal clocks exceed 1.
     "convolution": Coefficient(1.0, 0.5, 0.25, 1.5),
-    "product": Coefficient(0.95, 0.5, 0.25, 1.6),
+    "product": Coefficient(0.95, 0.25, 0.25, 1.4),
     "stem": Coefficient(0.6, 0.5, 0.15, 1.1),
     "depthwise": Coefficient(0.08, 0.5, 0.02, 0.3),
     "grouped": Coefficient(0.7, 0.5, 0.2, 1.3),
     "odd_grouped": Coefficient(0.25, 0.5, 0.05, 0.6),
     "attention": Coefficient(0.9, 0.3, 0.5, 1.2),
     "masked_attention": Coefficient(0.5, 0.5, 0.1, 1.0),
-    "convolution_backward": Coefficient(0.9, 0.5, 0.4, 1.5),
+    "convolution_backward": Coefficient(0.9, 0.25, 0.4, 1.5),
     "depthwise_backward": Coefficient(0.03, 0.5, 0.005, 0.15),
     "grouped_backward": Coefficient(0.4, 0.5, 0.05, 1.0),
     "odd_grouped_backward": Coefficient(0.1, 0.5, 0.01, 0.5),
     # The part of the published bandwidth at which tensors of products, of elementwise operators and so on are moved.
     # Layout copies are counted at their full size, but libraries avoid many.
     "product_bytes": Coefficient(0.75, 0.4, 0.2, 1.1),
-    "pointwise_bytes": Coefficient(0.95, 0.25, 0.4, 1.15),
+    "pointwise_bytes": Coefficient(0.95, 0.15, 0.3, 1.15),
     "copy_bytes": Coefficient(0.6, 0.5, 0.2, 1.1),
     "layout_bytes": Coefficient(2.0, 0.5, 0.5, 5.0),
     "group_norm_bytes": Coefficient(0.5, 0.5, 0.15, 1.1),
     "reduction_bytes": Coefficient(0.4, 0.5, 0.15, 1.1),
     "weight_bytes": Coefficient(0.7, 0.5, 0.1, 1.1),
-    # Seconds from one kernel to the next.
-    "launch_s": Coefficient(2.5e-6, 0.5, 0.5e-6, 50e-6),
+    # Filters larger than the caches, which a CPU's library reorders for each call.
+    "filter_bytes": Coefficient(0.15, 0.5, 0.03, 1.1),
+    # Seconds from one kernel to the next. Large batches hardly show them; a fit must not explain other times by them.
+    "launch_s": Coefficient(2.5e-6, 0.25, 0.5e-6, 50e-6),
     # Products whose depth or columns equal these reach half of their efficiency.
-    "half_depth": Coefficient(30, 0.4, 5, 100),
+    "half_depth": Coefficient(30, 0.25, 5, 100),
     "half_columns": Coefficient(15, 0.4, 4, 60),
-    "half_group_columns": Coefficient(15, 0.4, 4, 60),
+    "half_group_columns": Coefficient(15, 0.3, 4, 60),
     # How much longer a product takes whose depth or columns are not multiples of 8.
     "unaligned": Coefficient(1.5, 0.3, 1.0, 4.0),
 }
+
+# Those with other usual values on a CPU.
+_ON_CPU: Mapping[str, Coefficient] = {
+    "convolution": Coefficient(0.5, 0.3, 0.25, 1.0),
+    "product": Coefficient(0.5, 0.3, 0.25, 1.0),
+    "pointwise_bytes": Coefficient(0.5, 0.3, 0.3, 1.1),
+    "launch_s": Coefficient(30e-6, 0.5, 5e-6, 50e-6),
+}
+
+
+def coefficients_on(kind: Literal["cpu", "gpu"]) -> Mapping[str, Coefficient]:
+    """Return the coefficients of a kind of device."""
+    return {**COEFFICIENTS, **_ON_CPU} if kind == "cpu" else COEFFICIENTS
+
 
 # What stands for a coefficient that a table does not have, in the order of replacement.
 _STAND_INS = {
@@ -68,6 +85,7 @@ _STAND_INS = {
     "group_norm_bytes": "copy_bytes",
     "reduction_bytes": "pointwise_bytes",
     "weight_bytes": "product_bytes",
+    "filter_bytes": "weight_bytes",
     "half_group_columns": "half_columns",
 }
 _PLAIN = {

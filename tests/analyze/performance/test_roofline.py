@@ -83,7 +83,8 @@ def test_on_a_gpu_a_convolution_has_kernels_around_it():
     assert moved(nhwc) == (alone + 2 * given, 2)  # the bias
     assert moved(replace(nhwc, layout="nchw")) == (alone + 2 * taken + 2 * given + 2 * given, 4)  # copies too
     assert moved(replace(nhwc, layout="nchw", is_compiled=True)) == (alone, 1)
-    assert moved(replace(nhwc, device=replace(DEVICE, kind="cpu"))) == (alone, 1)
+    # A CPU's library has the weights in an order of its own: it reads, writes and reads them.
+    assert moved(replace(nhwc, device=replace(DEVICE, kind="cpu"))) == (alone + 2 * weights, 1)
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
