@@ -37,6 +37,7 @@ _TITLE_SIZE = 18.0
 _SUBTITLE_SIZE = 13.0
 _CAPTION_SIZE = 12.0
 _LEAST_WIDTH = 420.0
+_MOST_PIXELS = 32_000  # of a side of a PNG; more than a tenth of its square needs gigabytes of memory
 
 _EM_PER_CHARACTER = 0.6  # an upper bound: the viewer's sans-serif typeface is unknown
 _EM_PER_BOLD_CHARACTER = 0.66
@@ -207,11 +208,18 @@ def to_picture(svg: str, ending: str) -> str | bytes:
 
 
 def to_png(svg: str, scale: float = 2.0) -> bytes:
-    """Return SVG as PNG with `scale` pixels per unit. Raises UsageError if vl-convert is missing."""
+    """Return SVG as PNG with `scale` pixels per unit, fewer for a very large picture.
+
+    Raises UsageError if vl-convert is missing.
+    """
     try:
         import vl_convert
     except ImportError as error:
         raise UsageError("PNG needs vl-convert-python (pip install vl-convert-python), or write .svg") from error
+    size = re.search(r'width="([\d.]+)" height="([\d.]+)"', svg)
+    if size:
+        width, height = float(size[1]), float(size[2])
+        scale = min(scale, _MOST_PIXELS / max(width, height, 1), (_MOST_PIXELS**2 / 10 / max(width * height, 1)) ** 0.5)
     # The library knows no variables: a PNG has their values for a light theme.
     svg = re.sub(r"var\(--\w+, (#\w+)\)", r"\1", svg.replace(DARK_STYLE, ""))
     # A file name can hold bytes that are not UTF-8, which the library rejects.

@@ -98,7 +98,7 @@ def layered(
 
 
 def _ranks(count: int, links: Sequence[Link], first: Collection[int], last: Collection[int]) -> list[int]:
-    """Return the row of each node: below all that it is linked from, and a source just above what it is linked to."""
+    """Return each node's row: below its sources or, if other links lead down from them anyway, above its targets."""
     before: defaultdict[int, list[int]] = defaultdict(list)
     after: defaultdict[int, list[int]] = defaultdict(list)
     for link in links:
@@ -112,9 +112,11 @@ def _ranks(count: int, links: Sequence[Link], first: Collection[int], last: Coll
     bottom = max((ranks[node] for node in range(count)), default=0) + 1
     for node in last:
         ranks[node] = bottom
-    for node in inner:
-        if not before[node] and after[node]:
-            ranks[node] = min(ranks[target] for target in after[node]) - 1
+    for node in reversed(inner):
+        lowest = min((ranks[target] for target in after[node]), default=0) - 1
+        reaches = (any(ranks[other] >= lowest for other in after[source] if other != node) for source in before[node])
+        if after[node] and all(reaches):
+            ranks[node] = lowest
     return ranks
 
 
@@ -170,10 +172,7 @@ def _crossings(rows: Sequence[Sequence[int]], below: dict[int, list[int]], posit
 
 
 def _place(rows: Sequence[Sequence[int]], steps: Sequence[_Step], places: Sequence[_Place]) -> None:
-    """Set the places so that they keep apart and the weighted sum of the steps' horizontal distances is least.
-
-    That is a linear program, as in Graphviz (Gansner et al. 1993).
-    """
+    """Keep the places apart with the least weighted sum of horizontal distances, as Graphviz (Gansner et al. 1993)."""
     import numpy as np
     from scipy.optimize import linprog
     from scipy.sparse import csr_array

@@ -146,3 +146,10 @@ def test_png_is_the_picture_at_twice_its_size(volumes):
     root = ElementTree.fromstring(svg)
     assert (width, height) == pytest.approx((2 * float(root.get("width")), 2 * float(root.get("height"))), abs=1)
     assert png == to_png(svg)
+
+
+def test_a_very_large_picture_has_fewer_pixels_per_unit():
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" width="100" height="40000"></svg>'
+    png = to_png(svg)
+    # 32,000 pixels at most, so 0.8 a unit.
+    assert [int.from_bytes(png[start : start + 4], "big") for start in (16, 20)] == [80, 32_000]

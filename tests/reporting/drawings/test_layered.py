@@ -107,3 +107,12 @@ def test_links_from_one_source_share_their_lane():
     lanes = [line for line in layered(sizes, chain + skips).lines if line.target is None]
     # One place in each of the rows 1 to 4, not one for each of the three skips.
     assert len(lanes) == 4
+
+
+def test_what_reads_a_lane_that_leads_down_anyway_stands_just_above_its_reader():
+    # 1 and 2 are a chain; 3 reads what 5 reads too, which joins them all.
+    layout = layered([(20, 20)] * 6, [Link(0, 1), Link(1, 2), Link(0, 3), Link(0, 5), Link(2, 5), Link(3, 5)])
+    assert layout.corners[3][1] == layout.corners[2][1]
+    # Without the link from 0 to 5 no lane leads down: 3 stays at the top, beside 1.
+    layout = layered([(20, 20)] * 6, [Link(0, 1), Link(1, 2), Link(0, 3), Link(2, 5), Link(3, 5)])
+    assert layout.corners[3][1] == layout.corners[1][1]
