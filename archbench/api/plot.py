@@ -38,9 +38,9 @@ def plot(
     """Return a chart, an `altair.Chart` that notebooks show and `chart.save` writes.
 
     Args:
-        kind: `"layers"`, `"memory"`, `"roofline"`, `"sweep"`, `"accuracy"`, `"throughput"`, `"latency"`,
-            `"training"` or `"time"`.
-        what: Models for the first four kinds, a training run or its folder for the last two, either for `"accuracy"`.
+        kind: `"layers"`, `"memory"`, `"roofline"`, `"sweep"`, `"compare"`, `"diff"`, `"accuracy"`, `"throughput"`,
+            `"latency"`, `"training"` or `"time"`.
+        what: Models for the first six kinds, a training run or its folder for the last two, either for `"accuracy"`.
             Without it `"accuracy"`, `"throughput"` and `"latency"` show every model; `"accuracy"` with `published` also
             takes names of timm.
         inputs: As for `archbench.summarize`.
@@ -102,13 +102,15 @@ def _size(**pixels: int | None) -> dict[str, int]:
 
 def _functions() -> dict[str, Callable[..., Chart]]:
     """Return the function of each kind; their modules need altair, whose absence `plot` reports before."""
-    from archbench.api import plot_models, plot_results, plot_runs, plot_sweep
+    from archbench.api import plot_compared, plot_models, plot_results, plot_runs, plot_sweep
 
     return {
         "layers": plot_models.layers,
         "memory": plot_models.memory,
         "roofline": plot_models.roofline,
         "sweep": plot_sweep.sweep,
+        "compare": plot_compared.compared,
+        "diff": plot_compared.aligned,
         "accuracy": plot_runs.accuracy,
         "throughput": plot_results.throughput,
         "latency": plot_results.latency,

@@ -92,3 +92,25 @@ def test_plot_and_report_name_the_missing_library(monkeypatch):
     for job in (lambda: archbench.plot("layers", "lenet"), lambda: archbench.report("lenet").html):
         with pytest.raises(UsageError, match="charts need altair"):
             job()
+
+
+def test_plot_compare_and_diff_take_modules_and_options():
+    small, large = nn.Linear(4, 2), nn.Linear(4, 3)
+    spec = archbench.plot("compare", small, large, inputs="4", batch=2, mode="train").to_dict()
+    # 4 * 3 + 3 = 15 against 4 * 2 + 2 = 10 parameters; MACs 12 against 8
+    assert spec["title"]["text"] == "Linear (2) against Linear: 1.50× the parameters, 1.50× the MACs"
+    assert "a batch of 2; peak memory is that of a training step" in subtitle(spec)
+    assert {row["name"] for row in records(archbench.plot("diff", small, large, inputs=empty(1, 4)).to_dict(), "name")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "models", "message"),
+    [
+        ("compare", ["lenet"], "plot compare takes at least two models, such as alexnet vgg16"),
+        ("compare", [], "plot compare takes at least two models, such as alexnet vgg16"),
+        ("diff", ["lenet"], "plot diff takes exactly two models, got 1"),
+    ],
+)
+def test_plot_compare_and_diff_say_how_many_models_they_take(kind, models, message):
+    with pytest.raises(UsageError, match=message):
+        archbench.plot(kind, *models)

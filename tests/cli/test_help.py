@@ -7,6 +7,7 @@ import shlex
 
 import pytest
 
+from archbench.reporting.charts.catalogue import KINDS
 from cli.help_screens import GROUPS, purpose_of
 from tools.docs_options import commands, find_command
 
@@ -100,9 +101,7 @@ def test_kinds_of_plot_have_a_line_each(help_of):
     lines = help_of("plot")
     section = lines[lines.index("KIND:") + 1 :]
     kinds = section[: section.index("")]
-    assert [line.split()[0] for line in kinds] == [
-        "layers", "memory", "roofline", "sweep", "accuracy", "throughput", "latency", "training", "time",
-    ]  # fmt: skip
+    assert [line.split()[0] for line in kinds] == list(KINDS)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from archbench.training.run_dir.files import write_rows
 def parts(spec):
     """Yield a specification and all that it is put together of."""
     yield spec
-    for group in ("layer", "hconcat", "vconcat"):
+    for group in ("layer", "concat", "hconcat", "vconcat"):
         for part in spec.get(group, ()):
             yield from parts({"data": spec.get("data"), **part})
 

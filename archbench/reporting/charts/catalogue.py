@@ -38,6 +38,13 @@ _KINDS = (
         ("inputs", "batch", "mode", "sweep"),
     ),
     ChartKind(
+        "compare",
+        "totals and layers on common scales",
+        "MODEL...",
+        ("inputs", "batch", "mode"),
+    ),
+    ChartKind("diff", "two models layer by layer, aligned", "MODEL MODEL", ("inputs", "batch", "mode")),
+    ChartKind(
         "accuracy",
         "accuracy against MACs or published rates",
         "[MODEL...|RUN]",

@@ -60,7 +60,7 @@ def layers_chart(
 def _bars(model: str, rows: Sequence[LayerRow]) -> list[dict[str, Any]]:
     """Return a record per bar, in the order of the layers."""
     counted = [row for row in rows if row.params or row.macs]
-    groups = _grouped(counted)
+    groups = grouped(counted)
     params, macs = (sum(getattr(row, name) for row in counted) for name in ("params", "macs"))
     return [
         {
@@ -86,7 +86,7 @@ def _percent(share: float) -> str:
     return "<0.1%" if share < 0.0005 else format_percent(share)
 
 
-def _grouped(rows: Sequence[LayerRow]) -> dict[str, list[LayerRow]]:
+def grouped(rows: Sequence[LayerRow]) -> dict[str, list[LayerRow]]:
     """Return the rows by name, or by the name of a parent module, as deep as keeps to 40 groups."""
     parts = {row.name: row.name.split(".") for row in rows}
     deepest = max((len(path) for path in parts.values()), default=1)

@@ -14,7 +14,7 @@ import altair as alt
 
 from archbench.reporting.drawings.canvas import BACKGROUND, FAINT, FONT, INK, text_width
 
-Chart = alt.Chart | alt.LayerChart | alt.HConcatChart | alt.VConcatChart
+Chart = alt.Chart | alt.LayerChart | alt.ConcatChart | alt.HConcatChart | alt.VConcatChart
 
 WIDTH = 640  # pixels between the axes; the whole chart is about 800 wide
 

@@ -69,10 +69,10 @@ def difference_table(
 
 def _lines(rows: Sequence[DifferenceRow], shows_same: bool) -> Iterator[dict[str, Any]]:
     """Yield the lines that people read."""
-    following = [] if shows_same else [row for row in rows if _follows(row)]
+    following = [] if shows_same else [row for row in rows if follows(row)]
     folds = len(following) > 1
     for row in rows:
-        if (shows_same or row.change != "same") and not (folds and _follows(row)):
+        if (shows_same or row.change != "same") and not (folds and follows(row)):
             yield from _lines_of(row)
     if folds:
         records = [_record(row) for row in following]
@@ -81,7 +81,7 @@ def _lines(rows: Sequence[DifferenceRow], shows_same: bool) -> Iterator[dict[str
         yield {"change": "changed", "what": what, **{field: _sum(records, field) for field, _ in _COUNTS}}
 
 
-def _follows(row: DifferenceRow) -> bool:
+def follows(row: DifferenceRow) -> bool:
     """Return whether a layer does the same as before to another shape, without a parameter or MAC more or less."""
     shapes_only = {change.field for change in row.changes} <= _WORDS.keys()
     return (
@@ -96,13 +96,13 @@ def _lines_of(row: DifferenceRow) -> Iterator[dict[str, Any]]:
     """Yield a layer's record in words, with the first of its changes, and a line for each other change."""
     record = _record(row)
     names = list(dict.fromkeys(filter(None, (record["layer_a"], record["layer_b"]))))
-    first, *others = _own_changes(row)
+    first, *others = own_changes(row)
     change = "same" if row.change == "same" else _CHANGES[row.change]
     yield {**record, "change": change, "layer_a": " -> ".join(names), "what": first}
     yield from ({"what": other} for other in others)
 
 
-def _own_changes(row: DifferenceRow) -> list[str]:
+def own_changes(row: DifferenceRow) -> list[str]:
     """Describe what a layer does otherwise, else its shape: a shape that was handed down is not the layer's own."""
     if row.a is None or row.b is None or row.change == "same":
         return [_what(row)]
