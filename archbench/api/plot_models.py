@@ -19,6 +19,7 @@ from archbench.models.loaded import Inputs, LoadedModel, Model, load_model
 from archbench.models.patterns import expanded
 from archbench.reporting.charts.layers import layers_chart
 from archbench.reporting.charts.memory import memory_chart
+from archbench.reporting.charts.model_names import model_title
 from archbench.reporting.charts.published_error import PublishedError, published_error, published_error_chart
 from archbench.reporting.charts.roofline import roofline_chart
 from archbench.trace.records import Trace
@@ -62,7 +63,8 @@ def memory(
         raise UsageError("{optimizer} requires {mode}", optimizer=optimizer, mode="train")
     run = simulated_run(model, inputs, mode=mode, dtype=dtype, optimizer=optimizer or "momentum")
     trace = run.trace(batch)
-    return memory_chart(timeline(trace), title=_title(run, trace), notes=_warned(run.caveats(trace)), **size)
+    notes = _warned(run.caveats(trace))
+    return memory_chart(timeline(trace), title=_title(run.loaded), setting=_setting(run, trace), notes=notes, **size)
 
 
 def roofline(
@@ -88,7 +90,8 @@ def roofline(
     if not any(row.flops for row in rows):
         raise UsageError(f"nothing to plot: {run.loaded.name} does no arithmetic")
     product_dtype, notes = run.loaded.precision.product_dtype, _warned(run.caveats(trace))
-    return roofline_chart(rows, place, product_dtype, title=_title(run, trace), notes=notes, **size)
+    title, setting = _title(run.loaded), _setting(run, trace)
+    return roofline_chart(rows, place, product_dtype, title=title, setting=setting, notes=notes, **size)
 
 
 def published_errors(what: Sequence[Model | Path], **size: Unpack[Size]) -> Chart:
@@ -129,9 +132,13 @@ def _single(what: Sequence[Model | Path], kind: str) -> Model:
     return _model(what[0])
 
 
-def _title(run: SimulatedRun, trace: Trace) -> str:
+def _title(loaded: LoadedModel) -> str:
+    return model_title(loaded.name, loaded.card)
+
+
+def _setting(run: SimulatedRun, trace: Trace) -> str:
     update = f", {run.optimizer.algorithm}" if run.mode == "train" and run.optimizer is not None else ""
-    return f"{run.loaded.name}, {run.mode}, batch {trace.batch}, {run.loaded.precision.name}{update}"
+    return f"{run.mode}, batch {trace.batch}, {run.loaded.precision.name}{update}"
 
 
 def _warned(caveats: Sequence[str]) -> Sequence[str]:

@@ -34,7 +34,8 @@ def test_plot_layers_tells_modules_of_one_class_apart():
 
 def test_plot_options_have_the_commands_defaults():
     spec = archbench.plot("memory", "lenet", mode="train", batch=2, width=300, height=200).to_dict()
-    assert spec["title"]["text"] == "Memory of lenet, train, batch 2, fp32, momentum"
+    assert spec["title"]["text"].startswith("LeNet: peak ")
+    assert subtitle(spec).startswith("Memory, train, batch 2, fp32, momentum, operator by operator.")
     assert (spec["width"], spec["height"]) == (300, 200)
     assert "Rate (FLOP/s)" in axis_titles(archbench.plot("roofline", "lenet", device="h200").to_dict())
 

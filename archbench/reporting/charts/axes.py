@@ -14,6 +14,7 @@ import altair as alt
 from archbench.units import TIME_UNITS, binary_unit
 
 _TICKS = 5
+_LEAST_STEPS = 3
 _MOST_LOG_TICKS = 10
 
 # Vega's SI prefix, but a capital K as `format_count` has it.
@@ -46,6 +47,8 @@ def bytes_axis(title: str, most_bytes: float) -> alt.Axis:
     """Return an axis of bytes in the binary unit of the largest value."""
     unit, size = binary_unit(most_bytes)
     step = nice_step(most_bytes / size / _TICKS)
+    if most_bytes / size / step < _LEAST_STEPS:
+        step = nice_step(step / 2.5)
     ticks = [i * step * size for i in range(floor(most_bytes / size / step) + 2)]
     return alt.Axis(title=f"{title} ({unit})", values=ticks, labelExpr=f"format(datum.value / {size}, ',~g')")
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 LABEL_SIZE = 12  # pixels, as in the theme
 _GAP = 4.0
-_FARTHER = (16.0, 32.0, 52.0)
+_LEADER_GAP = 3.0  # pixels between a leader line and its label
+_FARTHER = (16.0, 32.0, 52.0, 76.0)
+_STRUCK = 100.0  # square pixels: each piece of a leader line over another label
 _PIECES = 16
 
 Align = Literal["left", "right", "center"]
@@ -86,11 +88,19 @@ def _best(
     )
     best = next(free, None)
     if best is None and show_all:
-        best = min(candidates, key=lambda each: (_outside(each[1], *size), _covered(each[1], others)))
+        best = min(
+            candidates, key=lambda each: (_outside(each[1], *size), _harm(label, each[0], each[1], others, taken))
+        )
     if best is None:
         return Placement(), []
     placement, box = best
     return placement, [box, *_leader(label, placement)]
+
+
+def _harm(label: Label, placement: Placement, box: Box, others: Sequence[Box], taken: Sequence[Box]) -> float:
+    """Return the area that a label covers, in square pixels; a label that its leader line strikes counts whole."""
+    struck = sum(_hits(piece, taken) for piece in _leader(label, placement))
+    return _covered(box, others) + _STRUCK * struck
 
 
 def label_fields(
@@ -101,11 +111,8 @@ def label_fields(
     return [placement_fields(plane, *pair) for pair in zip(labels, placements, strict=True)]
 
 
-def placement_fields(plane: Plane, label: Label, placement: Placement, gap: float = 0.0) -> dict[str, Any]:
-    """Return the fields of a label's record that `label_marks` and `leader_lines` read.
-
-    `gap` is the room between a leader line and a label to its right, in pixels.
-    """
+def placement_fields(plane: Plane, label: Label, placement: Placement) -> dict[str, Any]:
+    """Return the fields of a label's record that `label_marks` and `leader_lines` read."""
     fields = {
         "label": label.text if placement.is_shown else "",
         "dx": placement.dx,
@@ -114,10 +121,16 @@ def placement_fields(plane: Plane, label: Label, placement: Placement, gap: floa
     }
     if placement.is_near:
         return fields
-    # A centred label is above or below its mark: the line ends at the label's edge.
-    dy = placement.dy - copysign(8, placement.dy) if placement.align == "center" else placement.dy
-    leader_x, leader_y = plane.inverse(label.x + placement.dx - gap, label.y + dy)
+    end_x, end_y = _leader_end(placement)
+    leader_x, leader_y = plane.inverse(label.x + end_x, label.y + end_y)
     return {**fields, "leader_x": leader_x, "leader_y": leader_y}
+
+
+def _leader_end(placement: Placement) -> tuple[float, float]:
+    """Return where a leader line ends, in pixels from the mark: before the near edge of its label."""
+    if placement.align == "center":  # above or below its mark
+        return placement.dx, placement.dy - copysign(LABEL_SIZE / 2 + _LEADER_GAP, placement.dy)
+    return placement.dx + (_LEADER_GAP if placement.align == "right" else -_LEADER_GAP), placement.dy
 
 
 def label_marks(base: alt.Chart) -> alt.Chart:
@@ -143,7 +156,8 @@ def _leader(label: Label, placement: Placement) -> list[Box]:
     """Return the room of a leader line in small pieces; none for a label near its mark."""
     if placement.is_near:
         return []
-    ends = [(label.x + i / _PIECES * placement.dx, label.y + i / _PIECES * placement.dy) for i in range(_PIECES)]
+    dx, dy = _leader_end(placement)
+    ends = [(label.x + i / _PIECES * dx, label.y + i / _PIECES * dy) for i in range(_PIECES)]
     return [(x - 1, y - 1, x + 1, y + 1) for x, y in ends]
 
 

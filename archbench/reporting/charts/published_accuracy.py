@@ -32,7 +32,6 @@ HEIGHT = 480
 _DOT, _LARGE_DOT = 22.0, 60.0  # square pixels: other points, and those of the Pareto line
 _FEW = 20  # so many points all have labels
 _FAINT = 0.5  # opacity of leader lines, of which there are many
-_GAP = 3.0  # pixels between leader lines and labels
 _HALF_LINE = 3.0  # pixels that labels keep from the line
 _TRIALS = 10  # to make room for the labels: room for them moves the points
 
@@ -115,7 +114,7 @@ def _with_labels(
     """Return the records with the fields of their labels; the other points have labels if there are few."""
     labels = _labels(plane, best)
     placements = place_above(labels)
-    fields = [placement_fields(plane, *pair, gap=_GAP) for pair in zip(labels, placements, strict=True)]
+    fields = [placement_fields(plane, *pair) for pair in zip(labels, placements, strict=True)]
     if len(best) + len(others) > _FEW:
         return _merged(best, fields), list(others)
     marks = [(label.x - 4, label.y - 4, label.x + 4, label.y + 4) for label in labels]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from math import atan2, degrees, sqrt
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from archbench.reporting.charts.axes import log_axis, log_count_axis, log_domain
-from archbench.reporting.charts.label_placement import LABEL_SIZE, Box, Label, label_fields, label_marks
+from archbench.reporting.charts.label_placement import LABEL_SIZE, Box, Label, label_fields, label_marks, leader_lines
 from archbench.reporting.charts.layer_types import category_colour, category_of, category_shape
 from archbench.reporting.charts.plane import Plane, Scale
 from archbench.reporting.charts.theme import WIDTH, layered, titled, values
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 _HEIGHT = 400
 _LARGEST = 900.0  # square pixels: the mark of a layer that takes all the time
 _SMALLEST = 40.0
-_MOST_LABELS = 3  # per category
+_MOST_LABELS = 8
+_LEAST_SHARE = 0.01  # of the time: a layer with less has no label
 _SLOPE_PIECES = 60
+_BOUNDS = {"memory": "memory", "compute": "arithmetic", "launch": "launches", "communication": "communication"}
 
 
 def roofline_chart(
@@ -36,11 +38,12 @@ def roofline_chart(
     dtype: str,
     *,
     title: str,
+    setting: str = "",
     width: int = WIDTH,
     height: int | None = None,
     notes: Sequence[str] = (),
 ) -> Chart:
-    """Return the layers of one run under the ceilings of a device, the slowest of each category labelled.
+    """Return the layers of one run under the ceilings of a device, those with most of the time labelled.
 
     `dtype` is that of matrix products, by the device's names of peaks; other arithmetic is under the peak of fp32,
     which is drawn as well. Rows without arithmetic have no place on logarithmic axes and are left out.
@@ -57,14 +60,33 @@ def roofline_chart(
     )
     roofs = {name: device.peak(name) for name in dict.fromkeys((dtype, "fp32"))}
     bandwidth = device.bandwidth_bytes_per_s
-    left_out = sum(1 for row in rows if row.time_s and not _computes(row))
-    subtitle = [f"Predicted, not measured: {device.title}, {dtype}. Area is a layer's part of the time.", *notes]
-    if left_out:
-        verb = "is" if left_out == 1 else "are"
-        subtitle.append(f"{left_out} without arithmetic {verb} left out: they only move bytes.")
     points = _points(_records(shown, roofs, bandwidth, plane), plane)
-    chart = layered(*_ceilings(roofs, bandwidth, plane), *points).properties(width=plane.width, height=plane.height)
-    return titled(chart, f"Roofline of {title}", subtitle, width)
+    chart = layered(_regions(ridge, plane), *_ceilings(roofs, bandwidth, plane), *points)
+    subtitle = (*_subtitle(rows, f"{device.title}, {setting or dtype}"), *notes)
+    heading = f"{title} on {device.title}: {_finding(rows)}"
+    return titled(chart.properties(width=plane.width, height=plane.height), heading, subtitle, width)
+
+
+def _finding(rows: Sequence[RooflineRow]) -> str:
+    """Return what bounds the layers for the largest part of the time."""
+    shares: defaultdict[str, float] = defaultdict(float)
+    for row in rows:
+        shares[row.bound] += row.share
+    bound, share = max(shares.items(), key=lambda each: each[1])
+    return f"{share:.0%} of the time bound by {_BOUNDS[bound]}"
+
+
+def _subtitle(rows: Sequence[RooflineRow], run: str) -> list[str]:
+    """Return the conditions, the meaning of marks, and how many layers have no place."""
+    sentences = [f"Predicted, not measured: {run}. Area and number: part of the time."]
+    left_out = [row for row in rows if row.time_s and not _computes(row)]
+    if left_out:
+        verb = "is" if len(left_out) == 1 else "are"
+        share = sum(row.share for row in left_out)
+        sentences.append(
+            f"{len(left_out)} without arithmetic {verb} left out, {share:.0%} of the time: they move bytes."
+        )
+    return sentences
 
 
 def _computes(row: RooflineRow) -> bool:
@@ -76,16 +98,32 @@ def _records(
 ) -> list[dict[str, Any]]:
     """Return a record per layer, the slowest first, with its label."""
     labels = []
-    seen = Counter[str]()
-    for row in rows:
+    for place, row in enumerate(rows):
         assert row.intensity is not None, "rows without an intensity are left out"
-        category = category_of(row.type)
-        seen[category] += 1
         area = _SMALLEST + (_LARGEST - _SMALLEST) * row.share
-        text = row.name if seen[category] <= _MOST_LABELS else ""
+        is_named = place < _MOST_LABELS and (row.share >= _LEAST_SHARE or not place)
+        text = f"{row.name} {row.share:.0%}" if is_named else ""
         labels.append(Label(*plane.place(row.intensity, row.flop_per_s), area, text))
-    fields = label_fields(plane, labels, obstacles=list(_obstacles(roofs, bandwidth, plane)))
+    fields = label_fields(plane, labels, obstacles=list(_obstacles(roofs, bandwidth, plane)), show_all=True)
     return [{**asdict(row), "category": category_of(row.type), **own} for row, own in zip(rows, fields, strict=True)]
+
+
+def _regions(ridge: float, plane: Plane) -> alt.LayerChart:
+    """Return the sides of the ridge: to its left memory bandwidth is the lower ceiling, to its right arithmetic."""
+    (low, high), bottom = plane.x.domain, plane.y.domain[0]
+    ends = {"memory-bound": (low, ridge), "compute-bound": (ridge, high)}
+    room = {name: plane.place(end, 1.0)[0] - plane.place(start, 1.0)[0] for name, (start, end) in ends.items()}
+    sides = [
+        {"start": start, "end": end, "middle": sqrt(start * end), "bottom": bottom, "label": name}
+        for name, (start, end) in ends.items()
+        if room[name] > text_width(name, LABEL_SIZE)
+    ]
+    shade = alt.Chart(values([{"start": low, "end": ridge}])).mark_rect(color="#7f7f7f", opacity=0.1, aria=False)
+    names = alt.Chart(values(sides)).mark_text(baseline="bottom", dy=-5, style="note")
+    return layered(
+        shade.encode(x=plane.across("start"), x2="end:Q", y=alt.value(0), y2=alt.value(plane.height)),
+        names.encode(x=plane.across("middle"), y=plane.up("bottom"), text="label:N"),
+    )
 
 
 def _obstacles(roofs: Mapping[str, float], bandwidth: float, plane: Plane) -> Iterator[Box]:
@@ -144,8 +182,8 @@ def _ceilings(roofs: Mapping[str, float], bandwidth: float, plane: Plane) -> tup
     )
 
 
-def _points(records: Sequence[dict[str, Any]], plane: Plane) -> tuple[alt.Chart, alt.Chart]:
-    """Return the marks of the layers, and their labels."""
+def _points(records: Sequence[dict[str, Any]], plane: Plane) -> tuple[alt.Chart, ...]:
+    """Return leader lines, the marks of the layers, and their labels."""
     categories = {record["category"] for record in records}
     base = alt.Chart(values(records)).encode(x=plane.across("intensity"), y=plane.up("flop_per_s"))
     marks = base.mark_point(filled=True, opacity=0.85).encode(
@@ -162,4 +200,4 @@ def _points(records: Sequence[dict[str, Any]], plane: Plane) -> tuple[alt.Chart,
             alt.Tooltip("bound:N", title="Bound by"),
         ],
     )
-    return marks, label_marks(base)
+    return leader_lines(base), marks, label_marks(base)

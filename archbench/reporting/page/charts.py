@@ -13,6 +13,7 @@ from archbench.reporting.charts.accuracy import measured_accuracy_chart
 from archbench.reporting.charts.latency import latency_chart
 from archbench.reporting.charts.layers import layers_chart
 from archbench.reporting.charts.memory import memory_chart
+from archbench.reporting.charts.model_names import model_title
 from archbench.reporting.charts.published_error import published_error, published_error_chart
 from archbench.reporting.charts.roofline import roofline_chart
 from archbench.reporting.charts.throughput import throughput_chart
@@ -32,9 +33,15 @@ def model_charts(model: ReportModel, table: LayerTable, device: Device | None) -
         yield _spec(layers_chart({model.address: table.rows}))
     moments = timeline(model.trace)
     if len(moments) > 1:
-        yield _spec(memory_chart(moments, title=f"{model.address} in inference"))
+        yield _spec(
+            memory_chart(moments, title=model_title(model.address, model.card), setting="inference, one sample")
+        )
     if device is not None and model.roofline and any(row.flops and row.intensity for row in model.roofline):
-        yield _spec(roofline_chart(model.roofline, device, "fp32", title=f"{model.address}, one sample"))
+        yield _spec(
+            roofline_chart(
+                model.roofline, device, "fp32", title=model_title(model.address, model.card), setting="one sample, fp32"
+            )
+        )
 
 
 def overview_charts(contents: ReportContents, explanations: Sequence[TraceExplanation]) -> Iterator[Spec]:

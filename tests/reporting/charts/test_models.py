@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from math import log
+
 import pytest
 
+import archbench
 from archbench.analyze.memory.timeline import Moment, peak_moment, timeline
 from archbench.analyze.performance.estimate import roofline_rows
 from archbench.analyze.performance.roofline import Conditions
@@ -11,13 +15,14 @@ from archbench.hardware.find import find_device
 from archbench.hardware.fit.coefficients import plain_coefficients
 from archbench.models.address import find
 from archbench.precision import find_precision
+from archbench.reporting.charts.axes import bytes_axis
 from archbench.reporting.charts.label_placement import Label, place_labels
 from archbench.reporting.charts.layer_types import category_of
 from archbench.reporting.charts.layers import layers_chart
 from archbench.reporting.charts.memory import memory_chart
 from archbench.reporting.charts.published_error import PublishedError, published_error_chart
 from archbench.reporting.charts.roofline import roofline_chart
-from tests.helpers.chart_specs import axis_titles, encodings, records, subtitle
+from tests.helpers.chart_specs import axis_titles, encodings, parts, records, subtitle
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +109,7 @@ def test_kinds_of_layers_are_known_by_their_types():
 def test_the_memory_chart_has_every_moment_and_marks_the_peak(zoo_trace):
     trace = zoo_trace("alexnet", 4, "train")
     moments, peak = timeline(trace), peak_moment(trace)
-    spec = memory_chart(moments, title="alexnet, train").to_dict()
+    spec = memory_chart(moments, title="AlexNet", setting="train").to_dict()
     drawn = records(spec, "activation_bytes")
     # The last one is there twice, for its area ends somewhere.
     assert [row["total_bytes"] for row in drawn] == [*(m.total_bytes for m in moments), moments[-1].total_bytes]
@@ -115,18 +120,64 @@ def test_the_memory_chart_has_every_moment_and_marks_the_peak(zoo_trace):
     (mark,) = records(spec, "middle")
     place = next(i for i, moment in enumerate(moments) if moment.total_bytes == peak.total_bytes)
     assert (mark["total_bytes"], mark["middle"]) == (peak.total_bytes, place + 0.5)
-    assert f"at operation {place}, in the backward pass of {peak.layer}" in subtitle(spec)
+    assert spec["title"]["text"].endswith(f"in the backward pass of {peak.layer}")
     assert {row["phase"] for row in records(spec, "phase") if row["operation"]} >= {"forward", "backward"}
 
 
 def test_memory_is_in_the_binary_unit_of_its_peak():
     moment = Moment(0, "forward", "fc", "aten.mm", 3 * 2**30, 0, 0, 0, 0, 0, 3 * 2**30)
     spec = memory_chart([moment], title="one").to_dict()
-    assert axis_titles(spec) == {"Memory (GiB)", "Operation, in the order of execution"}
+    assert axis_titles(spec) == {"Memory (GiB)", "Layer, in the order of execution; one place per operator"}
     axis = next(encoding["y"]["axis"] for encoding in encodings(spec) if encoding.get("y", {}).get("axis"))
     # steps of 1 GiB: the peak over 5 is 0.6, the next of 1, 2, 5 is 1
     assert axis["values"] == [0, 2**30, 2 * 2**30, 3 * 2**30, 4 * 2**30]
     assert f"{2.0**30!r}" in axis["labelExpr"]
+
+
+def shown_memory(spec):
+    """Return the categories that are stacked, and the ends of the vertical axis."""
+    stacked = next(each for each in encodings(spec) if each.get("y", {}).get("stack") == "zero")
+    return stacked["color"]["scale"]["domain"], stacked["y"]["scale"]["domain"]
+
+
+def test_in_inference_parameters_are_a_band_and_the_rest_has_its_own_axis(zoo_trace):
+    moments = timeline(zoo_trace("alexnet", 1, "eval"))
+    peak = max(moments, key=lambda moment: moment.total_bytes)
+    spec = memory_chart(moments, title="AlexNet", setting="eval, batch 1, fp32").to_dict()
+    # 60,965,224 parameters of 4 bytes are 243,860,896 bytes: 232.6 MiB; norm1 needs 237.6 in all.
+    assert spec["title"]["text"] == "AlexNet: peak 237.6 MiB in the forward pass of norm1"
+    assert records(spec, "low")[0]["label"] == "parameters 232.6 MiB, throughout (not to scale)"
+    categories, (low, high) = shown_memory(spec)
+    assert categories == ["temporary", "activations", "inputs"]
+    assert low < 0
+    assert high == pytest.approx(1.12 * (peak.total_bytes - 243_860_896))
+
+
+def test_in_training_parameters_are_stacked_with_what_changes(zoo_trace):
+    spec = memory_chart(timeline(zoo_trace("alexnet", 4, "train")), title="AlexNet").to_dict()
+    categories, (low, _) = shown_memory(spec)
+    assert categories[-1] == "parameters"
+    assert low == 0
+    phases = next(part for part in parts(spec) if part.get("encoding", {}).get("text", {}).get("field") == "phase")
+    assert phases["mark"]["align"] == "left"
+
+
+def test_the_ticks_of_memory_are_names_of_layers_with_room(zoo_trace):
+    spec = memory_chart(timeline(zoo_trace("alexnet", 1, "eval")), title="AlexNet").to_dict()
+    axis = next(each["x"]["axis"] for each in encodings(spec) if "axis" in each.get("x", {}))
+    assert all(f'"{name}"' in axis["labelExpr"] for name in ("conv1", "norm1", "norm2"))
+    pixels = spec["width"] / len(timeline(zoo_trace("alexnet", 1, "eval")))
+    assert all((b - a) * pixels >= 18 for a, b in pairwise(axis["values"]))
+
+
+@pytest.mark.parametrize(
+    ("peak_bytes", "steps"),
+    # The peak over 5 is 0.202, above that 0.5: two steps below the peak are too few, so 0.2. 4.1 / 5 = 0.82: 1.
+    [(1.01 * 2**20, [0, 0.2, 0.4, 0.6, 0.8, 1, 1.2]), (4.1 * 2**20, [0, 1, 2, 3, 4, 5])],
+)
+def test_an_axis_of_bytes_has_at_least_three_steps(peak_bytes, steps):
+    axis = bytes_axis("Memory", peak_bytes).to_dict()
+    assert [value / 2**20 for value in axis["values"]] == pytest.approx(steps)
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +206,23 @@ def test_the_ceilings_are_the_devices(alexnet_roofline):
     # 320 GB/s and 8.1 TFLOP/s: the published figures of the T4
     said = {row["label"] for rows in spec["datasets"].values() for row in rows if "label" in row}
     assert {"memory: 320.0 GB/s", "peak fp32: 8.100 TFLOP/s"} <= said
+
+
+def test_the_layers_with_most_of_the_time_are_named_whatever_their_kind(alexnet_roofline):
+    rows, _, spec = alexnet_roofline
+    slowest = sorted((row for row in rows if row.flops), key=lambda row: -row.share)[:8]
+    named = {row["label"] for row in records(spec, "share") if row["label"]}
+    assert named == {f"{row.name} {row.share:.0%}" for row in slowest if row.share >= 0.01}
+
+
+def test_the_roofline_says_what_most_of_the_time_is_bound_by(alexnet_roofline):
+    rows, place, spec = alexnet_roofline
+    by_bound = {bound: sum(row.share for row in rows if row.bound == bound) for bound in ("memory", "compute")}
+    assert by_bound["compute"] > by_bound["memory"]
+    finding = f"{by_bound['compute']:.0%} of the time bound by arithmetic"
+    assert spec["title"]["text"] == f"alexnet on {place.title}: {finding}"
+    # 8.1 TFLOP/s / 320 GB/s = 25.3 FLOP per byte: the shade ends there
+    assert records(spec, "end")[0]["end"] == pytest.approx(25.3125)
 
 
 def test_half_precision_has_the_roof_of_other_arithmetic_too(zoo_trace):
@@ -208,6 +276,35 @@ def test_a_name_that_finds_nothing_free_stays_in_the_picture_where_it_covers_lea
     upper = (0.0, 0.0, 400.0, 106.0)
     (place,) = place_labels([Label(200.0, 100.0, 25.0, "name")], 400, 200, obstacles=[everything, upper], show_all=True)
     assert place.dy > 6
+
+
+@pytest.mark.slow
+def test_no_leader_line_strikes_a_name():
+    spec = archbench.plot("accuracy").to_dict()
+    x_scale, y_scale = (
+        next(each[axis]["scale"]["domain"] for each in encodings(spec) if axis in each) for axis in ("x", "y")
+    )
+    width, height = spec["width"], spec["height"]
+    rows = records(spec, "top5_error_percent")
+    boxes, lines = {}, {}
+    for row in rows:
+        x, y = pixels(row["macs"], row["top5_error_percent"], x_scale, y_scale, width, height)
+        length = 6.0 * len(row["label"])  # of 12 pixels, an average letter takes half
+        left = x + row["dx"] - {"left": 0, "center": length / 2, "right": length}[row["align"]]
+        boxes[row["model"]] = (left, y + row["dy"] - 5, left + length, y + row["dy"] + 5)
+        if "leader_x" in row:
+            lines[row["model"]] = (x, y, *pixels(row["leader_x"], row["leader_y"], x_scale, y_scale, width, height))
+    assert lines
+    for start_x, start_y, end_x, end_y in lines.values():
+        for step in range(101):
+            x, y = (a + step / 100 * (b - a) for a, b in ((start_x, end_x), (start_y, end_y)))
+            assert not any(box[0] < x < box[2] and box[1] < y < box[3] for box in boxes.values())
+
+
+def pixels(x, y, x_scale, y_scale, width, height):
+    """Return the place of a point on a logarithmic and a linear axis."""
+    (low, high), (bottom, top) = x_scale, y_scale
+    return width * log(x / low) / log(high / low), height * (top - y) / (top - bottom)
 
 
 def test_a_name_without_a_place_is_left_out_or_stands_off():
