@@ -1,6 +1,6 @@
 """The steps of `results/gpu.py` in order of value. Each runs in a process of its own and returns the figures of a row.
 
-On a GPU they are the checks of `tests/cuda`, the memory of 12 configurations and the throughput of 30. A dry run on the
+On a GPU they are the checks of `tests/cuda`, the memory of 12 configurations and the throughput of 42. A dry run on the
 CPU has the same kinds of steps with small models.
 """
 
@@ -124,7 +124,7 @@ def throughput_steps(kind: Kind, device: str) -> Iterator[Step]:
 
 
 def throughput_grid(kind: Kind, device: str) -> list[Configuration]:
-    """Return 30 configurations for a GPU: VGG-16 and AlexNet in many ways, and every other model once."""
+    """Return 42 configurations for a GPU: VGG-16 and AlexNet in many ways, and every other model once."""
     if kind == "cpu":
         return [_configuration("lenet", kind, device, batch=2, mode=mode) for mode in ("eval", "train")]
     studied = ("vgg16", "alexnet")
