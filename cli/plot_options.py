@@ -65,12 +65,18 @@ Device = Annotated[
     typer.Option(
         "--device",
         metavar="NAME",
-        help="Of the roofline ('archbench devices'); measured charts: cpu, cuda, mps or a name.",
+        help="Of the roofline or --by time ('archbench devices'); measured charts: cpu, cuda, mps or a name.",
         autocompletion=complete_device,
     ),
 ]
 Published = Annotated[
     bool, typer.Option("--published", help="For accuracy: what 'results --import timm:FILE' imported.")
+]
+By = Annotated[
+    Literal["params", "macs", "memory", "time"] | None,
+    typer.Option(
+        "--by", help="For modules; memory: saved for the backward pass; time: needs --device; default: params."
+    ),
 ]
 Threshold = Annotated[
     list[float] | None,

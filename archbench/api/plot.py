@@ -32,15 +32,16 @@ def plot(
     store: str | Path | None = None,
     threshold: float | Sequence[float] | None = None,
     sweep: str | None = None,
+    by: str | None = None,
     width: int | None = None,
     height: int | None = None,
 ) -> Chart:
     """Return a chart, an `altair.Chart` that notebooks show and `chart.save` writes.
 
     Args:
-        kind: `"layers"`, `"memory"`, `"roofline"`, `"sweep"`, `"compare"`, `"diff"`, `"accuracy"`, `"throughput"`,
-            `"latency"`, `"training"` or `"time"`.
-        what: Models for the first six kinds, a training run or its folder for the last two, either for `"accuracy"`.
+        kind: `"layers"`, `"memory"`, `"roofline"`, `"sweep"`, `"compare"`, `"diff"`, `"modules"`, `"accuracy"`,
+            `"throughput"`, `"latency"`, `"training"` or `"time"`.
+        what: Models for the first seven kinds, a training run or its folder for the last two, either for `"accuracy"`.
             Without it `"accuracy"`, `"throughput"` and `"latency"` show every model; `"accuracy"` with `published` also
             takes names of timm.
         inputs: As for `archbench.summarize`.
@@ -48,13 +49,16 @@ def plot(
         mode: `"eval"` or `"train"`; `"eval"` by default, for measured kinds any.
         dtype: As for `archbench.memory`; `"fp32"` by default, for measured kinds any.
         optimizer: With mode `"train"`, as for `archbench.memory`; `"momentum"` by default.
-        device: For `"roofline"` a device of `archbench.devices`; for measured kinds `"cpu"`, `"cuda"`, `"mps"` or the
-            name of a device; with `published` a device as the published files name it, such as `"rtx4090"`.
+        device: For `"roofline"` and time by module a device of `archbench.devices`; for measured kinds `"cpu"`,
+            `"cuda"`, `"mps"` or the name of a device; with `published` a device as the published files name it, such
+            as `"rtx4090"`.
         published: For `"accuracy"`: show imported accuracies and rates of timm, see `archbench.api.published`.
         source: With `published`: part of the name of the file that rates are taken from, where a device has several.
         store: Where results are stored; the user's own store by default.
         threshold: For `"time"`: an accuracy as a fraction, or several.
         sweep: For `"sweep"`: as for `archbench.compare`.
+        by: For `"modules"`: `"params"` (the default), `"macs"`, `"memory"` (what a training step saves for its backward
+            pass) or `"time"` (predicted, on `device`).
         width: Pixels of the plot, without its axes.
         height: Pixels of the plot, without its axes.
 
@@ -77,6 +81,7 @@ def plot(
         "store": store,
         "threshold": threshold,
         "sweep": sweep,
+        "by": by,
     }
     given = {name: value for name, value in options.items() if value is not None}
     _require_effect(kind, given)
@@ -102,7 +107,7 @@ def _size(**pixels: int | None) -> dict[str, int]:
 
 def _functions() -> dict[str, Callable[..., Chart]]:
     """Return the function of each kind; their modules need altair, whose absence `plot` reports before."""
-    from archbench.api import plot_compared, plot_models, plot_results, plot_runs, plot_sweep
+    from archbench.api import plot_compared, plot_models, plot_modules, plot_results, plot_runs, plot_sweep
 
     return {
         "layers": plot_models.layers,
@@ -111,6 +116,7 @@ def _functions() -> dict[str, Callable[..., Chart]]:
         "sweep": plot_sweep.sweep,
         "compare": plot_compared.compared,
         "diff": plot_compared.aligned,
+        "modules": plot_modules.modules,
         "accuracy": plot_runs.accuracy,
         "throughput": plot_results.throughput,
         "latency": plot_results.latency,

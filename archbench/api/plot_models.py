@@ -44,7 +44,7 @@ def layers(what: Sequence[Model | Path], *, inputs: Inputs = None, batch: int = 
             raise UsageError(f"nothing to plot: {summary.model} has neither parameters nor MACs")
         rows[unique_name(summary.model, rows)] = summary.rows
         warnings += summary.caveats
-    return layers_chart(rows, batch=batch, notes=_warned(warnings), **size)
+    return layers_chart(rows, batch=batch, notes=warned(warnings), **size)
 
 
 def memory(
@@ -58,12 +58,12 @@ def memory(
     **size: Unpack[Size],
 ) -> Chart:
     """Return the memory of one run, operator by operator."""
-    model = _single(what, "memory")
+    model = single_model(what, "memory")
     if optimizer is not None and mode != "train":
         raise UsageError("{optimizer} requires {mode}", optimizer=optimizer, mode="train")
     run = simulated_run(model, inputs, mode=mode, dtype=dtype, optimizer=optimizer or "momentum")
     trace = run.trace(batch)
-    notes = _warned(run.caveats(trace))
+    notes = warned(run.caveats(trace))
     return memory_chart(timeline(trace), title=_title(run.loaded), setting=_setting(run, trace), notes=notes, **size)
 
 
@@ -78,7 +78,7 @@ def roofline(
     **size: Unpack[Size],
 ) -> Chart:
     """Return the layers of one run under the ceilings of a device."""
-    model = _single(what, "roofline")
+    model = single_model(what, "roofline")
     if device is None:
         raise UsageError("plot roofline requires {device}, such as h200; 'archbench devices' lists them", device=...)
     place = single_device(device)
@@ -89,7 +89,7 @@ def roofline(
     rows = roofline_rows(trace, run.conditions)
     if not any(row.flops for row in rows):
         raise UsageError(f"nothing to plot: {run.loaded.name} does no arithmetic")
-    product_dtype, notes = run.loaded.precision.product_dtype, _warned(run.caveats(trace))
+    product_dtype, notes = run.loaded.precision.product_dtype, warned(run.caveats(trace))
     title, setting = _title(run.loaded), _setting(run, trace)
     return roofline_chart(rows, place, product_dtype, title=title, setting=setting, notes=notes, **size)
 
@@ -111,7 +111,7 @@ def published_errors(what: Sequence[Model | Path], **size: Unpack[Size]) -> Char
         raise UsageError(f"nothing to plot: no error of {', '.join(without)} is published on a card; {known}")
     if without:
         _LOG.info("without a published error: %s", ", ".join(without))
-    return published_error_chart(rows, notes=_warned(warnings), **size)
+    return published_error_chart(rows, notes=warned(warnings), **size)
 
 
 def _published(loaded: LoadedModel) -> tuple[PublishedError | None, tuple[str, ...]]:
@@ -126,7 +126,8 @@ def _model(what: Model | Path) -> Model:
     return str(what) if isinstance(what, Path) else what
 
 
-def _single(what: Sequence[Model | Path], kind: str) -> Model:
+def single_model(what: Sequence[Model | Path], kind: str) -> Model:
+    """Return the model that a kind of chart shows. Raises UsageError for none or several."""
     if len(what) != 1:
         raise UsageError(f"plot {kind} takes exactly one model, got {len(what)}")
     return _model(what[0])
@@ -141,7 +142,7 @@ def _setting(run: SimulatedRun, trace: Trace) -> str:
     return f"{run.mode}, batch {trace.batch}, {run.loaded.precision.name}{update}"
 
 
-def _warned(caveats: Sequence[str]) -> Sequence[str]:
+def warned(caveats: Sequence[str]) -> Sequence[str]:
     """Log caveats as warnings, and return them for the chart's subtitle."""
     for caveat in caveats:
         _LOG.warning("%s", caveat)

@@ -29,6 +29,7 @@ def plot(
     store: StorePath = None,
     threshold: options.Threshold = None,
     sweep: Sweep = None,
+    by: options.By = None,
 ) -> None:
     """Draw a chart as PNG, SVG or interactive HTML.
 
@@ -53,6 +54,7 @@ def plot(
         store=store,
         threshold=threshold,
         sweep=sweep,
+        by=by,
         width=width,
         height=height,
     )

@@ -45,6 +45,12 @@ _KINDS = (
     ),
     ChartKind("diff", "two models layer by layer, aligned", "MODEL MODEL", ("inputs", "batch", "mode")),
     ChartKind(
+        "modules",
+        "modules inside modules, sized by --by",
+        "MODEL",
+        ("inputs", "batch", "mode", "dtype", "device", "by"),
+    ),
+    ChartKind(
         "accuracy",
         "accuracy against MACs or published rates",
         "[MODEL...|RUN]",
