@@ -13,11 +13,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from archbench.analyze.explain.explain import explain
+from archbench.reporting.charts.model_names import model_title
 from archbench.reporting.charts.theme import config
 from archbench.reporting.page import sections
 from archbench.reporting.page.charts import measured_charts, overview_charts, training_charts
 from archbench.reporting.page.contents import ReportContents
-from archbench.reporting.page.header import page_facts, page_sentences, page_title
+from archbench.reporting.page.findings import claims_sentence, findings
+from archbench.reporting.page.header import page_sentences, page_title
+from archbench.reporting.page.measures import measures
 from archbench.reporting.page.models import Hint, add_model, anchors
 from archbench.reporting.page.payload import PageData
 from archbench.reporting.tables.model import CONVENTION
@@ -45,6 +48,9 @@ def _data_and_context(contents: ReportContents) -> tuple[PageData, dict[str, Any
     ids = anchors(contents.models)
     explanations = [explain(model.trace) for model in contents.models]
     overview = sections.add_overview(data, contents, explanations, ids)
+    counted = [explanation.table for explanation in explanations]
+    titles = [model_title(model.address, model.card) for model in contents.models]
+    measured = measures(contents, counted)
     tables = {
         "measured": sections.add_measured(data, contents),
         "training": sections.add_training(data, contents),
@@ -58,8 +64,11 @@ def _data_and_context(contents: ReportContents) -> tuple[PageData, dict[str, Any
     }
     context: dict[str, Any] = {
         "contents": contents,
-        "title": page_title(contents),
-        "facts": list(page_facts(contents, explanations)),
+        "title": page_title(titles),
+        "titles": titles,
+        "measures": measured,
+        "findings": list(findings(titles, counted, measured)),
+        "claims_sentence": claims_sentence(contents.claims) if contents.claims else "",
         "sentences": list(page_sentences(contents)),
         "overview": overview,
         "tables": tables,

@@ -91,3 +91,24 @@ async function unpacked(text) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return JSON.parse(await new Response(stream).text());
 }
+
+/* Thumbnails: drawings without text; one that goes down is turned to go to the right. */
+
+function drawThumbnail(place) {
+  const drawing = document.querySelector(`#${CSS.escape(place.dataset.thumbnail)} .drawing svg`);
+  const small = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const turned = document.createElementNS("http://www.w3.org/2000/svg", "g");
+  const shapes = [...drawing.children].filter((part) => !part.matches("title, desc, defs, style, text, rect"));
+  turned.append(...shapes.map((part) => part.cloneNode(true)));
+  turned.querySelectorAll("text, title").forEach((part) => part.remove());
+  for (const part of turned.querySelectorAll("*"))
+    ["id", "role", "tabindex", "aria-label", "data-opens", "marker-end"].forEach((name) => part.removeAttribute(name));
+  small.setAttribute("aria-hidden", "true");
+  small.setAttribute("preserveAspectRatio", "xMinYMid");
+  small.append(turned);
+  place.append(small);
+  const { width, height } = turned.getBBox();
+  if (height > width) turned.setAttribute("transform", "rotate(-90)");
+  const box = small.getBBox();
+  small.setAttribute("viewBox", [box.x, box.y, box.width, box.height].join(" "));
+}

@@ -1,47 +1,22 @@
-"""The header of a report: the models and machines, in figures and sentences."""
+"""The title of a report, and how its figures came about."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from archbench.analyze.explain.explain import TraceExplanation
 from archbench.reporting.page.contents import ReportContents
-from archbench.reporting.page.models import Fact
-from archbench.reporting.tables.wording import several
-from archbench.units import format_count, format_integer
+from archbench.reporting.tables.wording import listed, several
+from archbench.units import format_integer
 
 _MOST_NAMED = 4
 
 
-def page_title(contents: ReportContents) -> str:
+def page_title(names: Sequence[str]) -> str:
     """Return the models' names; for more than four their number, and the first and last name."""
-    names = [model.address for model in contents.models]
     if len(names) > _MOST_NAMED:
         return f"{len(names)} models: {names[0]} to {names[-1]}"
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def page_facts(contents: ReportContents, explanations: Sequence[TraceExplanation]) -> Iterator[Fact]:
-    """Yield the figures at the top of the page."""
-    totals = [explanation.table.totals for explanation in explanations]
-    yield Fact("models", format_integer(len(totals)))
-    yield Fact("layers", format_integer(sum(len(explanation.layers) for explanation in explanations)))
-    yield _range("parameters", [total.params for total in totals], format_count)
-    yield _range("MACs of one sample", [total.macs for total in totals], format_count)
-    if contents.results:
-        yield Fact("measurements", format_integer(len(contents.results) + contents.num_results_left_out))
-    if contents.run is not None:
-        yield Fact("models trained", format_integer(len(contents.run.figures.accuracies)))
-    if contents.claims:
-        contradicted = sum(claim.verdict == "contradicts" for claim in contents.claims)
-        yield Fact("published figures", format_integer(len(contents.claims)))
-        yield Fact("contradicted", format_integer(contradicted))
-
-
-def _range(name: str, values: Sequence[int], text: Callable[[float], str]) -> Fact:
-    ends = sorted({min(values), max(values)})
-    return Fact(name, " to ".join(map(text, ends)), " to ".join(map(format_integer, ends)))
+    return listed(names)
 
 
 def page_sentences(contents: ReportContents) -> Iterator[str]:

@@ -82,6 +82,7 @@ function start() {
   document.querySelector(".contents details").open = wide.matches;
   wide.addEventListener("change", () => (document.querySelector(".contents details").open = wide.matches));
   document.querySelectorAll("[data-drawing]").forEach(startDrawing);
+  document.querySelectorAll("[data-thumbnail]").forEach(drawThumbnail);
   document.querySelectorAll(".plot, .drawing").forEach((box) => sizes.observe(box));
   watch(tables, fillTable);
   watch([...document.querySelectorAll(".chart")], (figure) => drawChart(figure));
