@@ -1,19 +1,19 @@
 """The graph of a model's calls: which call made the tensors that another reads.
 
-Tensors are followed by their storages, so that views and in-place operators keep their maker. Weights, and tensors
-computed from neither inputs nor weights, are not part of the graph.
+Weights, and tensors that do not depend on the model's inputs, are not part of the graph.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from archbench.analyze.tensor_flow import Makers
 from archbench.trace.records import Layer, Operation, TensorInfo, Trace
 
 INPUT = -1  # in place of a call: the model's inputs
-_CONSTANT = -2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +46,22 @@ class Call:
 
 def calls_of(trace: Trace) -> tuple[Call, ...]:
     """Return the calls of the forward pass that compute on data, in order."""
+    operands: defaultdict[int, list[tuple[int, TensorInfo]]] = defaultdict(list)
+    for step, source, info in Makers(trace).operands():
+        operands[step].append((source, info))
     calls: list[Call] = []
-    makers: dict[int, int] = {}  # the call that last wrote to a storage
+    numbers: dict[int, int] = {}  # the call of a step, for those whose results depend on data
     for layer, operations in _groups(trace):
         reads: dict[tuple[int, tuple[int, ...]], Read] = {}
         for operation in operations:
-            taken = [] if operation.step in trace.generating else list(_data_of(operation, makers))
-            if not operation.is_free:
-                own = (read for read in taken if read.source != len(calls))
-                reads |= {(read.source, read.info.shape): read for read in own}
-            for storage in _written(operation):
-                if not operation.is_free:
-                    makers[storage] = len(calls) if taken else _CONSTANT
-                else:
-                    makers.setdefault(storage, taken[0].source if taken else _CONSTANT)
+            taken = [
+                Read(numbers.get(source, INPUT), info)
+                for source, info in operands[operation.step]
+                if source < 0 or source in numbers
+            ]
+            if taken:
+                numbers[operation.step] = len(calls)
+            reads |= {(read.source, read.info.shape): read for read in taken if read.source != len(calls)}
         computing = tuple(operation for operation in operations if not operation.is_free)
         if reads:
             calls.append(Call(trace.row_of(computing[0]), layer, computing, tuple(reads.values())))
@@ -75,20 +77,6 @@ def _groups(trace: Trace) -> Iterator[tuple[Layer, list[Operation]]]:
     forward = (operation for operation in trace.operations if not operation.is_backward)
     for (layer, _), group in groupby(forward, key=place):
         yield trace.layers[layer], list(group)
-
-
-def _written(operation: Operation) -> tuple[int, ...]:
-    """Return the storages that an operator wrote to; a stand-in may have taken the place of one changed in place."""
-    changes_first = operation.name.endswith("_") and not operation.name.endswith("__")
-    return (*operation.output_storages, *operation.input_storages[:changes_first])
-
-
-def _data_of(operation: Operation, makers: dict[int, int]) -> Iterator[Read]:
-    inputs = zip(operation.inputs, operation.weights, operation.input_storages, strict=True)
-    for info, weight, storage in inputs:
-        source = makers.get(storage, INPUT)
-        if not weight and source != _CONSTANT:
-            yield Read(source, info)
 
 
 def dominators(calls: Sequence[Call]) -> tuple[int, ...]:

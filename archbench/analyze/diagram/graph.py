@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from archbench.analyze.diagram.nodes import BOUNDARY, Edge, Node
 from archbench.analyze.diagram.repeated_nodes import merged, structure_of
-from archbench.analyze.diagram.tensor_flow import OUTPUT, computing, tensor_flow
+from archbench.analyze.tensor_flow import OUTPUT, computing, tensor_flow
 from archbench.trace.records import Call, Layer, Operation, Trace
 
 _MANY_NODES = 40

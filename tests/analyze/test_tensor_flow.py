@@ -9,7 +9,7 @@ import torch
 import torchvision
 from torch import fx, nn
 
-from archbench.analyze.diagram.tensor_flow import OUTPUT, computing, tensor_flow
+from archbench.analyze.tensor_flow import OUTPUT, computing, tensor_flow
 from archbench.trace.tracer import trace
 
 # Modules and functions that compute nothing in mode eval, or make views only.
