@@ -111,7 +111,8 @@ def published_errors(what: Sequence[Model | Path], **size: Unpack[Size]) -> Char
         raise UsageError(f"nothing to plot: no error of {', '.join(without)} is published on a card; {known}")
     if without:
         _LOG.info("without a published error: %s", ", ".join(without))
-    return published_error_chart(rows, notes=warned(warnings), **size)
+    missing = [f"Without a published error: {', '.join(without)}."] if what and without else []
+    return published_error_chart(rows, notes=[*warned(warnings), *missing], **size)
 
 
 def _published(loaded: LoadedModel) -> tuple[PublishedError | None, tuple[str, ...]]:

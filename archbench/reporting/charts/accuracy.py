@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from archbench.reporting.charts.axes import percent_axis
+from archbench.reporting.charts.axes import fraction_domain, is_near, percent_axis
 from archbench.reporting.charts.label_placement import LABEL_SIZE, Box
-from archbench.reporting.charts.models_by_macs import MarkStyle, macs_plane, model_marks, place_model
+from archbench.reporting.charts.model_names import short_names
+from archbench.reporting.charts.models_by_macs import MarkStyle, area_sentence, macs_plane, model_marks, place_model
 from archbench.reporting.charts.plane import Plane, Scale
 from archbench.reporting.charts.theme import COLOURS, WIDTH, layered, titled, values
 from archbench.reporting.charts.training import chance_line
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from archbench.store.accuracy import Accuracy
 
 _TICK = 9.0  # pixels: the width of an interval's ends
-# A chance line farther away than this would squeeze all marks together; it is then named in the subtitle only.
-_NEAR_CHANCE = 0.25
-_STYLE = MarkStyle("top1_mean", COLOURS[0], "circle")
 
 
 def measured_accuracy_chart(
@@ -35,36 +33,31 @@ def measured_accuracy_chart(
     the model's name. `data` names the data set, with its caveat.
     """
     shown = [row for row in rows if row.top1_mean is not None]
-    records = [_record(row) for row in shown]
+    names = short_names(row.model for row in rows)
+    records = [_record(row, names[row.model]) for row in shown]
     chance = shown[0].chance_top1
     assert chance is not None, "a run folder has it"
     bounds = [bound for record in records for bound in (record["low"], record["high"])]
-    is_near = min(bounds) < chance + _NEAR_CHANCE
-    domain = _fractions([*bounds, chance] if is_near else bounds)
-    plane = macs_plane(records, Scale(domain, percent_axis("Test accuracy, top-1")), width, height)
-    obstacles = _interval_boxes(records, plane) + (_chance_boxes(chance, plane) if is_near else [])
-    marks, labels = model_marks(records, plane, _STYLE, _tooltip(), obstacles)
+    has_line = is_near(chance, bounds)
+    domain = fraction_domain([*bounds, chance] if has_line else bounds)
+    plane = macs_plane(records, Scale(domain, percent_axis("Test accuracy, top-1", tickCount=6)), width, height)
+    obstacles = _interval_boxes(records, plane) + (_chance_boxes(chance, plane) if has_line else [])
+    style = MarkStyle("top1_mean", "circle", COLOURS[0], [row.model for row in rows])
+    marks, labels = model_marks(records, plane, style, _tooltip(), obstacles)
     chart = layered(
-        *(chance_line(chance, _chance_text(chance), is_left=True) if is_near else ()),
+        *(chance_line(chance, _chance_text(chance), is_left=True) if has_line else ()),
         marks,
         *_intervals(records, plane),
         labels,
     ).properties(width=plane.width, height=plane.height)
-    seeds = [str(count) for count in sorted({row.seeds for row in shown})]
-    missing = [f"{row.model} ({row.status})" for row in rows if row.top1_mean is None]
-    subtitle = [
-        f"Measured on {data}; mean of {' or '.join(seeds)} {'seed' if seeds == ['1'] else 'seeds'}, 95% interval; "
-        f"{_chance_text(chance)}. Area is parameters.",
-        *([f"Without an accuracy: {', '.join(missing)}."] if missing else []),
-        *notes,
-    ]
-    return titled(chart, "Accuracy against computation", subtitle, width)
+    subtitle = (*_subtitle(rows, shown, data, chance), *notes)
+    return titled(chart, _finding(records), subtitle, width)
 
 
-def _record(row: Accuracy) -> dict[str, Any]:
+def _record(row: Accuracy, name: str) -> dict[str, Any]:
     return {
         "model": row.model,
-        "label": row.model if row.status == "ok" else f"{row.model} ({row.status})",
+        "label": name if row.status == "ok" else f"{name} ({row.status})",
         "macs": row.macs,
         "params": row.params,
         "top1_mean": row.top1_mean,
@@ -76,10 +69,24 @@ def _record(row: Accuracy) -> dict[str, Any]:
     }
 
 
-def _fractions(numbers: Sequence[float]) -> tuple[float, float]:
-    """Return the bounds of an axis of fractions, with room at both ends."""
-    room = 0.1 * max(max(numbers) - min(numbers), 0.1)
-    return max(0.0, min(numbers) - room), min(1.02, max(numbers) + room)
+def _finding(records: Sequence[dict[str, Any]]) -> str:
+    """Return the highest mean, and whether its interval is apart from the others."""
+    best = max(records, key=lambda record: record["top1_mean"])
+    result = f"{best['label']}, {format_percent(best['top1_mean'])}"
+    if len(records) == 1:
+        return f"Test accuracy: {result}"
+    is_apart = all(record["high"] < best["low"] for record in records if record is not best)
+    return f"Highest test accuracy: {result}{'' if is_apart else ', within the intervals of others'}"
+
+
+def _subtitle(rows: Sequence[Accuracy], shown: Sequence[Accuracy], data: str, chance: float) -> list[str]:
+    seeds = [str(count) for count in sorted({row.seeds for row in shown})]
+    missing = [f"{row.model} ({row.status})" for row in rows if row.top1_mean is None]
+    return [
+        f"Measured on {data}; mean of {' or '.join(seeds)} {'seed' if seeds == ['1'] else 'seeds'}, 95% interval; "
+        f"{_chance_text(chance)}.{area_sentence(shown)}",
+        *([f"Without an accuracy: {', '.join(missing)}."] if missing else []),
+    ]
 
 
 def _chance_text(chance: float) -> str:

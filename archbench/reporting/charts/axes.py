@@ -53,7 +53,7 @@ def bytes_axis(title: str, most_bytes: float) -> alt.Axis:
     return alt.Axis(title=f"{title} ({unit})", values=ticks, labelExpr=f"format(datum.value / {size}, ',~g')")
 
 
-def log_time_axis(title: str, low_s: float, high_s: float, **more: Any) -> alt.Axis:
+def log_time_axis(title: str | None, low_s: float, high_s: float, **more: Any) -> alt.Axis:
     """Return a logarithmic axis of seconds, each label with its own unit: 10 ms, 5 s, 2 min."""
     return alt.Axis(title=title, values=time_ticks(low_s, high_s), labelExpr=_time_labels(), **more)
 
@@ -95,8 +95,19 @@ def time_ticks(low_s: float, high_s: float) -> list[float]:
     return ticks[:: max(1, ceil(len(ticks) / _MOST_LOG_TICKS))]
 
 
-def log_domain(numbers: Sequence[float], room: float = 0.08) -> tuple[float, float]:
-    """Return the bounds of a logarithmic axis for positive numbers, with room at both ends."""
+def log_domain(numbers: Sequence[float], room: float = 0.08, decades: float = 0.3) -> tuple[float, float]:
+    """Return the bounds of a logarithmic axis for positive numbers: room at both ends, and so many decades at least."""
     low, high = log10(min(numbers)), log10(max(numbers))
-    spare = max(room * (high - low), 0.15)
+    spare = max(room * (high - low), 0.15, (decades - (high - low)) / 2)
     return float(10 ** (low - spare)), float(10 ** (high + spare))
+
+
+def fraction_domain(numbers: Sequence[float]) -> tuple[float, float]:
+    """Return the bounds of an axis of fractions, with room at both ends."""
+    room = 0.15 * max(max(numbers) - min(numbers), 0.02)
+    return max(0.0, min(numbers) - room), min(1.02, max(numbers) + room)
+
+
+def is_near(level: float, numbers: Sequence[float]) -> bool:
+    """Return whether a level below numbers is near enough to be on their axis without squeezing them together."""
+    return min(numbers) - level <= max(0.05, max(numbers) - min(numbers))

@@ -9,7 +9,7 @@ import altair as alt
 
 from archbench.reporting.charts.axes import log_domain, log_time_axis
 from archbench.reporting.charts.series_names import newest, series_names, shared_settings
-from archbench.reporting.charts.theme import COLOURS, WIDTH, layered, titled, values
+from archbench.reporting.charts.theme import WIDTH, layered, titled, values
 from archbench.units import format_time
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ _MOST_ROWS = 40
 _NUMBERS = 240  # pixels to the right of each row, for its percentiles as text
 # Field of the result -> its name, colour and shape.
 _PERCENTILES = {
-    "latency_s_median": ("median", COLOURS[0], "circle"),
-    "latency_s_p90": ("p90", COLOURS[5], "diamond"),
-    "latency_s_p99": ("p99", COLOURS[1], "triangle-right"),
+    "latency_s_median": ("median", "#4477aa", "circle"),
+    "latency_s_p90": ("p90", "#ccbb44", "diamond"),
+    "latency_s_p99": ("p99", "#ee6677", "triangle-right"),
 }
 
 

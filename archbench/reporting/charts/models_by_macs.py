@@ -12,7 +12,7 @@ import altair as alt
 from archbench.reporting.charts.axes import COUNT_LABELS, log_count_axis, log_domain
 from archbench.reporting.charts.label_placement import Box, Label, label_fields, label_marks, leader_lines
 from archbench.reporting.charts.plane import Plane, Scale
-from archbench.reporting.charts.theme import layered, values
+from archbench.reporting.charts.theme import colour_of, layered, values
 
 HEIGHT = 400
 _LARGEST = 1100.0  # square pixels: the mark of the model with most parameters
@@ -21,16 +21,24 @@ _DOT = 25.0  # square pixels: a dot in the middle of every mark keeps small mode
 
 @dataclass(frozen=True, slots=True)
 class MarkStyle:
-    """The field on the vertical axis, and the colour and shape of the marks."""
+    """The field on the vertical axis, and the shape and colour of the marks; with `models`, a colour each."""
 
     field: str
-    colour: str
     shape: str
+    colour: str
+    models: Sequence[str] = ()
+
+    def colours(self) -> dict[str, Any]:
+        """Return the encodings of colour, which has no legend: names stand beside the marks."""
+        if not self.models:
+            return {}
+        colour = colour_of("model", self.models, None).legend(None)
+        return {"fill": alt.Fill(**colour.to_dict()), "stroke": alt.Stroke(**colour.to_dict())}
 
 
 def macs_plane(records: Sequence[dict[str, Any]], y: Scale, width: int, height: int | None) -> Plane:
     """Return the plane of records, with logarithmic MACs to the right."""
-    macs = log_domain([_macs(record) for record in records], room=0.12)
+    macs = log_domain([_macs(record) for record in records], room=0.12, decades=1)
     axis = log_count_axis("Computation of one image (MACs)", *macs)
     return Plane(Scale(macs, axis, is_log=True), y, width, height or HEIGHT)
 
@@ -73,18 +81,29 @@ def model_marks(
             alt.Tooltip("origin:N", title="From"),
         ],
     )
-    size = alt.Size("params:Q", scale=alt.Scale(domain=[0, most], range=[0, _LARGEST]), legend=_sizes(most, style))
-    areas = base.mark_point(filled=True, opacity=0.55, color=style.colour, shape=style.shape).encode(size=size)
+    legend = _sizes(most, style) if len(records) > 1 else None
+    size = alt.Size("params:Q", scale=alt.Scale(domain=[0, most], range=[0, _LARGEST]), legend=legend)
+    # The outline is opaque: an area alone would be too faint on a dark page.
+    areas = base.mark_point(
+        filled=True, fillOpacity=0.55, stroke=style.colour, strokeWidth=1.5, color=style.colour, shape=style.shape
+    ).encode(size=size, **style.colours())
     dots = base.mark_point(filled=True, opacity=1, size=_DOT, style="label")
     return layered(leader_lines(base), areas, dots), label_marks(base)
 
 
+def area_sentence(records: Sequence[Any]) -> str:
+    """Return what the area of marks is for, where there are several to compare."""
+    return " Area is parameters." if len(records) > 1 else ""
+
+
 def _sizes(most: int, style: MarkStyle) -> alt.Legend:
     power = 10 ** int(log10(most))
+    top = max(digit * power for digit in (1, 2, 5) if digit * power <= most)
     return alt.Legend(
         title="Parameters",
-        values=[power / 10, power / 2, power] if most >= 10 else [1],
+        values=[top / 10, top / 2, top] if most >= 10 else [1],
         labelExpr=COUNT_LABELS,
-        symbolFillColor=style.colour,
+        symbolFillColor="#7f7f7f" if style.models else style.colour,
+        symbolStrokeWidth=0,
         symbolType=style.shape,
     )

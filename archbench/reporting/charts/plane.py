@@ -28,7 +28,9 @@ class Scale:
 
     def to_altair(self) -> alt.Scale:
         """Return the scale for Altair, with exactly this range."""
-        return alt.Scale(type="log" if self.is_log else "linear", domain=list(self.domain), nice=False)
+        # Without `zero`, a layer of the chart that has no scale of its own would extend the axis to 0.
+        more = {} if self.is_log else {"zero": False}
+        return alt.Scale(type="log" if self.is_log else "linear", domain=list(self.domain), nice=False, **more)
 
 
 @dataclass(frozen=True, slots=True)

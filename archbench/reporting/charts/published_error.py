@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 
 from archbench.models.card import reported_error
-from archbench.reporting.charts.models_by_macs import MarkStyle, macs_plane, model_marks
+from archbench.reporting.charts.models_by_macs import MarkStyle, area_sentence, macs_plane, model_marks
 from archbench.reporting.charts.plane import Scale
 from archbench.reporting.charts.theme import COLOURS, WIDTH, layered, titled
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archbench.models.card import Card
     from archbench.reporting.charts.theme import Chart
 
-_STYLE = MarkStyle("top5_error_percent", COLOURS[1], "diamond")
+_STYLE = MarkStyle("top5_error_percent", "diamond", COLOURS[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,10 @@ def published_error_chart(
     chart = layered(*model_marks(records, plane, _STYLE, tooltip)).properties(width=width, height=plane.height)
     protocols = len({row.protocol for row in rows})
     subtitle = [
-        "Published, not measured here: single networks on ImageNet, as their cards cite them. Area is parameters.",
+        f"Published, not measured here: single networks on ImageNet, as their cards cite them.{area_sentence(rows)}",
         *([f"By {protocols} different protocols, so that small differences say nothing."] if protocols > 1 else []),
         *notes,
     ]
-    return titled(chart, "Error against computation", subtitle, width)
+    best = min(rows, key=lambda row: row.top5_error_percent)
+    heading = "Published top-5 error" if len(rows) == 1 else "Lowest published top-5 error"
+    return titled(chart, f"{heading}: {best.title}, {best.top5_error_percent:g}%", subtitle, width)

@@ -1,4 +1,4 @@
-"""The theme of all charts: Okabe and Ito's palette, shapes and dashes to go with it, generic fonts.
+"""The theme of all charts: Paul Tol's muted palette for series, shapes and dashes to go with it, generic fonts.
 
 Colours of text and lines stand only in the configuration, so that a page can replace it. Marks name a style:
 `reference` for lines to compare data with, `label` and `note` for text, `outline` for the borders of areas.
@@ -18,9 +18,10 @@ Chart = alt.Chart | alt.LayerChart | alt.ConcatChart | alt.HConcatChart | alt.VC
 
 WIDTH = 640  # pixels between the axes; the whole chart is about 800 wide
 
-# Okabe and Ito without yellow, which is too faint on white, and with grey instead of black, which is invisible on a
-# dark page. 7, 5 and 4 are pairwise coprime: up to 20 series, no two share more than one of colour, shape and dash.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f")
+# Of Paul Tol's muted colours those that are neither too faint on white nor too dark on a dark page, and grey. They are
+# for models and other series: kinds of layers have Okabe and Ito's, categories of memory slate and violet.
+# 7, 5 and 4 are pairwise coprime: up to 20 series, no two share more than one of colour, shape and dash.
+COLOURS = ("#aa4499", "#44aa99", "#cc6677", "#999933", "#88ccee", "#117733", "#7f7f7f")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 DASHES = ((1, 0), (7, 3), (2, 2), (9, 3, 2, 3))
 

@@ -1,32 +1,33 @@
-"""Accuracy against training time, with marks where each model first reached a threshold."""
+"""Accuracy against training time, and below it one row per model: when it first reached a threshold."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from itertools import pairwise
-from math import hypot
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from archbench.reporting.charts.axes import log_domain, log_time_axis, percent_axis
-from archbench.reporting.charts.label_placement import Box, Label, label_fields, label_marks, leader_lines
+from archbench.reporting.charts.axes import fraction_domain, is_near, log_domain, log_time_axis, percent_axis
+from archbench.reporting.charts.model_names import short_names
 from archbench.reporting.charts.plane import Plane, Scale
 from archbench.reporting.charts.theme import WIDTH, colour_of, dash_of, layered, shape_of, titled, values
 from archbench.reporting.charts.thresholds import Reached, default_thresholds, times_to
 from archbench.reporting.charts.training import chance_line
+from archbench.reporting.tables.wording import several
 from archbench.units import format_percent, format_time
 
 if TYPE_CHECKING:
     from archbench.reporting.charts.theme import Chart
     from archbench.training.records import Chance, Epoch
 
-_HEIGHT = 380
+_TIME = "Time of training steps (logarithmic)"
+_HEIGHT = 260
 _MARK = 110.0  # square pixels
-_PIECE = 8.0  # pixels: the length of the pieces by which labels avoid a curve
+_ROW = 26  # pixels per model
+_LATE = 0.8  # of the width: beyond it a label stands to the left of its row's range
 
 
 def time_to_accuracy_chart(
@@ -39,24 +40,39 @@ def time_to_accuracy_chart(
     height: int | None = None,
     notes: Sequence[str] = (),
 ) -> Chart:
-    """Return a thin curve per seed and a thick one for each model's mean, with marks where thresholds were reached.
+    """Return the curves of single seeds and means, and for each threshold a row per model on the same axis of time.
 
-    `thresholds` are fractions; the default is one that most models reached (`default_thresholds`).
+    `thresholds` are fractions; the default is one that most models reached (`default_thresholds`). `height` is that of
+    the curves, in pixels.
     """
     levels = tuple(thresholds) or default_thresholds(epochs, chance.top1 or 0.0)
-    models = list(dict.fromkeys(epoch.model for epoch in epochs))
+    names = short_names(dict.fromkeys(epoch.model for epoch in epochs))
     single, means = _single(epochs), _means(epochs)
-    plane = _plane(single, width, height or _HEIGHT)
+    plane = _plane(single, [*levels, *_chance_level(single, chance)], width, height or _HEIGHT)
+    # With rows below, the axis of time has its title there.
+    untitled = replace(plane, x=replace(plane.x, axis=_time_axis(None if levels else _TIME, plane.x.domain)))
     reached = [each for level in levels for each in times_to(epochs, level)]
-    obstacles = [*_lines(plane, levels), *_curves(plane, [*means, *_alone(single)])]
-    chart = layered(
-        *(chance_line(chance.top1, f"chance {format_percent(chance.top1)}", is_left=True) if chance.top1 else ()),
+    rows = _reached_records(reached, plane, names)
+    curves = layered(
+        *(line for level in _chance_level(single, chance) for line in _chance_marks(level)),
         _threshold_lines(levels),
-        *_curve_marks(single, means, models, plane),
-        *_reached_marks(reached, models, plane, obstacles),
+        *_curve_marks(single, means, list(names), untitled),
     ).properties(width=plane.width, height=plane.height)
-    subtitle = (*_subtitle(levels, reached, models), *notes)
-    return titled(chart, f"Time to accuracy on {data}", subtitle, width)
+    panels = [_panel(level, rows, names, plane) for level in levels]
+    chart = alt.vconcat(curves, *panels, spacing=18) if panels else curves
+    return titled(
+        chart, _finding(reached, levels, names), (*_subtitle(levels, reached, list(names), data, chance), *notes), width
+    )
+
+
+def _chance_level(single: Sequence[dict[str, Any]], chance: Chance) -> list[float]:
+    """Return the chance level if it is known and near the curves, where it does not squeeze them together."""
+    top1 = [record["top1"] for record in single]
+    return [chance.top1] if chance.top1 and (not top1 or is_near(chance.top1, top1)) else []
+
+
+def _chance_marks(level: float) -> tuple[alt.Chart, alt.Chart]:
+    return chance_line(level, f"chance {format_percent(level)}", is_left=True)
 
 
 def _single(epochs: Sequence[Epoch]) -> list[dict[str, Any]]:
@@ -86,11 +102,16 @@ def _means(epochs: Sequence[Epoch]) -> list[dict[str, Any]]:
     ]
 
 
-def _plane(single: Sequence[dict[str, Any]], width: int, height: int) -> Plane:
+def _time_axis(title: str | None, times: tuple[float, float]) -> alt.Axis:
+    return log_time_axis(title, *times, grid=False)
+
+
+def _plane(single: Sequence[dict[str, Any]], levels: Sequence[float], width: int, height: int) -> Plane:
     times = log_domain([record["elapsed_s"] for record in single] or [1.0])
-    axis = log_time_axis("Time of training steps (logarithmic)", *times, grid=False)
-    top1 = Scale((0.0, 1.0), percent_axis("Validation accuracy, top-1"))
-    return Plane(Scale(times, axis, is_log=True), top1, width, height)
+    axis = _time_axis(_TIME, times)
+    top1 = fraction_domain([*(record["top1"] for record in single), *levels] or [0.0, 1.0])
+    up = Scale(top1, percent_axis("Validation accuracy, top-1", tickCount=6))
+    return Plane(Scale(times, axis, is_log=True), up, width, height)
 
 
 def _threshold_lines(levels: Sequence[float]) -> alt.Chart:
@@ -125,56 +146,64 @@ def _alone(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [record for record in records if points[record["model"], record.get("seed")] == 1]
 
 
-def _lines(plane: Plane, levels: Sequence[float]) -> Iterator[Box]:
-    """Yield the room of the horizontal lines of thresholds."""
-    for level in levels:
-        y = plane.height * (1 - plane.y.fraction(level))
-        yield 0.0, y - 1, plane.width, y + 1
-
-
-def _curves(plane: Plane, records: Sequence[dict[str, Any]]) -> Iterator[Box]:
-    """Yield the room of curves, in small pieces."""
-    points = [((row["model"], row.get("seed")), *plane.place(row["elapsed_s"], row["top1"])) for row in records]
-    # A point alone is a curve from itself to itself.
-    for (curve, x, y), (next_curve, next_x, next_y) in pairwise([*points, *points[-1:]]):
-        if next_curve != curve:
-            next_x, next_y = x, y
-        pieces = 1 + int(hypot(next_x - x, next_y - y) / _PIECE)
-        for i in range(pieces):
-            at_x, at_y = x + i / pieces * (next_x - x), y + i / pieces * (next_y - y)
-            yield at_x - 3, at_y - 3, at_x + 3, at_y + 3
-
-
-def _reached_marks(
-    reached: Sequence[Reached], models: Sequence[str], plane: Plane, obstacles: Sequence[Box]
-) -> tuple[alt.Chart, ...]:
-    """Return where thresholds were reached: the span from the first seed to the last, and the mean with its label."""
-    base = alt.Chart(values(_reached_records(reached, plane, obstacles))).encode(
-        x=plane.across("time_s"), y="threshold:Q"
-    )
-    colour = colour_of("model", models, "Model")
+def _panel(level: float, rows: Sequence[dict[str, Any]], names: Mapping[str, str], plane: Plane) -> alt.LayerChart:
+    """Return one row per model, the fastest first: the range of its seeds, their mean and its label."""
+    own = [row for row in rows if row["threshold"] == level]
+    missing = [{"name": name, "missed": "not reached"} for model, name in names.items() if not _has(own, model)]
+    order = [row["name"] for row in sorted(own, key=lambda row: row["time_s"])] + [row["name"] for row in missing]
+    row = alt.Y("name:N", sort=order, scale=alt.Scale(domain=order), title=None, axis=alt.Axis(grid=False))
+    colour = colour_of("model", list(names), "Model")
+    base = alt.Chart(values(rows)).transform_filter(f"datum.threshold == {level!r}").encode(y=row)
     spans = base.mark_rule(strokeWidth=3).encode(x=plane.across("low_s"), x2="high_s:Q", color=colour)
     marks = base.mark_point(filled=True, size=_MARK, opacity=1).encode(
-        color=colour,
-        shape=shape_of("model", models, "Model"),
-        tooltip=[
-            alt.Tooltip("model:N", title="Model"),
-            alt.Tooltip("threshold:Q", title="Threshold", format=".1%"),
-            alt.Tooltip("time_s:Q", title="Time (s)", format=",.3~r"),
-            alt.Tooltip("reached_seeds:Q", title="Seeds that reached it"),
-            alt.Tooltip("seeds:Q", title="of"),
-        ],
+        x=plane.across("time_s"), color=colour, shape=shape_of("model", list(names), "Model"), tooltip=_tooltip()
     )
-    return spans, leader_lines(base), marks, label_marks(base)
+    labels = base.mark_text(
+        align=alt.expr("datum.align"), dx=alt.expr("datum.align == 'left' ? 10 : -10"), style="label"
+    ).encode(x=plane.across("end_s"), text="label:N")
+    never = (
+        alt.Chart(values(missing))
+        .mark_text(align="left", dx=6, style="note")
+        .encode(x=alt.value(0), y=row, text="missed:N")
+    )
+    heading = alt.TitleParams(f"{format_percent(level)} reached", fontSize=13, offset=4)
+    chart: alt.LayerChart = layered(spans, marks, labels, never).properties(
+        width=plane.width, height=_ROW * len(order), title=heading
+    )
+    return chart
 
 
-def _reached_records(reached: Sequence[Reached], plane: Plane, obstacles: Sequence[Box]) -> list[dict[str, Any]]:
-    # A threshold reached in no time has no place on a logarithmic axis. Curves rise to the right: marks further right
-    # choose first, and take the free places below their own curve, not those of the next one.
-    shown = sorted((each for each in reached if each.low_s > 0), key=lambda each: each.time_s, reverse=True)
-    labels = [Label(*plane.place(each.time_s, each.threshold), area=_MARK, text=_label(each)) for each in shown]
-    fields = label_fields(plane, labels, obstacles=obstacles, show_all=True)
-    return [{**asdict(each), **own} for each, own in zip(shown, fields, strict=True)]
+def _has(rows: Sequence[dict[str, Any]], model: str) -> bool:
+    return any(row["model"] == model for row in rows)
+
+
+def _tooltip() -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("model:N", title="Model"),
+        alt.Tooltip("threshold:Q", title="Threshold", format=".1%"),
+        alt.Tooltip("time_s:Q", title="Time (s)", format=",.3~r"),
+        alt.Tooltip("low_s:Q", title="First seed (s)", format=",.3~r"),
+        alt.Tooltip("high_s:Q", title="Last seed (s)", format=",.3~r"),
+        alt.Tooltip("reached_seeds:Q", title="Seeds that reached it"),
+        alt.Tooltip("seeds:Q", title="of"),
+    ]
+
+
+def _reached_records(reached: Sequence[Reached], plane: Plane, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return a record per model and threshold, with its label at the end of the range that has room."""
+    # A threshold reached in no time has no place on a logarithmic axis.
+    shown = [each for each in reached if each.low_s > 0]
+    is_late = [plane.x.fraction(each.high_s) > _LATE for each in shown]
+    return [
+        {
+            **asdict(each),
+            "name": names[each.model],
+            "label": _label(each),
+            "align": "right" if late else "left",
+            "end_s": each.low_s if late else each.high_s,
+        }
+        for each, late in zip(shown, is_late, strict=True)
+    ]
 
 
 def _label(reached: Reached) -> str:
@@ -182,11 +211,24 @@ def _label(reached: Reached) -> str:
     return f"{format_time(reached.time_s)}{part}"
 
 
-def _subtitle(levels: Sequence[float], reached: Sequence[Reached], models: Sequence[str]) -> list[str]:
-    """Return the meaning of lines, dots and marks, and which models did not reach a threshold."""
+def _finding(reached: Sequence[Reached], levels: Sequence[float], names: Mapping[str, str]) -> str:
+    """Return which model reached the highest threshold first."""
+    if not reached:
+        return f"{format_percent(levels[-1])} was not reached" if levels else "No threshold was reached"
+    level = max(each.threshold for each in reached)
+    first = min((each for each in reached if each.threshold == level), key=lambda each: each.time_s)
+    soonest = "" if len(names) == 1 else ", first of " + several(len(names), "model")
+    return f"{names[first.model]} reaches {format_percent(level)} after {format_time(first.time_s)}{soonest}"
+
+
+def _subtitle(
+    levels: Sequence[float], reached: Sequence[Reached], models: Sequence[str], data: str, chance: Chance
+) -> list[str]:
+    """Return the data, the meaning of lines, dots and rows, and which models did not reach a threshold."""
+    known = f"; chance {format_percent(chance.top1)}" if chance.top1 else ""
     sentences = [
-        "Compilation and warm-up are left out. Thick lines and dots are means over seeds, thin and faint ones single"
-        " seeds."
+        f"Trained on {data}{known}. Compilation and warm-up are left out. Thick lines and dots are means over seeds,"
+        " thin and faint ones single seeds."
     ]
     if not levels:
         sentences.append("Marks: no threshold reached.")
@@ -194,5 +236,5 @@ def _subtitle(levels: Sequence[float], reached: Sequence[Reached], models: Seque
         successful = {each.model for each in reached if each.threshold == level}
         missing = [model for model in models if model not in successful]
         never = f"; not reached by {', '.join(missing)}" if missing else ""
-        sentences.append(f"Marks: the end of the first epoch at {format_percent(level)} or above{never}.")
+        sentences.append(f"Rows: the end of the first epoch at {format_percent(level)} or above{never}.")
     return sentences

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from statistics import fmean
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import altair as alt
 
-from archbench.reporting.charts.axes import nice_step, percent_axis
+from archbench.reporting.charts.axes import fraction_domain, nice_step, percent_axis
+from archbench.reporting.charts.model_names import short_names
 from archbench.reporting.charts.theme import WIDTH, colour_of, dash_of, layered, shape_of, titled, values
-from archbench.reporting.tables.wording import listed
+from archbench.reporting.tables.wording import listed, several
 from archbench.units import format_loss, format_percent
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from archbench.training.records import Chance, Epoch
 
 _GAP = 24
+_FLUSH_GAP = 70  # pixels: the axis of the right loss stands in it
 _FIELDS = ("train_loss", "validation_loss", "validation_top1")
 # A diverging loss would flatten all other curves: the axis ends at this many times the loss of guessing.
 _MOST_LOSS = 2.0
@@ -46,24 +48,74 @@ def training_chart(
     panels = _Panels(records, models, is_lined=len({record["epoch"] for record in records}) > 1)
     end = _loss_end(records, chance.loss)
     high = height or 230
-    half = (width - 60) // 2
     losses = [
-        panels.panel(
-            field,
-            alt.Y("mean:Q", title=title, scale=alt.Scale(domain=[0, end], nice=False)),
-            None if chance.loss is None else (chance.loss, f"chance {format_loss(chance.loss)}"),
-        ).properties(width=half, height=high)
+        panels.panel(field, _loss_up(title, panels, field, end), _near(panels, field, chance.loss, format_loss))
         for field, title in (("train_loss", "Training loss"), ("validation_loss", "Validation loss"))
     ]
-    accuracy = panels.panel(
-        "validation_top1",
-        alt.Y("mean:Q", axis=percent_axis("Validation accuracy, top-1"), scale=alt.Scale(domain=[0, 1])),
-        None if chance.top1 is None else (chance.top1, f"chance {format_percent(chance.top1)}"),
-    ).properties(width=width, height=high)
-    chart = alt.vconcat(alt.hconcat(*losses, spacing=_GAP), accuracy, spacing=_GAP)
+    top1 = _near(panels, "validation_top1", chance.top1, format_percent)
+    accuracy = panels.panel("validation_top1", _accuracy_up(panels, top1), top1)
+    # Flush: the plots, not their axes, are as wide together as the one below.
+    half = {"width": (width - _FLUSH_GAP) // 2, "height": high}
+    above = alt.hconcat(*(loss.properties(**half) for loss in losses), spacing=_FLUSH_GAP, bounds="flush")
+    chart = alt.vconcat(above, accuracy.properties(width=width, height=high), spacing=_GAP)
     # The panels have two widths.
     chart = chart.resolve_scale(xOffset="independent")
-    return titled(chart, f"Training on {data}", (*_subtitle(epochs, panels, end), *notes), width)
+    subtitle = (*_subtitle(epochs, panels, end, data), *_chance_sentence(chance), *notes)
+    return titled(chart, _finding(panels), subtitle, width)
+
+
+def _near(panels: _Panels, field: str, level: float | None, text: Callable[[float], str]) -> tuple[float, str] | None:
+    """Return the level of guessing with its label; None where it is unknown, or far from dots of a single epoch."""
+    if level is None:
+        return None
+    numbers = panels.bounds(field)
+    low = min(numbers, default=level)
+    if not panels.is_lined and abs(level - low) > max(0.05 * level, max(numbers, default=low) - low):
+        return None
+    return level, f"chance {text(level)}"
+
+
+def _loss_up(title: str, panels: _Panels, field: str, end: float) -> alt.Y:
+    """Return the axis of a loss: from 0 for curves, around the dots of a single epoch."""
+    domain = (0.0, end)
+    if not panels.is_lined:
+        own = [min(number, end) for number in panels.bounds(field)] or [0.0, end]
+        room = 0.3 * max(max(own) - min(own), 0.05 * end)
+        domain = max(0.0, min(own) - room), min(end, max(own) + room)
+    return alt.Y(
+        "mean:Q", title=title, scale=alt.Scale(domain=list(domain), nice=False, zero=False), axis=alt.Axis(tickCount=6)
+    )
+
+
+def _accuracy_up(panels: _Panels, chance: tuple[float, str] | None) -> alt.Y:
+    """Return the axis of accuracies: around their values, and chance where it is drawn."""
+    numbers = [*panels.bounds("validation_top1"), *([chance[0]] if chance else [])]
+    domain = fraction_domain(numbers or [0.0, 1.0])
+    axis = percent_axis("Validation accuracy, top-1", tickCount=6)
+    return alt.Y("mean:Q", axis=axis, scale=alt.Scale(domain=list(domain), nice=False, zero=False))
+
+
+def _finding(panels: _Panels) -> str:
+    """Return the highest accuracy at the end of a model's curve."""
+    last = {record["model"]: record for record in panels.records if record["field"] == "validation_top1"}
+    if not last:
+        return "Training without a finite accuracy"
+    best = max(last.values(), key=lambda record: record["mean"])
+    highest = f", the highest of {several(len(last), 'model')}" if len(last) > 1 else ""
+    name = short_names(panels.models)[best["model"]]
+    return f"{name} ends at {format_percent(best['mean'])} validation accuracy{highest}"
+
+
+def _chance_sentence(chance: Chance) -> list[str]:
+    known = [
+        text
+        for value, text in (
+            (chance.loss, f"loss {format_loss(chance.loss or 0.0)}"),
+            (chance.top1, f"accuracy {format_percent(chance.top1 or 0.0)}"),
+        )
+        if value is not None
+    ]
+    return [f"Guessing gives {' and '.join(known)}."] if known else []
 
 
 def curves(epochs: Sequence[Epoch]) -> list[dict[str, Any]]:
@@ -111,11 +163,12 @@ def _highest_losses(records: Sequence[dict[str, Any]]) -> list[float]:
     return [record["high"] for record in records if record["field"].endswith("loss")]
 
 
-def _subtitle(epochs: Sequence[Epoch], panels: _Panels, end: float) -> list[str]:
+def _subtitle(epochs: Sequence[Epoch], panels: _Panels, end: float, data: str) -> list[str]:
     """Return the meaning of lines, bands or bars, and what was left out."""
     seeds = len({epoch.seed for epoch in epochs})
     spread = "bands" if panels.is_lined else "bars"
     sentences = [f"Mean of {seeds} seeds, {spread} from lowest to highest." if seeds > 1 else "One seed."]
+    sentences[0] += f" Trained on {data}."
     ran = {(epoch.model, epoch.epoch) for epoch in epochs}
     drawn = Counter((record["model"], record["epoch"]) for record in panels.records)
     incomplete = dict.fromkeys(model for model, number in sorted(ran) if drawn[model, number] < len(_FIELDS))
@@ -134,6 +187,11 @@ class _Panels:
     models: Sequence[str]
     is_lined: bool
 
+    def bounds(self, field: str) -> list[float]:
+        """Return the lowest and highest seeds of a field."""
+        own = (record for record in self.records if record["field"] == field)
+        return [bound for record in own for bound in (record["low"], record["high"])]
+
     def panel(self, field: str, up: alt.Y, chance: tuple[float, str] | None) -> alt.LayerChart:
         """Return the curves of one field, with the line of chance where it is known."""
         own = [record for record in self.records if record["field"] == field]
@@ -150,7 +208,7 @@ class _Panels:
             parts += [bands.encode(y="low:Q", y2="high:Q"), lines.encode(y=up, strokeDash=dash)]
         if single:
             bars = alt.Chart(values(single)).encode(**place)
-            parts.append(bars.mark_rule(strokeWidth=2, clip=True).encode(y="low:Q", y2="high:Q"))
+            parts.append(bars.mark_rule(strokeWidth=2.5, clip=True).encode(y="low:Q", y2="high:Q"))
             # Wider than the dot, which may cover the bar.
             ends = bars.mark_tick(orient="horizontal", size=20, thickness=1.5, clip=True)
             parts += [ends.encode(y=f"{bound}:Q") for bound in ("low", "high")]
