@@ -12,7 +12,7 @@ import altair as alt
 from archbench.reporting.charts.axes import COUNT_LABELS, log_count_axis, log_domain
 from archbench.reporting.charts.label_placement import Box, Label, label_fields, label_marks, leader_lines
 from archbench.reporting.charts.plane import Plane, Scale
-from archbench.reporting.charts.theme import colour_of, layered, values
+from archbench.reporting.charts.theme import COLOURS, cycled, layered, values
 
 HEIGHT = 400
 _LARGEST = 1100.0  # square pixels: the mark of the model with most parameters
@@ -32,8 +32,11 @@ class MarkStyle:
         """Return the encodings of colour, which has no legend: names stand beside the marks."""
         if not self.models:
             return {}
-        colour = colour_of("model", self.models, None).legend(None)
-        return {"fill": alt.Fill(**colour.to_dict()), "stroke": alt.Stroke(**colour.to_dict())}
+        scale = alt.Scale(domain=list(self.models), range=cycled(COLOURS, len(self.models)))
+        return {
+            "fill": alt.Fill("model:N", scale=scale, legend=None),
+            "stroke": alt.Stroke("model:N", scale=scale, legend=None),
+        }
 
 
 def macs_plane(records: Sequence[dict[str, Any]], y: Scale, width: int, height: int | None) -> Plane:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log
+from typing import Literal
 
 import altair as alt
 
@@ -29,8 +30,9 @@ class Scale:
     def to_altair(self) -> alt.Scale:
         """Return the scale for Altair, with exactly this range."""
         # Without `zero`, a layer of the chart that has no scale of its own would extend the axis to 0.
-        more = {} if self.is_log else {"zero": False}
-        return alt.Scale(type="log" if self.is_log else "linear", domain=list(self.domain), nice=False, **more)
+        zero = alt.Undefined if self.is_log else False
+        kind: Literal["log", "linear"] = "log" if self.is_log else "linear"
+        return alt.Scale(type=kind, domain=list(self.domain), nice=False, zero=zero)
 
 
 @dataclass(frozen=True, slots=True)
