@@ -35,7 +35,7 @@ _PURPOSES = {
     "Claims": "claims strict",
     "Table": "fit layers timeline plans all baseline measured trained published sweep depth top sort columns percent "
     "measure from source",
-    "Picture": "style by width height scale threshold sheet",
+    "Picture": "style layer by width height scale threshold sheet",
     "Store": "store run import",
     "Run folder": "out resume checkpoint-every tensorboard store",
     "Output": "format output csv raw yes quiet help version install-completion show-completion",

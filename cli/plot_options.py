@@ -78,6 +78,10 @@ By = Annotated[
         "--by", help="For modules; memory: saved for the backward pass; time: needs --device; default: params."
     ),
 ]
+Layer = Annotated[
+    list[str] | None,
+    typer.Option("--layer", metavar="NAME", help="Of the receptive field; twice: the first and the last of a path."),
+]
 Threshold = Annotated[
     list[float] | None,
     typer.Option("--threshold", metavar="X", help="Mark when this accuracy was reached: 0.9. Repeatable."),

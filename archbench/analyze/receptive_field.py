@@ -125,7 +125,7 @@ def _units_after(call: Call, units: dict[int, _Units | Gap], found: ReceptiveFie
     if window is None:
         return Gap("operator", call.row)
     if window.kernel:
-        after = _after(field, window)
+        after = field_after(field, window)
         found.steps[call.row] = Step(field, window, after)
         field = after
     shape = call.operations[-1].outputs[0].shape
@@ -152,7 +152,7 @@ def _taken(info: TensorInfo, made: _Units) -> _Units | None:
     kept = tuple(-(-size // s) if s else 0 for size, s in zip(made.volume, step, strict=True))
     if kept != info.shape[2:]:
         return None
-    return _Units(_after(made.field, _slide((1,) * rank, step)), kept, prod(info.shape))
+    return _Units(field_after(made.field, _slide((1,) * rank, step)), kept, prod(info.shape))
 
 
 def _is_arranged(info: TensorInfo, made: _Units) -> bool:
@@ -246,7 +246,7 @@ def _stays_in_place(operation: Operation) -> bool:
     return operation.name in _IN_PLACE or (rule is not None and rule.is_elementwise)
 
 
-def _after(field: Field, window: Window) -> Field:
+def field_after(field: Field, window: Window) -> Field:
     """Return the field of the output units of `window`."""
     reach = [d * (k - 1) for k, d in zip(window.kernel, window.dilation, strict=True)]
     return Field(

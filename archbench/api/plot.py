@@ -33,15 +33,16 @@ def plot(
     threshold: float | Sequence[float] | None = None,
     sweep: str | None = None,
     by: str | None = None,
+    layer: str | Sequence[str] | None = None,
     width: int | None = None,
     height: int | None = None,
 ) -> Chart:
     """Return a chart, an `altair.Chart` that notebooks show and `chart.save` writes.
 
     Args:
-        kind: `"layers"`, `"memory"`, `"roofline"`, `"sweep"`, `"compare"`, `"diff"`, `"modules"`, `"accuracy"`,
-            `"throughput"`, `"latency"`, `"training"` or `"time"`.
-        what: Models for the first seven kinds, a training run or its folder for the last two, either for `"accuracy"`.
+        kind: `"layers"`, `"memory"`, `"roofline"`, `"sweep"`, `"compare"`, `"diff"`, `"modules"`, `"receptive-field"`,
+            `"accuracy"`, `"throughput"`, `"latency"`, `"training"` or `"time"`.
+        what: Models for the first eight kinds, a training run or its folder for the last two, either for `"accuracy"`.
             Without it `"accuracy"`, `"throughput"` and `"latency"` show every model; `"accuracy"` with `published` also
             takes names of timm.
         inputs: As for `archbench.summarize`.
@@ -59,6 +60,8 @@ def plot(
         sweep: For `"sweep"`: as for `archbench.compare`.
         by: For `"modules"`: `"params"` (the default), `"macs"`, `"memory"` (what a training step saves for its backward
             pass) or `"time"` (predicted, on `device`).
+        layer: For `"receptive-field"`: the layer whose unit is followed back to the input, by default the last that
+            slides a window; or the first and the last layer of a path.
         width: Pixels of the plot, without its axes.
         height: Pixels of the plot, without its axes.
 
@@ -82,6 +85,7 @@ def plot(
         "threshold": threshold,
         "sweep": sweep,
         "by": by,
+        "layer": layer or None,
     }
     given = {name: value for name, value in options.items() if value is not None}
     _require_effect(kind, given)
@@ -107,7 +111,15 @@ def _size(**pixels: int | None) -> dict[str, int]:
 
 def _functions() -> dict[str, Callable[..., Chart]]:
     """Return the function of each kind; their modules need altair, whose absence `plot` reports before."""
-    from archbench.api import plot_compared, plot_models, plot_modules, plot_results, plot_runs, plot_sweep
+    from archbench.api import (
+        plot_compared,
+        plot_models,
+        plot_modules,
+        plot_receptive_field,
+        plot_results,
+        plot_runs,
+        plot_sweep,
+    )
 
     return {
         "layers": plot_models.layers,
@@ -117,6 +129,7 @@ def _functions() -> dict[str, Callable[..., Chart]]:
         "compare": plot_compared.compared,
         "diff": plot_compared.aligned,
         "modules": plot_modules.modules,
+        "receptive-field": plot_receptive_field.receptive_field,
         "accuracy": plot_runs.accuracy,
         "throughput": plot_results.throughput,
         "latency": plot_results.latency,

@@ -30,6 +30,7 @@ def plot(
     threshold: options.Threshold = None,
     sweep: Sweep = None,
     by: options.By = None,
+    layer: options.Layer = None,
 ) -> None:
     """Draw a chart as PNG, SVG or interactive HTML.
 
@@ -55,6 +56,7 @@ def plot(
         threshold=threshold,
         sweep=sweep,
         by=by,
+        layer=layer,
         width=width,
         height=height,
     )

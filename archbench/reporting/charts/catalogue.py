@@ -50,6 +50,7 @@ _KINDS = (
         "MODEL",
         ("inputs", "batch", "mode", "dtype", "device", "by"),
     ),
+    ChartKind("receptive-field", "a unit's field growing on the input", "MODEL", ("inputs", "layer")),
     ChartKind(
         "accuracy",
         "accuracy against MACs or published rates",
