@@ -80,7 +80,9 @@ By = Annotated[
 ]
 Layer = Annotated[
     list[str] | None,
-    typer.Option("--layer", metavar="NAME", help="Of the receptive field; twice: the first and the last of a path."),
+    typer.Option(
+        "--layer", metavar="NAME", help="Of convolution; of the receptive field, twice: first and last of a path."
+    ),
 ]
 Threshold = Annotated[
     list[float] | None,

@@ -41,8 +41,8 @@ def plot(
 
     Args:
         kind: `"layers"`, `"memory"`, `"roofline"`, `"sweep"`, `"compare"`, `"diff"`, `"modules"`, `"receptive-field"`,
-            `"accuracy"`, `"throughput"`, `"latency"`, `"training"` or `"time"`.
-        what: Models for the first eight kinds, a training run or its folder for the last two, either for `"accuracy"`.
+            `"convolution"`, `"accuracy"`, `"throughput"`, `"latency"`, `"training"` or `"time"`.
+        what: Models for the first nine kinds, a training run or its folder for the last two, either for `"accuracy"`.
             Without it `"accuracy"`, `"throughput"` and `"latency"` show every model; `"accuracy"` with `published` also
             takes names of timm.
         inputs: As for `archbench.summarize`.
@@ -61,7 +61,8 @@ def plot(
         by: For `"modules"`: `"params"` (the default), `"macs"`, `"memory"` (what a training step saves for its backward
             pass) or `"time"` (predicted, on `device`).
         layer: For `"receptive-field"`: the layer whose unit is followed back to the input, by default the last that
-            slides a window; or the first and the last layer of a path.
+            slides a window; or the first and the last layer of a path. For `"convolution"`: a convolution or pooling,
+            by default the first convolution.
         width: Pixels of the plot, without its axes.
         height: Pixels of the plot, without its axes.
 
@@ -113,6 +114,7 @@ def _functions() -> dict[str, Callable[..., Chart]]:
     """Return the function of each kind; their modules need altair, whose absence `plot` reports before."""
     from archbench.api import (
         plot_compared,
+        plot_convolution,
         plot_models,
         plot_modules,
         plot_receptive_field,
@@ -130,6 +132,7 @@ def _functions() -> dict[str, Callable[..., Chart]]:
         "diff": plot_compared.aligned,
         "modules": plot_modules.modules,
         "receptive-field": plot_receptive_field.receptive_field,
+        "convolution": plot_convolution.convolution,
         "accuracy": plot_runs.accuracy,
         "throughput": plot_results.throughput,
         "latency": plot_results.latency,

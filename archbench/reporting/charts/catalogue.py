@@ -51,6 +51,7 @@ _KINDS = (
         ("inputs", "batch", "mode", "dtype", "device", "by"),
     ),
     ChartKind("receptive-field", "a unit's field growing on the input", "MODEL", ("inputs", "layer")),
+    ChartKind("convolution", "arithmetic of one layer's window", "MODEL", ("inputs", "layer")),
     ChartKind(
         "accuracy",
         "accuracy against MACs or published rates",

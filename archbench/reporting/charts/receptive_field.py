@@ -122,7 +122,9 @@ def _cells(centre: tuple[float, float], view: float, x: alt.Scale, y: alt.Scale)
     for axis, middle in zip("xy", centre, strict=True):
         lines = [{"at": i} for i in range(int(middle - view / 2) - 1, int(middle + view / 2) + 2)]
         place = alt.X("at:Q", scale=x, axis=None) if axis == "x" else alt.Y("at:Q", scale=y, axis=None)
-        yield alt.Chart(values(lines)).mark_rule(style="reference", strokeWidth=0.4, clip=True).encode(place)
+        yield (
+            alt.Chart(values(lines)).mark_rule(style="reference", strokeWidth=0.4, clip=True, aria=False).encode(place)
+        )
 
 
 def _edge_texts(squares: Sequence[dict[str, Any]], pixels: float, layers: int) -> list[dict[str, Any]]:
@@ -178,7 +180,7 @@ def _fan(seen: Sequence[SeenUnits], room: int, height: int) -> alt.LayerChart:
     fill = alt.Scale(domain=[0, len(seen) - 1], range=["#08306b", "#deebf7"], interpolate="lab")
     marks = (
         alt.Chart(values(cells))
-        .mark_square(size=size, opacity=1, style="outline")
+        .mark_square(size=size, opacity=1, style="outline", aria=False)
         .encode(
             x=alt.X("at:Q", scale=x, axis=None),
             y=alt.Y("row:Q", scale=y, axis=None),
@@ -187,7 +189,7 @@ def _fan(seen: Sequence[SeenUnits], room: int, height: int) -> alt.LayerChart:
     )
     rules = (
         alt.Chart(values(lines))
-        .mark_rule(style="reference", strokeWidth=0.8)
+        .mark_rule(style="reference", strokeWidth=0.8, aria=False)
         .encode(x=alt.X("at:Q", scale=x, axis=None), x2="to:Q", y=alt.Y("row:Q", scale=y, axis=None), y2="below:Q")
     )
     texts = (
