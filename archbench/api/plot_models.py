@@ -39,12 +39,13 @@ def layers(what: Sequence[Model | Path], *, inputs: Inputs = None, batch: int = 
     rows: dict[str, Sequence[LayerRow]] = {}
     warnings: list[str] = []
     for model in dict.fromkeys(expanded(map(_model, what))):
-        summary = summary_of(load_model(model, inputs), batch, "eval")
+        loaded = load_model(model, inputs)
+        summary = summary_of(loaded, batch, "eval")
         if not any(row.params or row.macs for row in summary.rows):
             raise UsageError(f"nothing to plot: {summary.model} has neither parameters nor MACs")
         rows[unique_name(summary.model, rows)] = summary.rows
         warnings += summary.caveats
-    return layers_chart(rows, batch=batch, notes=warned(warnings), **size)
+    return layers_chart(rows, title=_title(loaded), batch=batch, notes=warned(warnings), **size)
 
 
 def memory(

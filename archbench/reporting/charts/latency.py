@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _ROW = 24  # pixels
 _MOST_ROWS = 40
-_NUMBERS = 240  # pixels to the right of each row, for its percentiles as text
 # Field of the result -> its name, colour and shape.
 _PERCENTILES = {
     "latency_s_median": ("median", "#4477aa", "circle"),
@@ -39,8 +38,7 @@ def latency_chart(
     kept = measured[:_MOST_ROWS]
     records = _records(kept)
     rows = [record["row"] for record in records]
-    low, high = log_domain([time for record in records for time in (record["fastest_s"], record["slowest_s"])])
-    domain = (low, high * (high / low) ** (_NUMBERS / (width - _NUMBERS)))
+    domain = log_domain([time for record in records for time in (record["fastest_s"], record["slowest_s"])])
     x: dict[str, Any] = {
         "scale": alt.Scale(type="log", domain=list(domain), nice=False),
         "axis": log_time_axis("Latency of one step (logarithmic)", *domain),
@@ -48,13 +46,24 @@ def latency_chart(
     row = alt.Y("row:N", sort=rows, title="Model and batch", axis=alt.Axis(grid=True, tickBand="center"))
     base = alt.Chart(values(records)).encode(y=row, tooltip=_tooltip())
     ranges = base.mark_rule(style="reference", strokeWidth=1.5).encode(x=alt.X("fastest_s:Q", **x), x2="slowest_s:Q")
-    labels = base.mark_text(align="left", dx=12, style="note").encode(x=alt.X("slowest_s:Q", **x), text="label:N")
+    # Right of the plot, where no mark and no line of the grid crosses them.
+    labels = base.mark_text(align="left", dx=10, style="note").encode(x=alt.value("width"), text="label:N")
     lines = "Lines reach from the fastest step to the slowest; a p90 needs 64 steps, a p99 662."
     shown = f"The newest {len(kept)} of {len(measured)} configurations are shown."
     subtitle = [f"{shared_settings(kept)}. {lines}", *([shown] if len(kept) < len(measured) else []), *notes]
-    chart = layered(ranges, _percentile_marks(base, x), labels)
+    chart = layered(ranges, _percentile_marks(base, x, records), labels)
     sized = chart.properties(width=width, height=height or max(120, _ROW * len(records)))
-    return titled(sized, "Measured latency", subtitle, width)
+    return titled(sized, _finding(records), subtitle, width)
+
+
+def _finding(records: Sequence[dict[str, Any]]) -> str:
+    """Return the lowest median latency of a step."""
+    medians = [record for record in records if record["latency_s_median"] is not None]
+    if not medians:
+        return "Measured latency"
+    best = min(medians, key=lambda record: record["latency_s_median"])
+    lowest = "Lowest median latency" if len(medians) > 1 else "Median latency"
+    return f"{lowest}: {format_time(best['latency_s_median'])}, {best['row']}"
 
 
 def _tooltip() -> list[alt.Tooltip]:
@@ -67,19 +76,21 @@ def _tooltip() -> list[alt.Tooltip]:
     ]
 
 
-def _percentile_marks(base: alt.Chart, x: Mapping[str, Any]) -> alt.Chart:
+def _percentile_marks(base: alt.Chart, x: Mapping[str, Any], records: Sequence[dict[str, Any]]) -> alt.Chart:
     """Return one mark for each percentile that a result has; `x` are the scale and the axis of times."""
-    names = {field: name for field, (name, *_) in _PERCENTILES.items()}
-    domain, colours, shapes = (list(column) for column in zip(*_PERCENTILES.values(), strict=True))
+    used = [field for field in _PERCENTILES if any(record[field] is not None for record in records)]
+    names = {field: _PERCENTILES[field][0] for field in used}
+    domain, colours, shapes = ([_PERCENTILES[field][column] for field in used] for column in range(3))
+    legend = alt.Legend(orient="top", direction="horizontal")
     marks: alt.Chart = (
-        base.transform_fold(list(_PERCENTILES), as_=["field", "latency_s"])
+        base.transform_fold(used, as_=["field", "latency_s"])
         .transform_filter("isValid(datum.latency_s)")
         .transform_calculate(percentile=f"({names!r})[datum.field]")
         .mark_point(filled=True, size=90, opacity=1)
         .encode(
             x=alt.X("latency_s:Q", **x),
-            color=alt.Color("percentile:N", title=None, scale=alt.Scale(domain=domain, range=colours)),
-            shape=alt.Shape("percentile:N", title=None, scale=alt.Scale(domain=domain, range=shapes)),
+            color=alt.Color("percentile:N", title=None, scale=alt.Scale(domain=domain, range=colours), legend=legend),
+            shape=alt.Shape("percentile:N", title=None, scale=alt.Scale(domain=domain, range=shapes), legend=legend),
         )
     )
     return marks

@@ -25,11 +25,19 @@ _LABEL = 12
 _MARK = 18  # pixels for the shape of a layer's category, between its name and its bar
 # The axis is this many times the longest bar, for the label at its end.
 _ROOM = 1.55
+_LAYERS = {
+    "convolution": "convolutions",
+    "fully connected": "fully connected layers",
+    "pooling": "pooling",
+    "normalisation": "normalisation",
+    "other": "other layers",
+}
 
 
 def layers_chart(
     models: Mapping[str, Sequence[LayerRow]],
     *,
+    title: str = "",
     width: int = _WIDTH,
     height: int | None = None,
     batch: int = 1,
@@ -38,7 +46,7 @@ def layers_chart(
     """Return a pair of bars per layer; several models stand below each other, each on its own scale.
 
     Layers without parameters and MACs have no bar. More than 40 layers are grouped into modules, as deep as keeps to
-    40 bars. `height` is per model, in pixels.
+    40 bars. `title` is the name of a single model, by default its key. `height` is per model, in pixels.
     """
     bars = {model: _bars(model, rows) for model, rows in models.items()}
     categories = {bar["category"] for own in bars.values() for bar in own}
@@ -47,7 +55,7 @@ def layers_chart(
     if len(bars) == 1:
         ((model, rows),) = models.items()
         subtitle = (*_subtitle(bars[model], rows, batch), *notes)
-        return titled(panels[0], f"Parameters and MACs of {model}", subtitle, width)
+        return titled(panels[0], _finding(title or model, bars[model]), subtitle, width)
     headed = [
         panel.properties(title=alt.TitleParams(_heading(model, models[model]), fontSize=14))
         for model, panel in zip(bars, panels, strict=True)
@@ -78,7 +86,9 @@ def _bars(model: str, rows: Sequence[LayerRow]) -> list[dict[str, Any]]:
 
 def _figure(field: str, value: int, total: int) -> dict[str, Any]:
     share = value / total if total else 0.0
-    label = f"{format_count(value)} · {_percent(share)}" if value else ""
+    # 1,792, not 1.792K: up to four digits there is nothing to round.
+    number = format_integer(value) if value < 10_000 else format_count(value)
+    label = f"{number} · {_percent(share)}" if value else ""
     return {field: value, f"{field}_share": share, f"{field}_label": label}
 
 
@@ -158,6 +168,27 @@ def _shapes(bars: Sequence[dict[str, Any]], categories: set[str]) -> alt.Chart:
 def _heading(model: str, rows: Sequence[LayerRow]) -> str:
     params, macs = (sum(getattr(row, name) for row in rows) for name in ("params", "macs"))
     return f"{model}: {format_count(params)} parameters, {format_count(macs)} MACs"
+
+
+def _finding(model: str, bars: Sequence[dict[str, Any]]) -> str:
+    """Return which kind of layer has most parameters, and which most MACs."""
+    params, macs = (_most(bars, field) for field in ("params", "macs"))
+    if not params[1] or not macs[1]:
+        (category, share), unit = (params, "parameters") if params[1] else (macs, "MACs")
+        return f"{model}: {share:.0%} of {unit} in {_LAYERS[category]}"
+    if params[0] == macs[0]:
+        return f"{model}: {params[1]:.0%} of parameters and {macs[1]:.0%} of MACs in {_LAYERS[params[0]]}"
+    return (
+        f"{model}: {params[1]:.0%} of parameters in {_LAYERS[params[0]]}, {macs[1]:.0%} of MACs in {_LAYERS[macs[0]]}"
+    )
+
+
+def _most(bars: Sequence[dict[str, Any]], field: str) -> tuple[str, float]:
+    """Return the category with the largest part of a field; 0 if nothing has any."""
+    shares: defaultdict[str, float] = defaultdict(float)
+    for bar in bars:
+        shares[bar["category"]] += bar[f"{field}_share"]
+    return max(shares.items(), key=lambda each: each[1])
 
 
 def _subtitle(bars: Sequence[dict[str, Any]], rows: Sequence[LayerRow], batch: int) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ Spec = Mapping[str, Any]
 def model_charts(model: ReportModel, table: LayerTable, device: Device | None) -> Iterator[Spec]:
     """Yield the charts of one model: layers, memory, and with a device the roofline."""
     if any(row.params or row.macs for row in table.rows):
-        yield _spec(layers_chart({model.address: table.rows}))
+        yield _spec(layers_chart({model.address: table.rows}, title=model_title(model.address, model.card)))
     moments = timeline(model.trace)
     if len(moments) > 1:
         yield _spec(

@@ -151,6 +151,29 @@ def test_latency_shows_the_percentiles_that_samples_allow():
     assert "p99" not in drawn[2]["label"]
 
 
+def test_latencies_fill_their_axis_and_their_numbers_stand_beside_it():
+    results = [measured("vgg16", 1, 100), measured("vgg16", 8, 100)]
+    spec = latency_chart(results).to_dict()
+    drawn = records(spec, "num_samples")
+    domain = next(each["x"]["scale"]["domain"] for each in encodings(spec) if "scale" in each.get("x", {}))
+    slowest, fastest = max(row["slowest_s"] for row in drawn), min(row["fastest_s"] for row in drawn)
+    # At each end 8% of the decades that the steps span, and no less than 0.15 decades.
+    room = max((slowest / fastest) ** 0.08, 10**0.15)
+    assert domain == pytest.approx([fastest / room, slowest * room])
+    (numbers,) = [each for each in encodings(spec) if each.get("text", {}).get("field") == "label"]
+    assert numbers["x"] == {"value": "width"}
+
+
+def test_only_percentiles_that_were_measured_are_in_the_legend():
+    found = [
+        each["color"]["scale"]["domain"]
+        for steps in (10, 100, 700)
+        for each in encodings(latency_chart([measured("vgg16", 1, steps)]).to_dict())
+        if "color" in each
+    ]
+    assert found == [["median"], ["median", "p90"], ["median", "p90", "p99"]]
+
+
 def test_of_many_latencies_the_newest_40_are_shown():
     newest_first = [result("vgg16", batch, 1.0, latencies_s=(0.1, 0.2)) for batch in range(1, 46)]
     spec = latency_chart([result("vgg16", 99, 1.0), *newest_first], notes=["Doubtful."]).to_dict()

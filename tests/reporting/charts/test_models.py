@@ -47,6 +47,20 @@ def test_the_layers_chart_says_where_parameters_and_macs_are(vgg16_layers):
     assert "fully connected: 89.4% of parameters, 0.8% of MACs" in subtitle(spec)
 
 
+def test_the_title_of_layers_says_where_most_is(vgg16_layers, zoo_summary):
+    _, spec = vgg16_layers
+    finding = "89% of parameters in fully connected layers, 99% of MACs in convolutions"
+    assert spec["title"]["text"] == f"vgg16: {finding}"
+    named = layers_chart({"vgg16": zoo_summary("vgg16").rows}, title="VGG-16").to_dict()
+    assert named["title"]["text"] == f"VGG-16: {finding}"
+
+
+def test_counts_of_four_digits_are_not_rounded(vgg16_layers):
+    _, spec = vgg16_layers
+    # 3 * 3 * 3 * 64 weights and 64 biases
+    assert records(spec, "params_label")[0]["params_label"] == "1,792 · <0.1%"
+
+
 def test_parameters_grow_to_the_left_and_macs_to_the_right(vgg16_layers):
     _, spec = vgg16_layers
     assert axis_titles(spec) == {"Parameters", "MACs"}
