@@ -39,6 +39,18 @@ _CAPTION_SIZE = 12.0
 _LEAST_WIDTH = 420.0
 _MOST_PIXELS = 32_000  # of a side of a PNG; more than a tenth of its square needs gigabytes of memory
 
+# Widths of Arial's letters in em, by groups; digits and most letters are the rest.
+_WIDTHS = (
+    ("ijl'|", 0.22),
+    (" .,:;!/ft[]I", 0.28),
+    ("r()-", 0.33),
+    ("ckszvxyJ", 0.5),
+    ("ABCDEGHKNOPQRSUVXYw", 0.7),
+    ("mMW", 0.87),
+)
+_OTHER_WIDTH = 0.56
+_LEGEND_GAP = 24.0
+
 _EM_PER_CHARACTER = 0.6  # an upper bound: the viewer's sans-serif typeface is unknown
 _EM_PER_BOLD_CHARACTER = 0.66
 
@@ -46,6 +58,12 @@ _EM_PER_BOLD_CHARACTER = 0.66
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Return an upper bound of a text's width in a sans-serif typeface, in the unit of `size`."""
     return len(text) * size * (_EM_PER_BOLD_CHARACTER if bold else _EM_PER_CHARACTER)
+
+
+def typical_width(text: str, size: float) -> float:
+    """Return a text's width in a usual sans-serif typeface, Arial's with a twentieth more; viewers can have another."""
+    widths = (next((width for letters, width in _WIDTHS if letter in letters), _OTHER_WIDTH) for letter in text)
+    return 1.05 * size * sum(widths)
 
 
 def escape(text: str) -> str:
@@ -165,7 +183,7 @@ class Canvas:
                 x, y = MARGIN, y + 1.6 * _CAPTION_SIZE
             self.rectangle(x, y - 9, 10, 10, colour)
             self.text(x + 15, y, meaning, _CAPTION_SIZE)
-            x += 20 + width
+            x += 15 + typical_width(meaning, _CAPTION_SIZE) + _LEGEND_GAP
         y += 0.4 * _CAPTION_SIZE
         for line in wrap(caption, int((right - MARGIN) / text_width("x", _CAPTION_SIZE))):
             y += 1.5 * _CAPTION_SIZE

@@ -49,12 +49,11 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True)
 class _TileStyle:
-    """How tiles are drawn: the colour map, the grey between tiles, and the meaning of the scale's ends."""
+    """How tiles are drawn: the colour map, the grey between tiles, and the meaning of the ends if the bar has not."""
 
     kind: str
     between: int
-    low: str
-    high: str
+    ends: str = ""
 
     def pixels(self, values: Values, scale: float) -> Pixels:
         if self.kind == "colours":
@@ -67,9 +66,9 @@ class _TileStyle:
         return diverging(values, scale) if self.kind == "diverging" else in_grey(values, scale)
 
 
-_COLOURS = _TileStyle("colours", 255, "none of a colour", "all of it")
-_GREY = _TileStyle("grey", 255, "black", "white")
-_DIVERGING = _TileStyle("diverging", 170, "blue", "red")
+_COLOURS = _TileStyle("colours", 255, "of red, green and blue each: none of it to all of it")
+_GREY = _TileStyle("grey", 255)
+_DIVERGING = _TileStyle("diverging", 170)
 
 
 def convolutions(state: Mapping[str, Any]) -> list[Convolution]:
@@ -137,18 +136,21 @@ def _as_images(weight: Values) -> Values:
 def _panels(before: Values, after: Values, style: _TileStyle, *, title: str, subtitle: str, caption: str) -> str:
     assert before.shape == after.shape, (before.shape, after.shape)
     before, after = (np.asarray(values, dtype=np.float64) for values in (before, after))
-    panels = {"before": before, "after": after, "difference": after - before}
-    scale = common_scale(*panels.values())
-    factor = _magnification(panels["difference"], scale)
+    difference = after - before
+    scale = common_scale(before, after, difference)
+    factor = _magnification(difference, scale)
+    times = format_integer(factor)
+    name = "difference" if factor == 1 else f"difference × {times}"
+    panels = {"before": before, "after": after, name: factor * difference}
     scale_note = "The scale is the same in all panels; rms is the root mean square of a weight."
     if factor > 1:
-        panels[f"difference × {format_integer(factor)}"] = factor * panels["difference"]
-        scale_note = f"{scale_note} The difference is shown once more, {format_integer(factor)} times as strong."
+        scale_note += f" The difference is shown {times} times as strong as it is; its rms is that of the weights."
     canvas = Canvas()
     y = canvas.heading(title, subtitle) + _TITLE_SIZE
     x, bottom = MARGIN, y
-    for name, values in panels.items():
-        width, bottom = _draw_panel(canvas, name, values, style, scale, x, y)
+    remarks = [f"rms {_rms(values)}" for values in (before, after, difference)]
+    for (name, values), remark in zip(panels.items(), remarks, strict=True):
+        width, bottom = _draw_panel(canvas, name, remark, style.pixels(values, scale), style.between, x, y)
         x += width + _PANEL_GAP
     right, bottom = _draw_scale(canvas, style, scale, bottom + 16)
     marked = "" if all(np.isfinite(values).all() for values in panels.values()) else f" {_NO_NUMBERS}"
@@ -166,14 +168,13 @@ def _magnification(difference: Values, scale: float) -> int:
 
 
 def _draw_panel(
-    canvas: Canvas, name: str, values: Values, style: _TileStyle, scale: float, x: float, y: float
+    canvas: Canvas, name: str, remark: str, tiles: Pixels, between: int, x: float, y: float
 ) -> tuple[float, float]:
-    """Draw one panel below its name; return its width and its lower end."""
-    columns = _columns(len(values))
-    pixels = tiled(style.pixels(values, scale), columns, _enlargement(values, columns), _GAP, style.between)
+    """Draw one panel of tiles below its name; return its width and its lower end."""
+    columns = _columns(len(tiles))
+    pixels = tiled(tiles, columns, _enlargement(tiles, columns), _GAP, between)
     height, width = pixels.shape[:2]
-    remark = "" if "×" in name else f"rms {_rms(values)}"
-    canvas.begin("panel", f"{name}, {remark}" if remark else name)
+    canvas.begin("panel", f"{name}, {remark}")
     canvas.text(x, y, name, _TITLE_SIZE, bold=True, remark=remark)
     draw_pixels(canvas, pixels, x - _GAP, y + 8 - _GAP, width, height)
     canvas.end()
@@ -197,9 +198,11 @@ def _draw_scale(canvas: Canvas, style: _TileStyle, scale: float, y: float) -> Po
     canvas.text(MARGIN, y, f"−{end}", _TEXT_SIZE)
     canvas.text(MARGIN + width / 2, y, "0", _TEXT_SIZE, anchor="middle")
     canvas.text(MARGIN + width, y, f"+{end}", _TEXT_SIZE, anchor="end")
-    words = f"±{end}: −{end} is {style.low}, +{end} {style.high}"
-    canvas.text(MARGIN + width + 14, y - 14, words, _TEXT_SIZE, colour=THEME_FAINT)
-    return MARGIN + width + 14 + text_width(words, _TEXT_SIZE), y
+    right = MARGIN + width
+    if style.ends:
+        canvas.text(right + 14, y - 14, style.ends, _TEXT_SIZE, colour=THEME_FAINT)
+        right += 14 + text_width(style.ends, _TEXT_SIZE)
+    return right, y
 
 
 def _columns(tiles: int) -> int:
@@ -208,8 +211,8 @@ def _columns(tiles: int) -> int:
     return next((columns for columns in range(least, int(1.6 * least) + 1) if tiles % columns == 0), least)
 
 
-def _enlargement(values: Values, columns: int) -> int:
-    width: int = values.shape[2]
+def _enlargement(tiles: Pixels, columns: int) -> int:
+    width: int = tiles.shape[2]
     return max(1, min(_LARGEST_SQUARE, (_PANEL // columns - _GAP) // width))
 
 

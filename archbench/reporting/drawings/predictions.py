@@ -13,26 +13,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archbench.reporting.drawings.canvas import MARGIN, Canvas, lighter, text_width
+from archbench.reporting.drawings.canvas import MARGIN, THEME_INK, Canvas, text_width
 from archbench.reporting.drawings.images import Pixels, colours_of, draw_pixels
 from archbench.training.records import Prediction
 from archbench.units import format_integer, format_percent
 
-_CELL = 160.0
-_GAP = 24.0
+_IMAGE = 160.0
+_GAP = 22.0
 _ROW = 17.0
-_BAR = 14.0
+_BAR = 12.0
 _HEADING = 20.0
+_REMARK = 16.0
 _HEADING_SIZE = 12.0
 _TEXT_SIZE = 11.0
-_PERCENT_WIDTH = 42.0
-_MOST_COLUMNS = 5
+# Name, bar and percentage stand beside each other.
+_NAME_WIDTH = 80.0
+_BAR_LEFT, _BAR_WIDTH = 84.0, 48.0
+_CELL = 176.0
+_BADGE = 13.0
+_FRAME = 3.0
 _SHARP = 80  # pixels; larger images are not drawn as squares
 _KEPT = 320  # pixels; more would only enlarge the file
 
-# Okabe and Ito's orange and blue, lightened for dark text.
-_TRUE = lighter("#e69f00", 0.25)
-_OTHER = lighter("#0072b2", 0.6)
+_RIGHT, _WRONG = "#009e73", "#d55e00"
+_TRUE, _OTHER = _RIGHT, "#9aa5b1"
 _LEGEND = ((_TRUE, "the true class"), (_OTHER, "another class"))
 
 
@@ -75,27 +79,38 @@ def prediction_sheet(
 ) -> str:
     """Return images with their most probable classes as SVG; `predictions[i]` belongs to `images[i]`.
 
-    An image is an array of bytes, (channels, height, width), with one or three channels and any size. Its heading is
-    the true class, whose bar has a colour of its own. With `names`, these are the headings and no class is marked true.
+    An image is an array of bytes, (channels, height, width), with one or three channels and any size. Its heading has a
+    tick, or a cross with what the model saw and what the image is; the bar of the true class has a colour of its own.
+    With `names`, these are the headings and no class is marked true.
     """
     assert len(images) == len(predictions) == len(names or images)
     canvas = Canvas()
     top = canvas.heading(title, subtitle)
-    columns = min(len(images), 4 if len(images) <= 8 else _MOST_COLUMNS)
+    columns = _columns(len(images))
     num_bars = max((len(prediction.classes) for prediction in predictions), default=0)
-    height = _HEADING + _CELL + 8 + num_bars * _ROW + _GAP
+    above = _HEADING if names else _HEADING + _REMARK
+    height = above + _IMAGE + 10 + num_bars * _ROW + _GAP
     for place, (image, prediction) in enumerate(zip(images, predictions, strict=True)):
         x, y = MARGIN + place % columns * (_CELL + _GAP), top + place // columns * height
-        heading, remark = (_end(_printable(names[place])), "") if names else _truth(prediction, classes)
+        heading, remark = (_end(_printable(names[place])), "") if names else _answer(prediction, classes)
         bars = _bars(prediction, classes)
-        canvas.begin("prediction", f"{heading}: {', '.join(f'{text} {percent}' for text, percent in bars)}")
-        _draw_heading(canvas, heading, remark, x, y)
-        _draw_image(canvas, _small(colours_of(image)), x, y + _HEADING)
-        _draw_bars(canvas, bars, prediction, x, y + _HEADING + _CELL + 8, is_labelled=not names)
+        said = f"{heading}, {remark}" if remark else heading
+        canvas.begin("prediction", f"{said}: {', '.join(f'{text} {percent}' for text, percent in bars)}")
+        _draw_heading(canvas, heading, remark, x, y, None if names else is_correct(prediction))
+        frame = THEME_INK if names else _RIGHT if is_correct(prediction) else _WRONG
+        _draw_image(canvas, _small(colours_of(image)), x, y + above, frame, 0.7 if names else _FRAME)
+        _draw_bars(canvas, bars, prediction, x, y + above + _IMAGE + 10, is_labelled=not names)
         canvas.end()
     right = MARGIN + columns * (_CELL + _GAP) - _GAP
     bottom = top + -(-len(images) // max(columns, 1)) * height - _GAP
     return canvas.page(title, subtitle, bottom, right, () if names else _LEGEND, caption)
+
+
+def _columns(count: int) -> int:
+    """Return the number of images per row: one that leaves no hole, where there is one."""
+    if count <= 8:
+        return min(count, 4)
+    return next((columns for columns in (6, 5, 4) if count % columns == 0), 6)
 
 
 def _spread(predictions: Sequence[Prediction], count: int) -> list[Prediction]:
@@ -111,13 +126,12 @@ def _spread(predictions: Sequence[Prediction], count: int) -> list[Prediction]:
     return taken
 
 
-def _truth(prediction: Prediction, classes: Sequence[str]) -> tuple[str, str]:
-    """Return the true class, and whether the model found it."""
-    name = _printable(classes[prediction.label])
+def _answer(prediction: Prediction, classes: Sequence[str]) -> tuple[str, str]:
+    """Return what the model saw, and for a wrong answer what the image is."""
+    seen, name = (_printable(classes[place]) for place in (prediction.classes[0], prediction.label))
     if is_correct(prediction):
-        return name, "right"
-    is_among = prediction.label in prediction.classes
-    return name, "wrong" if is_among else f"not in top {len(prediction.classes)}"
+        return name, ""
+    return f"saw {seen}", f"is {name}"
 
 
 def _bars(prediction: Prediction, classes: Sequence[str]) -> list[tuple[str, str]]:
@@ -126,10 +140,24 @@ def _bars(prediction: Prediction, classes: Sequence[str]) -> list[tuple[str, str
     return [(_printable(classes[place]), format_percent(probability)) for place, probability in pairs]
 
 
-def _draw_heading(canvas: Canvas, heading: str, remark: str, x: float, y: float) -> None:
-    remark_width = text_width(remark, _HEADING_SIZE) + _HEADING_SIZE if remark else 0.0
-    name = _fitting(heading, _HEADING_SIZE, _CELL - remark_width, bold=True)
-    canvas.text(x, y + _HEADING - 7, name, _HEADING_SIZE, bold=True, remark=remark)
+def _draw_heading(canvas: Canvas, heading: str, remark: str, x: float, y: float, is_right: bool | None) -> None:
+    """Write the heading, after a tick or a cross where it is known which, and the remark below it."""
+    baseline = y + _HEADING - 7
+    left = 0.0
+    if is_right is not None:
+        left = _BADGE + 5
+        _draw_badge(canvas, x, baseline + 1 - _BADGE, is_right=is_right)
+    canvas.text(x + left, baseline, _fitting(heading, _HEADING_SIZE, _CELL - left, bold=True), _HEADING_SIZE, bold=True)
+    if remark:
+        canvas.text(x + left, baseline + _REMARK, _fitting(remark, _HEADING_SIZE, _CELL - left), _HEADING_SIZE)
+
+
+def _draw_badge(canvas: Canvas, x: float, y: float, *, is_right: bool) -> None:
+    """Draw a tick or a cross; as lines, because not every typeface has the signs."""
+    tick = f"M{x + 1:g},{y + 7:g} l4,4 l7,-9"
+    cross = f"M{x + 2:g},{y + 2:g} l9,9 M{x + 11:g},{y + 2:g} l-9,9"
+    path, colour = (tick, _RIGHT) if is_right else (cross, _WRONG)
+    canvas.elements.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
 
 
 def _end(name: str) -> str:
@@ -138,33 +166,34 @@ def _end(name: str) -> str:
     return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
-def _draw_image(canvas: Canvas, pixels: Pixels, x: float, y: float) -> None:
-    """Draw an image as large as its cell allows; small images are enlarged by a whole number."""
+def _draw_image(canvas: Canvas, pixels: Pixels, x: float, y: float, frame: str, stroke: float) -> None:
+    """Draw an image as large as its place allows, in a frame; small images are enlarged by a whole number."""
     height, width = pixels.shape[:2]
-    factor = _CELL / max(height, width)
+    factor = _IMAGE / max(height, width)
     if max(height, width) <= _SHARP:
         factor = float(int(factor))
     width, height = width * factor, height * factor
-    left, top = x + (_CELL - width) / 2, y + (_CELL - height) / 2
+    left, top = x + (_IMAGE - width) / 2, y + (_IMAGE - height) / 2
     draw_pixels(canvas, pixels, left, top, width, height)
-    canvas.rectangle(left, top, width, height, "none")
+    canvas.rectangle(left, top, width, height, "none", outline=frame, stroke=stroke)
 
 
 def _draw_bars(
     canvas: Canvas, bars: Sequence[tuple[str, str]], prediction: Prediction, x: float, y: float, *, is_labelled: bool
 ) -> None:
+    """Draw a row per class: its name, a bar, its probability."""
     for place, (name, percent) in enumerate(bars):
         is_true = is_labelled and prediction.classes[place] == prediction.label
         row = y + place * _ROW
         probability = prediction.probabilities[place]
-        width = _CELL * probability if isfinite(probability) else 0.0
-        # No outline: it would cross the text of a short bar.
+        width = _BAR_WIDTH * probability if isfinite(probability) else 0.0
         canvas.elements.append(
-            f'<rect x="{x:g}" y="{row:g}" width="{width:.2f}" height="{_BAR:g}" fill="{_TRUE if is_true else _OTHER}"/>'
+            f'<rect x="{x + _BAR_LEFT:g}" y="{row:g}" width="{width:.2f}" height="{_BAR:g}"'
+            f' fill="{_TRUE if is_true else _OTHER}"/>'
         )
-        text = _fitting(name, _TEXT_SIZE, _CELL - _PERCENT_WIDTH - 8)
-        canvas.text(x + 4, row + 11, text, _TEXT_SIZE, bold=is_true)
-        canvas.text(x + _CELL - 2, row + 11, percent, _TEXT_SIZE, anchor="end")
+        text = _fitting(name, _TEXT_SIZE, _NAME_WIDTH, bold=is_true)
+        canvas.text(x, row + 10, text, _TEXT_SIZE, bold=is_true)
+        canvas.text(x + _CELL, row + 10, percent, _TEXT_SIZE, anchor="end")
 
 
 def _fitting(text: str, size: float, width: float, *, bold: bool = False) -> str:

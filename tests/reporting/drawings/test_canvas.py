@@ -8,7 +8,7 @@ import pytest
 
 from archbench.analyze.diagram.volumes import volume_chain
 from archbench.analyze.layers import layer_table
-from archbench.reporting.drawings.canvas import to_png
+from archbench.reporting.drawings.canvas import Canvas, to_png
 from archbench.reporting.drawings.volumes import OBLIQUE, volumes_svg
 from tests.helpers.golden_figures import chains, layers_of
 from tests.helpers.pictures import SVG, assert_legible, text_boxes
@@ -153,3 +153,30 @@ def test_a_very_large_picture_has_fewer_pixels_per_unit():
     png = to_png(svg)
     # 32,000 pixels at most, so 0.8 a unit.
     assert [int.from_bytes(png[start : start + 4], "big") for start in (16, 20)] == [80, 32_000]
+
+
+def test_entries_of_a_legend_are_evenly_apart():
+    import vl_convert
+
+    names = ("convolution", "pooling", "fully connected", "iiiii", "MMMMM")
+    svg = Canvas().page("t", "s", 10, 2000, [("#0072b2", name) for name in names], "")
+    root = ElementTree.fromstring(svg)
+    swatches = [float(each.get("x")) for each in root.iter(f"{SVG}rect") if each.get("fill") == "#0072b2"]
+    # The widths that a typeface of this machine gives, measured by another library than the one under test.
+    widths = [measured_width(vl_convert, name) for name in names]
+    gaps = [next_x - x - 15 - width for (x, next_x), width in zip(pairwise(swatches), widths, strict=False)]
+    assert max(gaps) - min(gaps) < 10
+
+
+def measured_width(vl_convert, text):
+    """Return the width in pixels that Vega lays out for a text of 12 pixels."""
+    spec = {
+        "data": {"values": [{}]},
+        "mark": {"type": "text", "text": text, "fontSize": 12, "font": "sans-serif", "align": "left"},
+        "encoding": {"x": {"value": 0}, "y": {"value": 10}},
+        "width": 1,
+        "height": 20,
+        "padding": 0,
+        "config": {"view": {"stroke": None}},
+    }
+    return float(re.search(r'width="([\d.]+)"', vl_convert.vegalite_to_svg(spec))[1])

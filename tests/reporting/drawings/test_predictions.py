@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archbench.reporting.drawings.canvas import text_width
 from archbench.reporting.drawings.predictions import is_correct, prediction_sheet, select_predictions, selection_note
 from archbench.reporting.export.csv import to_csv
 from archbench.reporting.export.json import to_json
@@ -17,8 +18,7 @@ from archbench.training.records import Prediction
 from tests.helpers.pictures import SVG, assert_legible, groups, images, texts
 
 SAID = {"title": "lenet", "subtitle": "digits"}
-# Okabe and Ito's (230, 159, 0) a quarter of the way to white, and (0, 114, 178) three fifths of it.
-TRUE_COLOUR, OTHER_COLOUR = "#ecb740", "#99c7e0"
+TRUE_COLOUR, OTHER_COLOUR, WRONG_COLOUR = "#009e73", "#9aa5b1", "#d55e00"
 
 
 def prediction(image, label, first, num_classes=10, kept=5):
@@ -46,13 +46,50 @@ def test_bars_fall_and_the_true_class_has_its_own_colour():
     for drawn, one in zip((right, wrong, missed), predictions, strict=True):
         widths = [width for width, _ in drawn]
         assert widths == sorted(widths, reverse=True)
-        assert [width / 160 for width in widths] == pytest.approx(one.probabilities, abs=1e-4)
+        assert [width / 48 for width in widths] == pytest.approx(one.probabilities, abs=2e-4)
     assert [colour for _, colour in right] == [TRUE_COLOUR, *4 * [OTHER_COLOUR]]
     # 2, 3, 4: the true class is third.
     assert [colour for _, colour in wrong] == [OTHER_COLOUR, OTHER_COLOUR, TRUE_COLOUR, OTHER_COLOUR, OTHER_COLOUR]
     assert [colour for _, colour in missed] == 5 * [OTHER_COLOUR]
-    headings = [texts(group)[0] for group in groups(svg, "prediction").values()]
-    assert headings == ["class 3right", "class 4wrong", "class 9not in top 5"]
+
+
+def frame(group):
+    """Return the colour of a group's frame and of its tick or cross."""
+    (outline,) = [each.get("stroke") for each in group.iter(f"{SVG}rect") if each.get("fill") == "none"]
+    return outline, [each.get("stroke") for each in group.iter(f"{SVG}path")]
+
+
+def test_a_wrong_answer_says_what_was_seen_and_what_it_is():
+    predictions = [prediction(0, 3, 3), prediction(1, 4, 2), prediction(2, 9, 0)]
+    svg = prediction_sheet([picture()] * 3, predictions, [f"class {i}" for i in range(10)], **SAID)
+    drawn = list(groups(svg, "prediction").values())
+    assert texts(drawn[0])[0] == "class 3"
+    assert texts(drawn[1])[:2] == ["saw class 2", "is class 4"]
+    assert texts(drawn[2])[:2] == ["saw class 0", "is class 9"]
+    assert [frame(group) for group in drawn] == [
+        (colour, [colour]) for colour in (TRUE_COLOUR, WRONG_COLOUR, WRONG_COLOUR)
+    ]
+
+
+def test_bars_cross_neither_names_nor_percentages():
+    certain = Prediction(0, 0, (0, 1), (1.0, 0.0))
+    svg = prediction_sheet([picture()], [certain], ["automobile", "ship"], **SAID)
+    (group,) = groups(svg, "prediction").values()
+    bar = next(each for each in group.iter(f"{SVG}rect") if each.get("fill") != "none")
+    left, right = float(bar.get("x")), float(bar.get("x")) + float(bar.get("width"))
+    rows = [each for each in group.iter(f"{SVG}text") if each.text in ("automobile", "100.0%")][-2:]
+    assert [each.text for each in rows] == ["automobile", "100.0%"]
+    name_left, percent_right = (float(each.get("x")) for each in rows)
+    assert name_left + text_width("automobile", 11, bold=True) <= left
+    assert right <= percent_right - text_width("100.0%", 11)
+
+
+@pytest.mark.parametrize(("count", "columns"), [(12, 6), (20, 5), (8, 4), (3, 3), (13, 6)])
+def test_rows_of_a_sheet_are_full_where_they_can_be(count, columns):
+    predictions = [prediction(i, i % 10, i % 7) for i in range(count)]
+    svg = prediction_sheet([picture()] * count, predictions, [str(i) for i in range(10)], **SAID)
+    places = [float(each.get("y")) for each in ElementTree.fromstring(svg).iter(f"{SVG}image")]
+    assert places.count(places[0]) == columns
 
 
 def test_without_true_classes_no_bar_is_told_apart():
