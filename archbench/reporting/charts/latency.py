@@ -83,7 +83,7 @@ def _percentile_marks(base: alt.Chart, x: Mapping[str, Any], records: Sequence[d
     domain, colours, shapes = ([_PERCENTILES[field][column] for field in used] for column in range(3))
     legend = alt.Legend(orient="top", direction="horizontal")
     marks: alt.Chart = (
-        base.transform_fold(used, as_=["field", "latency_s"])
+        base.transform_fold([*used], as_=["field", "latency_s"])
         .transform_filter("isValid(datum.latency_s)")
         .transform_calculate(percentile=f"({names!r})[datum.field]")
         .mark_point(filled=True, size=90, opacity=1)

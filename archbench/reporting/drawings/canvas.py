@@ -39,17 +39,7 @@ _CAPTION_SIZE = 12.0
 _LEAST_WIDTH = 420.0
 _MOST_PIXELS = 32_000  # of a side of a PNG; more than a tenth of its square needs gigabytes of memory
 
-# Widths of Arial's letters in em, by groups; digits and most letters are the rest.
-_WIDTHS = (
-    ("ijl'|", 0.22),
-    (" .,:;!/ft[]I", 0.28),
-    ("r()-", 0.33),
-    ("ckszvxyJ", 0.5),
-    ("ABCDEGHKNOPQRSUVXYw", 0.7),
-    ("mMW", 0.87),
-)
-_OTHER_WIDTH = 0.56
-_LEGEND_GAP = 24.0
+_LEGEND_GAP = 20.0
 
 _EM_PER_CHARACTER = 0.6  # an upper bound: the viewer's sans-serif typeface is unknown
 _EM_PER_BOLD_CHARACTER = 0.66
@@ -58,12 +48,6 @@ _EM_PER_BOLD_CHARACTER = 0.66
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Return an upper bound of a text's width in a sans-serif typeface, in the unit of `size`."""
     return len(text) * size * (_EM_PER_BOLD_CHARACTER if bold else _EM_PER_CHARACTER)
-
-
-def typical_width(text: str, size: float) -> float:
-    """Return a text's width in a usual sans-serif typeface, Arial's with a twentieth more; viewers can have another."""
-    widths = (next((width for letters, width in _WIDTHS if letter in letters), _OTHER_WIDTH) for letter in text)
-    return 1.05 * size * sum(widths)
 
 
 def escape(text: str) -> str:
@@ -177,13 +161,14 @@ class Canvas:
         widest = max(text_width(title, _TITLE_SIZE, bold=True), text_width(subtitle, _SUBTITLE_SIZE), _LEAST_WIDTH)
         right = max(right, MARGIN + widest)
         x, y = MARGIN, bottom + 2 * _CAPTION_SIZE if legend else bottom
+        # In columns: the width of each text is known only as a bound, and after each bound the gaps would be uneven.
+        column = max((15 + text_width(meaning, _CAPTION_SIZE) for _, meaning in legend), default=0.0)
         for colour, meaning in legend:
-            width = 15 + text_width(meaning, _CAPTION_SIZE)
-            if x > MARGIN and x + width > right:
+            if x > MARGIN and x + column > right:
                 x, y = MARGIN, y + 1.6 * _CAPTION_SIZE
             self.rectangle(x, y - 9, 10, 10, colour)
             self.text(x + 15, y, meaning, _CAPTION_SIZE)
-            x += 15 + typical_width(meaning, _CAPTION_SIZE) + _LEGEND_GAP
+            x += column + _LEGEND_GAP
         y += 0.4 * _CAPTION_SIZE
         for line in wrap(caption, int((right - MARGIN) / text_width("x", _CAPTION_SIZE))):
             y += 1.5 * _CAPTION_SIZE
