@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _BARS = ("params", "macs", "output_bytes")
 # Columns of the layer table that a terminal hides and a page has room for.
-_ALSO_SHOWN = frozenset({"param_bytes", "output_bytes"})
+_ALSO_SHOWN = frozenset({"output_bytes"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,21 @@
 "use strict";
 /* Event handlers for opening, scrolling, resizing and printing the page. The last script of the page. */
 
-/* Make boxes with overflow focusable, so that the keyboard can scroll them. */
+/* Make boxes with overflow focusable, so that the keyboard can scroll them, and fade the edges behind which there is more. */
 const sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => markScrollable(target)));
 
 function markScrollable(box) {
   const isLarger = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
   if (isLarger) box.tabIndex = 0;
   else box.removeAttribute("tabindex");
+  const more = [];
+  if (box.scrollWidth - box.clientWidth - box.scrollLeft > 2) more.push("right");
+  if (box.scrollHeight - box.clientHeight - box.scrollTop > 2) more.push("below");
+  box.dataset.more = more.join(" ");
+}
+
+function markScrolled({ target }) {
+  if (target instanceof Element && target.matches(".scroll, .plot, .drawing")) markScrollable(target);
 }
 
 /* Tables far below are filled while the browser is idle; charts are drawn when they come near the viewport. */
@@ -36,9 +44,31 @@ function watch(elements, action) {
 
 function openTarget() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (!target?.matches("details")) return;
-  target.open = true;
-  target.scrollIntoView();
+  if (!target) return;
+  if (target.matches("details")) target.open = true;
+  stayAt(target);
+}
+
+/* Keep a target at the top while tables and charts near it are drawn, until the reader moves or 5 s have passed. */
+
+let leave = () => {};
+
+function stayAt(target) {
+  leave();
+  const growth = new ResizeObserver(() => target.scrollIntoView());
+  const moves = ["wheel", "touchstart", "pointerdown", "keydown"];
+  leave = () => {
+    growth.disconnect();
+    moves.forEach((name) => removeEventListener(name, leave));
+  };
+  moves.forEach((name) => addEventListener(name, leave, { passive: true }));
+  setTimeout(leave, 5000);
+  growth.observe(document.getElementById("main"));
+}
+
+function followLink(event) {
+  const link = event.target.closest("a[href^='#']");
+  if (link && link.hash === location.hash) openTarget(); // no hashchange
 }
 
 /* Print with all sections open, in the light theme. */
@@ -89,6 +119,8 @@ function start() {
   fillWhenIdle(tables);
   document.addEventListener("keydown", closeOnEscape);
   document.addEventListener("scroll", hideTip, { passive: true });
+  document.addEventListener("scroll", markScrolled, { capture: true, passive: true });
+  document.addEventListener("click", followLink);
   addEventListener("hashchange", openTarget);
   addEventListener("beforeprint", beforePrint);
   addEventListener("afterprint", afterPrint);

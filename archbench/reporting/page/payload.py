@@ -16,6 +16,7 @@ from archbench.reporting.table import Column, Table
 
 # JavaScript's integers are exact up to here; larger ones are written as text, which sorts alike and stays exact.
 _LARGEST_EXACT = 2**53
+_MAJOR_COLUMNS = 4
 
 
 @dataclass(slots=True)
@@ -67,7 +68,9 @@ class PageData:
 
 
 def _page_table(table: Table, bars: frozenset[str], hidden: frozenset[str]) -> dict[str, Any]:
-    """Return a table's columns, rows and totals."""
+    """Return a table's columns, rows and totals; a narrow window hides all but the columns of highest priority."""
+    shown = [column for column in table.columns if column.field not in hidden and _is_shown(column, table)]
+    major = {column.field for column in sorted(shown, key=lambda column: column.priority or 0)[:_MAJOR_COLUMNS]}
     columns = [
         {
             "field": column.field,
@@ -75,7 +78,8 @@ def _page_table(table: Table, bars: frozenset[str], hidden: frozenset[str]) -> d
             **({"number": True} if column.is_number else {}),
             **({"prose": True} if column.wraps else {}),
             **({"bar": True} if column.field in bars else {}),
-            **({} if column.field not in hidden and _is_shown(column, table) else {"hidden": True}),
+            **({} if column in shown else {"hidden": True}),
+            **({"minor": True} if column in shown and column.field not in major else {}),
         }
         for column in table.columns
     ]

@@ -7,6 +7,7 @@ const collator = new Intl.Collator("en", { numeric: true });
 const filled = new WeakMap(); // .table element -> its state
 const fewRows = 6; // tables up to this size have no filter
 const tallRows = 30; // longer tables scroll in their own box
+const shortRows = 12; // up to this size, a table is not divided between pages
 const longName = 28; // longer names may break into lines
 const someRows = 60; // rows rendered at first; scrolling renders more
 
@@ -54,6 +55,7 @@ function fillTable(place) {
   const scroll = made("div", { class: "scroll", role: "group", "aria-label": `${view.caption}: table` },
     made("table", {}, caption(state), head(state), state.body, ...foot(state)));
   scroll.classList.toggle("tall", state.rows.length > tallRows);
+  place.classList.toggle("short", state.rows.length <= shortRows);
   scroll.addEventListener("scroll", () => extend(state, scroll), { passive: true });
   place.append(tools(state), scroll);
   state.scroll = scroll;
@@ -79,7 +81,7 @@ function caption(state) {
 }
 
 function head(state) {
-  const heads = state.shown.map((column) => made("th", { scope: "col", class: column.number ? "number" : "" },
+  const heads = state.shown.map((column) => made("th", { scope: "col", class: `${column.number ? "number" : ""} ${column.minor ? "minor" : ""}`.trim() },
     button(column.heading, { title: column.field }, () => sortBy(state, column))));
   state.heads = heads;
   return made("thead", {}, made("tr", {}, ...heads));
@@ -115,8 +117,19 @@ function tools(state) {
     bar.append(blocks);
   }
   state.more = button("Show all", { class: "control" }, () => showAll(state));
+  if (state.shown.some((column) => column.minor)) {
+    const columns = button("All columns", { class: "control narrow", "aria-pressed": "false" }, () => showColumns(state, columns));
+    bar.append(columns);
+  }
   bar.append(state.count, state.more);
   return bar;
+}
+
+/* A narrow window has the most important columns alone until the button asks for all. */
+function showColumns(state, button) {
+  const isAll = state.place.classList.toggle("all");
+  button.setAttribute("aria-pressed", isAll);
+  markScrollable(state.scroll);
 }
 
 function rowOf(state, row) {
@@ -144,6 +157,7 @@ function cellOf(state, row, column, place) {
 function classOf(state, row, column, cell) {
   const names = [];
   if (column.number) names.push("number");
+  if (column.minor) names.push("minor");
   if ((row.label ?? textOf(cell)).length > longName && !column.prose) names.push("long");
   if (rawOf(cell) === 0) names.push("zero");
   if (column.prose) names.push("prose");
