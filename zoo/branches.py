@@ -72,9 +72,11 @@ class Residual:
         return (self.branch, self.shortcut or (), self.after)
 
     def make(self, shape: Shape) -> nn.Module:
-        """Return the block for inputs of `shape`."""
-        shortcut = None if self.shortcut is None else sequence(self.shortcut, shape)
-        return ResidualBlock(sequence(self.branch, shape), shortcut, sequence(self.after, self.output_shape(shape)))
+        """Return the block for inputs of `shape`, a chain of the same layers without the addition."""
+        if self.shortcut is None:
+            return sequence((*self.branch, *self.after), shape)
+        after = sequence(self.after, self.output_shape(shape))
+        return ResidualBlock(sequence(self.branch, shape), sequence(self.shortcut, shape), after)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return the branch's output shape."""
@@ -179,19 +181,18 @@ class InceptionModule(_Block):
 
 
 class ResidualBlock(_Block):
-    """A path and a shortcut, whose outputs are added; without a shortcut, the path alone."""
+    """A path and a shortcut, whose outputs are added; a shortcut without layers is the identity."""
 
-    def __init__(self, branch: nn.Module, shortcut: nn.Module | None, after: nn.Module) -> None:
+    def __init__(self, branch: nn.Module, shortcut: nn.Module, after: nn.Module) -> None:
         super().__init__()
         self._branch = self._add_path(branch)
-        self._shortcut = None if shortcut is None else self._add_path(shortcut)
+        self._shortcut = self._add_path(shortcut)
         self._after = self._add_path(after)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return N×C'×H'×W' for `x` of N×C×H×W."""
         y = self._along(self._branch, x)
-        if self._shortcut is not None:
-            y += self._along(self._shortcut, x)
+        y += self._along(self._shortcut, x)
         return self._along(self._after, y)
 
 

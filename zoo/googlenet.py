@@ -28,6 +28,7 @@ from zoo.branches import Auxiliary, Inception
 from zoo.builder import architecture
 from zoo.card import Card
 from zoo.initialisation import xavier
+from zoo.variants import require_boolean
 
 _PAPER = "Szegedy, Liu, Jia, Sermanet, Reed and others: Going Deeper with Convolutions, 2014 (CVPR 2015)"
 
@@ -92,11 +93,6 @@ def _auxiliary(name: str, num_classes: int, pool: Row, conv: _Convolution = _wit
     return Auxiliary(name, table, grid=4)
 
 
-def _require_boolean(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} must be True or False, not {value!r}")
-
-
 @architecture(
     Card(
         title="GoogLeNet",
@@ -115,7 +111,7 @@ def googlenet(num_classes: int, *, aux: bool = False) -> Table:
 
     With `aux` it has the auxiliary classifiers `loss1` and `loss2`, and in training returns their scores after its own.
     """
-    _require_boolean("aux", aux)
+    require_boolean("aux", aux)
     table: Table = (
         *_with_relu("conv1", 64, 7, stride=2, padding=3),
         Pool("pool1", 3, 2, ceil_mode=True),
@@ -166,7 +162,7 @@ def googlenet_bn(num_classes: int, *, aux: bool = False) -> Table:
 
     With `aux` it has the auxiliary classifiers `loss1` and `loss2`, and in training returns their scores after its own.
     """
-    _require_boolean("aux", aux)
+    require_boolean("aux", aux)
     table: Table = (
         *_basic_conv2d("conv1", 64, 7, stride=2, padding=3),
         Pool("pool1", 3, 2, ceil_mode=True),

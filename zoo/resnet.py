@@ -75,7 +75,7 @@ IMAGENET: dict[str, tuple[Callable[[int, int], Table], tuple[int, ...], float, s
 CIFAR = {"resnet20": 3, "resnet32": 5}
 
 _SHORTCUT_SWITCH = "`shortcut` is `A`, `B` or `C` as in the paper's section 4.1, or `none` for the plain network."
-_POOL1 = "pool1 is padded on all sides, as in torchvision; the authors' Caffe model pads two."
+_POOL1 = "pool1 is padded on all sides, as in torchvision; in the authors' Caffe model, right and below only."
 _DIFFERENCES: dict[Callable[[int, int], Table], str] = {
     _basic: f"{_POOL1} Without bottlenecks v1 and v1.5 are the same.",
     _bottleneck: f"{_POOL1} Blocks halve the size in their first 1×1 convolution (v1), not in the 3×3 (v1.5).",
@@ -157,8 +157,8 @@ def _cifar(name: str, n: int) -> Builder:
 
     layers = 6 * n + 2
     table.__name__ = table.__qualname__ = name
-    what = f"Return the network of {layers} layers for CIFAR-10 (section 4.2, n = {n}); input 3×32×32."
-    table.__doc__ = f"{what}\n\n{_SHORTCUT_SWITCH}"
+    summary = f"Return the network of {layers} layers for CIFAR-10 (section 4.2, n = {n}); input 3×32×32."
+    table.__doc__ = f"{summary}\n\n{_SHORTCUT_SWITCH}"
     card = Card(
         title=f"ResNet-{layers} for CIFAR-10",
         year=2015,

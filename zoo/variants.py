@@ -29,13 +29,20 @@ HEADS = ("paper", "small")
 _SMALL_HEAD = 512
 
 
+def require_boolean(name: str, value: object) -> None:
+    """Raise ValueError unless `value` is True or False."""
+    if value not in (True, False):
+        raise ValueError(f"{name} must be True or False, not {value!r}")
+
+
 def require_choice(name: str, value: object, choices: Iterable[str]) -> None:
     """Raise ValueError naming the choices and the nearest one unless `value` is among them."""
     known = sorted(choices)
     if value in known:
         return
-    alike = difflib.get_close_matches(str(value), known, n=1)
-    hint = f"; did you mean '{alike[0]}'?" if alike else ""
+    by_case = {choice.lower(): choice for choice in known}
+    alike = difflib.get_close_matches(str(value).lower(), by_case, n=1)
+    hint = f"; did you mean '{by_case[alike[0]]}'?" if alike else ""
     raise ValueError(f"{name}={value!r} is not one of {', '.join(known)}{hint}")
 
 
@@ -108,17 +115,17 @@ def with_dropout(table: Table, dropout: bool | float) -> Table:
 def with_overlap(table: Table, overlap: bool) -> Table:
     """Return `table` with pooling windows that overlap, or do not.
 
-    True makes 2×2 windows 3×3 with a padding of 1, False makes windows as wide as their stride, without padding. Sizes
-    are halved as before: in the first case even ones, in the second odd ones. Pooling at stride 1 stays as it is.
+    True makes 2×2 windows 3×3 with a padding of 1, or over the border where pooling rounds up; False makes windows as
+    wide as their stride, without padding. Sizes are halved as before: in the first case even ones, in the second odd
+    ones. Pooling at stride 1 stays as it is.
     Raises ValueError unless `overlap` is a boolean.
     """
-    if overlap not in (True, False):
-        raise ValueError(f"overlap must be True or False, not {overlap!r}")
+    require_boolean("overlap", overlap)
 
     def window(row: Row) -> Table:
         if not isinstance(row, Pool) or row.stride == 1 or overlap == (row.kernel > row.stride):
             return (row,)
-        kernel, padding = (row.stride + 1, 1) if overlap else (row.stride, 0)
+        kernel, padding = (row.stride + 1, int(not row.ceil_mode)) if overlap else (row.stride, 0)
         return (replace(row, kernel=kernel, padding=padding),)
 
     return _each(table, window)

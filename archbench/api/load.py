@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from archbench.errors import AddressError, first_line
+from archbench.errors import AddressError
 from archbench.models.address import find
 from archbench.models.loaded import remember
 from archbench.precision import find_precision
@@ -31,7 +31,7 @@ def load(address: str, *, dtype: str = "fp32", **arguments: Any) -> nn.Module:
     try:
         model = source.build_with_data()
     except (Exception, SystemExit) as error:  # the user's own code may raise anything
-        raise source.blame(AddressError(f"{address}: its builder fails: {first_line(error)}"), error) from error
+        raise source.failure(error) from error
     if not isinstance(model, nn.Module):
         raise AddressError(f"{address} gives a {type(model).__name__}, not a torch.nn.Module")
     model = model.to(find_precision(dtype).model_dtype)

@@ -72,8 +72,7 @@ class Source:
             with running_user_code():
                 model, _ = build(self.builder, self.arguments)
         except (Exception, SystemExit) as error:  # the user's own code may raise anything
-            problem = str(error) if isinstance(error, ValueError) else f"its builder fails: {first_line(error)}"
-            raise self.blame(AddressError(f"{self.address}: {problem}"), error) from error
+            raise self.failure(error) from error
         if not isinstance(model, torch.nn.Module):
             raise AddressError(f"{self.address} returned type {type(model).__name__}, not torch.nn.Module")
         return model
@@ -82,6 +81,11 @@ class Source:
         """Return the model as its builder makes it, on torch's default device; errors are the builder's own."""
         with running_user_code():
             return self.builder(**self.arguments)
+
+    def failure(self, cause: BaseException) -> ArchbenchError:
+        """Return the error for a builder that raised `cause`; a ValueError, about an argument, speaks for itself."""
+        problem = str(cause) if isinstance(cause, ValueError) else f"its builder fails: {first_line(cause)}"
+        return self.blame(AddressError(f"{self.address}: {problem}"), cause)
 
     def blame(self, raised: ArchbenchError, cause: BaseException) -> ArchbenchError:
         """Return `raised` with the lines of the user's own code that led to `cause`."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -30,6 +32,23 @@ def test_load_names_the_nearest_model_and_what_a_builder_refuses():
         archbench.load("vgg61")
     with pytest.raises(archbench.AddressError, match="lenet: its builder fails: "):
         archbench.load("lenet", nonsense=1)
+
+
+@pytest.mark.parametrize(
+    ("address", "arguments", "message"),
+    [
+        ("resnet18?shortcut=D", {}, r"shortcut='D' is not one of A, B, C, none$"),
+        ("resnet18", {"shortcut": "b"}, r"shortcut='b' is not one of A, B, C, none; did you mean 'B'\?$"),
+        ("googlenet?aux=maybe", {}, r"aux must be True or False, not 'maybe'$"),
+        ("vgg16?size=3", {}, r"size must be at least 32 for this network, not 3$"),
+    ],
+)
+def test_load_shows_the_plain_message_of_a_wrong_argument_as_summarize_does(address, arguments, message):
+    with pytest.raises(archbench.AddressError, match=f"^{re.escape(address)}: {message}"):
+        archbench.load(address, **arguments)
+    if not arguments:
+        with pytest.raises(archbench.AddressError, match=f"^{re.escape(address)}: {message}"):
+            archbench.summarize(address)
 
 
 def test_list_models_gives_cards_as_a_sequence_and_a_table():

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from archbench.errors import AddressError
 from archbench.models.address import find
 from zoo.blocks import Activation, Conv, Pool
-from zoo.branches import Inception, Residual, ZeroPad
+from zoo.branches import Inception, Residual, ResidualBlock, ZeroPad
 
 
 def build(address):
@@ -224,6 +224,18 @@ def test_switches_reach_the_layers_of_a_block():
     assert str(build("resnet20?norm=batch")) == str(build("resnet20"))
 
 
+def test_overlap_of_pooling_that_rounds_up_halves_the_sizes_as_before():
+    # torchvision's GoogLeNet, whose pool4 of 2x2 becomes 3x3 over the border, as the paper's: 14 pixels become 7.
+    pool4 = leaves("googlenet_bn?overlap=True")["pool4"]
+    assert str(pool4) == str(leaves("googlenet")["pool4"])
+    assert pool4(torch.zeros(1, 1, 14, 14)).shape == (1, 1, 7, 7)
+
+
+def test_a_plain_block_is_a_chain():
+    assert isinstance(build("resnet20").conv2_1, ResidualBlock)
+    assert isinstance(build("resnet20?shortcut=none").conv2_1, nn.Sequential)
+
+
 def test_dropout_without_hidden_linear_layers_stands_before_the_last():
     names = list(dict(build("resnet20?dropout=0.3").named_children()))
     assert names[-4:] == ["avgpool", "drop", "flatten", "fc"]
@@ -236,7 +248,7 @@ def test_dropout_without_hidden_linear_layers_stands_before_the_last():
         ("resnet20?shortcut=None", "shortcut=None is not one of A, B, C, none; did you mean 'none'?"),
         ("resnet20?norm=response", "norm='response' has no place in this network; use 'batch' or 'none'"),
         ("resnet20?head=small", "head='small' has no place in this network, whose only linear layer is the last"),
-        ("resnet50?shortcut=b", "shortcut='b' is not one of A, B, C, none"),
+        ("resnet50?shortcut=b", "shortcut='b' is not one of A, B, C, none; did you mean 'B'?"),
         ("googlenet?aux=yes", "aux must be True or False, not 'yes'"),
         # Three pools of 3x3 leave 16 pixels after conv1 two, which the fourth halves; torchvision's fourth takes one.
         ("googlenet?size=30", "size must be at least 31 for this network, not 30"),

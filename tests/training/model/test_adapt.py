@@ -114,6 +114,7 @@ def test_auxiliary_classifiers_take_part_in_training_and_are_noted():
     assert [scores.shape for scores in adapted.model.train()(torch.randn(2, 3, 32, 32))] == [(2, 10)] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [32, 64, 96, 224])
 def test_resnet_takes_any_size(size):
     adapted = fit("torchvision:resnet18", size=size)
