@@ -3,7 +3,7 @@
     python results/gpu.py [--minutes 6] [--train DATA] [--folder results] [--dry-run] [--list]
 
 First every path that needs a GPU runs once (`tests/cuda`), then the memory of 12 configurations is measured, then the
-throughput of 42. `--train cifar10:cifar10-jpeg.tar.xz` trains three models on those images instead. Writes
+throughput of 30. `--train cifar10:cifar10-jpeg.tar.xz` trains three models on those images instead. Writes
 `GPU_TABLE.csv` after each step, and `GPU_environment.json` and `GPU_summary.md`, where GPU is the name of the GPU.
 
 The same command goes on with what is missing, then with what failed; rows of another version of torch are measured

@@ -105,14 +105,18 @@ def test_what_would_not_end_in_time_is_left_and_failures_are_tried_again_last(st
     assert steps(60, "2.12")[0] == "abcd"
 
 
-def test_a_gpu_has_twelve_configurations_of_memory_and_forty_two_of_throughput():
+def test_a_gpu_has_twelve_configurations_of_memory_and_thirty_of_throughput():
     memory = list(gpu_steps.memory_steps("cuda"))
     assert len({step.name for step in memory}) == 12
     assert {step.arguments[1] for step in memory} == {"eval", "train"}
     assert {step.arguments[3] for step in memory} == {"nchw", "nhwc"}
     grid = gpu_steps.throughput_grid("cuda", "NVIDIA H200")
-    assert len(set(grid)) == 42
-    assert {each.model for each in grid} == set(model_names())
+    assert len(set(grid)) == len(grid) == 30
+    # 7 ways of 2 models; of the other 28 models 12 are left out.
+    assert set(model_names()) - {each.model for each in grid} == gpu_steps._LEFT_OUT
+    assert {"lenet5", "alexnet_owt", "zfnet", "vgg19", "googlenet", "resnet18", "resnet152"} <= {
+        each.model for each in grid
+    }
     for model in ("vgg16", "alexnet"):
         own = [each for each in grid if each.model == model]
         assert {each.batch for each in own} == {1, 32, 256}
