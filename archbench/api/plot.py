@@ -12,6 +12,7 @@ from archbench.reporting.charts.catalogue import KINDS
 from archbench.reporting.charts.save import require_libraries
 
 if TYPE_CHECKING:
+    from archbench.api.profile import Profile
     from archbench.reporting.charts.theme import Chart
     from archbench.reporting.training_run import TrainingRun
 
@@ -20,7 +21,7 @@ _LEAST_PIXELS, _MOST_PIXELS = 100, 10_000
 
 def plot(
     kind: str,
-    *what: Model | Path | TrainingRun,
+    *what: Model | Path | TrainingRun | Profile,
     inputs: Inputs = None,
     batch: int | None = None,
     mode: str | None = None,
@@ -41,8 +42,9 @@ def plot(
 
     Args:
         kind: `"layers"`, `"memory"`, `"roofline"`, `"sweep"`, `"compare"`, `"diff"`, `"modules"`, `"receptive-field"`,
-            `"convolution"`, `"accuracy"`, `"throughput"`, `"latency"`, `"training"` or `"time"`.
-        what: Models for the first nine kinds, a training run or its folder for the last two, either for `"accuracy"`.
+            `"convolution"`, `"accuracy"`, `"throughput"`, `"latency"`, `"profile"`, `"training"` or `"time"`.
+        what: Models for the first nine kinds, a training run or its folder for the last two, either for `"accuracy"`;
+            for `"profile"` a model, which is measured now, or a `Profile`.
             Without it `"accuracy"`, `"throughput"` and `"latency"` show every model; `"accuracy"` with `published` also
             takes names of timm.
         inputs: As for `archbench.summarize`.
@@ -117,6 +119,7 @@ def _functions() -> dict[str, Callable[..., Chart]]:
         plot_convolution,
         plot_models,
         plot_modules,
+        plot_profile,
         plot_receptive_field,
         plot_results,
         plot_runs,
@@ -136,6 +139,7 @@ def _functions() -> dict[str, Callable[..., Chart]]:
         "accuracy": plot_runs.accuracy,
         "throughput": plot_results.throughput,
         "latency": plot_results.latency,
+        "profile": plot_profile.profiled,
         "training": plot_runs.training,
         "time": plot_runs.time_to_accuracy,
     }

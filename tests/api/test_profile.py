@@ -8,6 +8,7 @@ import pytest
 import archbench
 from archbench.measure.worker import client
 from tests.helpers import in_process
+from tests.helpers.chart_specs import records, subtitle
 
 QUICK = {"device": "cpu", "threads": 1, "max_seconds": 0.4}
 
@@ -55,3 +56,16 @@ def test_profile_shows_the_top_rows():
 def test_profile_refuses_what_it_cannot_measure(arguments, message):
     with pytest.raises(archbench.ArchbenchError, match=message):
         archbench.profile("lenet", **{"device": "cpu", **arguments})
+
+
+def test_plot_profile_draws_a_profile_or_measures_one():
+    found = archbench.profile("lenet", batch=2, **QUICK)
+    spec = archbench.plot("profile", found).to_dict()
+    ends = [row["end_s"] for row in records(spec, "start_s")]
+    rows = [row for row in found.rows if row.name != "gaps" and row.time_s > 0]
+    assert max(ends) == pytest.approx(fsum(row.time_s for row in rows))
+    assert "No roofline: 'archbench devices --measure' measures this device." in subtitle(spec)
+    with pytest.raises(archbench.ArchbenchError, match="batch=4 has no effect on a profile that is measured"):
+        archbench.plot("profile", found, batch=4)
+    with pytest.raises(archbench.ArchbenchError, match="plot profile takes exactly one model or profile, got 2"):
+        archbench.plot("profile", "lenet", "vgg16")

@@ -58,6 +58,11 @@ def log_time_axis(title: str | None, low_s: float, high_s: float, **more: Any) -
     return alt.Axis(title=title, values=time_ticks(low_s, high_s), labelExpr=_time_labels(), **more)
 
 
+def time_axis(title: str | None, **more: Any) -> alt.Axis:
+    """Return an axis of seconds, each label with its own unit."""
+    return alt.Axis(title=title, labelExpr=_time_labels(), **more)
+
+
 def _time_labels() -> str:
     """Return a Vega expression that writes seconds in the units of `format_time`, up to hours."""
     *units, (shortest, shortest_s) = (unit for unit in TIME_UNITS if unit[0] != "d")

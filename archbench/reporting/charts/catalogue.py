@@ -60,6 +60,12 @@ _KINDS = (
     ),
     ChartKind("throughput", "measured images per second against batch", "[MODEL...]", _MEASURED),
     ChartKind("latency", "percentiles of measured latencies", "[MODEL...]", (*_MEASURED, "batch")),
+    ChartKind(
+        "profile",
+        "a measured step as a timeline, and the roofline",
+        "MODEL",
+        ("inputs", "batch", "mode", "dtype", "device"),
+    ),
     ChartKind("training", "loss and accuracy by epoch", "RUN"),
     ChartKind("time", "accuracy against training time", "RUN", ("threshold",)),
 )
