@@ -136,7 +136,7 @@ def names_of(table: RateTable) -> list[str]:
     if table.mode == "train":
         left_out |= {"attention", "masked_attention"}
     if table.is_compiled:
-        left_out |= {"copy_bytes", "layout_bytes", "group_norm_bytes"}
+        left_out |= {"copy_bytes", "layout_bytes"}
     else:
         left_out.add("reduction_bytes")
     if table.layout == "nhwc":
@@ -147,6 +147,7 @@ def names_of(table: RateTable) -> list[str]:
         left_out |= {"masked_attention", "half_group_columns", "unaligned"}
     else:
         left_out |= {"weight_bytes", "filter_bytes"}
+        left_out |= {"group_norm_bytes"} if table.is_compiled else set()
     return [name for name in COEFFICIENTS if name not in left_out]
 
 

@@ -52,7 +52,6 @@ AT_A_LIMIT = {
     ("benchmark-infer-amp-nhwc-pt240-cu124-rtx4090", "unaligned"),
     # Attention as separate products reads much; product_bytes (0.36) takes more of its time than is right.
     ("benchmark-train-amp-nhwc-pt112-cu113-rtx3090", "product"),
-    ("benchmark-infer-fp32-nchw-pt240-cpu-i9_10940x-dynamo", "product_bytes"),  # a sample's tensors stay in the caches
 }
 
 

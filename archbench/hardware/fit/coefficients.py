@@ -61,6 +61,7 @@ COEFFICIENTS: Mapping[str, Coefficient] = {
 _ON_CPU: Mapping[str, Coefficient] = {
     "convolution": Coefficient(0.5, 0.3, 0.25, 1.0),
     "product": Coefficient(0.5, 0.3, 0.25, 1.0),
+    "grouped": Coefficient(0.5, 0.3, 0.2, 1.0),
     "pointwise_bytes": Coefficient(0.5, 0.3, 0.3, 1.1),
     "launch_s": Coefficient(30e-6, 0.5, 5e-6, 50e-6),
 }

@@ -8,6 +8,7 @@ from torch import nn
 
 from archbench.analyze.layers import layer_table
 from archbench.analyze.performance.estimate import rate, roofline_rows
+from archbench.analyze.performance.fusion import compiled_kernels
 from archbench.analyze.performance.rate_basis import RateBasis, given_basis
 from archbench.analyze.performance.rate_evidence import Evidence
 from archbench.analyze.performance.roofline import Conditions, time_s, timed_kernels
@@ -68,6 +69,70 @@ def test_compiled_a_tensor_that_a_group_reads_twice_is_read_once():
 
     tanh, addition = timed_kernels(traced(Residual(), 4, 8), COMPILED)
     assert (tanh.moved_bytes, addition.moved_bytes) == (4 * 32, 0)
+
+
+def test_compiled_the_normalisation_of_one_branch_is_part_of_the_addition_after_the_other():
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.last = (nn.Conv2d(4, 4, 1, bias=False) for _ in range(3))
+            self.norm = nn.BatchNorm2d(4)
+
+        def forward(self, x):
+            return self.last((self.norm(self.first(x)) + self.second(x)).relu())
+
+    record = traced(Block().eval(), 2, 4, 8, 8)
+    run = [(k.operation.name.split(".")[1], k.launches) for k in timed_kernels(record, COMPILED)]
+    products = [("convolution", 1)] * 2
+    assert run == [*products, ("native_batch_norm", 1), ("add", 0), ("relu", 0), ("convolution", 1)]
+    # Both branches are read once, and the sum is written once; with the normalisation's four vectors.
+    size = 4 * 2 * 4 * 8 * 8
+    assert sum(k.moved_bytes for k in timed_kernels(record, COMPILED)[2:5]) == 3 * size + 4 * 4 * 4
+
+
+def test_compiled_a_result_that_the_next_product_reads_is_not_deferred():
+    class Gate(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gate = nn.Linear(8, 8)
+
+        def forward(self, x):
+            x = x.tanh()
+            return self.gate(x.mean(0, keepdim=True)).sigmoid() * x
+
+    names = [k.operation.name.split(".")[1] for k in timed_kernels(traced(Gate(), 4, 8), COMPILED)]
+    assert names == ["tanh", "mean", "addmm", "sigmoid", "mul"]
+
+
+class Channels(nn.Module):
+    """Layer normalisation of the channels of maps."""
+
+    def forward(self, x):
+        return nn.functional.layer_norm(x.movedim(1, -1), x.shape[1:2]).movedim(-1, 1)
+
+
+class Standardised(nn.Conv2d):
+    """A convolution with standardised weights."""
+
+    def forward(self, x):
+        rows = self.weight.reshape(1, len(self.weight), -1)
+        weight = nn.functional.batch_norm(rows, None, None, training=True).reshape_as(self.weight)
+        return nn.functional.conv2d(x, weight)
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        (nn.GroupNorm(2, 4), "group_norm"),
+        (Channels(), "group_norm"),
+        (Standardised(4, 4, 1), "group_norm"),
+        (nn.BatchNorm2d(4).eval(), "pointwise"),
+        (nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.SiLU()), "reduction"),
+    ],
+)
+def test_compiled_normalisations_of_distant_elements_are_a_kind_of_their_own(model, kind):
+    record = traced(nn.Sequential(model, nn.Conv2d(4, 4, 1, bias=False)), 2, 4, 8, 8)
+    assert next(compiled_kernels(record, is_gpu=True)).memory == kind
 
 
 def test_on_a_gpu_a_convolution_has_kernels_around_it():
