@@ -21,15 +21,22 @@ _LOG = logging.getLogger("archbench")
 
 
 def draw_pictures(run: SavedRun) -> None:
-    """Write all pictures as PNG; without the libraries that draw them, log that there are none."""
+    """Write all pictures as PNG, those of single models as SVG too, for the colours of the page that shows them.
+
+    Without the libraries that draw them, log that there are none.
+    """
     missing = [name for name in ("altair", "vl_convert") if find_spec(name) is None]
     if missing:
         _LOG.info("no pictures: %s cannot be imported", ", ".join(missing))
         return
     make_folder(run.folder.pictures)
     drawn = 0
-    for name, svg in (*_charts(run), *_filters(run), *_sheets(run)):
+    for name, svg in _charts(run):
         write_whole(run.folder.pictures / f"{name}.png", to_png(svg))
+        drawn += 1
+    for name, svg in (*_filters(run), *_sheets(run)):
+        write_whole(run.folder.pictures / f"{name}.png", to_png(svg))
+        write_whole(run.folder.pictures / f"{name}.svg", svg)
         drawn += 1
     if drawn:
         _LOG.info("drew %s pictures in %s", drawn, run.folder.pictures)

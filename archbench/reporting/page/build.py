@@ -26,7 +26,7 @@ from archbench.reporting.page.payload import PageData
 from archbench.reporting.tables.model import CONVENTION
 
 if TYPE_CHECKING:
-    from archbench.reporting.page.training import FilterPicture
+    from archbench.reporting.page.training import RunPicture
 
 _PACKAGE = "archbench.reporting.page"
 _SCRIPTS = ("tables.js", "workings.js", "charts.js", "drawings.js", "page.js")
@@ -84,7 +84,7 @@ def _data_and_context(contents: ReportContents) -> tuple[PageData, dict[str, Any
     return data, context
 
 
-def _other_pictures(contents: ReportContents) -> Sequence[FilterPicture]:
+def _other_pictures(contents: ReportContents) -> Sequence[RunPicture]:
     """Return the pictures of trained models that have no section."""
     shown = {model.address for model in contents.models}
     return [] if contents.run is None else [each for each in contents.run.pictures if each.model not in shown]

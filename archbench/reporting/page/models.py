@@ -23,7 +23,7 @@ from archbench.reporting.tables.summary import summary_table
 from archbench.units import format_bytes, format_count, format_dimensions, format_integer
 
 if TYPE_CHECKING:
-    from archbench.reporting.page.training import FilterPicture
+    from archbench.reporting.page.training import RunPicture
 
 _BARS = ("params", "macs", "output_bytes")
 # Columns of the layer table that a terminal hides and a page has room for.
@@ -65,7 +65,7 @@ class Section:
     measured: str | None
     training: str | None
     claims: str | None
-    pictures: Sequence[FilterPicture]
+    pictures: Sequence[RunPicture]
     hints: Sequence[Hint]
 
 

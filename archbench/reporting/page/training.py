@@ -1,4 +1,4 @@
-"""A training run in a report: its figures, a comparison in sentences, pictures of filters, and the environment."""
+"""A training run in a report: its figures, a comparison in sentences, its pictures, and the environment."""
 
 from __future__ import annotations
 
@@ -16,14 +16,25 @@ from archbench.reporting.training_run import training_run
 from archbench.training.run_dir.load import SavedRun, read_saved_run
 from archbench.training.run_dir.paths import RunFolder
 
+_TEXTS = {
+    "filters": "Filters of {layer} of {model} before and after training",
+    "predictions": "Test images with the predictions of {model}",
+}
+
 
 @dataclass(frozen=True, slots=True)
-class FilterPicture:
-    """A picture of a convolution's filters as a data URI."""
+class RunPicture:
+    """A picture of one model of a run as a data URI; `kind` is `filters` of a layer or `predictions`."""
 
     model: str
+    kind: str
     layer: str
     uri: str
+
+    @property
+    def text(self) -> str:
+        """The description for readers who do not see the picture."""
+        return _TEXTS[self.kind].format(model=self.model, layer=self.layer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,7 @@ class ReportRun:
     name: str
     figures: SavedRun
     verdict: Sequence[str]
-    pictures: Sequence[FilterPicture]
+    pictures: Sequence[RunPicture]
     environment: Mapping[str, Any]
 
 
@@ -51,19 +62,32 @@ def read_run(path: Path) -> ReportRun:
     )
 
 
-def _pictures(folder: RunFolder, models: Sequence[str]) -> list[FilterPicture]:
-    """Return the pictures in files named `filters-MODEL-LAYER.png`."""
+def _pictures(folder: RunFolder, models: Sequence[str]) -> list[RunPicture]:
+    """Return the pictures in files named `filters-MODEL-LAYER` and `predictions-MODEL`: as SVG, or else as PNG.
+
+    The charts of all models are drawn in the page itself.
+    """
     pictures = []
-    for path in sorted(folder.pictures.glob("filters-*.png")):
-        rest = path.stem.removeprefix("filters-")
-        owners = [model for model in models if rest.startswith(f"{plain_name(model)}-")]
-        if owners:
-            owner = max(owners, key=len)
-            pictures.append(FilterPicture(owner, rest.removeprefix(f"{plain_name(owner)}-"), _uri(path)))
+    for stem in sorted({path.stem for path in folder.pictures.glob("*-*.*") if path.suffix in (".svg", ".png")}):
+        kind, _, rest = stem.partition("-")
+        owner = max((model for model in models if f"{rest}-".startswith(f"{plain_name(model)}-")), key=len, default="")
+        if owner and kind in _TEXTS:
+            layer = rest.removeprefix(plain_name(owner)).removeprefix("-")
+            path = folder.pictures / f"{stem}.svg"
+            uri = _svg_uri(path) if path.is_file() else _png_uri(path.with_suffix(".png"))
+            pictures.append(RunPicture(owner, kind, layer, uri))
     return pictures
 
 
-def _uri(path: Path) -> str:
+def _svg_uri(path: Path) -> str:
+    """Return SVG as a data URI, which no script in it survives; it is light or dark as the page is."""
+    content = path.read_bytes()
+    if not content.startswith(b"<svg"):
+        raise UsageError(f"'{path}' is not a readable SVG")
+    return f"data:image/svg+xml;base64,{b64encode(content).decode()}"
+
+
+def _png_uri(path: Path) -> str:
     """Return a PNG as a data URI, recompressed without its alpha channel to a tenth of its size."""
     from PIL import Image, UnidentifiedImageError
 

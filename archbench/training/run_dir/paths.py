@@ -5,7 +5,7 @@ OUT/
     environment.json    versions, hardware and settings that the figures depend on
     metrics.csv         one row per epoch of every model and seed
     accuracy.csv        one row per model
-    pictures/           charts, filters and prediction sheets
+    pictures/           charts; filters and prediction sheets, also as SVG
     models/MODEL/rate-R/
         outcome.json        validation accuracy with one learning rate of the search
     models/MODEL/seed-N/

@@ -86,6 +86,23 @@ def test_a_run_of_which_no_epoch_has_ended_has_no_table_of_epochs(folder):
     assert set(page.all("data-view")) <= set(page.data["views"])
 
 
+def test_a_sheet_of_predictions_is_shown_and_of_two_formats_the_one_that_can_be_dark(folder):
+    svg = '<svg xmlns="http://www.w3.org/2000/svg"/>'
+    (folder / "pictures" / "predictions-lenet-wide.png").write_bytes(png())
+    (folder / "pictures" / "predictions-lenet-wide.svg").write_text(svg)
+    pictures = read_run(folder).pictures
+    assert [(picture.kind, picture.model, picture.layer) for picture in pictures][2:] == [
+        ("predictions", "lenet-wide", "")
+    ]
+    kind, _, packed = pictures[2].uri.partition(",")
+    assert (kind, base64.b64decode(packed).decode()) == ("data:image/svg+xml;base64", svg)
+    page = Reader(report_page(report_contents(report_model("lenet"), run=read_run(folder))))
+    assert "Test images with the predictions of lenet-wide" in page.all("alt")
+    (folder / "pictures" / "predictions-lenet-wide.svg").write_text("no picture")
+    with pytest.raises(UsageError, match=r"predictions-lenet-wide\.svg' is not a readable SVG"):
+        read_run(folder)
+
+
 def test_a_picture_that_is_none_is_told(folder):
     (folder / "pictures" / "filters-lenet-conv2.png").write_bytes(b"<svg onload=alert(1)>")
     with pytest.raises(UsageError, match=r"filters-lenet-conv2\.png' is not a readable PNG"):
