@@ -16,7 +16,7 @@ def complete_kind(incomplete: str) -> list[tuple[str, str]]:
     return [(kind.name, kind.draws) for kind in KINDS.values() if kind.name.startswith(incomplete)]
 
 
-_LIST = "\n".join(f"{kind.name} {kind.takes}: {kind.draws}" for kind in KINDS.values())
+_LIST = "\n".join(f"{f'{kind.name} {kind.takes}'.strip()}: {kind.draws}" for kind in KINDS.values())
 
 Kind = Annotated[str, typer.Argument(metavar="KIND", help=_LIST, autocompletion=complete_kind)]
 What = Annotated[

@@ -42,9 +42,10 @@ def plot(
 
     Args:
         kind: `"layers"`, `"memory"`, `"roofline"`, `"sweep"`, `"compare"`, `"diff"`, `"modules"`, `"receptive-field"`,
-            `"convolution"`, `"accuracy"`, `"throughput"`, `"latency"`, `"profile"`, `"training"` or `"time"`.
-        what: Models for the first nine kinds, a training run or its folder for the last two, either for `"accuracy"`;
-            for `"profile"` a model, which is measured now, or a `Profile`.
+            `"convolution"`, `"accuracy"`, `"rates"`, `"history"`, `"throughput"`, `"latency"`, `"profile"`, `"training"`,
+            `"time"` or `"confusion"`.
+        what: Models for the first nine kinds and `"rates"`, a training run or its folder for the last three, either for
+            `"accuracy"`; for `"profile"` a model, which is measured now, or a `Profile`; nothing for `"history"`.
             Without it `"accuracy"`, `"throughput"` and `"latency"` show every model; `"accuracy"` with `published` also
             takes names of timm.
         inputs: As for `archbench.summarize`.
@@ -53,10 +54,11 @@ def plot(
         dtype: As for `archbench.memory`; `"fp32"` by default, for measured kinds any.
         optimizer: With mode `"train"`, as for `archbench.memory`; `"momentum"` by default.
         device: For `"roofline"` and time by module a device of `archbench.devices`; for measured kinds `"cpu"`,
-            `"cuda"`, `"mps"` or the name of a device; with `published` a device as the published files name it, such
-            as `"rtx4090"`.
+            `"cuda"`, `"mps"` or the name of a device; for `"rates"` and with `published` a device as the published
+            files name it, such as `"rtx4090"`.
         published: For `"accuracy"`: show imported accuracies and rates of timm, see `archbench.api.published`.
-        source: With `published`: part of the name of the file that rates are taken from, where a device has several.
+        source: For `"rates"` and with `published`: part of the name of the file that rates are taken from, where a
+            device has several.
         store: Where results are stored; the user's own store by default.
         threshold: For `"time"`: an accuracy as a fraction, or several.
         sweep: For `"sweep"`: as for `archbench.compare`.
@@ -117,9 +119,11 @@ def _functions() -> dict[str, Callable[..., Chart]]:
     from archbench.api import (
         plot_compared,
         plot_convolution,
+        plot_history,
         plot_models,
         plot_modules,
         plot_profile,
+        plot_rates,
         plot_receptive_field,
         plot_results,
         plot_runs,
@@ -137,9 +141,12 @@ def _functions() -> dict[str, Callable[..., Chart]]:
         "receptive-field": plot_receptive_field.receptive_field,
         "convolution": plot_convolution.convolution,
         "accuracy": plot_runs.accuracy,
+        "rates": plot_rates.rates,
+        "history": plot_history.imagenet_history,
         "throughput": plot_results.throughput,
         "latency": plot_results.latency,
         "profile": plot_profile.profiled,
         "training": plot_runs.training,
         "time": plot_runs.time_to_accuracy,
+        "confusion": plot_runs.confusion,
     }

@@ -11,6 +11,7 @@ from archbench.api.plot_published import published_accuracy
 from archbench.errors import UsageError
 from archbench.models.address import model_names
 from archbench.reporting.charts.accuracy import measured_accuracy_chart
+from archbench.reporting.charts.confusion import confusion_chart, confusion_of
 from archbench.reporting.charts.time_to_accuracy import time_to_accuracy_chart
 from archbench.reporting.charts.training import training_chart
 from archbench.reporting.training_run import TrainingRun
@@ -67,6 +68,19 @@ def time_to_accuracy(what: Sequence[Any], *, threshold: float | Sequence[float] 
             raise UsageError("{threshold} is not an accuracy; give a fraction such as 0.9", threshold=value)
     run = _finished(what, "time")
     return time_to_accuracy_chart(run.epochs, data=run.data_label, chance=run.chance, thresholds=thresholds, **size)
+
+
+def confusion(what: Sequence[Any], **size: Unpack[Size]) -> Chart:
+    """Return what each class of test images was taken for."""
+    run = _finished(what, "confusion")
+    by_model = {
+        model: [predictions for seed in run.seeds if (predictions := run.predictions(model, seed))]
+        for model in run.models
+    }
+    confusions = [confusion_of(model, by_seed) for model, by_seed in by_model.items() if by_seed]
+    if not confusions:
+        raise UsageError(f"nothing to plot: no training of '{run.folder.path}' has predictions.csv; it has at its end")
+    return confusion_chart(confusions, run.record["data"]["classes"], data=run.data_label, **size)
 
 
 def _finished(what: Sequence[Any], kind: str) -> SavedRun:

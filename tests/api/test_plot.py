@@ -11,6 +11,9 @@ import archbench
 from archbench.errors import UsageError
 from archbench.reporting.charts.catalogue import KINDS
 from archbench.store.database import Store
+from archbench.training.records import Prediction
+from archbench.training.run_dir.files import write_predictions
+from archbench.training.run_dir.paths import RunFolder, make_folder
 from tests.helpers.chart_specs import axis_titles, records, result, subtitle, write_run
 
 
@@ -76,6 +79,31 @@ def test_plot_takes_a_training_run_or_its_folder(tmp_path):
         charts = [archbench.plot(kind, what).to_dict() for what in (folder, str(folder), archbench.load_run(folder))]
         assert charts[0]["description"] == charts[1]["description"] == charts[2]["description"]
         assert "digits, not CIFAR" in charts[0]["description"]
+
+
+def test_plot_history_takes_nothing_and_has_the_rows_of_history():
+    drawn = records(archbench.plot("history").to_dict(), "top5_error_percent")
+    rows = [row for row in archbench.history().rows if row.year is not None]
+    assert [(row["entry"], row["top5_error_percent"]) for row in drawn] == [
+        (row.entry, row.top5_error_percent) for row in rows
+    ]
+    with pytest.raises(UsageError, match="plot history takes no model, got 1"):
+        archbench.plot("history", "vgg16")
+
+
+def test_plot_confusion_counts_the_predictions_of_a_run(tmp_path):
+    folder = write_run(tmp_path / "run")
+    with pytest.raises(UsageError, match=r"no training of '.*run' has predictions.csv"):
+        archbench.plot("confusion", folder)
+    # Four test images of two classes, each recognised.
+    answers = [Prediction(i, i % 2, (i % 2, 1 - i % 2), (0.9, 0.1)) for i in range(4)]
+    seed = RunFolder(folder).seed("lenet", 0)
+    make_folder(seed.path)
+    write_predictions(seed.predictions, answers)
+    spec = archbench.plot("confusion", str(folder)).to_dict()
+    cells = {(cell["label"], cell["seen"]): cell["count"] for cell in records(spec, "seen")}
+    assert cells == {("0", "0"): 2, ("1", "1"): 2}
+    assert spec["title"]["text"] == "lenet recognises every test image"
 
 
 def test_plot_refuses_a_threshold_that_is_not_a_fraction():

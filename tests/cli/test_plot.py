@@ -183,6 +183,10 @@ def test_results_of_a_model_in_a_file_are_found_from_wherever_it_is_named(plot, 
         (["training", "."], "'.' has no metrics.csv"),
         (["training"], "plot training takes exactly one run's folder, got 0"),
         (["time", ".", "--threshold", "90"], "a fraction such as 0.9"),
+        (["history", "vgg16"], "plot history takes no model, got 1"),
+        (["confusion"], "plot confusion takes exactly one run's folder, got 0"),
+        (["rates"], "plot rates takes at least one model"),
+        (["rates", "vgg16", "--store", "none.sqlite"], "'archbench results --import timm:"),
     ],
 )
 def test_bad_use_is_one_line_and_writes_nothing(plot, arguments, message):
@@ -271,7 +275,7 @@ def test_the_documentation_shows_pictures():
 @pytest.mark.slow
 @pytest.mark.parametrize(("command", "picture"), SHOWN)
 def test_pictures_of_the_documentation_are_what_its_commands_draw(archbench, command, picture):
-    if "--published" in command:
+    if "--published" in command or command.startswith("plot rates"):
         import_timm(*sorted((DOCS / "examples").glob("*.csv")))
     assert archbench(*shlex.split(command), "drawn.svg")[0] == 0
     # Places depend on the typefaces that are installed, what is said does not.

@@ -58,6 +58,13 @@ _KINDS = (
         "[MODEL...|RUN]",
         ("published", "device", "mode", "source", "store"),
     ),
+    ChartKind(
+        "rates",
+        "published rates against predicted ones",
+        "MODEL...",
+        ("inputs", "mode", "device", "source", "store"),
+    ),
+    ChartKind("history", "ImageNet errors and depths by year", ""),
     ChartKind("throughput", "measured images per second against batch", "[MODEL...]", _MEASURED),
     ChartKind("latency", "percentiles of measured latencies", "[MODEL...]", (*_MEASURED, "batch")),
     ChartKind(
@@ -68,6 +75,7 @@ _KINDS = (
     ),
     ChartKind("training", "loss and accuracy by epoch", "RUN"),
     ChartKind("time", "accuracy against training time", "RUN", ("threshold",)),
+    ChartKind("confusion", "what each class is taken for", "RUN"),
 )
 
 KINDS: dict[str, ChartKind] = {kind.name: kind for kind in _KINDS}
