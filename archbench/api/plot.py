@@ -42,8 +42,8 @@ def plot(
 
     Args:
         kind: `"layers"`, `"memory"`, `"roofline"`, `"sweep"`, `"compare"`, `"diff"`, `"modules"`, `"receptive-field"`,
-            `"convolution"`, `"accuracy"`, `"rates"`, `"history"`, `"throughput"`, `"latency"`, `"profile"`, `"training"`,
-            `"time"` or `"confusion"`.
+            `"convolution"`, `"accuracy"`, `"rates"`, `"history"`, `"throughput"`, `"latency"`, `"profile"`,
+            `"training"`, `"time"` or `"confusion"`.
         what: Models for the first nine kinds and `"rates"`, a training run or its folder for the last three, either for
             `"accuracy"`; for `"profile"` a model, which is measured now, or a `Profile`; nothing for `"history"`.
             Without it `"accuracy"`, `"throughput"` and `"latency"` show every model; `"accuracy"` with `published` also

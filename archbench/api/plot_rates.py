@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from archbench.api.estimate import estimate
-from archbench.api.published_figures import figures_by_model
+from archbench.api.published_figures import NOT_IMPORTED, stored_figures, subjects_of
 from archbench.api.summary import summary_of
 from archbench.errors import UsageError
 from archbench.models.loaded import Inputs, load_model
@@ -58,11 +58,14 @@ def _published(
     store: str | Path | None,
 ) -> dict[str, PublishedRate]:
     """Return the published rate of each model that has one; note the others. Raises UsageError if there is none."""
+    stored = stored_figures(mode, store)
+    if not stored:
+        raise UsageError(f"nothing to plot: {NOT_IMPORTED}")
     loaded = [load_model(address, inputs) for address in addresses]
     sources = {model.name: model.source for model in loaded if model.source is not None}
-    summaries = [summary_of(model, 1, mode) for model in loaded]
-    figures = figures_by_model(sources, summaries, device=device, source=source, store=store)
-    found = {model: own.rate for model, own in figures.items() if own.rate is not None}
+    subjects = subjects_of(sources, [summary_of(model, 1, mode) for model in loaded])
+    table = stored.table(set(subjects.values()), device=device, source=source)
+    found = {model: table[subject] for model, subject in subjects.items() if subject in table}
     without = [address for address in addresses if address not in found]
     if not found:
         raise UsageError(

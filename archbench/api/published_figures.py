@@ -82,7 +82,7 @@ def figures_by_model(
     if not stored:
         _LOG.info(NOT_IMPORTED)
         return {}
-    subjects = _subjects(sources, summaries)
+    subjects = subjects_of(sources, summaries)
     rates = stored.table(set(subjects.values()), device=device, source=source)
     accuracies = most_accurate(stored.accuracies)
     figures = {model: ModelFigures(rates.get(subject), accuracies.get(subject)) for model, subject in subjects.items()}
@@ -95,7 +95,7 @@ def figures_by_model(
     return published
 
 
-def _subjects(sources: Mapping[str, Source], summaries: Sequence[Summary]) -> dict[str, Subject]:
+def subjects_of(sources: Mapping[str, Source], summaries: Sequence[Summary]) -> dict[str, Subject]:
     """Return what timm calls each model that it has."""
     subjects = {}
     for summary in summaries:

@@ -59,7 +59,7 @@ def test_plot_throughput_reads_the_store(tmp_path):
         (
             "layers",
             {"device": "h200"},
-            "device has no effect on plot layers; it is for roofline, modules, accuracy, throughput, latency",
+            "device has no effect on plot layers; it is for roofline, modules, accuracy, rates, throughput, latency",
         ),
         ("memory", {"optimizer": "adam"}, "optimizer='adam' requires mode='train'"),
         ("memory", {"optimizer": "adan", "mode": "train"}, "did you mean 'adam'"),

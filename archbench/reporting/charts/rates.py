@@ -93,7 +93,7 @@ def _marks(base: alt.Chart, scale: alt.Scale, axis: alt.Axis) -> alt.Chart:
     names = ["published", "predicted"]
     legend = alt.Legend(orient="top", direction="horizontal")
     marks: alt.Chart = (
-        base.transform_fold(names, as_=["origin", "images_per_s"])
+        base.transform_fold([*names], as_=["origin", "images_per_s"])
         .mark_point(filled=True, size=95, opacity=1)
         .encode(
             x=alt.X("images_per_s:Q", scale=scale, axis=axis),
