@@ -31,7 +31,7 @@ class Block:
 def blocks_of(calls: Sequence[Call]) -> list[Block]:
     """Return the blocks of a model in the order of their joins."""
     begins = dominators(calls)
-    found = []
+    blocks = []
     for number, call in enumerate(calls):
         joins = [_JOINS[operation.name] for operation in call.operations if operation.name in _JOINS]
         if len(call.sources) < 2 or not joins:
@@ -39,8 +39,8 @@ def blocks_of(calls: Sequence[Call]) -> list[Block]:
         begin = begins[number]
         passed = [sorted(between(calls, begin, source)) for source in call.sources]
         if sum(map(len, passed)) == len(set().union(*passed)):
-            found.append(Block(call.row, joins[0], tuple(tuple(calls[n] for n in branch) for branch in passed)))
-    return found
+            blocks.append(Block(call.row, joins[0], tuple(tuple(calls[n] for n in branch) for branch in passed)))
+    return blocks
 
 
 def is_chain(branch: Sequence[Call]) -> bool:

@@ -84,15 +84,15 @@ def dominators(calls: Sequence[Call]) -> tuple[int, ...]:
 
     Where a call joins branches, this is the call whose output they all begin with.
     """
-    found: list[int] = []
+    dominating: list[int] = []
     for call in calls:
         nearest, *others = call.sources
         for other in others:
             while nearest != other:
                 # The later of two calls is not on every path: the other's path leads past it.
-                nearest, other = (found[nearest], other) if nearest > other else (nearest, found[other])
-        found.append(nearest)
-    return tuple(found)
+                nearest, other = (dominating[nearest], other) if nearest > other else (nearest, dominating[other])
+        dominating.append(nearest)
+    return tuple(dominating)
 
 
 def between(calls: Sequence[Call], first: int, last: int) -> frozenset[int]:

@@ -89,22 +89,22 @@ def receptive_fields(trace: Trace) -> ReceptiveFields:
 
     A row after one without a field has none; other branches go on.
     """
-    found = ReceptiveFields({}, {}, None)
+    recorded = ReceptiveFields({}, {}, None)
     if len(trace.inputs) != 1:
         return ReceptiveFields({}, {}, Gap("inputs", "."))
     rank = len(trace.inputs[0].shape) - 2
     if rank < 1:
-        return found
+        return recorded
     origin = Field((1,) * rank, (1,) * rank, (Fraction(0),) * rank)
     shape = trace.inputs[0].shape
     units: dict[int, _Units | Gap] = {INPUT: _Units(origin, shape[-rank:], prod(shape))}
     for number, call in enumerate(calls_of(trace)):
-        units[number] = _units_after(call, units, found, trace.batch)
+        units[number] = _units_after(call, units, recorded, trace.batch)
     gaps = (after for after in units.values() if isinstance(after, Gap))
-    return ReceptiveFields(found.steps, found.joins, next(gaps, None))
+    return ReceptiveFields(recorded.steps, recorded.joins, next(gaps, None))
 
 
-def _units_after(call: Call, units: dict[int, _Units | Gap], found: ReceptiveFields, batch: int) -> _Units | Gap:
+def _units_after(call: Call, units: dict[int, _Units | Gap], recorded: ReceptiveFields, batch: int) -> _Units | Gap:
     """Return the units of a call's output, or the gap that ends them, and record the call's window or join."""
     before: list[_Units] = []
     for read in call.reads:
@@ -120,13 +120,13 @@ def _units_after(call: Call, units: dict[int, _Units | Gap], found: ReceptiveFie
         if len({(unit.volume, unit.field.stride) for unit in before}) > 1 and any(map(_has_places, before)):
             return Gap("join", call.row)
         field = _joined([unit.field for unit in before])
-        found.joins[call.row] = Join(tuple(unit.field for unit in before), field)
+        recorded.joins[call.row] = Join(tuple(unit.field for unit in before), field)
     window = _window(call, volume, len(field.size), batch)
     if window is None:
         return Gap("operator", call.row)
     if window.kernel:
         after = field_after(field, window)
-        found.steps[call.row] = Step(field, window, after)
+        recorded.steps[call.row] = Step(field, window, after)
         field = after
     shape = call.operations[-1].outputs[0].shape
     is_product = any(map(_is_product, call.operations))

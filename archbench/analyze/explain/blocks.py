@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from math import prod
 
 from archbench.analyze.branches import Block, is_chain
@@ -84,9 +85,9 @@ def _cost(symbol: str, branch: Sequence[Call]) -> Derivation:
     total = sum(op.macs for call in branch for op in call.operations)
     convolutions = _convolutions(branch)
     if 0 < len(convolutions) <= MOST_TERMS:
-        found = sum_of_formulas(symbol, [convolution.term() for convolution in convolutions])
-        if found.result == total:
-            return found
+        derivation = sum_of_formulas(symbol, [convolution.term() for convolution in convolutions])
+        if derivation.result == total:
+            return derivation
     return sum_of(symbol, m=total)
 
 
@@ -112,26 +113,37 @@ def _sizes(operation: Operation) -> _Convolution:
 def _reductions(chains: dict[int, list[_Convolution]], macs: Sequence[int]) -> Iterator[Derivation | Remark]:
     """Yield the cost of the branches, and of the block, without their reductions."""
     without = list(macs)
-    found = []
+    costs = []
     for i, convolutions in chains.items():
-        terms, place = [], 0
-        while place < len(convolutions):
-            first, *others = convolutions[place:]
-            is_reduction = others and first.is_pointwise and first.filters < first.maps and prod(others[0].kernel) > 1
-            if is_reduction:
-                groups = others[0].maps // others[0].seen
-                terms.append(others[0].term(first.maps // groups))
-            else:
-                terms.append(first.term())
-            place += 2 if is_reduction else 1
-        if terms and len(terms) < len(convolutions):
-            found.append(sum_of_formulas(f"MACs of branch {i + 1} without reduction", terms))
-            without[i] = int(found[-1].result)
-    if found:
+        terms = _terms_without_reductions(convolutions)
+        if len(terms) < len(convolutions):
+            costs.append(sum_of_formulas(f"MACs of branch {i + 1} without reduction", terms))
+            without[i] = int(costs[-1].result)
+    if costs:
         yield Remark("reductions", {"macs": sum(macs), "without": sum(without)})
-        yield from found
+        yield from costs
         if sum(map(bool, without)) > 1:
             yield _sum("MACs of the block without reductions", without)
+
+
+def _terms_without_reductions(convolutions: Sequence[_Convolution]) -> list[Term]:
+    """Return the MACs of each convolution that is not a reduction; one behind a reduction sees all maps."""
+    terms: list[Term] = []
+    reduced: _Convolution | None = None
+    for convolution, following in zip_longest(convolutions, convolutions[1:]):
+        if reduced is not None:
+            groups = convolution.maps // convolution.seen
+            terms.append(convolution.term(reduced.maps // groups))
+            reduced = None
+        elif following is not None and _is_reduction(convolution, following):
+            reduced = convolution
+        else:
+            terms.append(convolution.term())
+    return terms
+
+
+def _is_reduction(convolution: _Convolution, following: _Convolution) -> bool:
+    return convolution.is_pointwise and convolution.filters < convolution.maps and prod(following.kernel) > 1
 
 
 def _projections(block: Block) -> Iterator[Remark]:
