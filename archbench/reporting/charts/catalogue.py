@@ -69,7 +69,7 @@ _KINDS = (
     ChartKind("latency", "percentiles of measured latencies", "[MODEL...]", (*_MEASURED, "batch")),
     ChartKind(
         "profile",
-        "a measured step as a timeline, and the roofline",
+        "a measured step, and its roofline",
         "MODEL",
         ("inputs", "batch", "mode", "dtype", "device"),
     ),

@@ -33,7 +33,7 @@ _SHORTEST_RUN = 3  # equal layers in a row that are drawn as one line
 _WORDS = {"only_a": "removed", "only_b": "added", "changed": "changed", "same": "the same"}
 _COLOURS = {"removed": "#d55e00", "added": "#009e73", "changed": "#0072b2", "the same": "#7f7f7f"}
 # Each quantity with the shade of its bar and the bar's upper and lower end in a line.
-_FIELDS = {"params": ("#4d4d4d", 0.12, 0.47), "macs": ("#b0b0b0", 0.53, 0.88)}
+_FIELDS = {"params": ("#6b6b6b", 0.12, 0.47), "macs": ("#bdbdbd", 0.53, 0.88)}
 
 
 def difference_chart(

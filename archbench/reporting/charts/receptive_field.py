@@ -77,7 +77,7 @@ def _input(squares: Sequence[dict[str, Any]], input_size: tuple[int, ...], side:
     )
     x, y = (alt.Scale(domain=[c - view / 2, c + view / 2], nice=False) for c in centre)
     y.reverse = True
-    fill = alt.Scale(domain=[0, len(squares) - 1], range=["#08306b", "#deebf7"], interpolate="lab")
+    fill = alt.Scale(domain=[0, len(squares) - 1], range=["#2166ac", "#deebf7"], interpolate="lab")
     rect = {"x": alt.X("left:Q", scale=x, axis=None), "x2": "right:Q", "y": alt.Y("upper:Q", scale=y, axis=None)}
     boxes = (
         alt.Chart(values(squares[::-1]))
@@ -177,7 +177,7 @@ def _fan(seen: Sequence[SeenUnits], room: int, height: int) -> alt.LayerChart:
     y = alt.Scale(domain=[0.5, -len(seen) + 0.4], nice=False)
     names = {cell["row"]: cell["label"] for cell in cells}
     size = min(330.0, (0.8 * room / (max(ends) - min(ends) + 2)) ** 2)
-    fill = alt.Scale(domain=[0, len(seen) - 1], range=["#08306b", "#deebf7"], interpolate="lab")
+    fill = alt.Scale(domain=[0, len(seen) - 1], range=["#2166ac", "#deebf7"], interpolate="lab")
     marks = (
         alt.Chart(values(cells))
         .mark_square(size=size, opacity=1, style="outline", aria=False)
