@@ -5,13 +5,13 @@ python results/make_plain_residual.py RUN, where RUN is the folder of the traini
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from statistics import mean, stdev
 
 import archbench
 from archbench.files import write_whole
+from archbench.reporting.charts.save import save
 from archbench.reporting.training_run import TrainingRun
 
 ROOT = Path(__file__).parent.parent
@@ -19,6 +19,7 @@ FOLDER = ROOT / "results" / "cifar10_plain_residual"
 PAGE = ROOT / "docs" / "vgg_to_resnet.md"
 PICTURE = ROOT / "docs" / "pictures" / "plain_residual.png"
 BEGIN, END = "<!-- the training, written by results/make_plain_residual.py -->\n", "<!-- end of the training -->"
+_DATA = "cifar10:cifar10-jpeg.tar.xz"  # whose folder is of no interest
 _KEPT = ("accuracy.csv", "environment.json", "metrics.csv", "run.json")
 
 
@@ -32,9 +33,9 @@ def _shown(run: TrainingRun) -> str:
     models = " ".join(f"'{name}'" if "?" in name else name for name in asked["models"])
     options = ("lr", "steps", "batch", "seeds", "augment", "dtype", "layout")
     given = " ".join(f"--{name} {asked[name]}" for name in options)
-    command = f"archbench train {models} --data cifar10:cifar10-jpeg.tar.xz {given}"
+    command = f"archbench train {models} --data {_DATA} {given}"
     table = run.render("table", width=80)
-    reason = f"{_minutes(run):.0f} minutes of steps on two cores, with images that are not in the repository"
+    reason = f"{_minutes(run):.0f} minutes of steps with {_threads(run)}, and images that are not in the repository"
     return f"```\n# not run: {reason}\n$ {command}\n{table.rstrip()}\n```\n"
 
 
@@ -42,6 +43,11 @@ def _minutes(run: TrainingRun) -> float:
     """Return the time of the steps of all trainings together."""
     last = {(epoch.model, epoch.seed): epoch.elapsed_s for epoch in run.epochs}
     return sum(last.values()) / 60
+
+
+def _threads(run: TrainingRun) -> str:
+    number = run.run.record["plan"]["threads"]
+    return f"{number} thread{'s' * (number != 1)}"
 
 
 def _losses(run: TrainingRun) -> str:
@@ -64,8 +70,9 @@ def main() -> None:
     run = archbench.load_run(sys.argv[1])
     FOLDER.mkdir(exist_ok=True)
     for name in _KEPT:
-        shutil.copy(run.path / name, FOLDER / name)
-    shutil.copy(run.path / "pictures" / "training.png", PICTURE)
+        text = (run.path / name).read_text(encoding="utf-8")
+        write_whole(FOLDER / name, text.replace(run.run.record["asked"]["data"], _DATA))
+    save(archbench.plot("training", run), PICTURE)
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     write_whole(PAGE, before + section(run) + rest.partition(END)[2])
 
