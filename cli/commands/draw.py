@@ -37,7 +37,7 @@ def draw(
     depth: Depth = None,
     input: Inputs = None,
 ) -> None:
-    """Draw an architecture: its volumes to scale, or a graph of its blocks.
+    """Draw an architecture: volumes to scale, or a graph of blocks.
 
     Writes an SVG file, or PNG if the path ends in .png.
 
