@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -99,13 +99,16 @@ def report(
     >>> archbench.report(["alexnet", "vgg16"], device="h200").save("report.html")
     """
     place = device_of(device)
+    coefficients: Mapping[str, float] = {}
+    if place is not None:
+        coefficients = rate_basis(place, mode="eval", dtype="fp32", layout="nchw", is_compiled=False).coefficients
     # What fails quickly comes before what takes long.
     trained = None if run is None else read_run(run.path if isinstance(run, TrainingRun) else Path(run))
     counted: dict[str, ReportModel] = {}
     for model in dict.fromkeys(expanded([models] if isinstance(models, (str, nn.Module)) else models)):
         loaded = load_model(model, inputs)
         name = unique_name(loaded.name, counted)
-        counted[name] = _counted(name, loaded, input_texts(inputs), place)
+        counted[name] = _counted(name, loaded, input_texts(inputs), place, coefficients)
     results, num_results = _results(list(counted.values()), None if store is None else Path(store))
     if num_results > len(results):
         _LOG.info("the newest %s of %s results are shown", len(results), num_results)
@@ -132,12 +135,11 @@ def require_html(path: Path) -> None:
         raise UsageError(f"{{output}} does not end in .html; try {fitting}", output=path)
 
 
-def _counted(name: str, loaded: LoadedModel, shapes: Sequence[str], place: Device | None) -> ReportModel:
+def _counted(
+    name: str, loaded: LoadedModel, shapes: Sequence[str], place: Device | None, coefficients: Mapping[str, float]
+) -> ReportModel:
     trace = loaded.trace(optimizer=None)
-    rows = None
-    if place is not None:
-        basis = rate_basis(place, mode="eval", dtype="fp32", layout="nchw", is_compiled=False)
-        rows = roofline_rows(trace, Conditions(place, loaded.precision, basis.coefficients))
+    rows = None if place is None else roofline_rows(trace, Conditions(place, loaded.precision, coefficients))
     source = loaded.source
     stored = ("", "") if source is None else (resolved(source.address), input_shape(source, shapes))
     return ReportModel(name, *stored, loaded.card, trace, rows)

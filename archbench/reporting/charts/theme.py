@@ -101,8 +101,11 @@ def layered(*parts: alt.Chart | alt.LayerChart) -> alt.LayerChart:
 
 
 def values(records: Sequence[dict[str, Any]]) -> alt.InlineData:
-    """Return records as a chart's inline data, without a data frame."""
-    return alt.InlineData(values=list(records))
+    """Return records as a chart's inline data, without a data frame.
+
+    As a tuple: altair copies lists, record by record, each time that a chart is put together with another.
+    """
+    return alt.InlineData(values=tuple(records))
 
 
 def cycled(choices: Sequence[Any], count: int) -> list[Any]:

@@ -14,7 +14,9 @@ from archbench.units import format_percent
 
 _MOST_COMPARED = 5  # models that are compared with the first, one sentence each
 _AS_MANY = 0.05  # ratios within this of 1 are called equal
-_LARGEST = {"parameters": "most parameters", "MACs": "most MACs"}
+_LARGEST = {"parameters": "most parameters", "MACs": "most MACs"} | {
+    f"{kind} rate": f"highest {kind} rate" for kind in ("measured", "predicted")
+}
 _KINDS = {"convolution": "convolutions", "fully connected": "fully connected layers"}
 
 
@@ -72,10 +74,17 @@ def _ratios(measures: Sequence[Measure], number: int, base: int, base_name: str)
         if abs(ratio - 1) <= _AS_MANY:
             parts.append(f"about the same {measure.noun}{'' if parts else f' as {base_name}'}")
             continue
-        decimals = 3 if ratio < 0.095 else 2 if ratio < 0.995 else 1 if ratio < 9.95 else 0
         owner = "its" if parts else f"{base_name}'s"
-        parts.append(f"{ratio:,.{decimals}f} times {owner} {measure.noun}")
+        parts.append(f"{_times(ratio)} {owner} {measure.noun}")
     return parts
+
+
+def _times(ratio: float) -> str:
+    """Return `2.3 times`, `21 times`, `0.42 times` or `1/870 of`."""
+    if ratio < 0.095:
+        return f"1/{float(f'{1 / ratio:.2g}'):,.0f} of"
+    decimals = 2 if ratio < 0.995 else 1 if ratio < 9.95 else 0
+    return f"{ratio:,.{decimals}f} times"
 
 
 def _points(difference: float, noun: str) -> str:

@@ -39,6 +39,13 @@ def test_figures_within_5_percent_are_called_the_same():
     assert sentence.startswith("other: about the same parameters as one, about the same MACs, ")
 
 
+def test_small_ratios_are_fractions():
+    # 2 of 100,100 parameters: 1/50,050; 1 of 100,000 multiplications.
+    models = [report_model("one", nn.Linear(1000, 100), (1000,)), report_model("other", nn.Linear(1, 1), (1,))]
+    (sentence,) = sentences(*models)
+    assert sentence.startswith("other: 1/50,000 of one's parameters, 1/100,000 of its MACs, ")
+
+
 def test_a_single_model_has_the_layers_where_its_figures_lie():
     # 1,000 of 1,024 multiplications, and weights, are in the first layer; biases are 10 and 2.
     model = report_model("net", nn.Sequential(nn.Linear(100, 10), nn.Linear(10, 2)), (100,))
