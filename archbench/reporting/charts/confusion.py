@@ -127,11 +127,12 @@ def _bar(confusion: Confusion, label: int, classes: Sequence[str]) -> dict[str, 
 
 
 def _matrix(cells: Sequence[dict[str, Any]], rows: Sequence[str], columns: Sequence[str]) -> alt.LayerChart:
+    angle = 0 if max(map(len, columns)) <= 3 else -45
     across = alt.X(
         "seen:N",
         sort=list(columns),
         scale=alt.Scale(domain=list(columns)),
-        axis=alt.Axis(title="Seen as", labelAngle=-45),
+        axis=alt.Axis(title="Seen as", labelAngle=angle),
     )
     down = alt.Y("label:N", sort=list(rows), scale=alt.Scale(domain=list(rows)), axis=alt.Axis(title="True class"))
     base = alt.Chart(values(cells)).encode(x=across, y=down)

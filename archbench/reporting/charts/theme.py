@@ -81,7 +81,7 @@ def config(*, dark: bool = False) -> dict[str, Any]:
 def titled(chart: Chart, title: str, subtitle: Sequence[str], width: int) -> Chart:
     """Return a chart with its title, its subtitle wrapped to the width, and the shared configuration."""
     lines = [line for sentence in subtitle for line in _wrapped(sentence, width)]
-    description = ". ".join((title, *subtitle))
+    description = f"{title}. {' '.join(subtitle)}"
     heading = alt.TitleParams(title, subtitle=lines)
     configured: Chart = chart.properties(title=heading, description=description).configure(**config())
     return configured
