@@ -127,7 +127,7 @@ def test_an_estimate_says_whether_it_is_of_a_compiled_model():
 def test_small_batches_in_a_table_are_named_once():
     words = " ".join(str(archbench.estimate("lenet", "rtx4090", batch=[1, 8, 64], dtype="amp")).split())
     assert words.count("90% interval") == 1
-    assert "on this device; wider: few rates of batches below 32." in words
+    assert "on this device; wider: few rates for batches below 32." in words
     assert "wider" not in str(archbench.estimate("lenet", "rtx4090", batch=64, dtype="amp"))
 
 

@@ -146,8 +146,10 @@ def test_what_no_published_rate_covers_is_said(archbench):
     assert re.search(r"90% interval from [\d,]+ models of \d+ families on this device\.", " ".join(own.split()))
     other = archbench("estimate", "alexnet", "--device", "h200", "--dtype", "fp32")[1]
     words = " ".join(other.split())
-    assert "No rates of this device: 90% interval from other devices, widened for a data-center card" in words
-    assert "wider: no rates of fp32" in words
+    assert (
+        "No published rates for this device: 90% interval from other devices, widened for a data-center card" in words
+    )
+    assert "wider: no rates for fp32" in words
 
 
 MODELS = """

@@ -50,7 +50,7 @@ def phrase(evidence: Evidence) -> str:
 
 
 def _origin(evidence: Evidence) -> str:
-    lacking = f"no {evidence.lacking} rates" if evidence.lacking else "no rates"
+    lacking = f"no published {evidence.lacking} rates" if evidence.lacking else "no published rates"
     match evidence.origin:
         case "efficiency":
             return f"efficiency {evidence.efficiency:g} as given, without an interval"
@@ -58,17 +58,17 @@ def _origin(evidence: Evidence) -> str:
             known = f"90% interval from {evidence.models:,} models of {evidence.families} families on this device"
             return f"{known}, torch {evidence.torch}" if evidence.torch else known
         case "own rates of another form":
-            return f"{lacking} of this device: 90% interval from other devices and its {evidence.layout} rates"
+            return f"{lacking} for this device: 90% interval from other devices and its {evidence.layout} rates"
         case "other devices":
             widened = f", widened for a {evidence.card}" if evidence.card else ""
-            return f"{lacking} of this device: 90% interval from other devices{widened}"
+            return f"{lacking} for this device: 90% interval from other devices{widened}"
         case "another CPU":
-            return f"{lacking} of this CPU: 90% interval from another one"
+            return f"{lacking} for this CPU: 90% interval from another one"
 
 
 def _wider(evidence: Evidence) -> str:
-    reasons = [f"no rates of {_listed(evidence.unseen)}"] if evidence.unseen else []
-    reasons += [f"few rates of {_listed(evidence.rare)}"] if evidence.rare else []
+    reasons = [f"no rates for {_listed(evidence.unseen)}"] if evidence.unseen else []
+    reasons += [f"few rates for {_listed(evidence.rare)}"] if evidence.rare else []
     return f"wider: {', '.join(reasons)}" if reasons else ""
 
 

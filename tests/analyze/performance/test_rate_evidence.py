@@ -18,14 +18,15 @@ from archbench.analyze.performance.rate_evidence import Evidence, merged, phrase
         ),
         (
             Evidence("own rates of another form", lacking="nhwc", layout="nchw"),
-            "no nhwc rates of this device: 90% interval from other devices and its nchw rates",
+            "no published nhwc rates for this device: 90% interval from other devices and its nchw rates",
         ),
-        (Evidence("other devices"), "no rates of this device: 90% interval from other devices"),
+        (Evidence("other devices"), "no published rates for this device: 90% interval from other devices"),
         (
             Evidence("other devices", lacking="training", card="data-center card"),
-            "no training rates of this device: 90% interval from other devices, widened for a data-center card",
+            "no published training rates for this device: 90% interval from other devices, "
+            "widened for a data-center card",
         ),
-        (Evidence("another CPU"), "no rates of this CPU: 90% interval from another one"),
+        (Evidence("another CPU"), "no published rates for this CPU: 90% interval from another one"),
         (Evidence("efficiency", efficiency=0.8), "efficiency 0.8 as given, without an interval"),
     ],
 )
@@ -35,8 +36,9 @@ def test_the_phrase_says_how_an_interval_is_known(evidence, expected):
 
 def test_the_phrase_says_what_widens_an_interval_and_what_corrects_it():
     known = Evidence("another CPU", unseen=("training", "fp16", "eager runs"), rare=("batches below 32",))
-    source = "no rates of this CPU: 90% interval from another one; wider: no rates of training, fp16 and eager runs"
-    assert phrase(known) == f"{source}, few rates of batches below 32"
+    source = "no published rates for this CPU: 90% interval from another one"
+    wider = "wider: no rates for training, fp16 and eager runs, few rates for batches below 32"
+    assert phrase(known) == f"{source}; {wider}"
 
 
 def test_the_phrase_says_by_which_rates_a_prediction_is_corrected():
