@@ -22,7 +22,7 @@ from archbench.reporting.page.findings import claims_sentence, findings
 from archbench.reporting.page.header import page_sentences, page_title
 from archbench.reporting.page.measures import measures
 from archbench.reporting.page.models import Hint, add_model, anchors
-from archbench.reporting.page.payload import PageData
+from archbench.reporting.page.payload import PageData, packed
 from archbench.reporting.tables.model import CONVENTION
 
 if TYPE_CHECKING:
@@ -115,12 +115,17 @@ def _rendered(data: PageData, context: Mapping[str, Any]) -> str:
     script, library = "\n".join(map(_read, _SCRIPTS)), _library() if data.charts else ""
     return page.render(
         context,
-        data=data.document(),
+        data=_compact(data.document()),
         style=Markup(_read("page.css")),
         script=Markup(script),
         library=Markup(library),
         hashes=[_hash(text) for text in (script, library)],
     )
+
+
+def _compact(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the page's data with the charts' records compressed: they are read when the first chart is drawn."""
+    return {**document, "datasets": packed(document["datasets"])}
 
 
 def _read(name: str) -> str:

@@ -16,7 +16,7 @@ async function drawChart(figure, theme = isDark() ? "dark" : "light") {
   const fresh = made("div", { "aria-hidden": "true" }); // .plot has the description; marks have none
   try {
     const options = { mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false, ast: true, loader: nowhere, tooltip: showTip };
-    const result = await library()(fresh, specOf(figure.dataset.chart, theme), options);
+    const result = await library()(fresh, await specOf(figure.dataset.chart, theme), options);
     if (drawn.get(figure) !== drawing) return result.finalize(); // the theme changed while drawing
     drawing.finalize = result.finalize;
     place.replaceChildren(fresh);
@@ -34,9 +34,12 @@ const nowhere = {
   sanitize: () => Promise.reject(new Error("this page loads nothing")),
 };
 
-function specOf(name, theme) {
+let datasets = null; // a promise
+
+async function specOf(name, theme) {
+  datasets ??= unpacked(data.datasets);
   // No ARIA on marks: screen readers get the chart's description.
-  return { ...data.charts[name], datasets: data.datasets, config: { ...data.themes[theme], background: "transparent", aria: false } };
+  return { ...data.charts[name], datasets: await datasets, config: { ...data.themes[theme], background: "transparent", aria: false } };
 }
 
 function showTip(_handler, event, _item, value) {

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import zlib
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 
 from archbench.analyze.diagram.graph import model_graph, opened
@@ -16,7 +13,7 @@ from archbench.reporting.drawings.canvas import DARK_STYLE
 from archbench.reporting.drawings.graph import graph_svg, inside_svg
 from archbench.reporting.drawings.volumes import volumes_svg
 from archbench.reporting.page.contents import ReportModel
-from archbench.reporting.page.payload import PageData
+from archbench.reporting.page.payload import PageData, packed
 
 _MANY_MODULES = 300  # that can be opened in one model's drawing
 
@@ -32,7 +29,7 @@ def add_drawing(data: PageData, model: ReportModel, table: LayerTable, id: str) 
     links = {node: str(number) for number, node in enumerate(modules)}
     if modules:
         pictures = [[node.name, _for_page(inside_svg(drawn, whole, links), id)] for node, drawn in modules.items()]
-        data.drawings[id] = _packed(pictures)
+        data.drawings[id] = packed(pictures)
     shapes = [info.shape[1:] for info in model.trace.inputs]
     return _for_page(graph_svg(tree, model.address, shapes, links), id)
 
@@ -56,11 +53,6 @@ def _modules(node: Node) -> Iterator[Node]:
             yield from _modules(child)
         elif child.children:
             yield child
-
-
-def _packed(pictures: list[list[str]]) -> str:
-    """Return names and pictures compressed, a tenth as long: zlib's format, which browsers read, in base 64."""
-    return b64encode(zlib.compress(json.dumps(pictures, ensure_ascii=False).encode(), 9)).decode()
 
 
 def _for_page(svg: str, id: str) -> str:

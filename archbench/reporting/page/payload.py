@@ -6,7 +6,10 @@ views: all rows of a table, or some.
 
 from __future__ import annotations
 
+import json
 import math
+import zlib
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,6 +107,12 @@ def _cell(table: Table, column: Column, row: Mapping[str, Any]) -> Any:
     if isinstance(raw, bool) or (isinstance(raw, int) and abs(raw) > _LARGEST_EXACT):
         raw = str(raw)
     return raw if text == str(raw) else [raw, text]
+
+
+def packed(value: Any) -> str:
+    """Return plain values compressed, a tenth as long as JSON: zlib's format, which browsers read, in base 64."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return b64encode(zlib.compress(text.encode("utf-8", "surrogatepass"), 9)).decode()
 
 
 def _finite(value: Any) -> Any:
