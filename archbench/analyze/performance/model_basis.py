@@ -1,8 +1,8 @@
-"""Widen the interval of a predicted rate for what a run does and no published runs do, or few.
+"""Widen the interval of a predicted rate for properties of a model that no published rates show, or few.
 
-Published rates are those of image classifiers. Of these one family has recurrent layers, in batches so large that the
-launches of its steps hardly count, and training ran attention as separate products. The factors for these are
-assumptions. Of GPUs few rates are of small batches; the factor for these is found on them.
+Published rates are for image classifiers. One family has recurrent layers, in batches so large that the launches of
+its steps hardly count, and training ran attention as separate products. The factors for these are assumptions. Few
+rates on GPUs are for small batches; their factor is derived from these.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from archbench.trace.records import Trace
 
 _RECURRENT = ("RNN", "GRU", "LSTM", "RNNCell", "GRUCell", "LSTMCell")
 
-
-# Of published rates of GPUs in batches of 32 to 63 as many lie inside the intervals as of larger ones.
+# From 32 samples on, as many published rates on GPUs lie inside the intervals as for larger batches.
 SMALL_BATCH = 32
 
 
 def basis_of_model(basis: RateBasis, trace: Trace, *, is_gpu: bool) -> RateBasis:
-    """Return a basis for the run of a model, unchanged where it has no interval."""
+    """Return a basis with its interval widened for a model; without an interval it is unchanged."""
     is_small = is_gpu and trace.batch < SMALL_BATCH
     rare = {f"batches below {SMALL_BATCH}": intervals()["small batches"].factor} if is_small else {}
     return widened(basis, dict(_differences(trace)), rare)
@@ -37,7 +36,7 @@ def _differences(trace: Trace) -> Iterator[tuple[str, float]]:
 
 
 def _is_image_classifier(trace: Trace) -> bool:
-    """Return whether a model takes images and returns vectors, as of scores or features, for each."""
+    """Return whether a model takes images and returns one vector, such as scores or features, for each."""
     inputs, outputs = trace.layers[0].inputs, trace.layers[0].outputs
     takes_images = len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].dtype.is_floating_point
     return takes_images and bool(outputs) and all(len(output.shape) == 2 for output in outputs)

@@ -1,4 +1,4 @@
-"""How a predicted rate and its 90% interval are known: as data, and the phrase that says it."""
+"""The evidence for a predicted rate and its 90% interval, as data and as a phrase."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ Card = Literal["data-center card", "GPU of another kind"]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a prediction and its interval rest on.
+    """The published and measured rates behind a prediction and its interval.
 
-    Own rates are those of `models` models of `families` families; `torch` is their version where it is an old one. Of
-    runs such as `lacking` the device has no rates ("" where it has none at all); `layout` is that of its rates of
-    another form. `card` is a kind of GPU for which the interval is widened, `unseen` what no table has of the run,
-    `rare` what few rates have of it. `corrections` rates were measured on the device, in runs such as `measured_in`
-    where that differs from the run that is predicted.
+    The device's own rates cover `models` models in `families` families; `torch` is their version of torch where it is
+    an old one. `lacking` names the runs for which the device has no rates ("" if it has none at all), `layout` the
+    layout of its rates in another form. `card` is a kind of GPU for which the interval is widened. `unseen` lists
+    properties of the run for which there are no rates, `rare` those for which there are few. `corrections` is the
+    number of rates measured on the device, `measured_in` their mode, precision, layout and form if the predicted run
+    has others.
     """
 
     origin: Origin
@@ -38,14 +39,14 @@ class Evidence:
 
 
 def merged(several: Sequence[Evidence]) -> Evidence:
-    """Return the evidence of several predictions for one device, with what is unseen or rare in any of them."""
+    """Return the evidence for several predictions on one device, with all that is unseen or rare in any of them."""
     unseen = dict.fromkeys(what for evidence in several for what in evidence.unseen)
     rare = dict.fromkeys(what for evidence in several for what in evidence.rare)
     return replace(several[0], unseen=tuple(unseen), rare=tuple(rare))
 
 
 def phrase(evidence: Evidence) -> str:
-    """Return how an interval is known, for people."""
+    """Return one short phrase about the rates behind an interval."""
     return "; ".join(filter(None, (_origin(evidence), _wider(evidence), _corrected(evidence))))
 
 
