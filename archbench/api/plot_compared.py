@@ -45,11 +45,12 @@ def aligned(
         raise UsageError(f"plot diff takes exactly two models, got {len(what)}")
     a, b = what
     difference = diff(a, b, inputs, batch=batch, mode=mode)
-    for caveat in difference.caveats:
+    caveats = list(dict.fromkeys(difference.caveats))  # two variants of one model may share them
+    for caveat in caveats:
         _LOG.warning("%s", caveat)
     layers = _layers((difference.a, difference.b))
     names = (layers[0].name, layers[1].name)
-    return difference_chart(difference.rows, names=names, title=finding(layers), notes=difference.caveats, **size)
+    return difference_chart(difference.rows, names=names, title=finding(layers), notes=caveats, **size)
 
 
 def _layers(summaries: Sequence[Summary]) -> list[ModelLayers]:

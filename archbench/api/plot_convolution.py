@@ -33,7 +33,7 @@ def convolution(
     """Return how the window of a layer slides, by default of the first convolution, with the layer's own numbers."""
     names = [layer] if isinstance(layer, str) else list(layer or ())
     if len(names) > 1:
-        raise UsageError("plot convolution takes one {layer}", layer=names)
+        raise UsageError(f"plot convolution takes one {{layer}}, got {len(names)}", layer=...)
     loaded = load_model(single_model(what, "convolution"), inputs)
     trace = loaded.trace(1, "eval", None)
     windows = dict(_windows(trace))
@@ -41,7 +41,9 @@ def convolution(
     chosen = names[0] if names else _first(windows, explained, loaded.name)
     if chosen not in windows:
         hint = nearest(chosen, windows) or f"; 'archbench summary {loaded.name}' lists kernels"
-        raise UsageError(f"{{layer}} is not a convolution or pooling of {loaded.name}{hint}", layer=chosen)
+        raise UsageError(
+            f"{{layer}} is not a convolution or pooling with a fixed window in {loaded.name}{hint}", layer=chosen
+        )
     slide = _slide(windows[chosen], explained[chosen].row)
     sizes = " → ".join(format_dimensions(each) for each in (slide.input_size, slide.output_size))
     by = f"windows of {format_dimensions(slide.window.kernel)}, stride {format_step(slide.window.stride)}"
@@ -73,7 +75,6 @@ def _slide(window: Window, row: LayerRow) -> Slide:
         for each, empty in ((window.kernel, 1), (window.stride, 1), (window.padding, 0), (window.dilation, 1))
     )
     before, after = row.input_shape, row.output_shape
-    rank = len(window.kernel)
     input_size, output_size = (_two(shape[2:], 1) for shape in (before, after))
     filters = format_dimensions((row.output_shape[1],))
     maps = f"{filters} filters" if row.macs else "each map alone"
@@ -86,7 +87,7 @@ def _slide(window: Window, row: LayerRow) -> Slide:
         output_size,
         (
             f"{format_dimensions(before[1:])}{padded}",
-            f"{format_dimensions(window.kernel[-rank:])}, {maps}",
+            f"{format_dimensions(window.kernel)}, {maps}",
             f"{format_dimensions(after[1:])}{each}",
         ),
     )

@@ -53,8 +53,8 @@ def _last(fields: ReceptiveFields, rows: dict[str, LayerRow], model: str) -> str
     """Return the last layer that slides a window: a fully connected layer or a mean sees everything anyway."""
     sliding = [name for name in fields.steps if rows[name].kernel] or list(fields.steps)
     if not sliding:
-        why = gap_sentence(fields.gap) if fields.gap else f"{model} has no layer with a window"
-        raise UsageError(f"nothing to plot: {why.rstrip('.')}")
+        why = f"{model} has no layer with a window"
+        raise UsageError(gap_sentence(fields.gap).rstrip(".") if fields.gap else f"nothing to plot: {why}")
     return sliding[-1]
 
 

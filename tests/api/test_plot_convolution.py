@@ -87,9 +87,12 @@ def test_what_is_drawn_is_part_of_what_is_computed(size, kernel, stride, padding
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ("conv11", r"layer='conv11' is not a convolution or pooling of alexnet; did you mean 'conv1'\?"),
-        (["conv1", "conv2"], "plot convolution takes one layer"),
-        ("fc6", "layer='fc6' is not a convolution or pooling of alexnet"),
+        (
+            "conv11",
+            r"layer='conv11' is not a convolution or pooling with a fixed window in alexnet; did you mean 'conv1'\?",
+        ),
+        (["conv1", "conv2"], "plot convolution takes one layer, got 2"),
+        ("fc6", "layer='fc6' is not a convolution or pooling with a fixed window in alexnet"),
     ],
 )
 def test_plot_convolution_refuses_other_layers(layer, message):

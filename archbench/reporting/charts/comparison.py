@@ -64,7 +64,7 @@ def comparison_chart(
     most = {field: max((bar[field] for own in bars.values() for bar in own), default=0) or 1 for field in _TEXT}
     longest = max(map(len, bars.values()))
     below = [
-        _layer_panel(own, field, kinds, longest, most[field]).properties(
+        _layer_panel(own, field, kinds, longest, most[field], column).properties(
             width=column, height=height or _LAYERS_ROW, title=_row_title(name if field == "params" else "")
         )
         for name, own in bars.items()
@@ -183,7 +183,7 @@ def _bars(rows: Sequence[LayerRow]) -> list[dict[str, Any]]:
 
 
 def _layer_panel(
-    bars: Sequence[dict[str, Any]], field: str, kinds: set[str], longest: int, most: int
+    bars: Sequence[dict[str, Any]], field: str, kinds: set[str], longest: int, most: int, width: float
 ) -> alt.LayerChart:
     title = {"params": "Parameters", "macs": "MACs", "bytes": "Output"}[field]
     axis = bytes_axis(title, most) if field == "bytes" else count_axis(title, tickCount=3)
@@ -204,12 +204,13 @@ def _layer_panel(
     if largest is None or not largest[field]:
         return layered(filled)
     is_right = largest["left"] > longest / 2
+    room = width * (largest["right"] if is_right else longest - largest["left"]) / longest
     name = alt.Chart(values([{**largest, "at": largest["right"] if is_right else largest["left"]}]))
     return layered(
         filled,
-        name.mark_text(align="right" if is_right else "left", baseline="bottom", dy=-3, style="note").encode(
-            x="at:Q", y=f"{field}:Q", text="layer:N"
-        ),
+        name.mark_text(
+            align="right" if is_right else "left", baseline="bottom", dy=-3, style="note", limit=room, dir="rtl"
+        ).encode(x="at:Q", y=f"{field}:Q", text="layer:N"),
     )
 
 

@@ -196,11 +196,12 @@ def _joins(lines: Sequence[dict[str, Any]], frame: _Frame) -> alt.Chart:
 
 def _cut(text: str, frame: _Frame) -> str:
     """Return a text that fits between the names."""
-    letters = int((frame.inner("b") - frame.inner("a") - 2 * _PAD) / (_TIGHT * text_width("x", _NAME)))
-    return text if len(text) <= letters else f"{text[: letters - 1]}…"
+    room = (frame.inner("b") - frame.inner("a") - 2 * _PAD) / (_TIGHT * text_width(text, _NAME))
+    return text if room >= 1 else f"{text[: max(0, int(len(text) * room) - 1)]}…"
 
 
 def _names(lines: Sequence[dict[str, Any]], frame: _Frame) -> Iterator[alt.Chart]:
+    """Yield the names of each side; long ones lose their beginning, which layers of one module share."""
     for side in "ab":
         shown = [
             {"name": line[side], "word": line["word"], "middle": line["middle"], "at": frame.name_at(side)}
@@ -209,7 +210,7 @@ def _names(lines: Sequence[dict[str, Any]], frame: _Frame) -> Iterator[alt.Chart
         ]
         yield (
             alt.Chart(values(shown))
-            .mark_text(align="left" if side == "a" else "right", limit=frame.column, fontSize=_NAME)
+            .mark_text(align="left" if side == "a" else "right", limit=frame.column, dir="rtl", fontSize=_NAME)
             .encode(x=frame.across("at"), y=frame.down("middle"), text="name:N", color=_colour(), tooltip="name:N")
         )
 

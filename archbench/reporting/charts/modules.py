@@ -70,9 +70,8 @@ def modules_chart(
     )
     chart = layered(boxes, _labels(base, x, y, levels, width, height)).properties(width=width, height=height)
     chart = chart.add_params(*(alt.param(name=name, expr=expression) for name, expression in shown.items()))
-    scope = (
-        f"{quantity}; heights are shares of {text(total)}. In HTML a click opens a module, a double click closes it."
-    )
+    clicks = "In HTML a click opens a module, a double click shows the whole model."
+    scope = f"{quantity}; heights are shares of {text(total)}. {clicks}"
     return titled(chart, title, [scope, *notes], width)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from archbench.analyze.diff import difference
@@ -102,3 +104,27 @@ def test_diff_has_one_scale_for_both_models(zoo_summary):
     sides = [bar for bar in records(spec, "params") if bar["layer"] == "fc6"]
     a, b = (abs(bar["end"] - bar["start"]) for bar in sides)
     assert b / a == pytest.approx(102_764_544 / 37_752_832)  # (25,088 + 1) * 4,096 and (9,216 + 1) * 4,096
+
+
+def test_long_names_keep_their_ends_within_their_columns(zoo_summary):
+    # Layers of one module begin alike: "layer3.22.conv1" of a ResNet, cut at its end, would be all others of "layer3".
+    row = replace(zoo_summary("lenet").rows[0], name=f"{'encoder.' * 20}conv1")
+    spec = difference_chart(difference([row], [row]), names=("a", "b"), title="").to_dict()
+    names = [part["mark"] for part in parts(spec) if part.get("encoding", {}).get("text", {}).get("field") == "name"]
+    assert [mark["dir"] for mark in names if "limit" in mark] == ["rtl", "rtl"]
+    model = ModelLayers("deep", [row], None)
+    spec = comparison_chart([model, replace(model, name="deep 2")], subject="").to_dict()
+    marks = [part["mark"] for part in parts(spec) if part.get("encoding", {}).get("text", {}).get("field") == "layer"]
+    panels = [part for part in spec["concat"] if "layer" in part]
+    assert marks
+    assert all(mark["dir"] == "rtl" and mark["limit"] <= panels[0]["width"] for mark in marks)
+
+
+def test_a_text_is_cut_only_where_it_is_wider_than_its_room(zoo_summary):
+    rows, spec = _difference("vgg11", "vgg13", zoo_summary)
+    assert all(record["text"] == record["whole"] for record in records(spec, "whole"))
+    row = replace(next(row.a for row in rows if row.a), name=f"{'encoder.' * 20}conv1")
+    spec = difference_chart(difference([row] * 3, [row] * 3), names=("a", "b"), title="", width=600).to_dict()
+    (record,) = records(spec, "whole")
+    assert record["text"].endswith("…")
+    assert record["whole"].startswith(record["text"][:-1])
