@@ -34,8 +34,8 @@ def model_graph(trace: Trace) -> Node:
 def opened(node: Node, depth: int | None = None) -> Node:
     """Return a graph opened down to `depth` levels.
 
-    By default of all nodes with one structure, whatever their sizes, only the first is opened, and as deep as leaves at
-    most 40 nodes.
+    By default of all nodes with one structure, whatever their sizes, only the first is opened, and as many levels as
+    leave at most 40 nodes; of the level after these, structures are opened in order as far as they leave so many.
     """
     if depth is not None:
         return _opened(node, depth, None)
@@ -43,9 +43,32 @@ def opened(node: Node, depth: int | None = None) -> Node:
     for deeper in range(2, num_levels(node) + 1):
         candidate = _opened(node, deeper, set())
         if num_nodes(candidate) > _MANY_NODES:
-            break
+            return _partly_opened(node, deeper)
         tree = candidate
     return tree
+
+
+def _partly_opened(node: Node, depth: int) -> Node:
+    """Return a node opened down to the level above `depth`, and those structures of `depth` that leave few nodes."""
+    structures: set[Hashable] = set()
+    tree = _opened(node, depth - 1, structures)
+    closed = [structure for structure in dict.fromkeys(_closed_structures(tree)) if structure not in structures]
+    for structure in tuple(closed):
+        others = {other for other in closed if other != structure}
+        candidate = _opened(node, depth, others)
+        if num_nodes(candidate) <= _MANY_NODES:
+            tree = candidate
+            closed.remove(structure)
+    return tree
+
+
+def _closed_structures(node: Node) -> Iterator[Hashable]:
+    """Yield the structures of the nodes that are not opened, in order."""
+    for child in node.children:
+        if child.is_opened:
+            yield from _closed_structures(child)
+        elif child.children:
+            yield structure_of(child)
 
 
 def num_nodes(node: Node) -> int:

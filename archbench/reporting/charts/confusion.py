@@ -190,7 +190,7 @@ def _finding(
         return f"{names[confusion.model]} recognises every test image"
     (label, seen), count = max(errors.items(), key=lambda each: each[1] / confusion.images(each[0][0]))
     share = format_percent(count / confusion.images(label))
-    return f"{names[confusion.model]} takes {classes[label]} for {classes[seen]} in {share} of the images"
+    return f"{names[confusion.model]} takes {share} of the images of {classes[label]} for {classes[seen]}"
 
 
 def _subtitle(confusions: Sequence[Confusion], shown: int, total: int, data: str) -> list[str]:

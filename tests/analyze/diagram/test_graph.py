@@ -182,6 +182,16 @@ def test_counts_are_the_models():
     assert sum(child.macs * child.repeats for child in resnet.children) == resnet.macs
 
 
+def test_of_a_level_that_is_too_large_as_much_is_opened_as_fits():
+    densenet = torchvision_graph("densenet121")
+    # Its four blocks have 6, 12, 24 and 16 layers (Huang et al. 2017, table 1) and a concatenation each, a transition
+    # four: 4 nodes of the model + 12 of its features + 7 + 4 + 13 = 40.
+    features = find(opened(densenet), "features")
+    blocks = [child for child in features.children if child.type == "_DenseBlock"]
+    assert [block.is_opened for block in blocks] == [True, True, False, False]
+    assert num_nodes(opened(densenet)) == 40
+
+
 def test_a_structure_is_opened_once_where_no_depth_is_given():
     tree = opened(torchvision_graph("googlenet", init_weights=False, aux_logits=False))
     inceptions = [child for child in tree.children if child.type == "Inception"]

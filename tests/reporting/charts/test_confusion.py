@@ -44,7 +44,7 @@ def test_seeds_are_counted_together_and_shares_are_of_the_true_class():
     }
     assert {bar["label"]: bar["accuracy"] for bar in records(spec, "accuracy")} == {"cat": 0.75, "dog": 0.5}
     # dog as cat, half of the dogs, is more than cat as dog
-    assert spec["title"]["text"] == "lenet takes dog for cat in 50.0% of the images"
+    assert spec["title"]["text"] == "lenet takes 50.0% of the images of dog for cat"
     assert "Trained on digits: 3 test images, answers of 2 seeds together; 66.7% right." in subtitle(spec)
 
 

@@ -37,7 +37,7 @@ def test_each_entry_has_a_bar_of_error_and_one_of_depth_in_order():
 
 def test_the_human_is_a_line_and_no_bar():
     spec = history_chart(ROWS).to_dict()
-    assert records(spec, "level") == [{"level": 5.1, "text": "human 5.1%"}]
+    assert list(records(spec, "level")) == [{"level": 5.1, "text": "human 5.1%"}]
     assert "human" not in {each["entry"] for each in records(spec, "top5_error_percent")}
 
 
