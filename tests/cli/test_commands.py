@@ -106,7 +106,7 @@ def test_a_published_error_is_of_the_classes_and_the_input_it_was_published_for(
 
 def test_list_names_every_model_of_the_zoo(archbench):
     models = json.loads(archbench("list", "--format", "json")[1])
-    assert len(models) == 18
+    assert len(models) == 30
     assert {"name", "title", "year", "input_shape", "paper", "differences"} <= set(models[0])
 
 

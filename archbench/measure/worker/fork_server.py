@@ -15,10 +15,8 @@ import sys
 from pathlib import Path
 
 from archbench.host.parent import end_with
+from archbench.measure.worker.fork_protocol import MESSAGE_BYTES, READY
 
-READY = b"ready"
-# What one message holds at most, in bytes.
-MESSAGE_BYTES = 64
 _NUM_DESCRIPTORS = 4
 
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from contextvars import ContextVar
 from typing import IO
 
-from archbench.measure.worker.fork_server import MESSAGE_BYTES, READY
+from archbench.measure.worker.fork_protocol import MESSAGE_BYTES, READY
 from archbench.models.user_context import import_variables
 
 _MODULE = "archbench.measure.worker.fork_server"
