@@ -39,8 +39,8 @@ def log_axis(title: str, low: float, high: float) -> alt.Axis:
 
 
 def percent_axis(title: str, **more: Any) -> alt.Axis:
-    """Return an axis of fractions, shown as percentages with as many digits as the ticks need."""
-    return alt.Axis(title=title, format="~%", **more)
+    """Return an axis of fractions, shown as percentages."""
+    return alt.Axis(title=title, format=".0%", **more)
 
 
 def bytes_axis(title: str, most_bytes: float) -> alt.Axis:
