@@ -54,9 +54,9 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The reason and the first row that has no field: branches that do not match, or an operator that is no window.
+    """The first row without a receptive field, and why: branches that do not match, or an operator without a window.
 
-    With `inputs` there are no fields at all: the model has several, or none.
+    `kind` is `"inputs"` if no row has a field, because the model has several inputs or none.
     """
 
     kind: Literal["inputs", "join", "operator"]
@@ -76,7 +76,7 @@ class ReceptiveFields:
 class _Units:
     """The field of the units of a tensor of `elements`, and their number along each dimension.
 
-    There is no volume where only features are left.
+    `volume` is empty once only the feature dimension is left.
     """
 
     field: Field

@@ -1,7 +1,7 @@
 """Which operators made the tensors that an operator reads.
 
-A tensor is known by its storage. Views and allocations are no makers: a reader of a view reads what was written to the
-storage. An operator in place reads the storage and then is its maker.
+Tensors are identified by their storages. Views and allocations do not count as makers: reading a view is reading what
+was last written to its storage. An in-place operator reads its storage and then becomes its maker.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _MANY_NODES = 40
 
 
 def model_graph(trace: Trace) -> Node:
-    """Return the whole model as a node, with all that is inside. The trace is of a run on one sample."""
+    """Return the model as one node that contains its modules and operators; trace it with batch size 1."""
     root = _call_tree(trace)
     _connect(root, trace)
     node = _Builder(trace).node(root)
@@ -126,7 +126,7 @@ def _call_tree(trace: Trace) -> _CallTree:
 
 
 def _connect(root: _CallTree, trace: Trace) -> None:
-    """Add the edges of the model: each is of the innermost call that has both of its ends, with ports on its way."""
+    """Add each edge to the innermost call that contains both of its ends, with ports on the calls in between."""
     chains = dict(_chains(root, (root,)))
     for i in range(len(trace.input_storages)):
         root.input_port(-1 - i)

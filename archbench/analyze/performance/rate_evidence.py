@@ -19,7 +19,7 @@ class Evidence:
     The device's own rates cover `models` models in `families` families; `torch` is their version of torch where it is
     an old one. `lacking` names the runs for which the device has no rates ("" if it has none at all), `layout` the
     layout of its rates in another form. `card` is a kind of GPU for which the interval is widened. `unseen` lists
-    properties of the run for which there are no rates, `rare` those for which there are few. `corrections` is the
+    properties of the run that no published rate has, `rare` those that few have. `corrections` is the
     number of rates measured on the device, `measured_in` their mode, precision, layout and form if the predicted run
     has others.
     """

@@ -42,8 +42,8 @@ def profile_chart(
 ) -> Chart:
     """Return a step's layers end to end, with the roofline's times below them, and the roofline with measured rates.
 
-    `ceilings` are the device and the dtype of its products; without them there is no roofline. `height` is that of the
-    roofline, in pixels.
+    `ceilings` are the device and the dtype of its products; None leaves out the roofline. `height` is the height of the
+    roofline in pixels.
     """
     pieces = list(timeline(rows))
     panels: list[Chart] = [_timeline_panel(pieces, width)]
